@@ -1,0 +1,404 @@
+//! The command lines of `vloopback` and `vloopbackd`. The server's options are defined once, in
+//! [`ServerArgs`], and used wherever a server is started.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use vloopback_daemon::{Config, ServerError, default_socket};
+
+use crate::exit_codes;
+
+/// `vloopback`: a video loopback for Linux that needs no kernel module and no root.
+#[derive(Debug, Parser)]
+#[command(
+    name = "vloopback",
+    version,
+    about = "A video loopback for Linux that needs no kernel module and no root",
+    after_help = exit_codes::HELP,
+    disable_help_subcommand = true
+)]
+pub struct Vloopback {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// `vloopbackd`: the server by itself.
+#[derive(Debug, Parser)]
+#[command(
+    name = "vloopbackd",
+    version,
+    about = "The vloopback server: makes pipes and serves them until SIGTERM or SIGINT. \
+             Prints `ready SOCKET` when it serves",
+    after_help = exit_codes::HELP
+)]
+pub struct Vloopbackd {
+    /// The server's options.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// The subcommands of `vloopback`.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show it work: push a film through a pipe, watch it as two old clients do, compare every pixel
+    Demo(DemoArgs),
+    /// Run a command that sees the pipes as /dev/videoN; starts a server when none is reachable
+    #[command(after_help = "`run` ends with the command's own exit status, or 128 + n if signal n ended it.")]
+    Run(RunArgs),
+    /// Print export lines for a shell: eval "$(vloopback env)" gives its commands the pipes
+    Env(EnvArgs),
+    /// List the pipes of the running server
+    List(ListArgs),
+    /// The server that `run` starts; ends by itself some seconds after its last user
+    #[command(hide = true)]
+    ServeForRun(ServerArgs),
+    /// The pusher that `demo` starts
+    #[command(hide = true)]
+    DemoPusher(DemoPusherArgs),
+    /// A client that `demo` starts
+    #[command(hide = true)]
+    DemoClient(DemoClientArgs),
+}
+
+/// Where the server listens.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct SocketArgs {
+    /// The server's socket [default: $VLOOPBACK_SOCKET, else $XDG_RUNTIME_DIR/vloopback/socket,
+    /// else /run/vloopback/socket]
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+}
+
+impl SocketArgs {
+    /// The socket's path, absolute, so that it means the same after a change of directory.
+    pub fn path(&self) -> PathBuf {
+        absolute(default_socket(self.socket.as_deref()))
+    }
+}
+
+/// The server's options, as the old module's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct ServerArgs {
+    /// Pipes to make at the start [default: 1]
+    #[arg(long, value_name = "N")]
+    pub pipes: Option<u32>,
+    /// Free pipes to keep: when a claim leaves fewer, another is made [default: 0]
+    #[arg(long, value_name = "N")]
+    pub spares: Option<u32>,
+    /// V4L1 frames that a client may map, at least 2 [default: 2]
+    #[arg(long, value_name = "N")]
+    pub num_buffers: Option<u32>,
+    /// First node number; -1: the lowest free ones [default: -1]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub dev_offset: Option<i32>,
+    /// The bundle of policies: default, vloopback [default: default]
+    #[arg(long, value_name = "P")]
+    pub profile: Option<String>,
+    /// A TOML file with these options; the command line goes before it
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the server listens.
+    #[command(flatten)]
+    pub socket: SocketArgs,
+}
+
+impl ServerArgs {
+    /// The whole configuration: defaults, then the file, then the command line.
+    ///
+    /// # Errors
+    /// [`ServerError::Config`] for the file, [`ServerError::Option`] for a value out of range.
+    pub fn config(&self) -> Result<Config, ServerError> {
+        let mut config = Config { socket: default_socket(None), ..Config::default() };
+        if let Some(file) = &self.config {
+            config.merge_file(file)?;
+        }
+        config.pipes = self.pipes.unwrap_or(config.pipes);
+        config.spares = self.spares.unwrap_or(config.spares);
+        config.num_buffers = self.num_buffers.unwrap_or(config.num_buffers);
+        config.dev_offset = self.dev_offset.unwrap_or(config.dev_offset);
+        if let Some(profile) = &self.profile {
+            config.profile = profile.parse().map_err(ServerError::Option)?;
+        }
+        if let Some(socket) = &self.socket.socket {
+            config.socket = socket.clone();
+        }
+        config.socket = absolute(config.socket);
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The options that shape a new server, as the user wrote them, for a message about those that
+    /// a running server does not take any more. Empty where there are none.
+    pub fn shaping(&self) -> Vec<&'static str> {
+        [
+            ("--pipes", self.pipes.is_some()),
+            ("--spares", self.spares.is_some()),
+            ("--num-buffers", self.num_buffers.is_some()),
+            ("--dev-offset", self.dev_offset.is_some()),
+            ("--profile", self.profile.is_some()),
+            ("--config", self.config.is_some()),
+        ]
+        .into_iter()
+        .filter_map(|(name, given)| given.then_some(name))
+        .collect()
+    }
+
+    /// These options as arguments for another process of this program that may have another
+    /// current directory. `socket` is the path that the whole configuration came to.
+    pub fn to_arguments(&self, socket: PathBuf) -> Vec<OsString> {
+        let mut arguments: Vec<OsString> = Vec::new();
+        let mut option = |name: &str, value: Option<OsString>| {
+            if let Some(value) = value {
+                arguments.extend([name.into(), value]);
+            }
+        };
+        let number = |number: Option<u32>| number.map(|number| number.to_string().into());
+        option("--pipes", number(self.pipes));
+        option("--spares", number(self.spares));
+        option("--num-buffers", number(self.num_buffers));
+        option("--dev-offset", self.dev_offset.map(|number| number.to_string().into()));
+        option("--profile", self.profile.clone().map(OsString::from));
+        option("--config", self.config.clone().map(|path| absolute(path).into()));
+        option("--socket", Some(socket.into()));
+        arguments
+    }
+}
+
+/// `path` from the root; as it is where the current directory is gone.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+/// What a program is told of the system that it runs on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+pub struct EraArgs {
+    /// The kernel release that uname() tells: 2.4 (2.4.37), 2.6 (2.6.39) or one in full; also
+    /// means --legacy
+    #[arg(long, value_name = "2.4|2.6|RELEASE", value_parser = release)]
+    pub uname: Option<String>,
+    /// Serve the command by the rules of the old driver from its first open on
+    #[arg(long)]
+    pub legacy: bool,
+}
+
+/// The longest release that uname() can tell, in bytes.
+const RELEASE_MAX: usize = 64;
+
+/// The release in full that the word after `--uname` stands for.
+fn release(word: &str) -> Result<String, String> {
+    match word {
+        "2.4" => Ok("2.4.37".into()),
+        "2.6" => Ok("2.6.39".into()),
+        _ if word.is_empty() || word.len() > RELEASE_MAX || !word.bytes().all(|b| b.is_ascii_graphic()) => {
+            Err(format!("a release is 1 to {RELEASE_MAX} printable characters, such as 2.6.39"))
+        }
+        _ => Ok(word.to_owned()),
+    }
+}
+
+/// `vloopback run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// What the command is told of the system.
+    #[command(flatten)]
+    pub era: EraArgs,
+    /// The options of a server that has to be started first.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// The command and its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// `vloopback env`.
+#[derive(Debug, Args)]
+pub struct EnvArgs {
+    /// What the shell's commands are told of the system.
+    #[command(flatten)]
+    pub era: EraArgs,
+    /// Which server.
+    #[command(flatten)]
+    pub socket: SocketArgs,
+}
+
+/// `vloopback list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+    /// Which server.
+    #[command(flatten)]
+    pub socket: SocketArgs,
+}
+
+/// `vloopback demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// The film: .mjpeg, .avi (Motion-JPEG), .y4m, .jpg, .png, or whatever ffmpeg reads [default:
+    /// a bundled clip of Big Buck Bunny]
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// How many frames to push, 30 a second
+    #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub frames: u32,
+    /// Where to write vloopback-demo.png, the contact sheet of what the clients saw
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub out: PathBuf,
+}
+
+/// The frames file that the demo's processes share.
+#[derive(Clone, Debug, Args)]
+pub struct FramesArgs {
+    /// The decoded frames, one after the other, YUV420P
+    #[arg(long)]
+    pub file: PathBuf,
+    /// Pixels in a row
+    #[arg(long)]
+    pub width: u32,
+    /// Rows
+    #[arg(long)]
+    pub height: u32,
+}
+
+/// `vloopback demo-pusher`, hidden.
+#[derive(Debug, Args)]
+pub struct DemoPusherArgs {
+    /// The film.
+    #[command(flatten)]
+    pub frames: FramesArgs,
+    /// How many frames to push
+    #[arg(long)]
+    pub count: u32,
+    /// Frames a second
+    #[arg(long)]
+    pub rate: u32,
+}
+
+/// How a demo client takes its frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ClientKind {
+    /// Maps the driver's memory: MCAPTURE and SYNC.
+    Mmap,
+    /// read(), a frame at a time.
+    Read,
+}
+
+impl ClientKind {
+    /// The word on the command line and in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ClientKind::Mmap => "mmap",
+            ClientKind::Read => "read",
+        }
+    }
+}
+
+/// `vloopback demo-client`, hidden.
+#[derive(Debug, Args)]
+pub struct DemoClientArgs {
+    /// The film.
+    #[command(flatten)]
+    pub frames: FramesArgs,
+    /// How to take frames
+    #[arg(long, value_enum)]
+    pub kind: ClientKind,
+    /// How many frames are pushed in all
+    #[arg(long)]
+    pub count: u32,
+    /// The pipe's output node
+    #[arg(long)]
+    pub device: PathBuf,
+    /// Where to put frames for the contact sheet
+    #[arg(long)]
+    pub samples: PathBuf,
+    /// Put every Nth frame there
+    #[arg(long)]
+    pub sample_every: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn run(arguments: &[&str]) -> RunArgs {
+        let words = ["vloopback", "run"].iter().chain(arguments);
+        match Vloopback::try_parse_from(words).unwrap().command {
+            Command::Run(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn clap_finds_no_contradiction() {
+        Vloopback::command().debug_assert();
+        Vloopbackd::command().debug_assert();
+    }
+
+    #[test]
+    fn the_commands_words_are_its_own() {
+        let args = run(&["--uname", "2.4", "--", "prog", "--legacy", "-x", "--", "y"]);
+        assert_eq!(args.command, ["prog", "--legacy", "-x", "--", "y"]);
+        assert_eq!(args.era.uname.as_deref(), Some("2.4.37"));
+        assert!(!args.era.legacy);
+        assert_eq!(run(&["prog", "-v"]).command, ["prog", "-v"]);
+    }
+
+    #[test]
+    fn releases() {
+        assert_eq!(release("2.6").unwrap(), "2.6.39");
+        assert_eq!(release("3.2.0-4-amd64").unwrap(), "3.2.0-4-amd64");
+        assert!(release("").is_err());
+        assert!(release("2.6 x").is_err());
+        assert!(release(&"2".repeat(65)).is_err());
+    }
+
+    #[test]
+    fn servers_get_the_same_options_again() {
+        let words = [
+            "vloopbackd",
+            "--pipes",
+            "3",
+            "--spares",
+            "1",
+            "--num-buffers",
+            "4",
+            "--dev-offset",
+            "-1",
+            "--profile",
+            "vloopback",
+            "--config",
+            "/etc/v.toml",
+            "--socket",
+            "/run/s",
+        ];
+        let args = Vloopbackd::try_parse_from(words).unwrap().server;
+        let again = args.to_arguments("/run/s".into());
+        let name = OsString::from("vloopbackd");
+        let parsed = Vloopbackd::try_parse_from(std::iter::once(name).chain(again)).unwrap().server;
+        assert_eq!(parsed, args);
+        assert_eq!(args.shaping().len(), 6);
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_file() {
+        use std::io::Write;
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "pipes = 5\nnum_buffers = 7\nsocket = \"/tmp/from-file\"").unwrap();
+        let args = ServerArgs { pipes: Some(2), config: Some(file.path().into()), ..ServerArgs::default() };
+        let config = args.config().unwrap();
+        assert_eq!((config.pipes, config.num_buffers), (2, 7));
+        assert_eq!(config.socket, PathBuf::from("/tmp/from-file"));
+    }
+
+    #[test]
+    fn values_out_of_range_are_named() {
+        let args = ServerArgs { pipes: Some(0), ..ServerArgs::default() };
+        assert!(args.config().unwrap_err().to_string().contains("--pipes"));
+        let args = ServerArgs { profile: Some("nonesuch".into()), ..ServerArgs::default() };
+        assert!(args.config().unwrap_err().to_string().contains("nonesuch"));
+    }
+}

@@ -1,0 +1,465 @@
+//! `vloopback demo`: a film goes through a pipe, from a pusher that finds it in
+//! /proc/video/vloopback to a client that maps the driver's memory and one that calls read().
+//!
+//! The server is embedded; pusher and clients are processes of their own under the preload
+//! library, which do what programs of that time did. They tell over pipes when each frame left and
+//! came; the clients compare every byte.
+
+mod client;
+mod film;
+mod message;
+mod party;
+mod pusher;
+mod report;
+mod sys;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use vloopback_daemon::{Config, Server, query_list};
+
+use crate::args::{ClientKind, DemoArgs, DemoClientArgs, DemoPusherArgs};
+use crate::exit_codes::ExitCode;
+use crate::failure::Failure;
+use crate::list;
+use crate::media::Source;
+use crate::preload;
+use crate::sheet::{Cell, write_png};
+
+use film::Film;
+use message::{Says, say};
+use party::{Event, Party, Who};
+use report::Tally;
+
+pub use film::FilmError;
+
+/// Frames a second that are pushed.
+const RATE: u32 = 30;
+/// Frames of each client on the contact sheet, and so the columns of it.
+const SAMPLES: u32 = 4;
+/// The contact sheet's name.
+const SHEET: &str = "vloopback-demo.png";
+/// The clients, in the order of their numbers.
+const CLIENTS: [ClientKind; 2] = [ClientKind::Mmap, ClientKind::Read];
+/// What the table calls them.
+const NAMES: [&str; 2] = ["mmap client", "read() client"];
+/// How long a process may take to set up or to end.
+const SETUP: Duration = Duration::from_secs(20);
+/// How long the clients may take for the last frames after all are pushed.
+const LAST_FRAMES: Duration = Duration::from_secs(2);
+/// How often the driver is asked whether both clients are streaming.
+const STREAMING_STEP: Duration = Duration::from_millis(5);
+
+/// Why the demonstration did not come to its end, or not to a good one.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// There are no frames to push.
+    #[error(transparent)]
+    Film(#[from] FilmError),
+    /// A client saw pixels that were not pushed.
+    #[error("the {client} saw {wrong} frames that are not as they were pushed, {torn} of them torn")]
+    WrongPixels {
+        /// Which client.
+        client: &'static str,
+        /// Frames that were wrong in any way.
+        wrong: u32,
+        /// Those that were torn.
+        torn: u32,
+    },
+    /// A device did not do what a program of that time relies on.
+    #[error("the {who}: {reason}")]
+    Device {
+        /// Which process.
+        who: &'static str,
+        /// What it did, and what came of it.
+        reason: String,
+    },
+    /// Nothing happened for too long.
+    #[error("{stage} took too long; is the machine very busy?")]
+    TimedOut {
+        /// What was waited for.
+        stage: &'static str,
+    },
+    /// The contact sheet could not be written.
+    #[error("cannot write the contact sheet {}: {source}; --out names another directory", path.display())]
+    Sheet {
+        /// Its path.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// A progress line on standard error, where that is a terminal.
+struct Progress {
+    shown: bool,
+    terminal: bool,
+}
+
+impl Progress {
+    fn new() -> Progress {
+        Progress { shown: false, terminal: io::stderr().is_terminal() }
+    }
+
+    fn show(&mut self, text: &str) {
+        if self.terminal {
+            // The line is wiped to its end, because the next text may be shorter.
+            eprint!("\r{text}\x1b[K");
+            let _ = io::stderr().flush();
+            self.shown = true;
+        }
+    }
+
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.shown) {
+            eprint!("\r\x1b[K");
+        }
+    }
+}
+
+/// Runs the demonstration.
+///
+/// # Errors
+/// [`Failure`]; wrong pixels are one.
+pub fn demo(args: &DemoArgs) -> Result<ExitCode, Failure> {
+    let mut progress = Progress::new();
+    let result = demonstrate(args, &mut progress);
+    progress.clear();
+    result
+}
+
+fn demonstrate(args: &DemoArgs, progress: &mut Progress) -> Result<ExitCode, Failure> {
+    let sheet = args.out.join(SHEET);
+    std::fs::create_dir_all(&args.out).map_err(|source| DemoError::Sheet { path: sheet.clone(), source })?;
+    let temp = tempfile::Builder::new()
+        .prefix("vloopback-demo-")
+        .tempdir()
+        .map_err(Failure::system("cannot make a temporary directory"))?;
+    let mut source = Source::open(args.input.as_deref())?;
+    let file = temp.path().join("frames");
+    let film = film::decode(&mut source, args.frames as usize, &file, |frames| {
+        progress.show(&format!("decoded {frames} frames"));
+    })
+    .map_err(DemoError::Film)?;
+
+    let library = preload::library()?;
+    let config = Config { socket: temp.path().join("socket"), ..Config::default() };
+    let server = Server::start(config)?;
+    let mut party = Party::new(&library, server.socket());
+    let signals = watch_signals(&party)?;
+    println!(
+        "Pushing {} frames ({} different ones) of {}, {}x{}, {RATE} a second, through one pipe.",
+        args.frames,
+        film.frames,
+        source.path().display(),
+        film.width,
+        film.height
+    );
+
+    let mut play = Play { args, film: &film, temp: temp.path(), tally: Tally::default(), progress };
+    let ended = play.run(&mut party, server.socket());
+    let tally = play.tally;
+    drop(party);
+    signals.close();
+    server.stop();
+    progress.clear();
+    let counters = match ended? {
+        End::Signal(number) => return Ok(ExitCode::Signalled(u8::try_from(number).unwrap_or(0))),
+        End::Played(counters) => counters,
+    };
+
+    write_sheet(&sheet, &film, temp.path())?;
+    println!();
+    print!("{}", report::table(&tally, NAMES, counters.as_ref()));
+    println!("contact sheet of what the clients saw: {}", sheet.display());
+    for (seen, client) in tally.seen.iter().zip(NAMES) {
+        if seen.wrong() > 0 {
+            return Err(DemoError::WrongPixels { client, wrong: seen.wrong(), torn: seen.torn }.into());
+        }
+    }
+    print_next();
+    Ok(ExitCode::Success)
+}
+
+/// Turns the signals that end programs into events, so that nothing is left behind.
+fn watch_signals(party: &Party) -> Result<signal_hook::iterator::Handle, Failure> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(Failure::system("signal handlers"))?;
+    let handle = signals.handle();
+    let sender = party.sender();
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            if sender.send(Event::Signal(signal)).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(handle)
+}
+
+/// How the showing ended.
+enum End {
+    /// To its end, with what the driver counted.
+    Played(Option<list::Counters>),
+    /// A signal ended it.
+    Signal(i32),
+}
+
+/// One showing of the film.
+struct Play<'a> {
+    args: &'a DemoArgs,
+    film: &'a Film,
+    temp: &'a Path,
+    tally: Tally,
+    progress: &'a mut Progress,
+}
+
+/// What waiting for a word came to.
+enum Heard {
+    /// The word.
+    Says(Says),
+    /// A signal that ends it all.
+    Signal(i32),
+}
+
+/// Waits by `$wait`; a signal ends the showing.
+macro_rules! hear {
+    ($wait:expr) => {
+        match $wait? {
+            Heard::Says(says) => says,
+            Heard::Signal(number) => return Ok(End::Signal(number)),
+        }
+    };
+}
+
+impl Play<'_> {
+    fn run(&mut self, party: &mut Party, socket: &Path) -> Result<End, Failure> {
+        let stage = "starting the pusher";
+        let count = self.args.frames.to_string();
+        let mut arguments = vec!["demo-pusher".into(), "--count".into(), count.clone()];
+        arguments.extend(["--rate".into(), RATE.to_string()]);
+        arguments.extend(self.film.arguments());
+        party.start(Who::Pusher, arguments).map_err(Failure::system(stage))?;
+        let claimed = hear!(self.wait(party, stage, SETUP, |play, who, says| {
+            play.not_ended(who, says)?;
+            Ok(who == Who::Pusher && matches!(says, Says::Claimed { .. }))
+        }));
+        let Says::Claimed { index, input, output, name } = claimed else {
+            return Err(DemoError::TimedOut { stage }.into());
+        };
+        println!("The pusher found pipe {index} in /proc/video/vloopback/vloopbacks: {input}, \"{name}\".");
+
+        let stage = "starting the clients";
+        for (number, kind) in CLIENTS.iter().enumerate() {
+            let mut arguments = vec!["demo-client".into(), "--kind".into(), kind.name().into()];
+            arguments.extend(["--device".into(), output.clone(), "--count".into(), count.clone()]);
+            arguments.extend(["--samples".into(), self.temp.display().to_string()]);
+            let every = self.args.frames.div_ceil(SAMPLES).to_string();
+            arguments.extend(["--sample-every".into(), every]);
+            arguments.extend(self.film.arguments());
+            party.start(Who::Client(number), arguments).map_err(Failure::system(stage))?;
+        }
+        let mut waiting = 0;
+        hear!(self.wait(party, stage, SETUP, |play, who, says| {
+            play.not_ended(who, says)?;
+            waiting += u32::from(matches!(says, Says::Waiting));
+            Ok(waiting as usize == CLIENTS.len())
+        }));
+        wait_until_streaming(socket, index);
+        println!("Two clients watch {output}: one maps the driver's memory, one calls read().");
+
+        let showing = Duration::from_secs(u64::from(self.args.frames / RATE)) + SETUP;
+        party.tell(Who::Pusher, "go").map_err(Failure::system("the pusher's standard input"))?;
+        hear!(self.wait(party, "pushing the frames", showing, |play, who, says| {
+            play.not_ended(who, says)?;
+            play.tell_progress();
+            Ok(matches!(says, Says::AllPushed))
+        }));
+        // Where a client does not get the last frame, that is a drop, and counted; it is no error.
+        let last = self.args.frames - 1;
+        if !self.have_all(last) {
+            let stage = "the last frames";
+            let heard = self.wait(party, stage, LAST_FRAMES, |play, who, says| {
+                play.not_ended(who, says)?;
+                Ok(play.have_all(last))
+            });
+            match heard {
+                Ok(Heard::Signal(number)) => return Ok(End::Signal(number)),
+                Ok(Heard::Says(_)) | Err(Failure::Demo(DemoError::TimedOut { .. })) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let counters = counters(socket, index);
+        party.release(Who::Pusher);
+        hear!(self.wait(party, "the clients' notice of the pusher's end", SETUP, |play, _, _| {
+            Ok(play.tally.seen.iter().all(|seen| seen.ended))
+        }));
+        for (seen, who) in self.tally.seen.iter().zip(NAMES) {
+            if seen.received == 0 && seen.wrong() == 0 {
+                return Err(DemoError::Device { who, reason: "got no frame at all".into() }.into());
+            }
+        }
+        Ok(End::Played(counters))
+    }
+
+    /// Takes note of all that is said until `done` says that it is the word.
+    fn wait(
+        &mut self,
+        party: &Party,
+        stage: &'static str,
+        patience: Duration,
+        mut done: impl FnMut(&mut Self, Who, &Says) -> Result<bool, Failure>,
+    ) -> Result<Heard, Failure> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match party.next(deadline, stage)? {
+                Event::Signal(number) => return Ok(Heard::Signal(number)),
+                Event::Says(who, Says::Failed { reason }) => {
+                    return Err(DemoError::Device { who: name(who), reason }.into());
+                }
+                Event::Says(who, says) => {
+                    self.tally.note(who.client(), &says);
+                    if done(self, who, &says)? {
+                        return Ok(Heard::Says(says));
+                    }
+                }
+                Event::Gone(who) => {
+                    // A client that has ended as it should may go; the pusher goes when released.
+                    let expected = match who {
+                        Who::Client(number) => self.tally.seen[number].ended,
+                        Who::Pusher => self.tally.pushed() == self.args.frames,
+                    };
+                    if !expected {
+                        let reason = "ended before its time, without a word".into();
+                        return Err(DemoError::Device { who: name(who), reason }.into());
+                    }
+                }
+            }
+        }
+    }
+
+    /// A client must not be told that the pusher is gone while it is there.
+    fn not_ended(&self, who: Who, says: &Says) -> Result<(), Failure> {
+        if matches!(says, Says::Ended) {
+            let reason = "was told that the pusher is gone while it was there".into();
+            return Err(DemoError::Device { who: name(who), reason }.into());
+        }
+        Ok(())
+    }
+
+    fn have_all(&self, last: u32) -> bool {
+        self.tally.seen.iter().all(|seen| seen.last == Some(last))
+    }
+
+    fn tell_progress(&mut self) {
+        let [a, b] = &self.tally.seen;
+        let (pushed, frames) = (self.tally.pushed(), self.args.frames);
+        self.progress
+            .show(&format!("pushed {pushed} of {frames}, received {} and {}", a.received, b.received));
+    }
+}
+
+fn name(who: Who) -> &'static str {
+    match who {
+        Who::Pusher => "pusher",
+        Who::Client(number) => NAMES[number],
+    }
+}
+
+/// Waits until the driver says that both clients stream, so that the first frame finds them.
+/// Where it does not, they may miss a frame, and the table shows it.
+fn wait_until_streaming(socket: &Path, index: u32) {
+    let deadline = Instant::now() + LAST_FRAMES;
+    while Instant::now() < deadline {
+        let streaming = query(socket, index).map(|pipe| pipe.streaming);
+        if streaming.is_none_or(|streaming| streaming as usize >= CLIENTS.len()) {
+            return;
+        }
+        std::thread::sleep(STREAMING_STEP);
+    }
+}
+
+fn query(socket: &Path, index: u32) -> Option<list::Pipe> {
+    let pipes = list::parse(&query_list(socket).ok()?).ok()?;
+    pipes.into_iter().find(|pipe| pipe.index == index)
+}
+
+fn counters(socket: &Path, index: u32) -> Option<list::Counters> {
+    query(socket, index).map(|pipe| pipe.counters)
+}
+
+/// Puts the frames that the clients left in `dir` on one sheet, a row for each client.
+fn write_sheet(path: &Path, film: &Film, dir: &Path) -> Result<(), DemoError> {
+    let failed = |source| DemoError::Sheet { path: path.to_owned(), source };
+    let mut cells = Vec::new();
+    for (kind, client) in CLIENTS.iter().zip(NAMES) {
+        let prefix = format!("{}.", kind.name());
+        let mut samples = Vec::new();
+        for entry in std::fs::read_dir(dir).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+            let number = name.strip_prefix(&prefix).and_then(|number| number.parse::<u32>().ok());
+            samples.extend(number.map(|number| (number, dir.join(&name))));
+        }
+        samples.sort();
+        for (number, file) in samples {
+            cells.push(Cell {
+                width: film.width,
+                height: film.height,
+                yuv420p: std::fs::read(file).map_err(failed)?,
+                caption: format!("frame {number} {client}"),
+            });
+        }
+    }
+    if cells.is_empty() {
+        return Ok(());
+    }
+    let mut bytes = Vec::new();
+    write_png(&mut bytes, &cells, SAMPLES as usize).map_err(failed)?;
+    std::fs::write(path, bytes).map_err(failed)
+}
+
+/// What to try next, and what is not installed.
+fn print_next() {
+    let me =
+        std::env::args_os().next().map_or_else(|| "vloopback".into(), |me| me.to_string_lossy().into_owned());
+    println!("\nTry next:");
+    println!("  {me} run --pipes 2 -- cat /proc/video/vloopback/vloopbacks");
+    println!(
+        "  {me} run --uname 2.6 -- sh -c 'uname -r; cat /sys/class/video4linux/*/name; ls -l /dev/video*'"
+    );
+    println!("  {me} demo --input FILE --frames 300");
+    let path = std::env::var_os("PATH");
+    let missing: Vec<&str> = [("ffmpeg", "ffmpeg"), ("v4l2-ctl", "v4l-utils")]
+        .into_iter()
+        .filter(|(command, _)| crate::run::find(command.as_ref(), path.as_deref()).is_err())
+        .map(|(_, package)| package)
+        .collect();
+    if !missing.is_empty() {
+        println!("For other film formats and today's video tools:");
+        println!("  apt-get install -y --no-install-recommends {}", missing.join(" "));
+    }
+}
+
+/// The hidden `demo-pusher`.
+pub fn pusher(args: &DemoPusherArgs) -> ExitCode {
+    told(pusher::push(args))
+}
+
+/// The hidden `demo-client`.
+pub fn client(args: &DemoClientArgs) -> ExitCode {
+    told(client::watch(args))
+}
+
+/// Tells a failure to whoever started us.
+fn told(result: Result<(), String>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::Success,
+        Err(reason) => {
+            // Where nobody reads any more, there is nobody to tell.
+            let _ = say(&Says::Failed { reason });
+            ExitCode::Failure
+        }
+    }
+}

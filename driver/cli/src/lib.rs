@@ -1,0 +1,68 @@
+//! The command line of vloopback: what `vloopback` and `vloopbackd` do. The binaries themselves
+//! only call [`main_vloopback`] and [`main_vloopbackd`].
+
+pub mod args;
+pub mod demo;
+pub mod env;
+pub mod exit_codes;
+pub mod failure;
+pub mod list;
+pub mod media;
+pub mod preload;
+pub mod private_dir;
+pub mod run;
+pub mod serve;
+pub mod sheet;
+
+use std::process::ExitCode as ProcessExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use args::{Command, Vloopback, Vloopbackd};
+use exit_codes::ExitCode;
+use failure::Failure;
+
+/// The environment variable that says how much the server tells on standard error: error, warn
+/// (the default), info, debug, trace, or a filter by module.
+pub const LOG: &str = "VLOOPBACK_LOG";
+
+fn start_logging() {
+    let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new("warn"));
+    // It fails only where somebody has set one up already, which is as good.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// Ends a program: a failure is told on standard error.
+fn finish(program: &str, result: Result<ExitCode, Failure>) -> ProcessExitCode {
+    let code = result.unwrap_or_else(|failure| {
+        eprintln!("{program}: {failure}");
+        failure.exit_code()
+    });
+    code.into()
+}
+
+/// `vloopback`.
+pub fn main_vloopback() -> ProcessExitCode {
+    let command = Vloopback::parse().command;
+    let result = match &command {
+        Command::Demo(args) => demo::demo(args),
+        Command::Run(args) => run::run(args),
+        Command::Env(args) => env::env(args),
+        Command::List(args) => list::list(args),
+        Command::ServeForRun(args) => {
+            start_logging();
+            Ok(serve::serve_for_run(args))
+        }
+        Command::DemoPusher(args) => Ok(demo::pusher(args)),
+        Command::DemoClient(args) => Ok(demo::client(args)),
+    };
+    finish("vloopback", result)
+}
+
+/// `vloopbackd`.
+pub fn main_vloopbackd() -> ProcessExitCode {
+    let args = Vloopbackd::parse();
+    start_logging();
+    finish("vloopbackd", serve::vloopbackd(&args.server))
+}

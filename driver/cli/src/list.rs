@@ -1,0 +1,224 @@
+//! `vloopback list`: the pipes of the running server, as a table or as JSON.
+
+use std::io::Write;
+
+use serde::Deserialize;
+use vloopback_daemon::{ServerError, query_list};
+
+use crate::args::ListArgs;
+use crate::exit_codes::ExitCode;
+use crate::failure::Failure;
+
+/// One pipe, as the server tells of it; what is not shown here is left unread.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Pipe {
+    /// Pipe number.
+    pub index: u32,
+    /// Path of the pusher's node.
+    pub input: String,
+    /// Path of the clients' node.
+    pub output: String,
+    /// What a person called it.
+    #[serde(default)]
+    pub label: String,
+    /// A pusher has it.
+    #[serde(default)]
+    pub claimed: bool,
+    /// How many have the output open.
+    #[serde(default)]
+    pub readers: u32,
+    /// How many of those take frames now.
+    #[serde(default)]
+    pub streaming: u32,
+    /// What it carries.
+    #[serde(default)]
+    pub format: Option<Format>,
+    /// Frames so far.
+    #[serde(default)]
+    pub counters: Counters,
+    /// Who has it open.
+    #[serde(default)]
+    pub owners: Vec<Owner>,
+}
+
+/// What a pipe carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Format {
+    /// V4L1 palette name.
+    #[serde(default)]
+    pub palette: String,
+    /// Pixels in a row.
+    #[serde(default)]
+    pub width: u32,
+    /// Rows.
+    #[serde(default)]
+    pub height: u32,
+}
+
+/// Frames of a pipe, counted in the data path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Counters {
+    /// Handed in by pushers.
+    pub written: u64,
+    /// Delivered, summed over all clients.
+    pub read: u64,
+    /// Missed, summed over all clients.
+    pub dropped: u64,
+    /// Dropped uncopied because nobody watched.
+    pub unwatched: u64,
+    /// Copies of a frame made in the data path.
+    pub copies: u64,
+}
+
+/// A process that has a pipe open.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Owner {
+    /// Its number; 0 where it has none here.
+    pub pid: i32,
+    /// Its name.
+    pub name: String,
+    /// `pusher` or `client`.
+    pub role: String,
+    /// Frames it received (a pusher: wrote).
+    pub received: u64,
+    /// Frames it missed (a pusher: that nobody watched).
+    pub dropped: u64,
+}
+
+/// Reads the server's list.
+///
+/// # Errors
+/// serde_json's words.
+pub fn parse(json: &str) -> Result<Vec<Pipe>, serde_json::Error> {
+    serde_json::from_str(json)
+}
+
+/// Asks and prints.
+///
+/// # Errors
+/// [`Failure::Server`] where no server is reachable, [`Failure::System`] where standard output is
+/// closed.
+pub fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
+    let socket = args.socket.path();
+    let json = query_list(&socket)?;
+    let text = if args.json {
+        format!("{}\n", json.trim_end())
+    } else {
+        let pipes =
+            parse(&json).map_err(|error| ServerError::Protocol { socket, reason: error.to_string() })?;
+        table(&pipes)
+    };
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .map_err(Failure::system("cannot write to standard output"))?;
+    Ok(ExitCode::Success)
+}
+
+/// The pipes as a table, and under each the processes that have it open.
+fn table(pipes: &[Pipe]) -> String {
+    let mut rows = vec![
+        ["PIPE", "INPUT", "OUTPUT", "PUSHER", "CLIENTS", "FORMAT", "WRITTEN", "READ", "DROPPED", "UNWATCHED"]
+            .map(String::from),
+    ];
+    let mut notes: Vec<Vec<String>> = vec![Vec::new()];
+    for pipe in pipes {
+        let format = pipe.format.as_ref().map_or_else(
+            || "-".to_owned(),
+            |format| format!("{} {}x{}", shown(&format.palette), format.width, format.height),
+        );
+        let counters = &pipe.counters;
+        rows.push([
+            pipe.index.to_string(),
+            shown(&pipe.input),
+            shown(&pipe.output),
+            if pipe.claimed { "yes" } else { "-" }.to_owned(),
+            pipe.readers.to_string(),
+            format,
+            counters.written.to_string(),
+            counters.read.to_string(),
+            counters.dropped.to_string(),
+            counters.unwatched.to_string(),
+        ]);
+        let mut under = Vec::new();
+        if !pipe.label.is_empty() {
+            under.push(format!("label {}", shown(&pipe.label)));
+        }
+        for owner in &pipe.owners {
+            let (did, missed) =
+                if owner.role == "pusher" { ("wrote", "unwatched") } else { ("received", "missed") };
+            under.push(format!(
+                "{} {} ({}): {did} {}, {missed} {}",
+                shown(&owner.role),
+                shown(&owner.name),
+                owner.pid,
+                owner.received,
+                owner.dropped
+            ));
+        }
+        notes.push(under);
+    }
+    let mut out = String::new();
+    for (line, notes) in columns(&rows).into_iter().zip(notes) {
+        out.push_str(&line);
+        out.push('\n');
+        for note in notes {
+            out.push_str("      ");
+            out.push_str(&note);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// Names come from other processes: what would move a terminal's cursor is not shown.
+fn shown(text: &str) -> String {
+    text.chars().map(|sign| if sign.is_control() { '?' } else { sign }).collect()
+}
+
+/// Lines of aligned columns, two spaces between them and none at the end.
+pub fn columns<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    rows.iter()
+        .map(|row| {
+            let cells: Vec<String> =
+                row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+            cells.join("  ").trim_end().to_owned()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const JSON: &str = r#"[{"index":0,"input":"/dev/video0","output":"/dev/video1","label":"","claimed":true,
+        "readers":1,"streaming":1,"format":{"palette":"YUV420P","fourcc":"YU12","width":320,"height":180},
+        "counters":{"written":9,"read":8,"dropped":1,"unwatched":0,"copies":9,"lost":0},
+        "owners":[{"pid":7,"name":"mo\u001btion","role":"pusher","received":9,"dropped":0}]},
+        {"index":1,"input":"/dev/video2","output":"/dev/video3","format":null}]"#;
+
+    #[test]
+    fn a_table_with_owners() {
+        let text = table(&parse(JSON).unwrap());
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        assert!(lines[0].starts_with("PIPE  INPUT"));
+        assert!(lines[1].contains("YUV420P 320x180") && lines[1].contains("yes"));
+        assert_eq!(lines[2], "      pusher mo?tion (7): wrote 9, unwatched 0");
+        let at = |line: &str, word: &str| line.find(word).unwrap();
+        assert_eq!(at(lines[1], "/dev/video1"), at(lines[3], "/dev/video3"));
+    }
+
+    #[test]
+    fn junk_is_an_error() {
+        assert!(parse("{}").is_err());
+        assert_eq!(parse("[]").unwrap(), []);
+    }
+}

@@ -1,0 +1,173 @@
+//! The preload library: embedded in this program by its build script, written to a private
+//! directory under the hash of its contents when it is first needed.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::private_dir::{preloadable, private_dir};
+
+/// The library, as this build made it.
+const LIBRARY: &[u8] = include_bytes!(env!("VLOOPBACK_PRELOAD_LIBRARY"));
+
+/// The environment variable that names another library.
+pub const OVERRIDE: &str = "VLOOPBACK_PRELOAD";
+
+/// Why there is no library to preload.
+#[derive(Debug, thiserror::Error)]
+pub enum PreloadError {
+    /// It could not be written.
+    #[error("cannot put the preload library in place: {source}; name one with {OVERRIDE}")]
+    Install {
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The one that the user named does not do.
+    #[error("{OVERRIDE}={}: {reason}", path.display())]
+    Override {
+        /// The variable's value.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// The library's path: the one that `VLOOPBACK_PRELOAD` names, else the embedded one, written out
+/// where that has not been done yet.
+///
+/// # Errors
+/// [`PreloadError`].
+pub fn library() -> Result<PathBuf, PreloadError> {
+    match std::env::var_os(OVERRIDE).filter(|value| !value.is_empty()) {
+        Some(value) => named(PathBuf::from(value)),
+        None => private_dir()
+            .and_then(|dir| install(&dir, LIBRARY))
+            .map_err(|source| PreloadError::Install { source }),
+    }
+}
+
+/// A library that the user chose. Made absolute: its users may change directory.
+fn named(path: PathBuf) -> Result<PathBuf, PreloadError> {
+    let bad = |reason: String| PreloadError::Override { path: path.clone(), reason };
+    let full = std::path::absolute(&path).map_err(|error| bad(error.to_string()))?;
+    if !preloadable(full.as_os_str()) {
+        return Err(bad("the path has a space, colon or $ in it, which LD_PRELOAD cannot hold".into()));
+    }
+    match std::fs::metadata(&full) {
+        Ok(found) if found.is_file() => Ok(full),
+        Ok(_) => Err(bad("is not a file".into())),
+        Err(error) => Err(bad(error.to_string())),
+    }
+}
+
+/// FNV-1a, 64 bits: tells builds apart. Safety does not rest on it; the bytes are compared.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// Writes `library` to `dir` unless it is there already, and returns its path. Whoever comes at
+/// the same time finds either nothing or all of it.
+fn install(dir: &Path, library: &[u8]) -> io::Result<PathBuf> {
+    let path = dir.join(format!("libvloopback_preload.{:016x}.so", hash(library)));
+    if holds(&path, library) {
+        return Ok(path);
+    }
+    let mut file = tempfile::Builder::new()
+        .prefix(".libvloopback_preload.")
+        .permissions(std::fs::Permissions::from_mode(0o600))
+        .tempfile_in(dir)?;
+    file.write_all(library)?;
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o755))?;
+    file.persist(&path).map_err(|error| error.error)?;
+    Ok(path)
+}
+
+/// Whether `path` is a plain file with exactly these bytes.
+fn holds(path: &Path, bytes: &[u8]) -> bool {
+    let same = || -> io::Result<bool> {
+        let found = std::fs::symlink_metadata(path)?;
+        if !found.is_file() || found.len() != bytes.len() as u64 {
+            return Ok(false);
+        }
+        let mut there = Vec::with_capacity(bytes.len());
+        File::open(path)?.take(bytes.len() as u64 + 1).read_to_end(&mut there)?;
+        Ok(there == bytes)
+    };
+    same().unwrap_or(false)
+}
+
+/// The value of LD_PRELOAD: our library first, because the first to define a symbol is called,
+/// then what the user had, without other copies of ours.
+pub fn ld_preload(library: &Path, users: Option<&OsStr>) -> OsString {
+    use std::os::unix::ffi::OsStrExt;
+
+    let mut value = library.as_os_str().to_owned();
+    let users = users.map(OsStr::as_bytes).unwrap_or_default();
+    for name in users.split(|byte| byte.is_ascii_whitespace() || *byte == b':') {
+        let base = name.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        if !name.is_empty() && !base.starts_with(b"libvloopback_preload.") {
+            value.push(":");
+            value.push(OsStr::from_bytes(name));
+        }
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_embedded_library_is_one() {
+        assert!(LIBRARY.starts_with(b"\x7fELF"));
+    }
+
+    #[test]
+    fn installed_once_and_mended_when_damaged() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = install(temp.path(), b"library").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"library");
+        let inode = || std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(&path).unwrap());
+        let before = inode();
+        assert_eq!(install(temp.path(), b"library").unwrap(), path);
+        assert_eq!(inode(), before, "written again although it was there");
+
+        std::fs::write(&path, b"libXary").unwrap();
+        install(temp.path(), b"library").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"library");
+
+        // A link in its place is replaced, not followed.
+        let elsewhere = temp.path().join("elsewhere");
+        std::fs::write(&elsewhere, b"library").unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
+        install(temp.path(), b"library").unwrap();
+        assert!(std::fs::symlink_metadata(&path).unwrap().is_file());
+
+        assert_ne!(install(temp.path(), b"another").unwrap(), path);
+        assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 3, "temporary files left behind");
+    }
+
+    #[test]
+    fn ours_goes_first_and_only_once() {
+        let ours = Path::new("/run/x/libvloopback_preload.0.so");
+        let value = |users: Option<&str>| ld_preload(ours, users.map(OsStr::new)).into_string().unwrap();
+        assert_eq!(value(None), "/run/x/libvloopback_preload.0.so");
+        assert_eq!(
+            value(Some("a.so  /b.so:/old/libvloopback_preload.1.so")),
+            "/run/x/libvloopback_preload.0.so:a.so:/b.so"
+        );
+    }
+
+    #[test]
+    fn a_named_library_must_be_there() {
+        assert!(named("/nonexistent.so".into()).is_err());
+        assert!(named("/".into()).unwrap_err().to_string().contains("VLOOPBACK_PRELOAD=/"));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(named(file.path().into()).unwrap(), file.path());
+    }
+}

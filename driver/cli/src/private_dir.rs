@@ -1,0 +1,118 @@
+//! A directory that only this user can write to, for files that other processes of the same user
+//! will load as code.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use nix::sys::statvfs::{FsFlags, statvfs};
+use nix::unistd::geteuid;
+
+/// Makes or finds the directory: `$XDG_RUNTIME_DIR/vloopback`, else `/tmp/vloopback-UID`. One that
+/// somebody else owns or can write to, that is a symbolic link, from which nothing can be loaded
+/// (mounted noexec), or whose name LD_PRELOAD cannot hold is passed over.
+///
+/// # Errors
+/// Why the last one does not do.
+pub fn private_dir() -> io::Result<PathBuf> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| Path::new(dir).is_absolute());
+    let fallback = PathBuf::from(format!("/tmp/vloopback-{}", geteuid()));
+    if let Some(dir) = runtime.map(|dir| PathBuf::from(dir).join("vloopback")) {
+        if prepare(&dir).is_ok() {
+            return Ok(dir);
+        }
+    }
+    prepare(&fallback)?;
+    Ok(fallback)
+}
+
+/// Makes `dir` where it is missing, and checks it.
+fn prepare(dir: &Path) -> io::Result<()> {
+    if !preloadable(dir.as_os_str()) {
+        return Err(refused(dir, "has a space or colon in its name, which LD_PRELOAD cannot hold"));
+    }
+    match std::fs::DirBuilder::new().mode(0o700).create(dir) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(io::Error::new(error.kind(), format!("{}: {error}", dir.display()))),
+    }
+    check(dir)
+}
+
+/// Whether `dir` is a real directory of this user that nobody else can write to.
+fn check(dir: &Path) -> io::Result<()> {
+    // Not followed: a link there may be somebody else's.
+    let found = std::fs::symlink_metadata(dir)?;
+    if !found.is_dir() {
+        return Err(refused(dir, "is not a directory; remove it"));
+    }
+    if found.uid() != geteuid().as_raw() {
+        return Err(refused(dir, "belongs to another user"));
+    }
+    if found.mode() & 0o022 != 0 {
+        return Err(refused(dir, "can be written by other users; chmod 700 mends it"));
+    }
+    let noexec = statvfs(dir).is_ok_and(|file_system| file_system.flags().contains(FsFlags::ST_NOEXEC));
+    if noexec {
+        return Err(refused(dir, "is mounted noexec, so no library can be loaded from it"));
+    }
+    Ok(())
+}
+
+fn refused(dir: &Path, reason: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, format!("{} {reason}", dir.display()))
+}
+
+/// Whether a path can stand in LD_PRELOAD, where spaces and colons part the names, and where the
+/// loader takes `$` for the beginning of a token.
+pub fn preloadable(path: &OsStr) -> bool {
+    !path.as_bytes().iter().any(|byte| byte.is_ascii_whitespace() || matches!(byte, b':' | b'$'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_new_directory_is_private() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path().join("new");
+        prepare(&dir).unwrap();
+        assert_eq!(std::fs::metadata(&dir).unwrap().mode() & 0o777, 0o700);
+        prepare(&dir).unwrap();
+    }
+
+    #[test]
+    fn what_others_could_change_is_refused() {
+        let temp = tempfile::tempdir().unwrap();
+        let open = temp.path().join("open");
+        std::fs::create_dir(&open).unwrap();
+        std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(prepare(&open).unwrap_err().to_string().contains("other users"));
+
+        let real = temp.path().join("real");
+        prepare(&real).unwrap();
+        let link = temp.path().join("link");
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        assert!(prepare(&link).unwrap_err().to_string().contains("not a directory"));
+
+        let file = temp.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert!(prepare(&file).is_err());
+        assert!(prepare(&temp.path().join("a b")).is_err());
+        // A directory that everybody may write to is refused even when it is ours (root's /tmp),
+        // and when it is not, for that.
+        assert!(check(Path::new("/tmp")).is_err());
+    }
+
+    #[test]
+    fn names_for_the_loader() {
+        assert!(preloadable(OsStr::new("/run/user/1000/vloopback")));
+        for bad in ["/a b", "/a:b", "/a\tb", "/a/$LIB"] {
+            assert!(!preloadable(OsStr::new(bad)), "{bad}");
+        }
+    }
+}

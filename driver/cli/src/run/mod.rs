@@ -1,0 +1,97 @@
+//! `vloopback run`: a command that meets the pipes as /dev/videoN, with a server behind them.
+
+mod child;
+pub(crate) mod elf;
+mod program;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::args::{EraArgs, RunArgs};
+use crate::exit_codes::ExitCode;
+use crate::failure::Failure;
+use crate::{preload, serve};
+
+pub use program::{Obstacle, Unserved, find, inspect};
+
+/// The variables that the preload library reads.
+pub mod variables {
+    /// The server's socket.
+    pub const SOCKET: &str = "VLOOPBACK_SOCKET";
+    /// The release that uname() tells.
+    pub const UNAME: &str = "VLOOPBACK_UNAME";
+    /// `legacy`: serve by the old rules from the first open on.
+    pub const ERA: &str = "VLOOPBACK_ERA";
+    /// The loader's list of libraries to preload.
+    pub const LD_PRELOAD: &str = "LD_PRELOAD";
+}
+
+/// The environment of a process that is to see the pipes: what is to be set.
+pub fn environment(library: &Path, socket: &Path, era: &EraArgs) -> Vec<(&'static str, OsString)> {
+    let users = std::env::var_os(variables::LD_PRELOAD);
+    let mut set = vec![
+        (variables::LD_PRELOAD, preload::ld_preload(library, users.as_deref())),
+        (variables::SOCKET, socket.into()),
+    ];
+    if let Some(release) = &era.uname {
+        set.push((variables::UNAME, release.into()));
+    }
+    if era.legacy || era.uname.is_some() {
+        set.push((variables::ERA, "legacy".into()));
+    }
+    set
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`Failure`]: no such command, no server, no library.
+pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    let Some((name, arguments)) = args.command.split_first() else {
+        return Ok(ExitCode::Usage);
+    };
+    let path = std::env::var_os("PATH");
+    // Before a server is started for nothing.
+    let file = program::find(name, path.as_deref()).map_err(|source| not_started(name.into(), source))?;
+    let named_library = std::env::var_os(preload::OVERRIDE).is_some_and(|value| !value.is_empty());
+    if let Some(unserved) = program::inspect(&file, path.as_deref(), named_library) {
+        eprintln!("vloopback: warning: {unserved}");
+    }
+    let library = preload::library()?;
+    // Held until the command has ended: the server counts it as a user, so that it outlives the
+    // pauses between a script's programs.
+    let server = serve::reach_or_start(&args.server)?;
+    let mut command = Command::new(name);
+    command.args(arguments).envs(environment(&library, server.socket(), &args.era));
+    let status = child::run(command).map_err(|source| not_started(name.into(), source))?;
+    drop(server);
+    Ok(child::exit_code(status))
+}
+
+fn not_started(name: PathBuf, source: io::Error) -> Failure {
+    match source.kind() {
+        io::ErrorKind::NotFound => Failure::CommandNotFound { name },
+        _ => Failure::CannotRun { name, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(era: &EraArgs) -> Vec<&'static str> {
+        environment(Path::new("/l.so"), Path::new("/s"), era).into_iter().map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn a_release_means_legacy() {
+        let plain = EraArgs::default();
+        assert_eq!(set(&plain), ["LD_PRELOAD", "VLOOPBACK_SOCKET"]);
+        let legacy = EraArgs { legacy: true, ..plain.clone() };
+        assert_eq!(set(&legacy), ["LD_PRELOAD", "VLOOPBACK_SOCKET", "VLOOPBACK_ERA"]);
+        let release = EraArgs { uname: Some("2.4.37".into()), ..plain };
+        assert_eq!(set(&release).len(), 4);
+    }
+}

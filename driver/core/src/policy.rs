@@ -1,0 +1,110 @@
+//! What can be chosen, and what is refused.
+
+/// What a client meets while nobody pushes (DESIGN.md 7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Idle {
+    /// The node opens and shows a no-signal picture.
+    #[default]
+    Placeholder,
+    /// The node opens; whoever wants a frame waits for a pusher.
+    Wait,
+    /// The node does not open, as with the old driver.
+    Refuse,
+}
+
+/// A bundle of options.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Today's V4L2 rules, with legacy processes served the old way.
+    #[default]
+    Default,
+    /// The 1.4 driver to the letter, its bugs excepted: everybody is served the old way.
+    Vloopback,
+}
+
+impl std::str::FromStr for Profile {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "default" => Ok(Self::Default),
+            "vloopback" => Ok(Self::Vloopback),
+            other => Err(format!("profile '{other}' does not exist; there are: default, vloopback")),
+        }
+    }
+}
+
+impl std::fmt::Display for Profile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Default => "default",
+            Self::Vloopback => "vloopback",
+        })
+    }
+}
+
+/// A pipe's options.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// What a client meets while nobody pushes.
+    pub idle: Idle,
+    /// The bundle they came from; `Vloopback` makes every opener legacy.
+    pub profile: Profile,
+    /// V4L1 frames that a client may map, 2 to 30.
+    pub num_buffers: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { idle: Idle::default(), profile: Profile::default(), num_buffers: 2 }
+    }
+}
+
+impl Options {
+    /// The options of a profile.
+    pub fn of_profile(profile: Profile) -> Self {
+        let idle = match profile {
+            Profile::Default => Idle::Placeholder,
+            Profile::Vloopback => Idle::Refuse,
+        };
+        Self { idle, profile, ..Self::default() }
+    }
+}
+
+/// Why a pipe refuses. The errno of each is the old driver's, or V4L2's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The input belongs to another pusher.
+    #[error("the pipe has a pusher already")]
+    Busy,
+    /// Nobody feeds the pipe, and the opener is one that must be told so.
+    #[error("nobody feeds the pipe")]
+    NotFed,
+    /// The call belongs to the other node, or to a pusher.
+    #[error("the call is not for this node")]
+    WrongNode,
+    /// The value does not make sense.
+    #[error("the value does not make sense")]
+    Invalid,
+    /// A client has the old size mapped (profile vloopback only).
+    #[error("a client has the pipe open")]
+    InUse,
+    /// More memory than a V4L1 client can address.
+    #[error("the ring would be larger than V4L1 can tell")]
+    TooLarge,
+    /// The session is not one of the pipe's.
+    #[error("no such session")]
+    Unknown,
+}
+
+impl Refusal {
+    /// Its errno: 16 EBUSY, 22 EINVAL, 12 ENOMEM, 9 EBADF.
+    pub fn errno(self) -> i32 {
+        match self {
+            Self::Busy => 16,
+            Self::NotFed | Self::WrongNode | Self::Invalid | Self::InUse => 22,
+            Self::TooLarge => 12,
+            Self::Unknown => 9,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The ringer: makes the descriptors of clients readable that may be waiting in poll.
+//!
+//! A client that waits inside a call of ours sleeps on the log's futex, and the pusher wakes it
+//! itself. One that waits in poll, select or epoll waits for its descriptor; the daemon holds the
+//! other end of that, so a thread of the daemon, one a pipe that is being watched, writes the byte.
+//! The pusher wakes the thread through a futex on the desk and does not wait for it.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, send};
+use vloopback_ring::{Desk, SessionPage, find_oldest};
+
+use crate::futex;
+use crate::memory::{Page, RingMemory};
+
+/// One session's part in it.
+#[derive(Debug)]
+struct Ringing {
+    session: u32,
+    client: u32,
+    end: Arc<OwnedFd>,
+    page: Arc<Page<SessionPage>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    sessions: Vec<Ringing>,
+    ring: Option<Arc<RingMemory>>,
+    fed: bool,
+    running: bool,
+}
+
+/// A pipe's bell.
+#[derive(Debug)]
+pub(crate) struct Bell {
+    desk: Arc<Page<Desk>>,
+    state: Mutex<State>,
+}
+
+impl Bell {
+    pub(crate) fn new(desk: Arc<Page<Desk>>) -> Arc<Self> {
+        Arc::new(Self { desk, state: Mutex::default() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on `session` is seen to. Starts the thread with the first one.
+    pub(crate) fn add(
+        self: &Arc<Self>,
+        session: u32,
+        client: u32,
+        end: Arc<OwnedFd>,
+        page: Arc<Page<SessionPage>>,
+    ) -> Result<(), Errno> {
+        let mut state = self.state();
+        if state.sessions.iter().any(|s| s.session == session) {
+            return Ok(());
+        }
+        state.sessions.push(Ringing { session, client, end, page });
+        if !state.running {
+            let bell = self.clone();
+            std::thread::Builder::new()
+                .name("ringer".into())
+                .stack_size(64 * 1024)
+                .spawn(move || bell.run())
+                .map_err(|_| Errno::EAGAIN)?;
+            state.running = true;
+        }
+        Ok(())
+    }
+
+    /// `session` streams no more. The thread ends with the last one.
+    pub(crate) fn remove(&self, session: u32) {
+        self.state().sessions.retain(|s| s.session != session);
+        self.ring();
+    }
+
+    /// The ring in force and whether somebody feeds it.
+    pub(crate) fn set_ring(&self, ring: Option<Arc<RingMemory>>, fed: bool) {
+        {
+            let mut state = self.state();
+            state.ring = ring;
+            state.fed = fed;
+        }
+        self.ring();
+    }
+
+    /// Wakes the thread.
+    pub(crate) fn ring(&self) {
+        self.desk.bell.fetch_add(1, Ordering::SeqCst);
+        futex::wake_all(&self.desk.bell);
+    }
+
+    fn run(self: Arc<Self>) {
+        loop {
+            let seen = self.desk.bell.load(Ordering::SeqCst);
+            {
+                let mut state = self.state();
+                if state.sessions.is_empty() {
+                    state.running = false;
+                    return;
+                }
+                self.round(&state);
+            }
+            futex::wait(&self.desk.bell, seen);
+        }
+    }
+
+    /// Makes every armed session readable that has something to see.
+    fn round(&self, state: &State) {
+        // Cleared before the look, so that who arms itself meanwhile is seen next time.
+        self.desk.clear_armed();
+        for session in &state.sessions {
+            let page = &session.page;
+            if page.armed.load(Ordering::SeqCst) == 0 {
+                continue;
+            }
+            let last = page.last.load(Ordering::Relaxed);
+            let ready = match &state.ring {
+                Some(ring) if state.fed => {
+                    let other_ring = page.ring.load(Ordering::Relaxed) != ring.number;
+                    other_ring || find_oldest(&ring.log, ring.slots() as usize, u32::MAX, last).is_some()
+                }
+                // Nobody feeds: a read says so at once, and poll must let it.
+                _ => true,
+            };
+            if !ready {
+                self.desk.arm(session.client);
+                continue;
+            }
+            if page.armed.swap(0, Ordering::SeqCst) != 0 {
+                page.rung.store(1, Ordering::SeqCst);
+                // A full queue is readable already; a dead peer is the main loop's business.
+                let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+                let _ = send(session.end.as_raw_fd(), &[1], flags);
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The list of pipes as JSON.
+
+use serde_json::{Value, json};
+use vloopback_proc::model::{PipeView, Role, Snapshot};
+
+/// What the views under /proc do not tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct More {
+    pub(crate) ring_slots: u32,
+    pub(crate) slot_bytes: u32,
+    pub(crate) lost: u64,
+    pub(crate) streaming: u32,
+    pub(crate) retries: u64,
+    pub(crate) private_bytes: u64,
+}
+
+fn pipe(view: &PipeView, more: &More) -> Value {
+    let owner = |o: &vloopback_proc::model::Owner| {
+        let role = match o.role {
+            Role::Pusher => "pusher",
+            Role::Client => "client",
+        };
+        json!({ "pid": o.pid, "name": o.comm, "role": role, "received": o.received, "dropped": o.dropped })
+    };
+    let format = view.format.as_ref().map(
+        |f| json!({ "palette": f.palette_name, "fourcc": f.fourcc, "width": f.width, "height": f.height }),
+    );
+    json!({
+        "index": view.index,
+        "input": format!("/dev/video{}", view.input),
+        "output": format!("/dev/video{}", view.output),
+        "label": view.label,
+        "claimed": view.writer,
+        "readers": view.readers,
+        "streaming": more.streaming,
+        "format": format,
+        "mode": format!("{:04o}", view.access.mode),
+        "uid": view.access.uid,
+        "gid": view.access.gid,
+        "ring": { "slots": more.ring_slots, "slot_bytes": more.slot_bytes },
+        "counters": {
+            "written": view.counters.written,
+            "read": view.counters.read,
+            "dropped": view.counters.dropped,
+            "unwatched": view.counters.unwatched,
+            "copies": view.counters.copies,
+            "lost": more.lost,
+            "retries": more.retries,
+            "private_bytes": more.private_bytes,
+        },
+        "owners": view.owners.iter().map(owner).collect::<Vec<_>>(),
+    })
+}
+
+/// The text of `vloopback list --json`: an array, one object a pipe.
+pub(crate) fn json(snapshot: &Snapshot, more: &[More]) -> String {
+    let pipes: Vec<Value> = snapshot.pipes.iter().zip(more).map(|(view, more)| pipe(view, more)).collect();
+    serde_json::to_string_pretty(&pipes).unwrap_or_else(|_| "[]".into())
+}

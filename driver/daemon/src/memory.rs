@@ -1,0 +1,135 @@
+//! Shared memory: pages of atomics and the rings' slots, each a sealed memory file.
+
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use memmap2::{MmapOptions, MmapRaw};
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, SealFlag, fallocate, fcntl, open};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::ftruncate;
+use vloopback_core::RingPlan;
+use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
+
+/// Types that consist of atomics only: any bytes are a value, any process may write them at any time.
+///
+/// # Safety
+/// Who implements it promises just that, and that the type fits into a page.
+pub(crate) unsafe trait Shared {}
+// SAFETY: all fields are atomics (vloopback_ring asserts the sizes).
+unsafe impl Shared for Board {}
+// SAFETY: as above.
+unsafe impl Shared for Desk {}
+// SAFETY: as above.
+unsafe impl Shared for Log {}
+// SAFETY: as above.
+unsafe impl Shared for SessionPage {}
+// SAFETY: as above.
+unsafe impl Shared for Lifeline {}
+
+/// A page of shared memory with a `T` at its beginning.
+#[derive(Debug)]
+pub(crate) struct Page<T: Shared> {
+    fd: OwnedFd,
+    map: MmapRaw,
+    of: PhantomData<T>,
+}
+
+fn memory_file(name: &str, len: u64) -> Result<OwnedFd, Errno> {
+    let fd = memfd_create(name, MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)?;
+    ftruncate(&fd, i64::try_from(len).map_err(|_| Errno::EFBIG)?)?;
+    // Memory is taken now or never: a page that is missing later would kill whoever touches it.
+    fallocate(&fd, FallocateFlags::empty(), 0, len as i64)?;
+    Ok(fd)
+}
+
+fn seal(fd: &OwnedFd, more: SealFlag) -> Result<(), Errno> {
+    let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL | more;
+    fcntl(fd, FcntlArg::F_ADD_SEALS(seals)).map(drop)
+}
+
+impl<T: Shared> Page<T> {
+    /// A page that who gets its descriptor may write.
+    pub(crate) fn writable(name: &str) -> Result<Self, Errno> {
+        Self::new(name, SealFlag::empty())
+    }
+
+    /// A page that only this process can write, whatever others do with the descriptor.
+    pub(crate) fn read_only(name: &str) -> Result<Self, Errno> {
+        Self::new(name, SealFlag::from_bits_retain(libc::F_SEAL_FUTURE_WRITE))
+    }
+
+    fn new(name: &str, more: SealFlag) -> Result<Self, Errno> {
+        let fd = memory_file(name, PAGE_LEN as u64)?;
+        let map = MmapOptions::new().len(PAGE_LEN).map_raw(&fd).map_err(to_errno)?;
+        seal(&fd, more)?;
+        Ok(Self { fd, map, of: PhantomData })
+    }
+
+    /// The descriptor to pass on.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl<T: Shared> Deref for Page<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the mapping is PAGE_LEN bytes, page-aligned, lives as long as self and cannot
+        // shrink (sealed); `Shared` says that any bytes in it are a T.
+        unsafe { &*self.map.as_mut_ptr().cast::<T>() }
+    }
+}
+
+fn to_errno(error: std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::ENOMEM))
+}
+
+/// A ring's memory.
+#[derive(Debug)]
+pub(crate) struct RingMemory {
+    /// Its number.
+    pub(crate) number: u32,
+    pub(crate) log: Page<Log>,
+    /// The log's descriptor for clients: it cannot be mapped for writing.
+    log_for_clients: OwnedFd,
+    slots: Vec<OwnedFd>,
+    /// Bytes of a slot.
+    pub(crate) slot_len: u32,
+    /// Who made it: another user's pusher gets a ring of its own.
+    pub(crate) uid: u32,
+}
+
+impl RingMemory {
+    /// Makes the ring of a plan; publications are numbered on from `head`.
+    pub(crate) fn new(plan: &RingPlan, number: u32, head: u64, uid: u32) -> Result<Self, Errno> {
+        let log = Page::<Log>::writable("vloopback-log")?;
+        log.head.store(head, std::sync::atomic::Ordering::Relaxed);
+        // Another user's process could open the file anew through /proc otherwise.
+        fchmod(log.fd(), Mode::S_IRUSR)?;
+        let path = format!("/proc/self/fd/{}", log.fd().as_raw_fd());
+        let log_for_clients = open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        let slots = (0..plan.slots)
+            .map(|k| {
+                let fd = memory_file(&format!("vloopback-slot-{k}"), u64::from(plan.buf_len))?;
+                seal(&fd, SealFlag::empty())?;
+                Ok(fd)
+            })
+            .collect::<Result<_, Errno>>()?;
+        Ok(Self { number, log, log_for_clients, slots, slot_len: plan.buf_len, uid })
+    }
+
+    /// What a participant gets: the log (to write only for the pusher), then the slots.
+    pub(crate) fn descriptors(&self, pusher: bool) -> Vec<BorrowedFd<'_>> {
+        let log = if pusher { self.log.fd() } else { self.log_for_clients.as_fd() };
+        std::iter::once(log).chain(self.slots.iter().map(AsFd::as_fd)).collect()
+    }
+
+    /// How many slots.
+    pub(crate) fn slots(&self) -> u32 {
+        self.slots.len() as u32
+    }
+}

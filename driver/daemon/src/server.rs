@@ -1,0 +1,552 @@
+//! The thread that owns all state.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::socket::{
+    ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, UnixAddr, accept4, recvmsg, sendmsg,
+};
+use tracing::{debug, info, warn};
+use vloopback_core::{Access, Side};
+use vloopback_proc::tree::Writer;
+use vloopback_ring::SessionPage;
+use vloopback_wire::{MAX_RECORD, Reply, Request, SessionInfo, build_id};
+use zerocopy::IntoBytes;
+
+use crate::lifeline::Life;
+use crate::memory::Page;
+use crate::peer::Peer;
+use crate::socket::{Listening, tree_of};
+use crate::{Config, ServerError};
+
+mod device;
+mod pipes;
+
+use pipes::PipeState;
+
+/// How often the counters under /proc are brought up to date while frames flow.
+const REFRESH: Duration = Duration::from_millis(500);
+
+/// The server.
+#[derive(Debug)]
+pub struct Server {}
+
+/// A running server; dropping it stops it.
+#[derive(Debug)]
+pub struct ServerHandle {
+    socket: PathBuf,
+    stop: Arc<EventFd>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Stops a server from another thread.
+#[derive(Clone, Debug)]
+pub struct Stopper {
+    stop: Arc<EventFd>,
+}
+
+impl Stopper {
+    /// The server ends soon; its [`ServerHandle::wait`] then returns.
+    pub fn stop(&self) {
+        let _ = self.stop.write(1);
+    }
+}
+
+impl Server {
+    /// Starts to serve: when this returns, opens are answered.
+    ///
+    /// # Errors
+    /// [`ServerError::Option`], [`ServerError::InUse`], [`ServerError::Socket`], and
+    /// [`ServerError::System`] when memory, descriptors or the file system give out.
+    pub fn start(config: Config) -> Result<ServerHandle, ServerError> {
+        config.check()?;
+        let socket = config.socket.clone();
+        let stop = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
+            .map_err(|e| ServerError::system("making an eventfd", e))?;
+        let stop = Arc::new(stop);
+        raise_descriptor_limit();
+        let mut engine = Engine::new(config, &stop)?;
+        let thread = std::thread::Builder::new()
+            .name("vloopback".into())
+            .spawn(move || engine.run())
+            .map_err(|e| ServerError::system("starting a thread", e))?;
+        Ok(ServerHandle { socket, stop, thread: Some(thread) })
+    }
+}
+
+impl ServerHandle {
+    /// Where it listens.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The tree of plain files with its /proc and /sys views.
+    pub fn tree(&self) -> PathBuf {
+        tree_of(&self.socket)
+    }
+
+    /// To stop it from elsewhere, as from a signal's thread.
+    pub fn stopper(&self) -> Stopper {
+        Stopper { stop: self.stop.clone() }
+    }
+
+    /// Ends the server: descriptors in use answer ENODEV from then on.
+    pub fn stop(self) {
+        drop(self);
+    }
+
+    /// Waits until the server ends: idle for long enough, or stopped by a [`Stopper`].
+    pub fn wait(mut self) {
+        self.join();
+    }
+
+    fn join(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            if thread.join().is_err() {
+                warn!("the server's thread panicked");
+            }
+        }
+    }
+}
+
+impl Drop for ServerHandle {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            let _ = self.stop.write(1);
+            self.join();
+        }
+    }
+}
+
+/// Every open device costs the server two descriptors: take as many as the system lets us.
+fn raise_descriptor_limit() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        if soft < hard {
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+        }
+    }
+}
+
+/// A process's connection.
+#[derive(Debug)]
+struct Connection {
+    fd: OwnedFd,
+    peer: Peer,
+    /// Its number in shared locks; 0 before it said hello.
+    number: u32,
+    /// The sessions that it opened or attached to, or that the process it was forked from had.
+    sessions: HashSet<u32>,
+}
+
+/// An open device.
+#[derive(Debug)]
+struct Session {
+    info: SessionInfo,
+    /// Index in `Engine::pipes`.
+    pipe: usize,
+    /// Our end of the descriptor: hung up when the last copy of the other is closed.
+    end: Arc<OwnedFd>,
+    page: Arc<Page<SessionPage>>,
+    inode: u64,
+    pid: i32,
+    uid: u32,
+}
+
+/// What an epoll event is about.
+#[derive(Clone, Copy, Debug)]
+enum Token {
+    Listener,
+    Stop,
+    Connection(u32),
+    Session(u32),
+}
+
+impl Token {
+    fn pack(self) -> u64 {
+        match self {
+            Self::Listener => 0,
+            Self::Stop => 1,
+            Self::Connection(id) => 2 << 32 | u64::from(id),
+            Self::Session(id) => 3 << 32 | u64::from(id),
+        }
+    }
+
+    fn unpack(data: u64) -> Self {
+        match (data >> 32, data as u32) {
+            (2, id) => Self::Connection(id),
+            (3, id) => Self::Session(id),
+            (_, 1) => Self::Stop,
+            _ => Self::Listener,
+        }
+    }
+}
+
+/// All state.
+#[derive(Debug)]
+struct Engine {
+    config: Config,
+    epoll: Epoll,
+    listening: Listening,
+    life: Life,
+    /// None once it is removed.
+    tree: Option<Writer>,
+    /// In the names of our ends of devices: no two servers' are equal.
+    instance: u64,
+    connections: HashMap<u32, Connection>,
+    sessions: BTreeMap<u32, Session>,
+    /// Devices by the inode of the program's end.
+    inodes: HashMap<u64, u32>,
+    pipes: Vec<PipeState>,
+    next: u32,
+    views_stale: bool,
+}
+
+impl Engine {
+    fn new(config: Config, stop: &EventFd) -> Result<Self, ServerError> {
+        let listening = Listening::on(&config.socket)?;
+        let epoll =
+            Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|e| ServerError::system("epoll", e))?;
+        let watch = |fd: BorrowedFd, token: Token| {
+            epoll
+                .add(fd, EpollEvent::new(EpollFlags::EPOLLIN, token.pack()))
+                .map_err(|e| ServerError::system("epoll", e))
+        };
+        watch(listening.fd.as_fd(), Token::Listener)?;
+        watch(stop.as_fd(), Token::Stop)?;
+        let life = Life::begin().map_err(|e| ServerError::system("making the lifeline", e))?;
+        let root = tree_of(&config.socket);
+        let tree = Writer::open(&root).map_err(|e| ServerError::system("making the tree of views", e))?;
+        let mut engine = Self {
+            config,
+            epoll,
+            listening,
+            life,
+            tree: Some(tree),
+            instance: instance(),
+            connections: HashMap::new(),
+            sessions: BTreeMap::new(),
+            inodes: HashMap::new(),
+            pipes: Vec::new(),
+            next: 0,
+            views_stale: true,
+        };
+        for _ in 0..engine.config.pipes {
+            engine.add_pipe()?;
+        }
+        engine.keep_spares();
+        let snapshot = engine.snapshot();
+        if let Some(tree) = &mut engine.tree {
+            tree.write(&snapshot).map_err(|e| ServerError::system("writing the tree of views", e))?;
+        }
+        engine.views_stale = false;
+        info!(socket = %engine.config.socket.display(), pipes = engine.pipes.len(), "serving");
+        Ok(engine)
+    }
+
+    /// A number that was not used before.
+    fn fresh(&mut self) -> u32 {
+        self.next = self.next.wrapping_add(1).max(1);
+        self.next
+    }
+
+    fn run(&mut self) {
+        let mut idle_since = Instant::now();
+        let mut refreshed = Instant::now();
+        let mut events = [EpollEvent::empty(); 64];
+        'serve: loop {
+            let mut timeout: Option<Duration> = None;
+            if self.connections.is_empty() && self.sessions.is_empty() {
+                if let Some(limit) = self.config.exit_when_idle {
+                    let idle = idle_since.elapsed();
+                    if idle >= limit {
+                        info!("no user any more: ending");
+                        break 'serve;
+                    }
+                    timeout = Some(limit - idle);
+                }
+            } else {
+                idle_since = Instant::now();
+            }
+            if self.pipes.iter().any(|p| p.core.streamers() > 0) {
+                if refreshed.elapsed() >= REFRESH {
+                    self.views_stale = true;
+                    self.update_views();
+                    refreshed = Instant::now();
+                }
+                timeout = Some(timeout.map_or(REFRESH, |t| t.min(REFRESH)));
+            }
+            // Rounded up: a timeout of 0.3 ms must not spin.
+            let timeout = timeout.map_or(EpollTimeout::NONE, |t| {
+                EpollTimeout::try_from(t + Duration::from_millis(1)).unwrap_or(EpollTimeout::MAX)
+            });
+            let n = match self.epoll.wait(&mut events, timeout) {
+                Ok(n) => n,
+                Err(Errno::EINTR) => 0,
+                Err(e) => {
+                    warn!("epoll: {e}");
+                    break;
+                }
+            };
+            for event in &events[..n] {
+                match Token::unpack(event.data()) {
+                    Token::Stop => break 'serve,
+                    Token::Listener => self.accept_all(),
+                    Token::Connection(id) => self.serve_connection(id),
+                    Token::Session(id) => self.end_session(id),
+                }
+            }
+            self.update_views();
+        }
+        self.shut_down();
+    }
+
+    /// Whoever waits learns of the end: by the lifeline, by a hang-up, by the log's word.
+    fn shut_down(&mut self) {
+        for pipe in &self.pipes {
+            pipe.close_bell();
+        }
+        self.life.end();
+        for index in 0..self.pipes.len() {
+            self.notify(index);
+        }
+        self.sessions.clear();
+        self.connections.clear();
+        if let Some(Err(e)) = self.tree.take().map(Writer::remove) {
+            warn!("removing the tree of views: {e}");
+        }
+    }
+
+    fn accept_all(&mut self) {
+        loop {
+            let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+            match accept4(self.listening.fd.as_raw_fd(), flags) {
+                // SAFETY: accept4 just made this descriptor; nobody else has it.
+                Ok(fd) => self.add_connection(unsafe { OwnedFd::from_raw_fd(fd) }, HashSet::new()),
+                Err(Errno::EAGAIN) => return,
+                Err(Errno::EINTR | Errno::ECONNABORTED) => {}
+                Err(e) => {
+                    warn!("accepting a connection: {e}");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn add_connection(&mut self, fd: OwnedFd, sessions: HashSet<u32>) {
+        let peer = match Peer::of(&fd) {
+            Ok(peer) => peer,
+            Err(e) => return warn!("a connection without credentials: {e}"),
+        };
+        let id = self.fresh();
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, Token::Connection(id).pack());
+        if let Err(e) = self.epoll.add(&fd, event) {
+            return warn!("watching a connection: {e}");
+        }
+        self.connections.insert(id, Connection { fd, peer, number: 0, sessions });
+    }
+
+    /// Reads and answers what a connection holds; ends it when it is closed or makes no sense.
+    fn serve_connection(&mut self, id: u32) {
+        loop {
+            let Some(connection) = self.connections.get(&id) else { return };
+            let (record, fds) = match receive(&connection.fd) {
+                Ok((record, _)) if record.is_empty() => return self.end_connection(id),
+                Ok(received) => received,
+                Err(Errno::EAGAIN) => return,
+                Err(Errno::EINTR) => continue,
+                Err(_) => return self.end_connection(id),
+            };
+            let request = match Request::decode(&record) {
+                Ok(request) => request,
+                Err(e) => {
+                    debug!(pid = connection.peer.pid, "refusing a connection: {e}");
+                    let _ = reply(&connection.fd, &Reply::Refused(e.to_string()), &[]);
+                    return self.end_connection(id);
+                }
+            };
+            if connection.number == 0 && !matches!(request, Request::Hello { .. }) {
+                let _ = reply(&connection.fd, &Reply::Refused("the first message is Hello".into()), &[]);
+                return self.end_connection(id);
+            }
+            if !self.serve_request(id, request, fds) {
+                return self.end_connection(id);
+            }
+        }
+    }
+
+    /// Answers one request. False: the connection is not worth keeping.
+    fn serve_request(&mut self, id: u32, request: Request, fds: Vec<OwnedFd>) -> bool {
+        let result = match request {
+            Request::Hello { build } => return self.welcome(id, build),
+            Request::Split => {
+                let Some(connection) = self.connections.get(&id) else { return false };
+                let sessions = connection.sessions.clone();
+                for fd in fds {
+                    self.add_connection(fd, sessions.clone());
+                }
+                return true;
+            }
+            Request::Open { node, flags, legacy } => return self.open_device(id, node, flags, legacy),
+            Request::Attach => return self.attach(id, &fds),
+            Request::Ring { session } => return self.send_ring(id, session),
+            Request::List => {
+                self.update_views();
+                Ok(Reply::Text(crate::listing::json(&self.snapshot(), &self.pipes_more())))
+            }
+            Request::Claim { session } => self.with_session(id, session, Self::claim),
+            Request::SetPalette { session, palette, picture } => {
+                self.with_session(id, session, |e, s, p| e.set_palette(s, p, palette, picture))
+            }
+            Request::SetSize { session, width, height } => {
+                self.with_session(id, session, |e, s, p| e.set_size(s, p, width, height))
+            }
+            Request::Stream { session, on, hold } => {
+                self.with_session(id, session, |e, s, p| e.stream(s, p, on, hold))
+            }
+        };
+        // What a scan of /proc sees is true before the caller goes on.
+        self.update_views();
+        let answer = result.unwrap_or_else(|errno| Reply::Error(errno as i32));
+        self.answer(id, &answer, &[])
+    }
+
+    fn with_session(
+        &mut self,
+        id: u32,
+        session: u32,
+        f: impl FnOnce(&mut Self, u32, usize) -> Result<Reply, Errno>,
+    ) -> Result<Reply, Errno> {
+        let known = self.connections.get(&id).is_some_and(|c| c.sessions.contains(&session));
+        let pipe = self.sessions.get(&session).filter(|_| known).map(|s| s.pipe).ok_or(Errno::EBADF)?;
+        f(self, session, pipe)
+    }
+
+    fn answer(&self, id: u32, answer: &Reply, fds: &[BorrowedFd]) -> bool {
+        let Some(connection) = self.connections.get(&id) else { return false };
+        match reply(&connection.fd, answer, fds) {
+            Ok(()) => true,
+            Err(e) => {
+                debug!(pid = connection.peer.pid, "a reply was not taken: {e}");
+                false
+            }
+        }
+    }
+
+    fn welcome(&mut self, id: u32, build: [u32; 4]) -> bool {
+        if build != build_id() {
+            let text =
+                "the library and the daemon are of different builds: use those of one build".to_owned();
+            self.answer(id, &Reply::Refused(text), &[]);
+            return false;
+        }
+        let peer = self.fresh();
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.number = peer;
+        }
+        let page = self.life.page.clone();
+        self.answer(id, &Reply::Welcome { peer }, &[page.fd()])
+    }
+
+    /// A process is gone: what it held in shared memory is taken back. Its devices end by themselves
+    /// when nobody else has them.
+    fn end_connection(&mut self, id: u32) {
+        let Some(connection) = self.connections.remove(&id) else { return };
+        let _ = self.epoll.delete(&connection.fd);
+        let number = connection.number;
+        if number == 0 {
+            return;
+        }
+        for pipe in &self.pipes {
+            pipe.revoke_writer(number);
+        }
+        for session in self.sessions.values() {
+            if session.page.lock.revoke(number) {
+                crate::futex::wake_all(session.page.lock.word());
+            }
+        }
+    }
+
+    /// Whoever waits for something on this pipe looks again.
+    fn notify(&self, index: usize) {
+        if let Some(ring) = &self.pipes[index].ring {
+            ring.log.seq.fetch_add(1, Ordering::SeqCst);
+            crate::futex::wake_all(&ring.log.seq);
+        }
+        for session in self.sessions.values().filter(|s| s.pipe == index && !s.info.input) {
+            session.page.kick.fetch_add(1, Ordering::SeqCst);
+            crate::futex::wake_all(&session.page.kick);
+        }
+    }
+
+    fn side(session: &Session) -> Side {
+        if session.info.input { Side::Input } else { Side::Output }
+    }
+
+    fn access(flags: u32, legacy: bool) -> (bool, Access) {
+        let mode = flags as i32 & libc::O_ACCMODE;
+        let read = mode == libc::O_RDONLY || mode == libc::O_RDWR;
+        let write = mode == libc::O_WRONLY || mode == libc::O_RDWR;
+        (read, Access { write, legacy })
+    }
+
+    fn update_views(&mut self) {
+        if !self.views_stale {
+            return;
+        }
+        self.views_stale = false;
+        let snapshot = self.snapshot();
+        let Some(tree) = &mut self.tree else { return };
+        if let Err(e) = tree.write(&snapshot) {
+            warn!("the views under {} are out of date: {e}", tree.root().display());
+        }
+    }
+}
+
+/// A number that no other server has: time and process are enough, nothing secret hangs on it.
+fn instance() -> u64 {
+    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    (time.as_nanos() as u64).rotate_left(20) ^ u64::from(std::process::id())
+}
+
+/// One record and the descriptors that came with it. An empty record is the end.
+fn receive(fd: &OwnedFd) -> Result<(Vec<u8>, Vec<OwnedFd>), Errno> {
+    let mut record = [0u8; 1024];
+    let mut space = nix::cmsg_space!([RawFd; 4]);
+    let (bytes, fds) = {
+        let mut iov = [IoSliceMut::new(&mut record)];
+        let message =
+            recvmsg::<UnixAddr>(fd.as_raw_fd(), &mut iov, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
+        let mut fds = Vec::new();
+        for control in message.cmsgs()? {
+            if let ControlMessageOwned::ScmRights(raw) = control {
+                // SAFETY: the kernel just put these descriptors into our table; they are ours alone.
+                fds.extend(raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+            }
+        }
+        (message.bytes, fds)
+    };
+    debug_assert!(bytes <= MAX_RECORD);
+    Ok((record[..bytes].to_vec(), fds))
+}
+
+/// Sends a reply; never waits for a peer that does not read.
+fn reply(fd: &OwnedFd, answer: &Reply, fds: &[BorrowedFd]) -> Result<(), Errno> {
+    let (head, text) = answer.encode();
+    let text = &text.as_bytes()[..text.len().min(MAX_RECORD - vloopback_wire::HEAD_LEN)];
+    let iov = [IoSlice::new(head.as_bytes()), IoSlice::new(text)];
+    let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let control: &[ControlMessage] = if raw.is_empty() { &[] } else { &rights };
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    sendmsg::<UnixAddr>(fd.as_raw_fd(), &iov, control, flags, None).map(drop)
+}

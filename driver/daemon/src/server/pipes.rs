@@ -1,0 +1,319 @@
+//! A pipe with its memory, and the pipes together.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use nix::errno::Errno;
+use tracing::{info, warn};
+use vloopback_abi::palette::Palette;
+use vloopback_core::{Options, Pipe, RingPlan, Side};
+use vloopback_proc::model::{Counters, FormatView, NodeAccess, Owner, PipeView, Role, Snapshot};
+use vloopback_proc::owners::process_name;
+use vloopback_ring::{Board, Desk, Format, MAX_ROWS, SessionPage};
+
+use super::{Engine, Session};
+use crate::bell::Bell;
+use crate::config::MAX_PIPES;
+use crate::memory::{Page, RingMemory};
+use crate::{ServerError, futex};
+
+/// A pipe with its memory.
+#[derive(Debug)]
+pub(super) struct PipeState {
+    pub(super) index: u32,
+    /// N of the input's /dev/videoN.
+    pub(super) input: u32,
+    /// N of the output's.
+    pub(super) output: u32,
+    pub(super) access: NodeAccess,
+    pub(super) core: Pipe,
+    pub(super) board: Arc<Page<Board>>,
+    pub(super) desk: Arc<Page<Desk>>,
+    pub(super) ring: Option<Arc<RingMemory>>,
+    rings: u32,
+    head: u64,
+    pub(super) bell: Arc<Bell>,
+    /// What sessions and rings that are gone had counted.
+    past: Counters,
+}
+
+impl PipeState {
+    fn new(index: u32, nodes: (u32, u32), access: NodeAccess, options: Options) -> Result<Self, Errno> {
+        let desk = Arc::new(Page::<Desk>::writable("vloopback-desk")?);
+        let mut pipe = Self {
+            index,
+            input: nodes.0,
+            output: nodes.1,
+            access,
+            core: Pipe::new(options, page_size()),
+            board: Arc::new(Page::read_only("vloopback-board")?),
+            bell: Bell::new(desk.clone()),
+            desk,
+            ring: None,
+            rings: 0,
+            head: 0,
+            past: Counters::default(),
+        };
+        pipe.update_board();
+        Ok(pipe)
+    }
+
+    /// The lowest number that no session of this pipe has.
+    pub(super) fn free_client_number(&self, sessions: &BTreeMap<u32, Session>, pipe: usize) -> u32 {
+        let mut used: Vec<u32> =
+            sessions.values().filter(|s| s.pipe == pipe).map(|s| s.info.client).collect();
+        used.sort_unstable();
+        (0..).zip(used).take_while(|(free, used)| free == used).count() as u32
+    }
+
+    /// Writes the state machine's values where everybody reads them.
+    pub(super) fn update_board(&mut self) {
+        let size = self.core.size();
+        let ring = self.ring.as_ref();
+        self.board.set_format(&Format {
+            palette: self.core.palette(),
+            width: size.map_or(0, |s| s.width),
+            height: size.map_or(0, |s| s.height),
+            frame_len: size.map_or(0, |s| s.frame_len),
+            buf_len: size.map_or(0, |s| s.buf_len),
+            frames: self.core.options().num_buffers,
+            picture: self.core.picture(),
+            ring: ring.map_or(0, |r| r.number),
+            slots: ring.map_or(0, |r| r.slots()),
+            feed: self.core.feed().unwrap_or(0),
+        });
+        let mut quotas = [0; MAX_ROWS];
+        for grant in self.core.grants() {
+            quotas[grant.row as usize] = grant.quota;
+        }
+        for (to, quota) in self.board.quotas.iter().zip(quotas) {
+            to.store(quota, Ordering::SeqCst);
+        }
+        self.board.streamers.store(self.core.streamers(), Ordering::SeqCst);
+    }
+
+    /// What the session's row says counts no more.
+    pub(super) fn clear_row(&self, session: u32) {
+        let grant = self.core.openers().find(|(id, _)| *id == session).and_then(|(_, o)| o.grant);
+        if let Some(grant) = grant {
+            let row = &self.desk.rows[grant.row as usize];
+            row.claims.store(0, Ordering::SeqCst);
+            row.want.store(0, Ordering::SeqCst);
+        }
+    }
+
+    /// Makes the ring of a plan, unless the one at hand will do: of that size, made for that user.
+    pub(super) fn provide_ring(&mut self, plan: &RingPlan, uid: u32) -> Result<(), Errno> {
+        let fits = |r: &RingMemory| r.slot_len == plan.buf_len && r.slots() == plan.slots && r.uid == uid;
+        if !self.ring.as_deref().is_some_and(fits) {
+            let number = self.rings.wrapping_add(1).max(1);
+            let head = self.ring.as_ref().map_or(self.head, |r| r.log.head.load(Ordering::Relaxed));
+            let made = RingMemory::new(plan, number, head, uid)?;
+            self.remember_ring();
+            self.rings = number;
+            self.ring = Some(Arc::new(made));
+        }
+        self.forget_frames();
+        Ok(())
+    }
+
+    /// Memory for frames is for pipes that somebody uses.
+    pub(super) fn release_ring_if_unused(&mut self) {
+        if self.core.feed().is_none() && self.core.readers() == 0 && self.ring.is_some() {
+            self.remember_ring();
+            self.ring = None;
+            self.update_board();
+        }
+    }
+
+    fn remember_ring(&mut self) {
+        if let Some(ring) = &self.ring {
+            self.head = ring.log.head.load(Ordering::Relaxed);
+            self.past.unwatched += ring.log.unwatched.load(Ordering::Relaxed);
+            self.past.copies += ring.log.copies.load(Ordering::Relaxed);
+        }
+    }
+
+    /// Frames of another palette or pusher are not for anybody any more.
+    pub(super) fn forget_frames(&self) {
+        if let Some(ring) = &self.ring {
+            for slot in &ring.log.slots {
+                slot.number.store(0, Ordering::SeqCst);
+            }
+        }
+    }
+
+    pub(super) fn remember_counters(&mut self, page: &SessionPage) {
+        self.past.read += page.received.load(Ordering::Relaxed);
+        self.past.dropped += page.dropped.load(Ordering::Relaxed);
+        self.past.copies += page.copies.load(Ordering::Relaxed);
+    }
+
+    /// A process is gone: if it was writing, others may go on.
+    pub(super) fn revoke_writer(&self, dead: u32) {
+        if let Some(ring) = &self.ring {
+            if vloopback_ring::invalidate_half_written(&ring.log, dead) {
+                futex::wake_all(ring.log.lock.word());
+            }
+        }
+    }
+
+    pub(super) fn close_bell(&self) {
+        for (session, _) in self.core.openers() {
+            self.bell.remove(session);
+        }
+    }
+
+    fn view(&self, sessions: &BTreeMap<u32, Session>) -> PipeView {
+        let mut counters = self.past;
+        let (mut head, mut unwatched) = (self.head, 0);
+        if let Some(ring) = &self.ring {
+            head = ring.log.head.load(Ordering::Relaxed);
+            unwatched = ring.log.unwatched.load(Ordering::Relaxed);
+            counters.copies += ring.log.copies.load(Ordering::Relaxed);
+        }
+        counters.unwatched += unwatched;
+        counters.written = head + counters.unwatched;
+        let mut owners = Vec::new();
+        for (id, opener) in self.core.openers() {
+            let Some(session) = sessions.get(&id) else { continue };
+            let (role, received, dropped) = if opener.side == Side::Input {
+                if self.core.pusher() != Some(id) {
+                    continue;
+                }
+                (Role::Pusher, head + counters.unwatched, counters.unwatched)
+            } else {
+                let page = &session.page;
+                let received = page.received.load(Ordering::Relaxed);
+                let dropped = page.dropped.load(Ordering::Relaxed);
+                counters.read += received;
+                counters.dropped += dropped;
+                counters.copies += page.copies.load(Ordering::Relaxed);
+                (Role::Client, received, dropped)
+            };
+            let comm = process_name(session.pid).unwrap_or_default();
+            owners.push(Owner { pid: session.pid, comm, role, received, dropped });
+        }
+        let palette = Palette::from_number(self.core.palette());
+        let format = palette.zip(self.core.size()).map(|(palette, size)| FormatView {
+            palette_name: palette.name().to_owned(),
+            fourcc: palette.fourcc().map(|f| f.to_string()).unwrap_or_default(),
+            width: size.width,
+            height: size.height,
+            fps: None,
+        });
+        PipeView {
+            index: self.index,
+            input: self.input,
+            output: self.output,
+            writer: self.core.writer(),
+            readers: self.core.readers(),
+            counters,
+            format,
+            owners,
+            label: String::new(),
+            access: self.access,
+        }
+    }
+}
+
+fn page_size() -> u32 {
+    nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)
+        .ok()
+        .flatten()
+        .and_then(|n| u32::try_from(n).ok())
+        .unwrap_or(4096)
+}
+
+impl Engine {
+    /// Makes one more pipe at the next index.
+    pub(super) fn add_pipe(&mut self) -> Result<(), ServerError> {
+        let index = self.pipes.len() as u32;
+        let nodes = self.free_nodes(index)?;
+        let uid = nix::unistd::geteuid();
+        let gid = self.config.group.unwrap_or_else(|| {
+            let video = || nix::unistd::Group::from_name("video").ok().flatten();
+            let group = if uid.is_root() { video() } else { None };
+            group.map_or_else(nix::unistd::getegid, |g| g.gid).as_raw()
+        });
+        let access = NodeAccess { uid: uid.as_raw(), gid, mode: self.config.mode };
+        let mut options = Options::of_profile(self.config.profile);
+        options.num_buffers = self.config.num_buffers;
+        let pipe = PipeState::new(index, nodes, access, options)
+            .map_err(|e| ServerError::system(format!("making the memory of pipe {index}"), e))?;
+        info!(pipe = index, input = nodes.0, output = nodes.1, "added");
+        self.pipes.push(pipe);
+        self.views_stale = true;
+        Ok(())
+    }
+
+    fn free_nodes(&self, index: u32) -> Result<(u32, u32), ServerError> {
+        let real = |n: u32| {
+            Path::new(&format!("/dev/video{n}")).exists()
+                || Path::new(&format!("/sys/class/video4linux/video{n}")).exists()
+        };
+        let taken = |n: u32| self.pipes.iter().any(|p| p.input == n || p.output == n) || real(n);
+        if let Ok(offset) = u32::try_from(self.config.dev_offset) {
+            let input = 2 * index + offset;
+            if let Some(n) = [input, input + 1].into_iter().find(|&n| n > 255 || taken(n)) {
+                return Err(ServerError::Option(format!(
+                    "--dev-offset {offset} would make /dev/video{n}, which is taken or above 255: choose another"
+                )));
+            }
+            return Ok((input, input + 1));
+        }
+        // Old programs take output = input + 1 for granted.
+        (0..255)
+            .find(|&n| !taken(n) && !taken(n + 1))
+            .map(|n| (n, n + 1))
+            .ok_or_else(|| ServerError::Option("no two neighbouring node numbers are free below 256".into()))
+    }
+
+    /// As the old driver: when a claim leaves fewer free pipes than `spares`, others are made.
+    pub(super) fn keep_spares(&mut self) {
+        loop {
+            let free = self.pipes.iter().filter(|p| !p.core.writer()).count() as u32;
+            if free >= self.config.spares || self.pipes.len() as u32 >= MAX_PIPES {
+                return;
+            }
+            if let Err(e) = self.add_pipe() {
+                return warn!("no spare pipe: {e}");
+            }
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            version: format!("vloopback {}", env!("CARGO_PKG_VERSION")),
+            pipes: self.pipes.iter().map(|p| p.view(&self.sessions)).collect(),
+        }
+    }
+
+    /// What `list` tells beyond the views, by pipe.
+    pub(super) fn pipes_more(&self) -> Vec<crate::listing::More> {
+        self.pipes
+            .iter()
+            .enumerate()
+            .map(|(index, pipe)| crate::listing::More {
+                ring_slots: pipe.ring.as_ref().map_or(0, |r| r.slots()),
+                slot_bytes: pipe.ring.as_ref().map_or(0, |r| r.slot_len),
+                lost: pipe.ring.as_ref().map_or(0, |r| r.log.lost.load(Ordering::Relaxed)),
+                streaming: pipe.core.streamers(),
+                retries: self
+                    .sessions
+                    .values()
+                    .filter(|s| s.pipe == index)
+                    .map(|s| s.page.retries.load(Ordering::Relaxed))
+                    .sum(),
+                private_bytes: self
+                    .sessions
+                    .values()
+                    .filter(|s| s.pipe == index)
+                    .map(|s| s.page.private.load(Ordering::Relaxed))
+                    .sum(),
+            })
+            .collect()
+    }
+}

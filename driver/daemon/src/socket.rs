@@ -1,0 +1,158 @@
+//! The listening socket, and the client's end of a connection for tools.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::socket::{
+    AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect, listen, recv, send, socket,
+};
+use vloopback_wire::{MAX_RECORD, Reply, Request, build_id};
+use zerocopy::IntoBytes;
+
+use crate::ServerError;
+
+/// A socket that is ours alone to listen on.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    pub(crate) fd: OwnedFd,
+    path: PathBuf,
+    _lock: Flock<File>,
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+/// The tree of plain files that belongs to a socket.
+pub fn tree_of(socket: &Path) -> PathBuf {
+    with_suffix(socket, ".d")
+}
+
+impl Listening {
+    /// Listens on `path`. A lock file beside it says whether its owner lives, so that a socket that
+    /// a killed server left is taken over, and of two servers that start at once one wins.
+    pub(crate) fn on(path: &Path) -> Result<Self, ServerError> {
+        let failed = |what: &str, e: &dyn std::fmt::Display| ServerError::Socket {
+            socket: path.to_owned(),
+            reason: format!("{what}: {e}"),
+        };
+        let address = UnixAddr::new(path).map_err(|_| ServerError::Socket {
+            socket: path.to_owned(),
+            reason:
+                "the path is too long for a socket (107 bytes at most); choose a shorter one with --socket"
+                    .into(),
+        })?;
+        if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
+            if !dir.is_dir() {
+                std::fs::DirBuilder::new()
+                    .recursive(true)
+                    .mode(0o755)
+                    .create(dir)
+                    .map_err(|e| failed("its directory cannot be made", &e))?;
+            }
+        }
+        let lock_path = with_suffix(path, ".lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&lock_path)
+            .map_err(|e| failed(&format!("{} cannot be opened", lock_path.display()), &e))?;
+        let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, e)| {
+            if e == Errno::EWOULDBLOCK {
+                ServerError::InUse { socket: path.to_owned() }
+            } else {
+                failed("its lock cannot be taken", &e)
+            }
+        })?;
+        match std::fs::symlink_metadata(path) {
+            Ok(found) if std::os::unix::fs::FileTypeExt::is_socket(&found.file_type()) => {
+                // We have the lock: whoever made this is gone.
+                std::fs::remove_file(path).map_err(|e| failed("the old socket cannot be removed", &e))?;
+            }
+            Ok(_) => return Err(failed("something else is there", &"not a socket; choose another path")),
+            Err(_) => {}
+        }
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let fd = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)
+            .map_err(|e| failed("no socket", &e))?;
+        bind(fd.as_raw_fd(), &address).map_err(|e| failed("it cannot be bound", &e))?;
+        // Who may connect is decided by the directory; what may be opened, pipe by pipe.
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o666))
+            .map_err(|e| failed("its mode cannot be set", &e))?;
+        listen(&fd, Backlog::new(128).unwrap_or(Backlog::MAXCONN)).map_err(|e| failed("listen", &e))?;
+        Ok(Self { fd, path: path.to_owned(), _lock: lock })
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        // The lock file stays: removing it would let two servers lock two files of one name.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// A tool's connection. While it is open the server counts it as a user and does not end by itself.
+#[derive(Debug)]
+pub struct Connection {
+    fd: OwnedFd,
+    socket: PathBuf,
+}
+
+impl Connection {
+    /// Connects to the server at `socket`.
+    ///
+    /// # Errors
+    /// [`ServerError::Unreachable`] with the remedy, [`ServerError::Protocol`] if something else answers.
+    pub fn to(socket: &Path) -> Result<Self, ServerError> {
+        let unreachable =
+            |e: Errno| ServerError::Unreachable { socket: socket.to_owned(), reason: e.desc().into() };
+        let address = UnixAddr::new(socket).map_err(unreachable)?;
+        let fd =
+            nix::sys::socket::socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)
+                .map_err(unreachable)?;
+        connect(fd.as_raw_fd(), &address).map_err(unreachable)?;
+        let connection = Self { fd, socket: socket.to_owned() };
+        match connection.ask(&Request::Hello { build: build_id() })? {
+            Reply::Welcome { .. } => Ok(connection),
+            Reply::Refused(reason) => Err(connection.strange(reason)),
+            other => Err(connection.strange(format!("{other:?} for a greeting"))),
+        }
+    }
+
+    fn strange(&self, reason: String) -> ServerError {
+        ServerError::Protocol { socket: self.socket.clone(), reason }
+    }
+
+    /// One request that needs no descriptors, and its reply.
+    ///
+    /// # Errors
+    /// As [`Connection::to`].
+    pub fn ask(&self, request: &Request) -> Result<Reply, ServerError> {
+        let gone = |e: Errno| self.strange(format!("the connection broke: {e}"));
+        send(self.fd.as_raw_fd(), request.encode().as_bytes(), MsgFlags::MSG_NOSIGNAL).map_err(gone)?;
+        let mut record = vec![0; MAX_RECORD];
+        let n = recv(self.fd.as_raw_fd(), &mut record, MsgFlags::MSG_CMSG_CLOEXEC).map_err(gone)?;
+        Reply::decode(&record[..n]).map_err(|e| self.strange(e.to_string()))
+    }
+}
+
+/// Asks the server at `socket` for its pipes, as the JSON text that `vloopback list --json` prints.
+///
+/// # Errors
+/// As [`Connection::to`].
+pub fn query_list(socket: &Path) -> Result<String, ServerError> {
+    let connection = Connection::to(socket)?;
+    match connection.ask(&Request::List)? {
+        Reply::Text(text) => Ok(text),
+        other => Err(connection.strange(format!("{other:?} for a list"))),
+    }
+}

@@ -1,0 +1,41 @@
+//! uname and inotify.
+
+use crate::real;
+use crate::route;
+use core::ffi::{c_char, c_int};
+use libc::AT_FDCWD;
+use vloopback_runtime::edge;
+
+/// The release of an older kernel, where the user asked for one (`vloopback run --uname`):
+/// programs of the 2.4 and 2.6 eras refuse to look for a pipe on later ones (LEGACY.md 2).
+#[unsafe(no_mangle)]
+unsafe extern "C" fn uname(names: *mut libc::utsname) -> c_int {
+    // SAFETY: the program's own argument.
+    let result = unsafe { real::uname(names) };
+    if result != 0 {
+        return result;
+    }
+    if let Some(release) = edge::fake_release() {
+        // SAFETY: the call has just filled the record there.
+        let room = unsafe { &mut (*names).release };
+        room.fill(0);
+        let last = room.len() - 1;
+        for (to, from) in room.iter_mut().take(last).zip(release.to_bytes()) {
+            *to = *from as c_char;
+        }
+    }
+    result
+}
+
+/// A watch of a device or of a file in the tree goes to the tree's file. A watch of a folder that
+/// is merged (/dev) goes to the real one alone, since one watch number cannot stand for two: nodes
+/// of ours that come later are not told.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn inotify_add_watch(fd: c_int, path: *const c_char, mask: u32) -> c_int {
+    // SAFETY: the program's own arguments, the path perhaps replaced by another.
+    let call = |path: *const c_char| unsafe { real::inotify_add_watch(fd, path, mask) };
+    match route::find(AT_FDCWD, path) {
+        Some(place) => place.call(AT_FDCWD, path, |_, path| call(path)),
+        None => call(path),
+    }
+}

@@ -1,0 +1,120 @@
+//! read, write and their kin.
+//!
+//! A video device has no position: pread and pwrite are read and write, as on the kernel's own
+//! devices. What moves bytes inside the kernel (sendfile, splice, copy_file_range) cannot reach
+//! memory that only processes share and gives EINVAL, as it does on devices without support.
+
+use crate::errno::{count, fail};
+use crate::real;
+use core::ffi::{c_int, c_uint, c_void};
+use libc::{iovec, off_t, off64_t, size_t, ssize_t};
+use vloopback_runtime::edge::{self, State};
+
+#[inline]
+fn ours(fd: c_int) -> bool {
+    edge::state(fd) == State::Ours
+}
+
+fn read_ours(fd: c_int, buf: *mut c_void, len: size_t) -> ssize_t {
+    // SAFETY: the program's own arguments; the runtime checks the pointer.
+    count(unsafe { edge::read(fd, buf, len) })
+}
+
+fn write_ours(fd: c_int, buf: *const c_void, len: size_t) -> ssize_t {
+    // SAFETY: as above.
+    count(unsafe { edge::write(fd, buf, len) })
+}
+
+fn readv_ours(fd: c_int, iov: *const iovec, pieces: c_int) -> ssize_t {
+    // SAFETY: as above, for the vector and what it names.
+    count(unsafe { edge::readv(fd, iov, pieces) })
+}
+
+fn writev_ours(fd: c_int, iov: *const iovec, pieces: c_int) -> ssize_t {
+    // SAFETY: as above, for the vector and what it names.
+    count(unsafe { edge::writev(fd, iov, pieces) })
+}
+
+// name => the C library's function, ours; the buffer; what only the real one gets.
+macro_rules! transfer_hooks {
+    ($($name:ident => $real:ident, $ours:ident; $buf:ty, $len:ty $(, $more:ident: $more_ty:ty)*;)*) => {$(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(fd: c_int, buf: $buf, len: $len $(, $more: $more_ty)*) -> ssize_t {
+            if ours(fd) {
+                return $ours(fd, buf, len);
+            }
+            // SAFETY: the program's own arguments.
+            unsafe { real::$real(fd, buf, len $(, $more)*) }
+        }
+    )*};
+}
+
+transfer_hooks! {
+    __read => read, read_ours; *mut c_void, size_t;
+    read => read, read_ours; *mut c_void, size_t;
+    pread => pread, read_ours; *mut c_void, size_t, at: off_t;
+    pread64 => pread64, read_ours; *mut c_void, size_t, at: off64_t;
+    __pread64 => pread64, read_ours; *mut c_void, size_t, at: off64_t;
+    readv => readv, readv_ours; *const iovec, c_int;
+    preadv => preadv, readv_ours; *const iovec, c_int, at: off_t;
+    preadv64 => preadv64, readv_ours; *const iovec, c_int, at: off64_t;
+    preadv2 => preadv2, readv_ours; *const iovec, c_int, at: off_t, flags: c_int;
+    preadv64v2 => preadv64v2, readv_ours; *const iovec, c_int, at: off64_t, flags: c_int;
+    __write => write, write_ours; *const c_void, size_t;
+    write => write, write_ours; *const c_void, size_t;
+    pwrite => pwrite, write_ours; *const c_void, size_t, at: off_t;
+    pwrite64 => pwrite64, write_ours; *const c_void, size_t, at: off64_t;
+    __pwrite64 => pwrite64, write_ours; *const c_void, size_t, at: off64_t;
+    writev => writev, writev_ours; *const iovec, c_int;
+    pwritev => pwritev, writev_ours; *const iovec, c_int, at: off_t;
+    pwritev64 => pwritev64, writev_ours; *const iovec, c_int, at: off64_t;
+    pwritev2 => pwritev2, writev_ours; *const iovec, c_int, at: off_t, flags: c_int;
+    pwritev64v2 => pwritev64v2, writev_ours; *const iovec, c_int, at: off64_t, flags: c_int;
+}
+
+// The fortified forms know the buffer's size: where the read is longer, the real one ends the
+// program.
+macro_rules! fortified_hooks {
+    ($($name:ident $(, $at:ident: $at_ty:ty)?;)*) => {$(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(
+            fd: c_int,
+            buf: *mut c_void,
+            len: size_t,
+            $($at: $at_ty,)?
+            room: size_t,
+        ) -> ssize_t {
+            if len <= room && ours(fd) {
+                return read_ours(fd, buf, len);
+            }
+            // SAFETY: the program's own arguments.
+            unsafe { real::$name(fd, buf, len, $($at,)? room) }
+        }
+    )*};
+}
+
+fortified_hooks! {
+    __read_chk;
+    __pread_chk, at: off_t;
+    __pread64_chk, at: off64_t;
+}
+
+macro_rules! in_kernel_hooks {
+    ($($name:ident($first:ident, $second:ident; $($arg:ident: $ty:ty),*);)*) => {$(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name($($arg: $ty),*) -> ssize_t {
+            if ours($first) || ours($second) {
+                return fail(libc::EINVAL);
+            }
+            // SAFETY: the program's own arguments.
+            unsafe { real::$name($($arg),*) }
+        }
+    )*};
+}
+
+in_kernel_hooks! {
+    sendfile(out, input; out: c_int, input: c_int, at: *mut off_t, len: size_t);
+    sendfile64(out, input; out: c_int, input: c_int, at: *mut off64_t, len: size_t);
+    splice(input, out; input: c_int, in_at: *mut off64_t, out: c_int, out_at: *mut off64_t, len: size_t, flags: c_uint);
+    copy_file_range(input, out; input: c_int, in_at: *mut off64_t, out: c_int, out_at: *mut off64_t, len: size_t, flags: c_uint);
+}

@@ -1,0 +1,63 @@
+//! `libvloopback_preload.so`: under a program by `LD_PRELOAD`, it serves the driver's device nodes
+//! and files. libc's edge and nothing more: each hook finds out whether a call is ours, and if so
+//! hands it to [`vloopback_runtime::edge`]; all other calls go on to the C library with nothing
+//! logged, allocated or changed on the way, errno included.
+//!
+//! # Hooked
+//! | module | calls |
+//! |---|---|
+//! | `open` | `open` `open64` `openat` `openat64` `creat` `creat64` `__open` `__open64` `__open_2` `__open64_2` `__openat_2` `__openat64_2` |
+//! | `fds` | `close` `__close` `close_range` `closefrom` `dup` `dup2` `__dup2` `dup3` `fcntl` `fcntl64` `__fcntl` |
+//! | `io` | `read` `__read` `__read_chk` `readv` `pread` `pread64` `__pread64` `__pread_chk` `__pread64_chk` `preadv` `preadv64` `preadv2` `preadv64v2` `write` `__write` `writev` `pwrite` `pwrite64` `__pwrite64` `pwritev` `pwritev64` `pwritev2` `pwritev64v2` `sendfile` `sendfile64` `splice` `copy_file_range` |
+//! | `device` | `ioctl` `mmap` `mmap64` `munmap`; on 32 bits `__ioctl_time64` |
+//! | `stat` | `stat` `stat64` `lstat` `lstat64` `fstat` `fstat64` `fstatat` `fstatat64` `__xstat` `__xstat64` `__lxstat` `__lxstat64` `__fxstat` `__fxstat64` `__fxstatat` `__fxstatat64` `statx` |
+//! | `names` | `access` `eaccess` `euidaccess` `faccessat` `readlink` `readlinkat` `__readlink_chk` `__readlinkat_chk` `realpath` `__realpath_chk` `canonicalize_file_name` `getxattr` `lgetxattr` `listxattr` `llistxattr` |
+//! | `stdio` | `fopen` `fopen64` `freopen` `freopen64` `fclose` |
+//! | `dirs` | `opendir` `fdopendir` `readdir` `readdir64` `readdir_r` `readdir64_r` `closedir` `rewinddir` |
+//! | `scan` | `scandir` `scandir64` `glob` `glob64` |
+//! | `host` | `uname` `inotify_add_watch` |
+//!
+//! # Not hooked, on purpose
+//! | calls | why |
+//! |---|---|
+//! | `poll` `select` `epoll_wait` and their kin | the descriptor's own readiness is the device's (CLIENTS.md 3) |
+//! | `lseek` | a device has no position: the kernel object behind the descriptor says ESPIPE |
+//! | `telldir` `seekdir` | they know the real entries; see `dirs` |
+//! | `scandirat` `ftw` `nftw` `fts_open` `getdents64` | they read folders below the calls above; no known client lists devices so |
+//! | `fread` `fwrite` and the rest of stdio | see `stdio` |
+//! | `chdir` | a program that changes into a folder which only the tree has is not known |
+//! | `unlink` `rename` `chmod` `chown` `mknod` | the nodes and files are the daemon's, not the program's to change |
+//! | `mremap` `mprotect` `madvise` | they act on real mappings, as after any mmap |
+//! | `recvmsg` `execve` `fork` | a descriptor that comes by one of these is looked at when it is first used |
+//!
+//! Calls that glibc makes inside itself pass no hook; where that matters (fopen, scandir, glob,
+//! closedir) the outer call has one.
+
+mod device;
+mod dirs;
+mod errno;
+mod fds;
+mod host;
+mod io;
+mod listing;
+mod names;
+mod open;
+mod real;
+mod route;
+mod scan;
+mod stat;
+mod stdio;
+mod types;
+
+/// The dynamic linker calls this before the program's own constructors. It looks up the C
+/// library's functions and reads the environment into static storage; it opens, allocates and
+/// starts nothing (a constructor that did has hung programs; see CLIENTS.md 2).
+extern "C" fn construct() {
+    real::resolve_all();
+    vloopback_runtime::edge::configure_from_env();
+}
+
+#[used]
+// SAFETY: the section holds pointers to functions of this type, each called once.
+#[unsafe(link_section = ".init_array")]
+static CONSTRUCTOR: extern "C" fn() = construct;

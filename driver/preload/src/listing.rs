@@ -1,0 +1,284 @@
+//! What is added to the listing of a real folder.
+//!
+//! A folder stream of the C library stays what it is; for those on a merged folder a record here
+//! says what comes after the real entries. Records are found by the stream's address in a list
+//! that only grows and whose links never change: no lock, so that a fork in another thread or a
+//! signal handler leaves nothing locked. A record is used again after closedir; their number is
+//! the most merged folders that were open at once.
+
+use crate::real;
+use crate::route::Place;
+use core::ffi::{CStr, c_char, c_int};
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use libc::{DIR, dirent, dirent64};
+use std::cell::UnsafeCell;
+use vloopback_runtime::edge;
+use vloopback_runtime::paths::{Class, classify_in};
+
+/// Longer names are none of ours.
+const NAME: usize = 32;
+
+/// An entry that the real folder does not have.
+struct Extra {
+    name: [u8; NAME],
+    inode: u64,
+    kind: u8,
+}
+
+/// What belongs to one open folder stream.
+struct Added {
+    extras: Vec<Extra>,
+    /// The next one to give.
+    at: usize,
+    /// What readdir and readdir64 point to, valid until the next call.
+    entry: dirent,
+    entry64: dirent64,
+}
+
+/// A record and the stream that it belongs to; null while it is free.
+struct Record {
+    stream: AtomicPtr<DIR>,
+    added: UnsafeCell<Added>,
+    next: *mut Record,
+}
+
+static RECORDS: AtomicPtr<Record> = AtomicPtr::new(core::ptr::null_mut());
+/// How many records are in use: none is the usual case and ends every search at once.
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+/// Marks a record that is being filled; no stream is there.
+const TAKEN: *mut DIR = core::ptr::without_provenance_mut(1);
+
+/// A directory entry of either width.
+pub trait Entry: Sized {
+    /// Fills in a name of ours. `name` ends in NUL.
+    fn fill(&mut self, name: &[u8], inode: u64, kind: u8);
+    /// The record's own room for an entry of this width.
+    fn room(added: &mut AddedRooms) -> *mut Self;
+    /// The entry's length in bytes.
+    fn len(&self) -> usize;
+}
+
+/// The two entry buffers of a record, lent out.
+pub struct AddedRooms<'record> {
+    entry: &'record mut dirent,
+    entry64: &'record mut dirent64,
+}
+
+macro_rules! entry {
+    ($ty:ty, $room:ident) => {
+        impl Entry for $ty {
+            fn fill(&mut self, name: &[u8], inode: u64, kind: u8) {
+                // Narrower on 32 bits; glibc's readdir would fail there on a number that does not
+                // fit, and the tree's do.
+                self.d_ino = inode as _;
+                self.d_off = 0;
+                self.d_reclen = core::mem::size_of::<Self>() as u16;
+                self.d_type = kind;
+                for (to, from) in self.d_name.iter_mut().zip(name) {
+                    *to = *from as c_char;
+                }
+            }
+
+            fn room(added: &mut AddedRooms) -> *mut Self {
+                added.$room
+            }
+
+            fn len(&self) -> usize {
+                usize::from(self.d_reclen)
+            }
+        }
+    };
+}
+
+entry!(dirent, entry);
+entry!(dirent64, entry64);
+
+fn records() -> impl Iterator<Item = *mut Record> {
+    let mut record = RECORDS.load(Ordering::Acquire);
+    core::iter::from_fn(move || {
+        let this = record;
+        if this.is_null() {
+            return None;
+        }
+        // SAFETY: records are never freed and `next` is written before they can be found.
+        record = unsafe { (*this).next };
+        Some(this)
+    })
+}
+
+fn owner<'record>(record: *mut Record) -> &'record AtomicPtr<DIR> {
+    // SAFETY: records are never freed; an atomic may be shared.
+    unsafe { &(*record).stream }
+}
+
+fn find(stream: *mut DIR) -> Option<*mut Record> {
+    if IN_USE.load(Ordering::Relaxed) == 0 {
+        return None;
+    }
+    records().find(|record| owner(*record).load(Ordering::Acquire) == stream)
+}
+
+/// A record of nobody, marked as taken: an old one, or a new one in the list. None without memory.
+fn take() -> Option<*mut Record> {
+    let free = records().find(|record| {
+        owner(*record)
+            .compare_exchange(core::ptr::null_mut(), TAKEN, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    });
+    if free.is_some() {
+        return free;
+    }
+    let mut room: Vec<Record> = Vec::new();
+    room.try_reserve_exact(1).ok()?;
+    room.push(Record {
+        stream: AtomicPtr::new(TAKEN),
+        added: UnsafeCell::new(Added {
+            extras: Vec::new(),
+            at: 0,
+            // SAFETY: integers and arrays of them, for which all zeros is a value.
+            entry: unsafe { core::mem::zeroed() },
+            // SAFETY: as above.
+            entry64: unsafe { core::mem::zeroed() },
+        }),
+        next: core::ptr::null_mut(),
+    });
+    let record = room.leak().as_mut_ptr();
+    let mut first = RECORDS.load(Ordering::Relaxed);
+    loop {
+        // SAFETY: nobody else can find the record yet.
+        unsafe { (*record).next = first };
+        match RECORDS.compare_exchange_weak(first, record, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return Some(record),
+            Err(now) => first = now,
+        }
+    }
+}
+
+/// The record of a stream. Two threads that read one stream at once must lock it themselves, as
+/// POSIX says of readdir, and that keeps this the only reference.
+#[allow(clippy::mut_from_ref)]
+fn added<'record>(record: *mut Record) -> &'record mut Added {
+    // SAFETY: never freed; used by the stream's owner alone, or while it is TAKEN by its maker.
+    unsafe { &mut *(*record).added.get() }
+}
+
+/// Has the listing of `stream`, which is open on the real folder of `place`, go on with ours.
+/// Without memory the listing stays the real one.
+pub fn attach(stream: *mut DIR, place: &Place) {
+    let before = crate::errno::get();
+    let extras = extras(stream, place);
+    crate::errno::set(before);
+    let Some(extras) = extras.filter(|extras| !extras.is_empty()) else {
+        return;
+    };
+    let Some(record) = take() else {
+        return;
+    };
+    let added = added(record);
+    added.extras = extras;
+    added.at = 0;
+    IN_USE.fetch_add(1, Ordering::Relaxed);
+    owner(record).store(stream, Ordering::Release);
+}
+
+/// The stream is about to be closed.
+pub fn detach(stream: *mut DIR) {
+    let Some(record) = find(stream) else {
+        return;
+    };
+    added(record).extras = Vec::new();
+    owner(record).store(core::ptr::null_mut(), Ordering::Release);
+    IN_USE.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// The stream starts again.
+pub fn rewind(stream: *mut DIR) {
+    if let Some(record) = find(stream) {
+        added(record).at = 0;
+    }
+}
+
+/// Our next entry of a stream whose real entries are at their end, in the stream's own room.
+pub fn next<E: Entry>(stream: *mut DIR) -> *mut E {
+    let Some(record) = find(stream) else {
+        return core::ptr::null_mut();
+    };
+    let Added { extras, at, entry, entry64 } = added(record);
+    let room = E::room(&mut AddedRooms { entry, entry64 });
+    // SAFETY: the room lives as long as the record.
+    if advance(extras, at, unsafe { &mut *room }) { room } else { core::ptr::null_mut() }
+}
+
+/// Our next entry, in the caller's room (readdir_r). False at the end.
+pub fn next_into<E: Entry>(stream: *mut DIR, room: &mut E) -> bool {
+    let Some(record) = find(stream) else {
+        return false;
+    };
+    let Added { extras, at, .. } = added(record);
+    advance(extras, at, room)
+}
+
+fn advance<E: Entry>(extras: &[Extra], at: &mut usize, room: &mut E) -> bool {
+    let Some(extra) = extras.get(*at) else {
+        return false;
+    };
+    *at += 1;
+    room.fill(&extra.name, extra.inode, extra.kind);
+    true
+}
+
+/// What the tree's folder has and the real one has not.
+fn extras(stream: *mut DIR, place: &Place) -> Option<Vec<Extra>> {
+    // SAFETY: a live stream.
+    let real_folder = unsafe { libc::dirfd(stream) };
+    let mapped = place.mapped()?;
+    // SAFETY: a C string.
+    let tree_folder = unsafe { real::opendir(mapped.as_ptr()) };
+    if tree_folder.is_null() {
+        return None;
+    }
+    let mut extras = Vec::new();
+    // SAFETY: the stream is live and nobody else's; the entry is valid until the next call.
+    while let Some(entry) = unsafe { real::readdir64(tree_folder).as_ref() } {
+        // SAFETY: glibc terminates names.
+        let name = unsafe { CStr::from_ptr(entry.d_name.as_ptr()) };
+        let Some(kind) = kind_of(place, name, entry.d_type) else {
+            continue;
+        };
+        if has(real_folder, name) || extras.try_reserve(1).is_err() {
+            continue;
+        }
+        let mut extra = Extra { name: [0; NAME], inode: entry.d_ino, kind };
+        for (to, from) in extra.name.iter_mut().zip(name.to_bytes()) {
+            *to = *from;
+        }
+        extras.push(extra);
+    }
+    // SAFETY: opened above.
+    unsafe { real::closedir(tree_folder) };
+    Some(extras)
+}
+
+/// The entry's type in the merged folder; None where the entry is not to be seen there.
+fn kind_of(place: &Place, name: &CStr, in_tree: u8) -> Option<u8> {
+    let name = name.to_bytes();
+    // Our names never start with a dot; what does is the folder, its parent, or a file that is
+    // just being written.
+    if name.first() == Some(&b'.') || name.len() >= NAME {
+        return None;
+    }
+    match classify_in(place.path.as_bytes(), name).class {
+        Class::NotOurs => None,
+        Class::Modules if !edge::is_legacy() => None,
+        Class::Device(_) => Some(libc::DT_CHR),
+        _ => Some(in_tree),
+    }
+}
+
+fn has(folder: c_int, name: &CStr) -> bool {
+    let mut status = core::mem::MaybeUninit::<libc::stat64>::uninit();
+    // SAFETY: an open folder, a C string, and room for one answer.
+    let result =
+        unsafe { real::fstatat64(folder, name.as_ptr(), status.as_mut_ptr(), libc::AT_SYMLINK_NOFOLLOW) };
+    result == 0
+}

@@ -1,0 +1,203 @@
+//! open and its kin.
+//!
+//! C declares open, openat (and fcntl, ioctl) with `...`. Rust cannot define such a function; the
+//! hooks take the optional argument as a fixed one. On x86-64, i386 and arm64 Linux it lies where
+//! the variadic one would, and where the caller gave none a stray value is passed on that nobody
+//! looks at.
+
+use crate::errno::fail;
+use crate::real;
+use crate::route::{self, Place};
+use core::ffi::{c_char, c_int, c_uint};
+use libc::{AT_FDCWD, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_TRUNC};
+use vloopback_runtime::edge;
+use vloopback_runtime::paths::Class;
+
+/// What an open of one of our places comes to.
+pub enum Step {
+    /// A device: its new descriptor.
+    Opened(c_int),
+    /// An errno.
+    Refused(c_int),
+    /// A plain open for reading, by [`Place::call`].
+    Plain,
+    /// Not ours after all: the program's own path.
+    Real,
+}
+
+/// Opens a device, or says how a file is to be opened. Nothing is ever created or changed in the
+/// tree, and no file takes a device's place in /dev.
+pub fn settle(place: &Place, flags: c_int) -> Step {
+    match place.class {
+        Class::Device(number) => settle_device(place, number, flags, false),
+        Class::DeviceLink(number) => settle_device(place, number, flags, true),
+        Class::Tree { legacy } => {
+            if legacy {
+                edge::mark_legacy();
+            }
+            settle_file(place, flags)
+        }
+        Class::Modules => settle_file(place, flags),
+        // Folders cannot be written, the kernel says so itself; and reading starts at the real one.
+        Class::MergedDir if flags & O_CREAT == 0 => Step::Plain,
+        Class::MergedDir | Class::NotOurs => Step::Real,
+    }
+}
+
+fn settle_device(place: &Place, number: u32, flags: c_int, link: bool) -> Step {
+    let refusal = if flags & O_DIRECTORY != 0 {
+        Some(libc::ENOTDIR)
+    } else if flags & O_CREAT != 0 && flags & O_EXCL != 0 {
+        Some(libc::EEXIST)
+    } else if link && flags & O_NOFOLLOW != 0 && flags & O_PATH == 0 {
+        Some(libc::ELOOP)
+    } else {
+        None
+    };
+    if let Some(errno) = refusal {
+        return if place.mode_in_tree().is_some() { Step::Refused(errno) } else { Step::Real };
+    }
+    if flags & O_PATH != 0 {
+        // Only the name is wanted, and the tree's file has it.
+        return Step::Plain;
+    }
+    match edge::open_device(number, flags & !(O_CREAT | O_EXCL | O_TRUNC | O_NOFOLLOW)) {
+        Ok(fd) => Step::Opened(fd),
+        Err(edge::OpenError::Errno(errno)) => Step::Refused(errno),
+        Err(edge::OpenError::NotServed) => Step::Real,
+    }
+}
+
+fn settle_file(place: &Place, flags: c_int) -> Step {
+    let writes = flags & O_PATH == 0 && (flags & O_ACCMODE != O_RDONLY || flags & O_TRUNC != 0);
+    if !writes && flags & O_CREAT == 0 {
+        return Step::Plain;
+    }
+    let Some(mode) = place.mode_in_tree() else {
+        return Step::Real;
+    };
+    let is_dir = mode & libc::S_IFMT == libc::S_IFDIR;
+    if flags & O_CREAT != 0 && flags & O_EXCL != 0 {
+        Step::Refused(libc::EEXIST)
+    } else if is_dir {
+        Step::Refused(libc::EISDIR)
+    } else if writes {
+        // /proc and /sys files of ours are read-only, also where the tree's owner asks.
+        Step::Refused(libc::EACCES)
+    } else {
+        Step::Plain
+    }
+}
+
+/// One open; `call` is the C library's own, given folder, path and flags.
+fn open_at(
+    dirfd: c_int,
+    path: *const c_char,
+    flags: c_int,
+    call: impl Fn(c_int, *const c_char, c_int) -> c_int,
+) -> c_int {
+    let Some(place) = route::find(dirfd, path) else {
+        return call(dirfd, path, flags);
+    };
+    match settle(&place, flags) {
+        Step::Opened(fd) => fd,
+        Step::Refused(errno) => fail(errno),
+        Step::Plain => place.call(dirfd, path, |dirfd, path| call(dirfd, path, flags & !(O_CREAT | O_EXCL))),
+        Step::Real => call(dirfd, path, flags),
+    }
+}
+
+macro_rules! open_hooks {
+    ($($name:ident => $real:ident;)*) => {$(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
+            open_at(AT_FDCWD, path, flags, |_, path, flags| {
+                // SAFETY: the program's own arguments, the path perhaps replaced by another.
+                unsafe { real::$real(path, flags, mode) }
+            })
+        }
+    )*};
+}
+
+open_hooks! {
+    open => open;
+    open64 => open64;
+    __open => open;
+    __open64 => open64;
+}
+
+macro_rules! openat_hooks {
+    ($($name:ident => $real:ident;)*) => {$(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(dirfd: c_int, path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
+            open_at(dirfd, path, flags, |dirfd, path, flags| {
+                // SAFETY: the program's own arguments, the path perhaps replaced by another.
+                unsafe { real::$real(dirfd, path, flags, mode) }
+            })
+        }
+    )*};
+}
+
+openat_hooks! {
+    openat => openat;
+    openat64 => openat64;
+}
+
+macro_rules! creat_hooks {
+    ($($name:ident => $creat:ident, $open:ident;)*) => {$(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(path: *const c_char, mode: c_uint) -> c_int {
+            const FLAGS: c_int = O_CREAT | libc::O_WRONLY | O_TRUNC;
+            open_at(AT_FDCWD, path, FLAGS, |_, path, flags| {
+                if flags == FLAGS {
+                    // SAFETY: the program's own arguments.
+                    unsafe { real::$creat(path, mode) }
+                } else {
+                    // SAFETY: as above, the path replaced by another, which must not be created.
+                    unsafe { real::$open(path, flags, mode) }
+                }
+            })
+        }
+    )*};
+}
+
+creat_hooks! {
+    creat => creat, open;
+    creat64 => creat64, open64;
+}
+
+// What <bits/fcntl2.h> turns open(path, flags) into; the real one ends the program that asks for
+// O_CREAT without a mode.
+macro_rules! fortified_hooks {
+    ($($name:ident;)*) => {$(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(path: *const c_char, flags: c_int) -> c_int {
+            open_at(AT_FDCWD, path, flags, |_, path, flags| {
+                // SAFETY: the program's own arguments, the path perhaps replaced by another.
+                unsafe { real::$name(path, flags) }
+            })
+        }
+    )*};
+}
+
+fortified_hooks! {
+    __open_2;
+    __open64_2;
+}
+
+macro_rules! fortified_at_hooks {
+    ($($name:ident;)*) => {$(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(dirfd: c_int, path: *const c_char, flags: c_int) -> c_int {
+            open_at(dirfd, path, flags, |dirfd, path, flags| {
+                // SAFETY: the program's own arguments, the path perhaps replaced by another.
+                unsafe { real::$name(dirfd, path, flags) }
+            })
+        }
+    )*};
+}
+
+fortified_at_hooks! {
+    __openat_2;
+    __openat64_2;
+}

@@ -1,0 +1,222 @@
+//! stat and its kin: a device node looks like one.
+//!
+//! The tree has a plain file for each node, with the owner, the group and the mode of its pipe;
+//! the type, the device number and the length are replaced. fstat on a device's descriptor gives
+//! the same, so that a program which compares the two sees one file.
+
+use crate::errno;
+use crate::real;
+use crate::route::{self, Place};
+use core::ffi::{c_char, c_int, c_uint};
+use libc::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
+use vloopback_runtime::edge::{self, State};
+
+/// The major number of every video device.
+const VIDEO_MAJOR: c_uint = 81;
+
+/// A status record in which a plain file can be turned into device node 81:`number`.
+trait Status {
+    fn make_device(&mut self, number: u32);
+}
+
+macro_rules! status {
+    ($($ty:ty),*) => {$(
+        impl Status for $ty {
+            fn make_device(&mut self, number: u32) {
+                self.st_mode = (self.st_mode & !libc::S_IFMT) | libc::S_IFCHR;
+                self.st_rdev = libc::makedev(VIDEO_MAJOR, number);
+                self.st_size = 0;
+                self.st_blocks = 0;
+            }
+        }
+    )*};
+}
+
+status!(libc::stat, libc::stat64);
+
+impl Status for libc::statx {
+    fn make_device(&mut self, number: u32) {
+        // The file type bits fit the 16 of the field.
+        const TYPE: u16 = libc::S_IFMT as u16;
+        const DEVICE: u16 = libc::S_IFCHR as u16;
+        self.stx_mode = (self.stx_mode & !TYPE) | DEVICE;
+        self.stx_rdev_major = VIDEO_MAJOR;
+        self.stx_rdev_minor = number;
+        self.stx_size = 0;
+        self.stx_blocks = 0;
+    }
+}
+
+/// The status of a path. `call` is the C library's own.
+fn stat_at<S: Status>(
+    dirfd: c_int,
+    path: *const c_char,
+    follow: bool,
+    buf: *mut S,
+    call: impl Fn(c_int, *const c_char) -> c_int,
+) -> c_int {
+    let Some(place) = route::find(dirfd, path) else {
+        return call(dirfd, path);
+    };
+    match place.device(follow) {
+        Some(number) => stat_node(&place, number, buf, (dirfd, path), call),
+        None => place.call(dirfd, path, call),
+    }
+}
+
+fn stat_node<S: Status>(
+    place: &Place,
+    number: u32,
+    buf: *mut S,
+    (dirfd, path): (c_int, *const c_char),
+    call: impl Fn(c_int, *const c_char) -> c_int,
+) -> c_int {
+    let Some(mapped) = place.mapped() else {
+        return call(dirfd, path);
+    };
+    let before = errno::get();
+    let result = call(AT_FDCWD, mapped.as_ptr());
+    if result == 0 {
+        // SAFETY: the call has just filled the record there.
+        unsafe { &mut *buf }.make_device(number);
+    } else if errno::get() == libc::ENOENT {
+        errno::set(before);
+        return call(dirfd, path);
+    }
+    result
+}
+
+/// The status of a descriptor. `bare` is the C library's fstat, `named` its stat of a path.
+fn stat_fd<S: Status>(
+    fd: c_int,
+    buf: *mut S,
+    bare: impl Fn() -> c_int,
+    named: impl Fn(c_int, *const c_char) -> c_int,
+) -> c_int {
+    if edge::state(fd) != State::Ours {
+        return bare();
+    }
+    let Some(number) = edge::node_of(fd) else {
+        return bare();
+    };
+    if let Some(place) = route::node(number) {
+        // Only the tree's file: a real node of this number would be another device.
+        let before = errno::get();
+        if let Some(mapped) = place.mapped() {
+            if named(AT_FDCWD, mapped.as_ptr()) == 0 {
+                // SAFETY: the call has just filled the record there.
+                unsafe { &mut *buf }.make_device(number);
+                return 0;
+            }
+            if errno::get() == libc::EFAULT {
+                return -1;
+            }
+        }
+        errno::set(before);
+    }
+    // The daemon is gone and took the tree along: the descriptor stays a device.
+    let result = bare();
+    if result == 0 {
+        // SAFETY: the call has just filled the record there.
+        unsafe { &mut *buf }.make_device(number);
+    }
+    result
+}
+
+/// Whether an `…at` call names its descriptor itself.
+fn names_descriptor(path: *const c_char, flags: c_int) -> bool {
+    flags & AT_EMPTY_PATH != 0 && (path.is_null() || route::text(path) == Some(b""))
+}
+
+macro_rules! path_hooks {
+    ($($name:ident($($version:ident)?), $ty:ty, $follow:literal;)*) => {$(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name($($version: c_int,)? path: *const c_char, buf: *mut $ty) -> c_int {
+            stat_at(AT_FDCWD, path, $follow, buf, |_, path| {
+                // SAFETY: the program's own arguments, the path perhaps replaced by another.
+                unsafe { real::$name($($version,)? path, buf) }
+            })
+        }
+    )*};
+}
+
+path_hooks! {
+    stat(), libc::stat, true;
+    stat64(), libc::stat64, true;
+    lstat(), libc::stat, false;
+    lstat64(), libc::stat64, false;
+    __xstat(version), libc::stat, true;
+    __xstat64(version), libc::stat64, true;
+    __lxstat(version), libc::stat, false;
+    __lxstat64(version), libc::stat64, false;
+}
+
+macro_rules! descriptor_hooks {
+    ($($name:ident($($version:ident)?), $path_form:ident, $ty:ty;)*) => {$(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name($($version: c_int,)? fd: c_int, buf: *mut $ty) -> c_int {
+            stat_fd(
+                fd,
+                buf,
+                // SAFETY: the program's own arguments.
+                || unsafe { real::$name($($version,)? fd, buf) },
+                // SAFETY: the program's record, and a path of ours.
+                |_, path| unsafe { real::$path_form($($version,)? path, buf) },
+            )
+        }
+    )*};
+}
+
+descriptor_hooks! {
+    fstat(), stat, libc::stat;
+    fstat64(), stat64, libc::stat64;
+    __fxstat(version), __xstat, libc::stat;
+    __fxstat64(version), __xstat64, libc::stat64;
+}
+
+macro_rules! at_hooks {
+    ($($name:ident($($version:ident)?), $ty:ty;)*) => {$(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(
+            $($version: c_int,)?
+            dirfd: c_int,
+            path: *const c_char,
+            buf: *mut $ty,
+            flags: c_int,
+        ) -> c_int {
+            let call = |dirfd: c_int, path: *const c_char| {
+                // SAFETY: the program's own arguments, the path perhaps replaced by another.
+                unsafe { real::$name($($version,)? dirfd, path, buf, flags) }
+            };
+            if names_descriptor(path, flags) {
+                return stat_fd(dirfd, buf, || call(dirfd, path), call);
+            }
+            stat_at(dirfd, path, flags & AT_SYMLINK_NOFOLLOW == 0, buf, call)
+        }
+    )*};
+}
+
+at_hooks! {
+    fstatat(), libc::stat;
+    fstatat64(), libc::stat64;
+    __fxstatat(version), libc::stat;
+    __fxstatat64(version), libc::stat64;
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn statx(
+    dirfd: c_int,
+    path: *const c_char,
+    flags: c_int,
+    mask: c_uint,
+    buf: *mut libc::statx,
+) -> c_int {
+    let call = |dirfd: c_int, path: *const c_char| {
+        // SAFETY: the program's own arguments, the path perhaps replaced by another.
+        unsafe { real::statx(dirfd, path, flags, mask, buf) }
+    };
+    if names_descriptor(path, flags) {
+        return stat_fd(dirfd, buf, || call(dirfd, path), call);
+    }
+    stat_at(dirfd, path, flags & AT_SYMLINK_NOFOLLOW == 0, buf, call)
+}

@@ -1,0 +1,35 @@
+//! C types that the `libc` crate does not give in a usable form.
+
+use core::ffi::{c_char, c_int, c_void};
+use libc::{dirent, dirent64, size_t};
+
+/// scandir's choice of entries; null takes all.
+pub type FilterDirent = Option<unsafe extern "C" fn(*const dirent) -> c_int>;
+/// scandir64's choice of entries; null takes all.
+pub type FilterDirent64 = Option<unsafe extern "C" fn(*const dirent64) -> c_int>;
+/// scandir's order; null leaves the folder's.
+pub type CompareDirents = Option<unsafe extern "C" fn(*mut *const dirent, *mut *const dirent) -> c_int>;
+/// scandir64's order; null leaves the folder's.
+pub type CompareDirents64 = Option<unsafe extern "C" fn(*mut *const dirent64, *mut *const dirent64) -> c_int>;
+
+/// `glob_t` and `glob64_t`, which differ only in what their functions take: the functions are
+/// untyped here, and set by the hook that knows.
+#[repr(C)]
+pub struct Glob {
+    pub paths: size_t,
+    pub path: *mut *mut c_char,
+    pub offset: size_t,
+    pub flags: c_int,
+    pub functions: GlobFunctions,
+}
+
+/// What glob calls instead of the C library's functions under GLOB_ALTDIRFUNC.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct GlobFunctions {
+    pub closedir: *mut c_void,
+    pub readdir: *mut c_void,
+    pub opendir: *mut c_void,
+    pub lstat: *mut c_void,
+    pub stat: *mut c_void,
+}

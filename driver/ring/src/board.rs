@@ -1,0 +1,131 @@
+//! What the daemon tells everybody.
+
+use crate::{AtomicU32, MAX_ROWS, Ordering, fence};
+
+/// One word a daemon: a robust futex that its life holds. Mapped read-only by everybody else.
+///
+/// The kernel sets FUTEX_OWNER_DIED in it when the daemon's thread ends, however it ends, and wakes
+/// a waiter; nothing needs to be asked to see it.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Lifeline {
+    /// The lock word of a robust mutex: thread id, waiters bit, died bit.
+    pub word: AtomicU32,
+}
+
+impl Lifeline {
+    /// FUTEX_OWNER_DIED of the kernel's futex ABI.
+    pub const DIED: u32 = 0x4000_0000;
+    /// FUTEX_WAITERS of the kernel's futex ABI: without it the kernel wakes nobody.
+    pub const WAITERS: u32 = 0x8000_0000;
+
+    /// Whether the daemon behind it is gone (or ended properly, which stores 0).
+    #[inline]
+    pub fn is_dead(&self) -> bool {
+        let word = self.word.load(Ordering::Acquire);
+        word & Self::DIED != 0 || word & !Self::WAITERS == 0
+    }
+}
+
+/// A pipe's format and its pusher's picture settings, as one value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Format {
+    /// V4L1 palette number, 0 for none.
+    pub palette: u32,
+    /// Pixels a line.
+    pub width: u32,
+    /// Lines.
+    pub height: u32,
+    /// Bytes of one frame in this palette.
+    pub frame_len: u32,
+    /// Bytes of one buffer as V4L1 clients map it: width * height * 4, rounded up to whole pages.
+    pub buf_len: u32,
+    /// V4L1 frames a client may map.
+    pub frames: u32,
+    /// Brightness, hue, colour, contrast, whiteness (0 to 65535 each), depth in bits.
+    pub picture: [u32; 6],
+    /// Which ring the slots belong to; 0 while there is none.
+    pub ring: u32,
+    /// Slots of that ring.
+    pub slots: u32,
+    /// Which pusher feeds the pipe, counted from 1; 0 while nobody does.
+    pub feed: u32,
+}
+
+/// The page that only the daemon writes.
+#[repr(C)]
+#[derive(Debug)]
+#[cfg_attr(loom, derive(Default))]
+pub struct Board {
+    /// Odd while the fields of [`Format`] are being changed.
+    version: AtomicU32,
+    /// Clients that stream: with none, the writer drops frames without looking further.
+    pub streamers: AtomicU32,
+    format: [AtomicU32; 15],
+    /// How many slots the client of each row may hold at a time.
+    pub quotas: [AtomicU32; MAX_ROWS],
+}
+
+impl Board {
+    /// The format as it stands.
+    ///
+    /// A daemon that was killed in the middle of a change leaves an odd version: after some tries
+    /// the values are returned as they are, and the caller sees by the lifeline that it is dead.
+    pub fn format(&self) -> Format {
+        let mut words = [0u32; 15];
+        for _ in 0..1000 {
+            let before = self.version.load(Ordering::Acquire);
+            for (to, from) in words.iter_mut().zip(&self.format) {
+                *to = from.load(Ordering::Relaxed);
+            }
+            fence(Ordering::Acquire);
+            if before % 2 == 0 && self.version.load(Ordering::Relaxed) == before {
+                break;
+            }
+            core::hint::spin_loop();
+        }
+        let [palette, width, height, frame_len, buf_len, frames, ring, slots, feed, picture @ ..] = words;
+        Format { palette, width, height, frame_len, buf_len, frames, picture, ring, slots, feed }
+    }
+
+    /// Changes the format; only the daemon's one thread at a time does.
+    pub fn set_format(&self, f: &Format) {
+        let p = f.picture;
+        let words = [
+            f.palette,
+            f.width,
+            f.height,
+            f.frame_len,
+            f.buf_len,
+            f.frames,
+            f.ring,
+            f.slots,
+            f.feed,
+            p[0],
+            p[1],
+            p[2],
+            p[3],
+            p[4],
+            p[5],
+        ];
+        let version = self.version.load(Ordering::Relaxed) | 1;
+        self.version.store(version, Ordering::Relaxed);
+        fence(Ordering::Release);
+        for (to, from) in self.format.iter().zip(words) {
+            to.store(from, Ordering::Relaxed);
+        }
+        self.version.store(version.wrapping_add(1), Ordering::Release);
+    }
+
+    /// The ring that is in force, without the cost of a whole [`Format`].
+    #[inline]
+    pub fn ring(&self) -> u32 {
+        self.format[6].load(Ordering::Acquire)
+    }
+
+    /// Which pusher feeds the pipe, 0 for none.
+    #[inline]
+    pub fn feed(&self) -> u32 {
+        self.format[8].load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,68 @@
+//! What clients say.
+
+use crate::{AtomicU32, AtomicU64, MAX_ROWS, Ordering};
+
+/// Clients that have a bit of their own among [`Desk::armed`]; those beyond share the last.
+pub const ARM_BITS: u32 = 8 * 64;
+
+/// One client's row: a line of the cache of its own.
+#[repr(C, align(64))]
+#[derive(Debug)]
+#[cfg_attr(loom, derive(Default))]
+pub struct Row {
+    /// Bit k: the client holds slot k.
+    pub claims: AtomicU32,
+    /// Bit k: the client would like the next frame in slot k, where it waits for it.
+    pub want: AtomicU32,
+}
+
+/// The page that every client writes.
+#[repr(C)]
+#[derive(Debug)]
+#[cfg_attr(loom, derive(Default))]
+pub struct Desk {
+    /// Bit n: client n has taken all frames and its descriptor must become readable with the next
+    /// one. A hint for the writer; what counts is the client's own page.
+    armed: [AtomicU64; (ARM_BITS / 64) as usize],
+    /// The daemon's ringer sleeps on this word.
+    pub bell: AtomicU32,
+    /// The clients that hold slots in place.
+    pub rows: [Row; MAX_ROWS],
+}
+
+impl Desk {
+    fn bit(client: u32) -> (usize, u64) {
+        let bit = client.min(ARM_BITS - 1);
+        ((bit / 64) as usize, 1 << (bit % 64))
+    }
+
+    /// The client's descriptor must become readable with the next frame.
+    #[inline]
+    pub fn arm(&self, client: u32) {
+        let (word, bit) = Self::bit(client);
+        self.armed[word].fetch_or(bit, Ordering::SeqCst);
+    }
+
+    /// The client sees for itself (it is about to wait in a call of ours).
+    #[inline]
+    pub fn disarm(&self, client: u32) {
+        // The shared last bit is nobody's to clear; the ringer does.
+        if client < ARM_BITS - 1 {
+            let (word, bit) = Self::bit(client);
+            self.armed[word].fetch_and(!bit, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether anybody is armed.
+    #[inline]
+    pub fn any_armed(&self) -> bool {
+        self.armed.iter().any(|w| w.load(Ordering::Relaxed) != 0)
+    }
+
+    /// The ringer has seen to everybody armed until now.
+    pub fn clear_armed(&self) {
+        for word in &self.armed {
+            word.store(0, Ordering::SeqCst);
+        }
+    }
+}

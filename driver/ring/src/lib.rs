@@ -1,0 +1,84 @@
+//! Frames in shared memory: slots, holders, publication.
+//!
+//! A pipe's frames lie in a small number of *slots*, each a memory file of its own. Who writes and
+//! who reads agree on them through three pages, apart because each has its own writers:
+//!
+//! | page | who writes | what it says |
+//! |---|---|---|
+//! | [`Board`] | the daemon | format, whether anybody feeds the pipe, who may hold how much |
+//! | [`Log`] | the pusher (and the daemon) | which slot holds which publication |
+//! | [`Desk`] | every client | which slots are held or wanted, who waits in poll |
+//!
+//! Clients map the board and the log for reading only, so that no client can stop another by
+//! writing there. The desk is everybody's: what a hostile client writes there can spoil pictures,
+//! but not starve the writer, because it honours no more claims than the daemon granted.
+//!
+//! ```text
+//! writer                                  client with a row (reads the slot in place)
+//!   pick a slot, mark it invalid            find the oldest publication not yet had
+//!   full fence                              claim its slot
+//!   look at the claims (again)              full fence
+//!   held? put the number back, try next     still the same publication? else unclaim, again
+//!   copy, publish, wake                     read for as long as it likes, unclaim
+//! ```
+//! Either the writer sees the claim or the client sees the mark: a held slot never changes.
+//! A client without a row copies and then looks whether the slot still holds what it held.
+//!
+//! Nothing here blocks, allocates or makes a system call, but for the `stress` feature.
+
+#[cfg(not(loom))]
+pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+mod board;
+mod desk;
+mod lock;
+mod log;
+mod read;
+mod session;
+mod write;
+
+pub use board::{Board, Format, Lifeline};
+pub use desk::{ARM_BITS, Desk, Row};
+pub use lock::SharedLock;
+pub use log::{Log, Slot};
+pub use read::{Found, Taken, claim_oldest, find_oldest, still_there, unclaim};
+pub use session::SessionPage;
+pub use write::{Picked, cancel, invalidate_half_written, pick, publish};
+
+/// The most slots a ring can have: what a claim word has bits for.
+#[cfg(not(loom))]
+pub const MAX_SLOTS: usize = 32;
+/// As many as a model can explore.
+#[cfg(loom)]
+pub const MAX_SLOTS: usize = 3;
+/// The most clients that hold slots in place; all others copy. Each needs a slot, so more make no sense.
+#[cfg(not(loom))]
+pub const MAX_ROWS: usize = 32;
+/// As many as a model can explore.
+#[cfg(loom)]
+pub const MAX_ROWS: usize = 1;
+/// Slots that no claim may take from the writer: the one being written and the newest published one.
+pub const RESERVED_SLOTS: usize = 2;
+/// The size of each of the three pages, bytes. The largest page in use anywhere would waste memory;
+/// mappings are made by the system's own page size.
+pub const PAGE_LEN: usize = 4096;
+
+/// Gives the scheduler a chance between two steps, where the `stress` feature asks for it.
+#[inline(always)]
+pub(crate) fn window() {
+    #[cfg(all(feature = "stress", not(loom)))]
+    std::thread::yield_now();
+}
+
+#[cfg(not(loom))]
+const _: () = {
+    assert!(size_of::<Board>() <= PAGE_LEN);
+    assert!(size_of::<Log>() <= PAGE_LEN);
+    assert!(size_of::<Desk>() <= PAGE_LEN);
+    assert!(size_of::<SessionPage>() <= PAGE_LEN);
+};
+
+#[cfg(all(test, not(loom)))]
+mod tests;

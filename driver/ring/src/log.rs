@@ -1,0 +1,43 @@
+//! What was published where.
+
+use crate::{AtomicU32, AtomicU64, MAX_SLOTS, SharedLock};
+
+/// One slot's entry.
+#[repr(C)]
+#[derive(Debug)]
+#[cfg_attr(loom, derive(Default))]
+pub struct Slot {
+    /// The number of the publication that it holds; 0 while it holds none or is being written.
+    pub number: AtomicU64,
+    /// When it was published, CLOCK_MONOTONIC nanoseconds.
+    pub time: AtomicU64,
+    /// Bytes of the frame.
+    pub len: AtomicU32,
+    reserved: AtomicU32,
+    reserved2: [AtomicU64; 5],
+}
+
+/// The page that the pusher writes (and the daemon, to mend what a dead one left).
+#[repr(C)]
+#[derive(Debug)]
+#[cfg_attr(loom, derive(Default))]
+pub struct Log {
+    /// Counts publications and whatever else a sleeping client must notice; clients wait on it.
+    pub seq: AtomicU32,
+    /// The right to write: forked and threaded pushers take turns.
+    pub lock: SharedLock,
+    reserved: AtomicU32,
+    /// The newest publication's number.
+    pub head: AtomicU64,
+    /// When the daemon was last told to wake clients that poll, CLOCK_MONOTONIC nanoseconds.
+    pub rung: AtomicU64,
+    /// Frames that write() was given and that nobody streamed to see.
+    pub unwatched: AtomicU64,
+    /// Frames copied into a slot.
+    pub copies: AtomicU64,
+    /// Frames that found no slot (only a hostile client can bring that about).
+    pub lost: AtomicU64,
+    reserved2: [AtomicU64; 9],
+    /// The slots.
+    pub slots: [Slot; MAX_SLOTS],
+}

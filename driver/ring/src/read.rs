@@ -1,0 +1,72 @@
+//! The clients' side.
+
+use crate::{Desk, Log, MAX_SLOTS, Ordering, fence, window};
+
+/// A publication that was seen in a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The slot's index.
+    pub slot: usize,
+    /// The publication's number.
+    pub number: u64,
+}
+
+/// A publication that is claimed: its slot does not change until [`unclaim`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Where and which.
+    pub found: Found,
+    /// Bytes of the frame, as the writer says: check it against the slot's size.
+    pub len: u32,
+    /// CLOCK_MONOTONIC nanoseconds of its publication.
+    pub time: u64,
+}
+
+/// The oldest publication after `last` that the ring still holds, among the slots of `mask`.
+pub fn find_oldest(log: &Log, slots: usize, mask: u32, last: u64) -> Option<Found> {
+    let mut best: Option<Found> = None;
+    for slot in (0..slots.min(MAX_SLOTS)).filter(|k| mask >> k & 1 != 0) {
+        let number = log.slots[slot].number.load(Ordering::Acquire);
+        if number > last && best.is_none_or(|b| number < b.number) {
+            best = Some(Found { slot, number });
+        }
+    }
+    best
+}
+
+/// Whether the slot still holds that publication. After a copy: whether the copy is whole.
+#[inline]
+pub fn still_there(log: &Log, found: Found) -> bool {
+    // The reads of the copy come before the look at the number.
+    fence(Ordering::SeqCst);
+    log.slots[found.slot].number.load(Ordering::Relaxed) == found.number
+}
+
+/// Claims the oldest publication after `last` among the slots of `mask`. None: there is none.
+pub fn claim_oldest(log: &Log, desk: &Desk, row: usize, slots: usize, mask: u32, last: u64) -> Option<Taken> {
+    let claims = &desk.rows[row].claims;
+    loop {
+        let found = find_oldest(log, slots, mask, last)?;
+        let bit = 1 << found.slot;
+        window();
+        claims.fetch_or(bit, Ordering::Relaxed);
+        if still_there(log, found) {
+            let slot = &log.slots[found.slot];
+            // Stable from here on: the writer sees the claim.
+            fence(Ordering::Acquire);
+            return Some(Taken {
+                found,
+                len: slot.len.load(Ordering::Relaxed),
+                time: slot.time.load(Ordering::Relaxed),
+            });
+        }
+        claims.fetch_and(!bit, Ordering::Release);
+    }
+}
+
+/// Gives slots back (`bits`: bit k for slot k).
+#[inline]
+pub fn unclaim(desk: &Desk, row: usize, bits: u32) {
+    // Release: our reads of the frame come before the writer's next writes to it.
+    desk.rows[row].claims.fetch_and(!bits, Ordering::Release);
+}

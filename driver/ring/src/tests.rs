@@ -1,0 +1,388 @@
+//! Each rule of the ring by itself; `tests/model.rs` mixes them, `tests/torn.rs` races them.
+
+use crate::*;
+
+/// One of the shared pages, as a new memory file holds it.
+///
+/// # Safety
+/// All-zero bytes must be a `T`.
+unsafe fn zeroed<T>() -> Box<T> {
+    // SAFETY: the caller says so.
+    Box::new(unsafe { core::mem::zeroed() })
+}
+
+/// The three pages of one pipe.
+struct Pages {
+    board: Box<Board>,
+    log: Box<Log>,
+    desk: Box<Desk>,
+}
+
+impl Pages {
+    fn new() -> Self {
+        // SAFETY: the pages consist of atomic integers only.
+        unsafe { Self { board: zeroed(), log: zeroed(), desk: zeroed() } }
+    }
+
+    fn grant(&self, row: usize, quota: u32) {
+        self.board.quotas[row].store(quota, Ordering::SeqCst);
+    }
+
+    fn pick(&self, slots: usize) -> Option<usize> {
+        pick(&self.board, &self.log, &self.desk, slots).map(|p| p.slot)
+    }
+
+    /// One whole publication; tells the slot and the number.
+    fn write(&self, slots: usize) -> (usize, u64) {
+        let picked = pick(&self.board, &self.log, &self.desk, slots).expect("a slot");
+        let slot = picked.slot;
+        (slot, publish(&self.log, &self.desk, picked, 100, 5))
+    }
+
+    fn claim(&self, row: usize, slots: usize, last: u64) -> Option<Taken> {
+        claim_oldest(&self.log, &self.desk, row, slots, u32::MAX, last)
+    }
+
+    fn number(&self, slot: usize) -> u64 {
+        self.log.slots[slot].number.load(Ordering::SeqCst)
+    }
+}
+
+#[test]
+fn a_lock_has_one_owner() {
+    let lock = SharedLock::default();
+    assert_eq!(lock.owner(), 0);
+    assert_eq!(lock.try_lock(7), Ok(()));
+    assert_eq!(lock.owner(), 7);
+    assert_eq!(lock.word().load(Ordering::SeqCst), 7);
+    assert_eq!(lock.try_lock(7), Err(7), "it is not recursive");
+    assert!(lock.unlock(), "somebody asked for it meanwhile");
+    assert_eq!(lock.try_lock(8), Ok(()));
+    assert!(!lock.unlock(), "nobody asked");
+}
+
+#[test]
+fn a_lock_is_taken_back_from_the_dead_only() {
+    let lock = SharedLock::default();
+    assert!(!lock.revoke(7), "nobody has it");
+    assert_eq!(lock.try_lock(7), Ok(()));
+    assert!(!lock.revoke(8), "it is another's");
+    assert_eq!(lock.owner(), 7);
+    assert!(lock.revoke(7));
+    assert_eq!(lock.try_lock(8), Ok(()));
+}
+
+#[test]
+fn a_half_written_slot_shows_nothing_and_the_next_writer_goes_on() {
+    let p = Pages::new();
+    for _ in 0..4 {
+        p.write(4);
+    }
+    assert_eq!(p.log.lock.try_lock(7), Ok(()));
+    let slot = p.pick(4).expect("a slot");
+    // The writer dies here, in mid-copy.
+    assert!(invalidate_half_written(&p.log, 7));
+    assert!(!invalidate_half_written(&p.log, 7), "once is enough");
+    assert_eq!(p.number(slot), 0);
+    assert_eq!(find_oldest(&p.log, 4, u32::MAX, 0).map(|f| f.number), Some(2), "the rest stays");
+    assert_eq!(p.log.lock.try_lock(8), Ok(()));
+    assert_eq!(p.write(4), (slot, 5), "the slot is the next to be written, no number is lost");
+}
+
+#[test]
+fn a_lifeline_tells_life_from_death() {
+    let line = |word| Lifeline { word: AtomicU32::new(word) };
+    assert!(!line(4711).is_dead());
+    assert!(!line(4711 | Lifeline::WAITERS).is_dead());
+    for dead in
+        [0, Lifeline::WAITERS, Lifeline::DIED, Lifeline::DIED | Lifeline::WAITERS, 4711 | Lifeline::DIED]
+    {
+        assert!(line(dead).is_dead(), "{dead:#x}");
+    }
+}
+
+fn numbered_format(n: u32) -> Format {
+    Format {
+        palette: n,
+        width: n + 1,
+        height: n + 2,
+        frame_len: n + 3,
+        buf_len: n + 4,
+        frames: n + 5,
+        picture: [n + 6, n + 7, n + 8, n + 9, n + 10, n + 11],
+        ring: n + 12,
+        slots: n + 13,
+        feed: n + 14,
+    }
+}
+
+#[test]
+fn a_format_comes_back_as_it_was_set() {
+    let p = Pages::new();
+    assert_eq!(p.board.format(), Format::default());
+    for n in [1000, 5, 77] {
+        p.board.set_format(&numbered_format(n));
+        assert_eq!(p.board.format(), numbered_format(n));
+        assert_eq!(p.board.ring(), n + 12);
+        assert_eq!(p.board.feed(), n + 14);
+    }
+}
+
+/// Readers see one format or another, never a mixture.
+#[test]
+fn a_format_is_seen_whole() {
+    let p = Pages::new();
+    p.board.set_format(&numbered_format(0));
+    let board = &*p.board;
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(move || {
+            for n in 1..=20_000 {
+                board.set_format(&numbered_format(n));
+            }
+        });
+        let mut last = 0;
+        while !writer.is_finished() {
+            let seen = board.format();
+            assert_eq!(seen, numbered_format(seen.palette));
+            assert!(seen.palette >= last, "time does not run backwards");
+            last = seen.palette;
+        }
+    });
+    assert_eq!(board.format(), numbered_format(20_000));
+}
+
+/// A daemon that was killed in the middle of a change: the reader comes back all the same, and the
+/// next daemon's change mends it.
+#[test]
+fn a_format_left_half_written_hangs_nobody() {
+    let p = Pages::new();
+    p.board.set_format(&numbered_format(3));
+    // The version is the page's first word; nobody but this test may know that.
+    let version: *const Board = &*p.board;
+    // SAFETY: `repr(C)` puts the version first; it is an atomic, so shared access is fine.
+    let version = unsafe { &*version.cast::<AtomicU32>() };
+    version.fetch_add(1, Ordering::SeqCst);
+    assert_eq!(version.load(Ordering::SeqCst) % 2, 1);
+    assert_eq!(p.board.format(), numbered_format(3));
+    p.board.set_format(&numbered_format(4));
+    assert_eq!(version.load(Ordering::SeqCst) % 2, 0);
+    assert_eq!(p.board.format(), numbered_format(4));
+}
+
+#[test]
+fn arms_are_each_client_s_own() {
+    let p = Pages::new();
+    assert!(!p.desk.any_armed());
+    for client in [0, 1, 63, 64, ARM_BITS - 2] {
+        p.desk.arm(client);
+        assert!(p.desk.any_armed(), "{client}");
+        p.desk.disarm(client);
+        assert!(!p.desk.any_armed(), "{client}");
+    }
+    p.desk.arm(3);
+    p.desk.arm(4);
+    p.desk.disarm(3);
+    assert!(p.desk.any_armed(), "4 is still armed");
+    p.desk.clear_armed();
+    assert!(!p.desk.any_armed());
+}
+
+/// Clients beyond the bits share the last one, which none of them may clear for the others.
+#[test]
+fn the_last_arm_bit_is_shared() {
+    let p = Pages::new();
+    p.desk.arm(ARM_BITS - 1);
+    p.desk.arm(u32::MAX);
+    p.desk.disarm(u32::MAX);
+    p.desk.disarm(ARM_BITS - 1);
+    assert!(p.desk.any_armed());
+    p.desk.clear_armed();
+    assert!(!p.desk.any_armed());
+}
+
+#[test]
+fn numbers_go_up_by_one_and_the_oldest_slot_is_next() {
+    let p = Pages::new();
+    for n in 1..=20u64 {
+        let (slot, number) = p.write(5);
+        assert_eq!((slot as u64, number), ((n - 1) % 5, n));
+        assert_eq!(p.log.head.load(Ordering::SeqCst), n);
+        assert_eq!(u64::from(p.log.seq.load(Ordering::SeqCst)), n);
+    }
+}
+
+#[test]
+fn a_publication_says_how_long_and_when() {
+    let p = Pages::new();
+    p.grant(0, 1);
+    let picked = pick(&p.board, &p.log, &p.desk, 4).expect("a slot");
+    publish(&p.log, &p.desk, picked, 86_400, 123_456_789);
+    let taken = p.claim(0, 4, 0).expect("a frame");
+    assert_eq!((taken.found, taken.len, taken.time), (Found { slot: 0, number: 1 }, 86_400, 123_456_789));
+}
+
+#[test]
+fn a_wanted_slot_comes_first() {
+    let p = Pages::new();
+    p.grant(3, 2);
+    for _ in 0..4 {
+        p.write(4);
+    }
+    p.desk.rows[3].want.store(1 << 2, Ordering::SeqCst);
+    assert_eq!(p.write(4).0, 2, "wanted, though not the oldest");
+    assert_eq!(p.desk.rows[3].want.load(Ordering::SeqCst), 0, "a wish is granted once");
+    assert_eq!(p.write(4).0, 0, "then the oldest again");
+    p.desk.rows[3].want.store(1 << 3 | 1 << 1, Ordering::SeqCst);
+    assert_eq!(p.write(4).0, 1, "the older of two");
+    assert_eq!(p.desk.rows[3].want.load(Ordering::SeqCst), 1 << 3, "the other stays wanted");
+}
+
+#[test]
+fn a_wish_does_not_make_a_held_slot_free() {
+    let p = Pages::new();
+    p.grant(0, 1);
+    p.grant(1, 1);
+    for _ in 0..4 {
+        p.write(4);
+    }
+    let taken = p.claim(0, 4, 0).expect("a frame");
+    p.desk.rows[1].want.store(1 << taken.found.slot, Ordering::SeqCst);
+    assert_ne!(p.write(4).0, taken.found.slot);
+}
+
+#[test]
+fn wishes_without_a_grant_count_for_nothing() {
+    let p = Pages::new();
+    p.desk.rows[5].want.store(1 << 3, Ordering::SeqCst);
+    assert_eq!(p.write(4).0, 0);
+}
+
+#[test]
+fn a_held_slot_is_not_picked_until_it_is_given_back() {
+    let p = Pages::new();
+    p.grant(0, 2);
+    p.write(4);
+    let taken = p.claim(0, 4, 0).expect("a frame");
+    for _ in 0..12 {
+        assert_ne!(p.write(4).0, taken.found.slot);
+    }
+    assert_eq!(p.number(taken.found.slot), 1);
+    unclaim(&p.desk, 0, 1 << taken.found.slot);
+    assert_eq!(p.write(4).0, taken.found.slot, "it is the oldest by far");
+}
+
+#[test]
+fn giving_back_one_slot_keeps_the_other() {
+    let p = Pages::new();
+    p.grant(0, 2);
+    p.write(4);
+    p.write(4);
+    let one = p.claim(0, 4, 0).expect("a frame");
+    let two = p.claim(0, 4, one.found.number).expect("a frame");
+    assert_eq!((one.found.number, two.found.number), (1, 2));
+    unclaim(&p.desk, 0, 1 << one.found.slot);
+    assert_eq!(p.desk.rows[0].claims.load(Ordering::SeqCst), 1 << two.found.slot);
+    assert_eq!(p.claim(0, 4, 2), None, "there is no newer one");
+    assert_eq!(p.desk.rows[0].claims.load(Ordering::SeqCst), 1 << two.found.slot, "and none was claimed");
+}
+
+/// A hostile client claims every slot, in its own row and in those of others: of each row as much
+/// counts as was granted, so that the writer finds a slot.
+#[test]
+fn more_claims_than_granted_do_not_starve_the_writer() {
+    let p = Pages::new();
+    for row in &p.desk.rows {
+        row.claims.store(u32::MAX, Ordering::SeqCst);
+        row.want.store(u32::MAX, Ordering::SeqCst);
+    }
+    assert_eq!(p.pick(4), Some(0), "none is granted");
+    p.grant(0, 2);
+    for _ in 0..8 {
+        let (slot, _) = p.write(4);
+        assert!(slot >= 2, "the lowest two bits are what the row may hold");
+    }
+}
+
+/// The daemon grants at most all slots but two. If it ever did not, the writer says so and goes on.
+#[test]
+fn a_ring_that_is_all_held_gives_no_slot() {
+    let p = Pages::new();
+    p.grant(0, 4);
+    for _ in 0..4 {
+        p.write(4);
+    }
+    p.desk.rows[0].claims.store(0b1111, Ordering::SeqCst);
+    assert_eq!(p.pick(4), None);
+    assert_eq!((0..4).map(|k| p.number(k)).collect::<Vec<_>>(), [1, 2, 3, 4], "nothing was lost by trying");
+}
+
+#[test]
+fn the_oldest_after_the_last_one_is_found() {
+    let p = Pages::new();
+    assert_eq!(find_oldest(&p.log, 4, u32::MAX, 0), None);
+    for _ in 0..6 {
+        p.write(4);
+    }
+    // Slots 0 to 3 hold 5, 6, 3, 4.
+    let found = |mask, last| find_oldest(&p.log, 4, mask, last).map(|f| (f.slot, f.number));
+    assert_eq!(found(u32::MAX, 0), Some((2, 3)));
+    assert_eq!(found(u32::MAX, 3), Some((3, 4)));
+    assert_eq!(found(u32::MAX, 4), Some((0, 5)));
+    assert_eq!(found(u32::MAX, 6), None);
+    assert_eq!(found(0b0011, 0), Some((0, 5)), "only among the slots of the mask");
+    assert_eq!(found(0, 0), None);
+    assert_eq!(find_oldest(&p.log, 2, u32::MAX, 0).map(|f| f.slot), Some(0), "only among so many slots");
+    assert_eq!(find_oldest(&p.log, usize::MAX, u32::MAX, 0).map(|f| f.slot), Some(2), "never beyond the log");
+}
+
+#[test]
+fn a_copy_is_whole_only_if_the_slot_still_holds_it() {
+    let p = Pages::new();
+    p.write(2);
+    let found = find_oldest(&p.log, 2, u32::MAX, 0).expect("a frame");
+    assert!(still_there(&p.log, found));
+    p.write(2);
+    assert!(still_there(&p.log, found), "the other slot was written");
+    let picked = pick(&p.board, &p.log, &p.desk, 2).expect("a slot");
+    assert!(!still_there(&p.log, found), "it is being written");
+    publish(&p.log, &p.desk, picked, 0, 0);
+    assert!(!still_there(&p.log, found), "it holds another");
+}
+
+#[test]
+fn a_cancelled_frame_never_was() {
+    let p = Pages::new();
+    for _ in 0..4 {
+        p.write(4);
+    }
+    let picked = pick(&p.board, &p.log, &p.desk, 4).expect("a slot");
+    let slot = picked.slot;
+    cancel(&p.log, picked);
+    assert_eq!(p.number(slot), 0);
+    assert_eq!(p.log.head.load(Ordering::SeqCst), 4);
+    assert_eq!(p.write(4), (slot, 5));
+}
+
+/// Shared memory may say anything: indices stay within the pages.
+#[test]
+fn slot_counts_beyond_the_log_are_cut() {
+    let p = Pages::new();
+    p.grant(0, 1);
+    for _ in 0..MAX_SLOTS + 1 {
+        p.write(usize::MAX);
+    }
+    assert_eq!(p.claim(0, usize::MAX, 0).map(|t| t.found.number), Some(2));
+}
+
+#[test]
+fn the_pages_have_one_layout() {
+    // 64 and 32-bit processes share them: no field may move with the machine's word.
+    assert_eq!(size_of::<Slot>(), 64);
+    assert_eq!(size_of::<Row>(), 64);
+    assert_eq!(core::mem::offset_of!(Log, slots) % 64, 0);
+    assert_eq!(core::mem::offset_of!(Log, head), 16);
+    assert_eq!(core::mem::offset_of!(Desk, bell), 64);
+    assert_eq!(core::mem::offset_of!(Desk, rows), 128);
+    assert_eq!(core::mem::offset_of!(Board, streamers), 4);
+    assert_eq!(core::mem::offset_of!(Board, quotas), 68);
+}

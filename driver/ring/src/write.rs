@@ -1,0 +1,99 @@
+//! The writer's side. Who calls these holds [`Log::lock`](crate::Log).
+
+use crate::{Board, Desk, Log, MAX_ROWS, MAX_SLOTS, Ordering, fence, window};
+
+/// A slot that is the writer's until it is published or cancelled.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Picked {
+    /// Its index.
+    pub slot: usize,
+}
+
+/// The slots that clients hold, as far as the daemon granted it to them.
+fn held(board: &Board, desk: &Desk) -> u32 {
+    let mut all = 0;
+    for row in 0..MAX_ROWS {
+        let quota = board.quotas[row].load(Ordering::Relaxed);
+        if quota == 0 {
+            continue;
+        }
+        let mut claims = desk.rows[row].claims.load(Ordering::Relaxed);
+        // More than its share is a client's own loss: the lowest bits count.
+        while claims.count_ones() > quota {
+            claims &= !(1 << (31 - claims.leading_zeros()));
+        }
+        all |= claims;
+    }
+    all
+}
+
+/// The slots that clients would like to be written next.
+fn wanted(board: &Board, desk: &Desk) -> u32 {
+    (0..MAX_ROWS)
+        .filter(|&row| board.quotas[row].load(Ordering::Relaxed) != 0)
+        .fold(0, |all, row| all | desk.rows[row].want.load(Ordering::Relaxed))
+}
+
+/// Finds a slot for the next frame: one that a client waits for, else the one with the oldest
+/// publication. A held slot is never picked. `slots` is what the caller has mapped.
+///
+/// None means that 64 tries failed, which takes a client that changes its claims on purpose.
+pub fn pick(board: &Board, log: &Log, desk: &Desk, slots: usize) -> Option<Picked> {
+    let slots = slots.min(MAX_SLOTS);
+    for _ in 0..64 {
+        let holds = held(board, desk);
+        let wants = wanted(board, desk);
+        let best = (0..slots)
+            .filter(|&k| holds >> k & 1 == 0)
+            .min_by_key(|&k| (wants >> k & 1 == 0, log.slots[k].number.load(Ordering::Relaxed)));
+        let Some(slot) = best else { continue };
+        window();
+        let number = log.slots[slot].number.swap(0, Ordering::Relaxed);
+        // Pairs with the fence in claim_oldest: either we see its claim or it sees our mark.
+        fence(Ordering::SeqCst);
+        window();
+        #[cfg(not(feature = "break-no-second-look"))]
+        if held(board, desk) >> slot & 1 != 0 {
+            log.slots[slot].number.store(number, Ordering::Release);
+            continue;
+        }
+        #[cfg(feature = "break-no-second-look")]
+        let _ = number;
+        #[cfg(feature = "break-publish-first")]
+        log.slots[slot].number.store(log.head.load(Ordering::Relaxed) + 1, Ordering::SeqCst);
+        return Some(Picked { slot });
+    }
+    None
+}
+
+/// Publishes the slot that now holds a frame of `len` bytes. Returns its number. The caller then
+/// wakes whoever waits on [`Log::seq`](crate::Log) and those who are armed.
+pub fn publish(log: &Log, desk: &Desk, picked: Picked, len: u32, time: u64) -> u64 {
+    let slot = &log.slots[picked.slot];
+    let number = log.head.load(Ordering::Relaxed) + 1;
+    // Wanted no more; a row that is nobody's has no bits that matter.
+    for row in &desk.rows {
+        if row.want.load(Ordering::Relaxed) >> picked.slot & 1 != 0 {
+            row.want.fetch_and(!(1 << picked.slot), Ordering::Relaxed);
+        }
+    }
+    slot.len.store(len, Ordering::Relaxed);
+    slot.time.store(time, Ordering::Relaxed);
+    slot.number.store(number, Ordering::Release);
+    log.head.store(number, Ordering::Release);
+    // SeqCst: a client that arms itself after this sees the publication, one that armed itself
+    // before is seen by the look at the desk that follows.
+    log.seq.fetch_add(1, Ordering::SeqCst);
+    number
+}
+
+/// Gives a picked slot back unpublished: the frame could not be copied.
+pub fn cancel(log: &Log, picked: Picked) {
+    log.slots[picked.slot].number.store(0, Ordering::Release);
+}
+
+/// What a writer that died in mid-copy left: its slot's number is 0 already, so nothing shows; only
+/// the lock has to be taken from it. True means that it had the right to write.
+pub fn invalidate_half_written(log: &Log, dead: u32) -> bool {
+    log.lock.revoke(dead)
+}

@@ -1,0 +1,281 @@
+//! What libc's edge (the preload library) calls. Nothing here allocates or locks on the way of a
+//! descriptor that is not ours.
+
+use core::ffi::{CStr, c_int, c_void};
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use vloopback_ioctl::{Abi, dispatch_v4l1, is_v4l1};
+
+use crate::input::{self, Input, Pieces};
+use crate::output::{self, Output};
+use crate::session::{self, Pin};
+use crate::user::Caller;
+use crate::views::Mapping;
+use crate::{process, table};
+
+/// What a descriptor number is, as far as this process knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Not a vloopback device (looked at, or impossible).
+    Other,
+    /// A vloopback device.
+    Ours,
+}
+
+/// Why an open was not done here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenError {
+    /// The node is not one of ours, or no daemon is reachable: do the real open.
+    NotServed,
+    /// The device's answer, an errno.
+    Errno(c_int),
+}
+
+/// What `close` is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// Do the real close.
+    PassThrough,
+    /// One of our own hidden descriptors: answer EBADF and leave it open.
+    Hidden,
+}
+
+/// Mappings of devices that the program made and did not unmap as a whole: while 0, no munmap is ours.
+static MAPPED: AtomicU32 = AtomicU32::new(0);
+
+/// Reads the environment into static storage. Called by the constructor; allocates nothing, opens
+/// nothing.
+pub fn configure_from_env() {
+    process::configure_from_env();
+}
+
+fn pin(fd: c_int) -> Result<Pin, c_int> {
+    session::of(fd).ok_or(libc::EBADF)
+}
+
+/// Looks at an unknown number once (for read, write, ioctl, mmap, fstat).
+#[inline]
+pub fn state(fd: c_int) -> State {
+    match table::get(fd) {
+        table::OTHER => State::Other,
+        table::UNKNOWN => {
+            if session::look(fd).is_some() {
+                State::Ours
+            } else {
+                State::Other
+            }
+        }
+        _ => State::Ours,
+    }
+}
+
+/// The number may have been closed behind our back: look again whatever is remembered.
+pub fn look_again(fd: c_int) -> State {
+    if session::look(fd).is_some() { State::Ours } else { State::Other }
+}
+
+/// Opens device node `number` (the N of /dev/videoN) with open(2) flags.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn open_device(number: u32, flags: c_int) -> Result<c_int, OpenError> {
+    if process::is_foreign() {
+        return Err(OpenError::NotServed);
+    }
+    session::open(number, flags).map_err(|errno| match errno {
+        // No daemon, or a node that is not its: the file system's own answer is right.
+        libc::ENOENT | libc::ECONNREFUSED => OpenError::NotServed,
+        errno => OpenError::Errno(errno),
+    })
+}
+
+/// The node number behind one of our descriptors.
+pub fn node_of(fd: c_int) -> Option<u32> {
+    session::of(fd).map(|s| s.info().node)
+}
+
+/// read(2) on one of ours.
+///
+/// # Errors
+/// errno.
+///
+/// # Safety
+/// `buf` is the caller's pointer, checked here: a bad one gives EFAULT.
+pub unsafe fn read(fd: c_int, buf: *mut c_void, len: usize) -> Result<usize, c_int> {
+    output::read(&*pin(fd)?, fd, buf as usize, len)
+}
+
+/// write(2) on one of ours.
+///
+/// # Errors
+/// errno.
+///
+/// # Safety
+/// `buf` is the caller's pointer, checked here: a bad one gives EFAULT.
+pub unsafe fn write(fd: c_int, buf: *const c_void, len: usize) -> Result<usize, c_int> {
+    let piece = libc::iovec { iov_base: buf.cast_mut(), iov_len: len };
+    input::write(&*pin(fd)?, &Pieces { iov: core::slice::from_ref(&piece) })
+}
+
+/// The most pieces that readv and writev take (IOV_MAX).
+const MAX_PIECES: usize = 1024;
+
+/// Runs `f` on a copy of the caller's vector.
+unsafe fn with_pieces<T>(
+    iov: *const libc::iovec,
+    count: c_int,
+    f: impl FnOnce(&[libc::iovec]) -> Result<T, c_int>,
+) -> Result<T, c_int> {
+    use vloopback_ioctl::UserMemory;
+    let count = usize::try_from(count).ok().filter(|n| *n <= MAX_PIECES).ok_or(libc::EINVAL)?;
+    let mut pieces = [const { libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 } }; 16];
+    if count > pieces.len() {
+        return Err(libc::EINVAL);
+    }
+    // SAFETY: iovecs are plain words; the slice covers exactly the array's first `count`.
+    let bytes = unsafe {
+        core::slice::from_raw_parts_mut(pieces.as_mut_ptr().cast::<u8>(), count * size_of::<libc::iovec>())
+    };
+    Caller.read(iov as usize, bytes).map_err(|_| libc::EFAULT)?;
+    f(&pieces[..count])
+}
+
+/// readv(2) on one of ours: the frame goes into the first piece that has room; like a device that
+/// delivers frame by frame, what does not fit there is not kept.
+///
+/// # Errors
+/// errno; EINVAL for more than 16 pieces.
+///
+/// # Safety
+/// As [`read`], for `iov` and what it names.
+pub unsafe fn readv(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<usize, c_int> {
+    let session = pin(fd)?;
+    // SAFETY: the caller's promise.
+    unsafe {
+        with_pieces(iov, count, |pieces| match pieces.iter().find(|p| p.iov_len > 0) {
+            Some(piece) => output::read(&session, fd, piece.iov_base as usize, piece.iov_len),
+            None => Ok(0),
+        })
+    }
+}
+
+/// writev(2) on one of ours: one frame out of several pieces.
+///
+/// # Errors
+/// errno; EINVAL for more than 16 pieces.
+///
+/// # Safety
+/// As [`write`], for `iov` and what it names.
+pub unsafe fn writev(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<usize, c_int> {
+    let session = pin(fd)?;
+    // SAFETY: the caller's promise.
+    unsafe { with_pieces(iov, count, |pieces| input::write(&session, &Pieces { iov: pieces })) }
+}
+
+/// ioctl(2) on one of ours.
+///
+/// # Errors
+/// errno.
+///
+/// # Safety
+/// `arg` is the caller's, checked here: a bad pointer gives EFAULT.
+pub unsafe fn ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int> {
+    let session = pin(fd)?;
+    session.alive()?;
+    if is_v4l1(request) {
+        // From its next open on this process is legacy (DESIGN.md 7, Era).
+        process::mark_legacy();
+        let answer = if session.info().input {
+            input::claim_by_request(&session)?;
+            dispatch_v4l1(&mut Input { session: &session }, &Caller, Abi::NATIVE, request, arg)
+        } else {
+            dispatch_v4l1(&mut Output { session: &session, fd }, &Caller, Abi::NATIVE, request, arg)
+        };
+        return answer.map_err(|e| e.raw());
+    }
+    Err(libc::ENOTTY)
+}
+
+/// mmap(2) on one of ours; `offset` in bytes.
+///
+/// # Errors
+/// errno.
+///
+/// # Safety
+/// As mmap(2): MAP_FIXED replaces what is there.
+pub unsafe fn mmap(
+    fd: c_int,
+    addr: *mut c_void,
+    len: usize,
+    prot: c_int,
+    flags: c_int,
+    offset: i64,
+) -> Result<*mut c_void, c_int> {
+    let session = pin(fd)?;
+    session.alive()?;
+    let offset = usize::try_from(offset).map_err(|_| libc::EINVAL)?;
+    let at = if session.info().input {
+        input::mmap(&session)?
+    } else {
+        // SAFETY: the caller's promise.
+        unsafe { output::mmap(&session, fd, &Mapping { addr: addr as usize, len, prot, flags, offset }) }?
+    };
+    MAPPED.fetch_add(1, Ordering::Relaxed);
+    Ok(at as *mut c_void)
+}
+
+/// Before the real munmap of any range: our record of it is dropped.
+pub fn before_munmap(addr: *mut c_void, len: usize) {
+    if MAPPED.load(Ordering::Relaxed) == 0 || process::is_foreign() {
+        return;
+    }
+    session::each(|session| {
+        if !session.info().input {
+            output::unmapped(session, addr as usize, len);
+        }
+    });
+}
+
+/// Before the real close of any number.
+pub fn before_close(fd: c_int) -> Close {
+    if fd >= 0 && process::hidden().contains(&fd) && !process::is_foreign() {
+        return Close::Hidden;
+    }
+    session::forget(fd);
+    Close::PassThrough
+}
+
+/// Our hidden descriptors, unused places -1. close_range and closefrom leave them open.
+pub fn hidden() -> [c_int; 4] {
+    process::hidden()
+}
+
+/// The program is about to dup2 or dup3 onto `fd`: a hidden descriptor there moves away first.
+pub fn make_room(fd: c_int) {
+    process::make_room(fd);
+}
+
+/// After a successful dup, dup2, dup3 or F_DUPFD of `old` to `new`.
+pub fn after_dup(old: c_int, new: c_int) {
+    session::duplicated(old, new);
+}
+
+/// The root of the daemon's tree of plain files, without a trailing slash; None where none was named.
+pub fn tree() -> Option<&'static CStr> {
+    process::tree()
+}
+
+/// The process looked into /proc/video/vloopback: it is legacy from now on.
+pub fn mark_legacy() {
+    process::mark_legacy();
+}
+
+/// Whether the process is legacy (DESIGN.md 7, Era).
+pub fn is_legacy() -> bool {
+    process::is_legacy()
+}
+
+/// The release that uname() is to tell, if one was asked for.
+pub fn fake_release() -> Option<&'static CStr> {
+    process::fake_release()
+}

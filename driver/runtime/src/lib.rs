@@ -1,0 +1,29 @@
+//! What a process needs to take part in a vloopback pipe: sessions, mappings, the data path.
+//! Used by the preload library and the SDK alike.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`edge`] | what libc's edge calls |
+//! | [`paths`] | which paths are the driver's |
+//! | `process` | the daemon's address, the connection, forks, the era |
+//! | `table`, `session` | from descriptor number to open device |
+//! | `input`, `output`, `v4l1` | the two nodes |
+//! | `ring_map`, `views` | the ring's memory here, and where the program has its frames |
+//! | `lock`, `sys`, `user` | signals, system calls without libc, the program's pointers |
+//!
+//! Nothing on the way of a frame allocates, and no lock is held across a sleep or with signals
+//! unblocked: signal handlers may call in wherever they interrupted us.
+
+pub mod edge;
+mod input;
+mod lock;
+mod output;
+pub mod paths;
+mod process;
+mod ring_map;
+mod session;
+mod sys;
+mod table;
+mod user;
+mod v4l1;
+mod views;

@@ -1,0 +1,96 @@
+//! Locks inside the process, for code that signal handlers may call and that forks inherit.
+
+use core::cell::UnsafeCell;
+use core::ops::{Deref, DerefMut};
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use crate::{process, sys};
+
+/// While it lives, no signal handler runs in this thread: so none can find a lock taken by the
+/// code that it interrupted.
+#[derive(Debug)]
+pub(crate) struct NoSignals {
+    old: u64,
+}
+
+impl NoSignals {
+    pub(crate) fn new() -> Self {
+        Self { old: sys::block_signals() }
+    }
+}
+
+impl Drop for NoSignals {
+    fn drop(&mut self) {
+        sys::restore_signals(self.old);
+    }
+}
+
+/// A lock that is only ever held with signals blocked and for a bounded time.
+///
+/// Its word holds the process's fork epoch while it is taken: a forked child that inherits a lock
+/// from a thread that does not exist in it sees another epoch and takes it over.
+#[derive(Debug, Default)]
+pub(crate) struct Local<T> {
+    word: AtomicU32,
+    waiting: AtomicU32,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: the word lets one thread at a time at the value.
+unsafe impl<T: Send> Sync for Local<T> {}
+
+impl<T> Local<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self { word: AtomicU32::new(0), waiting: AtomicU32::new(0), value: UnsafeCell::new(value) }
+    }
+
+    /// Takes it. Who calls holds [`NoSignals`] for as long as the guard lives: that is its argument.
+    pub(crate) fn lock<'a>(&'a self, _quiet: &'a NoSignals) -> LocalGuard<'a, T> {
+        let me = process::epoch();
+        let mut seen = 0;
+        loop {
+            match self.word.compare_exchange(seen, me, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return LocalGuard { lock: self },
+                Err(0) => seen = 0,
+                // Of a thread of the parent's: that is nobody here.
+                Err(other) if other != me => seen = other,
+                Err(_) => {
+                    self.waiting.fetch_add(1, Ordering::SeqCst);
+                    sys::futex_wait_private(&self.word, me);
+                    self.waiting.fetch_sub(1, Ordering::SeqCst);
+                    seen = 0;
+                }
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct LocalGuard<'a, T> {
+    lock: &'a Local<T>,
+}
+
+impl<T> Deref for LocalGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the guard holds the lock.
+        unsafe { &*self.lock.value.get() }
+    }
+}
+
+impl<T> DerefMut for LocalGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the guard holds the lock, and there is one guard.
+        unsafe { &mut *self.lock.value.get() }
+    }
+}
+
+impl<T> Drop for LocalGuard<'_, T> {
+    fn drop(&mut self) {
+        self.lock.word.store(0, Ordering::SeqCst);
+        if self.lock.waiting.load(Ordering::SeqCst) != 0 {
+            sys::futex_wake_private(&self.lock.word);
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! An open device in this process.
+
+use core::ffi::c_int;
+use core::ops::Deref;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+
+use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
+use vloopback_wire::{DEVICE_PREFIX, Reply, Request, SessionInfo};
+
+use crate::lock::{Local, NoSignals};
+use crate::process;
+use crate::ring_map::RingMap;
+use crate::sys::{self, FdList, Result};
+use crate::table;
+use crate::user::Known;
+use crate::views::Views;
+
+/// What this process knows of an open device. All numbers (dup) of one open file share one.
+///
+/// Sessions live in pages that are never unmapped, so that the table can be read without a lock:
+/// `users` says whether this is one at the moment.
+pub(crate) struct Session {
+    /// Those who must not see it go: 1 for all numbers together, 1 for each call in progress.
+    users: AtomicU32,
+    /// Numbers in the table.
+    numbers: AtomicU32,
+    next: AtomicPtr<Session>,
+    info: core::cell::UnsafeCell<SessionInfo>,
+    page: AtomicPtr<SessionPage>,
+    board: AtomicPtr<Board>,
+    desk: AtomicPtr<Desk>,
+    lifeline: AtomicPtr<Lifeline>,
+    /// The log of the ring in force, for counting without a lock.
+    pub(crate) log: AtomicPtr<Log>,
+    /// The ring that `log` belongs to.
+    pub(crate) log_ring: AtomicU32,
+    /// The pipe was claimed through this session.
+    pub(crate) claimed: AtomicBool,
+    pub(crate) ring: Local<RingMap>,
+    pub(crate) views: Local<Views>,
+    pub(crate) known: Known,
+}
+
+// SAFETY: `info` is written while nobody else can have the session (make, below), the rest is
+// atomics and locks.
+unsafe impl Sync for Session {}
+
+/// All sessions that ever were, newest first.
+static ALL: AtomicPtr<Session> = AtomicPtr::new(core::ptr::null_mut());
+/// Making and ending sessions is one at a time.
+static MAKING: Local<()> = Local::new(());
+
+/// A session that cannot go while this lives.
+pub(crate) struct Pin(&'static Session);
+
+impl Deref for Pin {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        self.0
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
+impl Session {
+    fn acquire(&'static self) -> Option<Pin> {
+        let mut users = self.users.load(Ordering::Relaxed);
+        loop {
+            if users == 0 {
+                return None;
+            }
+            match self.users.compare_exchange_weak(users, users + 1, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Some(Pin(self)),
+                Err(now) => users = now,
+            }
+        }
+    }
+
+    fn release(&self) {
+        if self.users.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let quiet = NoSignals::new();
+            self.tear_down(&quiet);
+        }
+    }
+
+    fn tear_down(&self, quiet: &NoSignals) {
+        self.ring.lock(quiet).unmap_all();
+        self.views.lock(quiet).forget_all();
+        self.log.store(core::ptr::null_mut(), Ordering::Release);
+        self.log_ring.store(0, Ordering::Release);
+        for page in [
+            self.page.swap(core::ptr::null_mut(), Ordering::AcqRel).cast::<u8>(),
+            self.board.swap(core::ptr::null_mut(), Ordering::AcqRel).cast(),
+            self.desk.swap(core::ptr::null_mut(), Ordering::AcqRel).cast(),
+        ] {
+            if !page.is_null() {
+                // SAFETY: the last user is gone; nobody can pin it any more.
+                unsafe { sys::munmap(page, PAGE_LEN) };
+            }
+        }
+    }
+
+    pub(crate) fn info(&self) -> &SessionInfo {
+        // SAFETY: written before the session could be pinned.
+        unsafe { &*self.info.get() }
+    }
+
+    pub(crate) fn page(&self) -> &SessionPage {
+        // SAFETY: mapped for as long as the session has users, and who calls is one.
+        unsafe { &*self.page.load(Ordering::Relaxed) }
+    }
+
+    pub(crate) fn board(&self) -> &Board {
+        // SAFETY: as `page`.
+        unsafe { &*self.board.load(Ordering::Relaxed) }
+    }
+
+    pub(crate) fn desk(&self) -> &Desk {
+        // SAFETY: as `page`.
+        unsafe { &*self.desk.load(Ordering::Relaxed) }
+    }
+
+    pub(crate) fn lifeline(&self) -> &Lifeline {
+        // SAFETY: lifelines are never unmapped.
+        unsafe { &*self.lifeline.load(Ordering::Relaxed) }
+    }
+
+    /// # Errors
+    /// ENODEV: the daemon is gone, and the device with it.
+    #[inline]
+    pub(crate) fn alive(&self) -> Result<()> {
+        if self.lifeline().is_dead() { Err(libc::ENODEV) } else { Ok(()) }
+    }
+
+    /// Whether the open was for reading, for writing.
+    pub(crate) fn access(&self) -> (bool, bool) {
+        let mode = self.info().flags as c_int & libc::O_ACCMODE;
+        (mode != libc::O_WRONLY, mode != libc::O_RDONLY)
+    }
+
+    /// Claims the pipe for this input, once.
+    ///
+    /// # Errors
+    /// EBUSY: it is another's.
+    pub(crate) fn claim(&self) -> Result<()> {
+        if self.claimed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut fds = FdList::new();
+        process::ask(&Request::Claim { session: self.info().session }, None, &mut fds)?;
+        self.claimed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Whether `fd` is, by its other end's name, a device of some daemon's.
+fn is_device(fd: c_int) -> bool {
+    let mut name = [0u8; 110];
+    sys::peer_name(fd, &mut name).is_some_and(|len| name[2..len].starts_with(DEVICE_PREFIX))
+}
+
+/// Whether `fd` still is this session's descriptor, whatever raw system calls did to the number.
+pub(crate) fn is_certain(fd: c_int, session: &Session) -> bool {
+    let mut name = [0u8; 110];
+    let Some(len) = sys::peer_name(fd, &mut name) else { return false };
+    let name = &name[2..len];
+    // ...:SESSION in hexadecimal.
+    name.starts_with(DEVICE_PREFIX)
+        && name
+            .rsplit(|b| *b == b':')
+            .next()
+            .and_then(|hex| core::str::from_utf8(hex).ok())
+            .and_then(|hex| u32::from_str_radix(hex, 16).ok())
+            == Some(session.info().session)
+}
+
+/// Maps a page that the daemon passed.
+fn map_page<T>(fd: c_int, prot: c_int) -> Result<*mut T> {
+    // SAFETY: a new mapping of a sealed file of one page.
+    unsafe { sys::mmap(0, PAGE_LEN, prot, libc::MAP_SHARED, fd) }.map(<*mut u8>::cast)
+}
+
+/// A place for a session: one that is no longer used, or a new page.
+fn place() -> Result<&'static Session> {
+    let mut at = ALL.load(Ordering::Acquire);
+    while !at.is_null() {
+        // SAFETY: sessions are never unmapped.
+        let session = unsafe { &*at };
+        if session.users.load(Ordering::Acquire) == 0 && session.page.load(Ordering::Acquire).is_null() {
+            return Ok(session);
+        }
+        at = session.next.load(Ordering::Acquire);
+    }
+    const _: () = assert!(size_of::<Session>() <= 4 * PAGE_LEN);
+    let len = size_of::<Session>().next_multiple_of(PAGE_LEN);
+    // SAFETY: a new anonymous mapping; zeroed memory is a session that is not in use (atomics of 0,
+    // null pointers, unlocked locks with empty values).
+    let session: &'static Session =
+        unsafe { &*sys::mmap(0, len, 3, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)?.cast::<Session>() };
+    session.next.store(ALL.load(Ordering::Acquire), Ordering::Release);
+    ALL.store(core::ptr::from_ref(session).cast_mut(), Ordering::Release);
+    Ok(session)
+}
+
+/// Makes a session of what the daemon told; its one user is the table entry to come.
+fn make(info: SessionInfo, lifeline: &'static Lifeline, pages: [c_int; 3]) -> Result<&'static Session> {
+    let session = place()?;
+    let rw = libc::PROT_READ | libc::PROT_WRITE;
+    let page = map_page::<SessionPage>(pages[0], rw)?;
+    let board = map_page::<Board>(pages[1], libc::PROT_READ);
+    let desk = map_page::<Desk>(pages[2], rw);
+    session.page.store(page, Ordering::Release);
+    session.board.store(board.unwrap_or(core::ptr::null_mut()), Ordering::Release);
+    session.desk.store(desk.unwrap_or(core::ptr::null_mut()), Ordering::Release);
+    if let (Err(e), _) | (_, Err(e)) = (board, desk) {
+        session.tear_down(&NoSignals::new());
+        return Err(e);
+    }
+    // SAFETY: users is 0, so nobody can have it; MAKING is held.
+    unsafe { *session.info.get() = info };
+    session.lifeline.store(core::ptr::from_ref(lifeline).cast_mut(), Ordering::Release);
+    session.claimed.store(false, Ordering::Release);
+    session.numbers.store(0, Ordering::Release);
+    session.users.store(1, Ordering::Release);
+    Ok(session)
+}
+
+/// The session of this number in this process, if it has one already.
+fn find(info: &SessionInfo, lifeline: &Lifeline) -> Option<Pin> {
+    let mut at = ALL.load(Ordering::Acquire);
+    while !at.is_null() {
+        // SAFETY: sessions are never unmapped.
+        let session: &'static Session = unsafe { &*at };
+        if let Some(pin) = session.acquire() {
+            let same_daemon = core::ptr::eq(session.lifeline(), lifeline);
+            if same_daemon
+                && session.info().session == info.session
+                && session.numbers.load(Ordering::Acquire) > 0
+            {
+                return Some(pin);
+            }
+        }
+        at = session.next.load(Ordering::Acquire);
+    }
+    None
+}
+
+/// Enters a number for a session, which gets one number more.
+fn enter(fd: c_int, session: &'static Session) -> Result<()> {
+    session.numbers.fetch_add(1, Ordering::AcqRel);
+    match table::set(fd, core::ptr::from_ref(session) as usize) {
+        Some(old) => {
+            // The number was closed behind our back.
+            leave(old);
+            Ok(())
+        }
+        None => {
+            session.numbers.fetch_sub(1, Ordering::AcqRel);
+            Err(libc::EMFILE)
+        }
+    }
+}
+
+/// One number less for what was in the table.
+fn leave(entry: usize) {
+    if entry == table::UNKNOWN || entry == table::OTHER {
+        return;
+    }
+    // SAFETY: other values in the table are sessions, which are never unmapped.
+    let session: &'static Session = unsafe { &*(entry as *const Session) };
+    if session.numbers.fetch_sub(1, Ordering::AcqRel) == 1 {
+        // Whoever waits in a call must see that the device is closed.
+        if let Some(pin) = session.acquire() {
+            pin.page().kick.fetch_add(1, Ordering::SeqCst);
+            sys::futex_wake_all(&pin.page().kick);
+        }
+        session.release();
+    }
+}
+
+/// Opens node `node`. Returns the descriptor.
+pub(crate) fn open(node: u32, flags: c_int) -> Result<c_int> {
+    let mut fds = FdList::new();
+    let legacy = process::is_legacy();
+    let quiet = NoSignals::new();
+    let making = MAKING.lock(&quiet);
+    let (reply, lifeline) =
+        process::ask(&Request::Open { node, flags: flags as u32, legacy }, None, &mut fds)?;
+    let Reply::Session(info) = reply else { return Err(libc::EPROTO) };
+    if fds.len() != 4 {
+        return Err(libc::EPROTO);
+    }
+    let session = make(info, lifeline, [fds.get(1), fds.get(2), fds.get(3)])?;
+    drop(making);
+    let legacy_claim = info.input && info.legacy && session.access().1;
+    session.claimed.store(legacy_claim, Ordering::Release);
+    let fd = fds.take(0);
+    let entered = if flags & libc::O_CLOEXEC == 0 { sys::keep_on_exec(fd) } else { Ok(()) }
+        .and_then(|()| enter(fd, session));
+    if let Err(e) = entered {
+        session.release();
+        sys::close(fd);
+        return Err(e);
+    }
+    Ok(fd)
+}
+
+/// Looks at a number of which nothing is known (or which may be another's by now).
+#[cold]
+pub(crate) fn look(fd: c_int) -> Option<Pin> {
+    let seen = table::get(fd);
+    if !is_device(fd) {
+        if process::is_foreign() {
+            return None;
+        }
+        if table::replace(fd, seen, table::OTHER) {
+            leave(seen);
+        }
+        return None;
+    }
+    if process::is_foreign() {
+        return None;
+    }
+    let mut fds = FdList::new();
+    let quiet = NoSignals::new();
+    let making = MAKING.lock(&quiet);
+    let attached = process::ask(&Request::Attach, Some(fd), &mut fds);
+    let (info, lifeline) = match attached {
+        Ok((Reply::Session(info), lifeline)) if fds.len() == 3 => (info, lifeline),
+        _ => {
+            table::replace(fd, seen, table::OTHER);
+            return None;
+        }
+    };
+    let (session, found) = match find(&info, lifeline) {
+        Some(pin) => (pin.0, Some(pin)),
+        None => (make(info, lifeline, [fds.get(0), fds.get(1), fds.get(2)]).ok()?, None),
+    };
+    drop(making);
+    enter(fd, session).ok()?;
+    found.or_else(|| session.acquire())
+}
+
+/// The session behind a number, looked at once if it is unknown.
+#[inline]
+pub(crate) fn of(fd: c_int) -> Option<Pin> {
+    loop {
+        let entry = table::get(fd);
+        if entry == table::OTHER {
+            return None;
+        }
+        if entry == table::UNKNOWN {
+            return look(fd);
+        }
+        // SAFETY: other values in the table are sessions, which are never unmapped.
+        let session: &'static Session = unsafe { &*(entry as *const Session) };
+        if let Some(pin) = session.acquire() {
+            if table::get(fd) == entry {
+                return Some(pin);
+            }
+        } else if table::get(fd) == entry {
+            return None;
+        }
+    }
+}
+
+/// The number is about to be closed: it is unknown from now on.
+pub(crate) fn forget(fd: c_int) {
+    let entry = table::get(fd);
+    if entry == table::UNKNOWN || (entry != table::OTHER && process::is_foreign()) {
+        return;
+    }
+    if entry == table::OTHER {
+        // Only from "other" to unknown: no session changes, and in a vfork child it costs the
+        // parent one more look.
+        table::replace(fd, entry, table::UNKNOWN);
+        return;
+    }
+    if table::replace(fd, entry, table::UNKNOWN) {
+        leave(entry);
+    }
+}
+
+/// `new` is a duplicate of `old` now.
+pub(crate) fn duplicated(old: c_int, new: c_int) {
+    if old == new {
+        return;
+    }
+    let entry = table::get(old);
+    let was = table::get(new);
+    if entry == table::UNKNOWN && was == table::UNKNOWN {
+        return;
+    }
+    if process::is_foreign() {
+        return;
+    }
+    if entry == table::UNKNOWN || entry == table::OTHER {
+        if let Some(old) = table::set(new, entry) {
+            leave(old);
+        }
+        return;
+    }
+    // SAFETY: other values in the table are sessions, which are never unmapped.
+    let session: &'static Session = unsafe { &*(entry as *const Session) };
+    if let Some(_pin) = session.acquire() {
+        let _ = enter(new, session);
+    }
+}
+
+/// Every session in use, for what concerns all (munmap).
+pub(crate) fn each(mut f: impl FnMut(&Session)) {
+    let mut at = ALL.load(Ordering::Acquire);
+    while !at.is_null() {
+        // SAFETY: sessions are never unmapped.
+        let session: &'static Session = unsafe { &*at };
+        if let Some(pin) = session.acquire() {
+            f(&pin);
+        }
+        at = session.next.load(Ordering::Acquire);
+    }
+}

@@ -1,0 +1,402 @@
+//! System calls without libc: the preload library exports libc's names, so a call to libc's
+//! `close` from here would be a call to ourselves; and errno stays untouched.
+
+use core::ffi::{c_int, c_void};
+use core::sync::atomic::AtomicU32;
+
+use syscalls::{Sysno, syscall};
+
+/// An errno as a result's error.
+pub(crate) type Result<T> = core::result::Result<T, c_int>;
+
+macro_rules! sys {
+    ($name:ident $(, $arg:expr)*) => {
+        syscall!(Sysno::$name $(, $arg)*).map_err(|e| e.into_raw())
+    };
+}
+
+/// Closes a descriptor of our own.
+pub(crate) fn close(fd: c_int) {
+    // SAFETY: the caller owns the descriptor.
+    let _ = unsafe { sys!(close, fd) };
+}
+
+/// This process's id.
+pub(crate) fn getpid() -> i32 {
+    // SAFETY: takes nothing, changes nothing.
+    unsafe { sys!(getpid) }.unwrap_or(0) as i32
+}
+
+/// Maps memory. See mmap(2).
+///
+/// # Safety
+/// As mmap(2): with MAP_FIXED whatever was there is replaced.
+pub(crate) unsafe fn mmap(addr: usize, len: usize, prot: c_int, flags: c_int, fd: c_int) -> Result<*mut u8> {
+    #[cfg(target_pointer_width = "64")]
+    // SAFETY: the caller's promise.
+    let result = unsafe { sys!(mmap, addr, len, prot, flags, fd, 0) };
+    #[cfg(target_pointer_width = "32")]
+    // SAFETY: the caller's promise.
+    let result = unsafe { sys!(mmap2, addr, len, prot, flags, fd, 0) };
+    result.map(|p| p as *mut u8)
+}
+
+/// Unmaps memory that this crate mapped.
+///
+/// # Safety
+/// Nobody uses the range any more.
+pub(crate) unsafe fn munmap(addr: *mut u8, len: usize) {
+    // SAFETY: the caller's promise.
+    let _ = unsafe { sys!(munmap, addr as usize, len) };
+}
+
+/// A second view of a shared mapping, at `at`, whatever was there: mremap(2) with an old size of 0.
+///
+/// # Safety
+/// `from` is a MAP_SHARED mapping of at least `len` bytes; the range at `at` is the caller's to replace.
+pub(crate) unsafe fn duplicate(from: *mut u8, len: usize, at: usize, prot: c_int) -> Result<()> {
+    let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+    // SAFETY: the caller's promise.
+    unsafe { sys!(mremap, from as usize, 0, len, flags, at) }?;
+    // SAFETY: the range was just mapped; its views elsewhere keep their protection.
+    unsafe { sys!(mprotect, at, len, prot) }.map(drop)
+}
+
+/// Marks a page as zeroed in forked children.
+pub(crate) fn wipe_on_fork(page: *mut u8, len: usize) -> Result<()> {
+    // SAFETY: only changes what a fork does with a private anonymous page of ours.
+    unsafe { sys!(madvise, page as usize, len, libc::MADV_WIPEONFORK) }.map(drop)
+}
+
+/// Blocks all signals; returns the mask before.
+pub(crate) fn block_signals() -> u64 {
+    let all = u64::MAX;
+    let mut old = 0u64;
+    // SAFETY: two valid 8-byte masks, as the kernel's sigset is on these machines.
+    let _ = unsafe { sys!(rt_sigprocmask, libc::SIG_SETMASK, &raw const all, &raw mut old, 8) };
+    old
+}
+
+/// Puts the mask back.
+pub(crate) fn restore_signals(old: u64) {
+    // SAFETY: a valid 8-byte mask.
+    let _ = unsafe { sys!(rt_sigprocmask, libc::SIG_SETMASK, &raw const old, 0, 8) };
+}
+
+/// Whether the 8 aligned bytes around `addr` can be read.
+///
+/// The kernel reads a mask from there for an operation that does not exist: EFAULT or EINVAL, and
+/// no other effect. It needs no descriptor and passes sandboxes that refuse process_vm_readv.
+pub(crate) fn can_read(addr: usize) -> bool {
+    // SAFETY: the kernel checks the address; nothing of ours is touched.
+    let answer = unsafe { sys!(rt_sigprocmask, 99, addr & !7, 0, 8) };
+    answer != Err(libc::EFAULT)
+}
+
+/// Whether the 4 aligned bytes around `addr` can be written: the kernel adds 0 to them, atomically.
+pub(crate) fn can_write(addr: usize) -> bool {
+    const FUTEX_WAKE_OP: c_int = 5;
+    const FUTEX_PRIVATE: c_int = 128;
+    // FUTEX_OP_ADD of 0, then a comparison whose outcome wakes nobody.
+    const ADD_NOTHING: usize = 1 << 28;
+    let here = AtomicU32::new(0);
+    // SAFETY: `here` is valid; the kernel checks the other address, and adding 0 changes nothing.
+    let answer =
+        unsafe { sys!(futex, here.as_ptr(), FUTEX_WAKE_OP | FUTEX_PRIVATE, 0, 0, addr & !3, ADD_NOTHING) };
+    answer != Err(libc::EFAULT)
+}
+
+/// Whether the whole range is mapped (it may still be PROT_NONE): O(mappings), not O(pages).
+pub(crate) fn is_mapped(addr: usize, len: usize) -> bool {
+    let start = addr & !4095;
+    // SAFETY: MS_ASYNC does nothing but look (since Linux 2.6.19).
+    unsafe { sys!(msync, start, addr - start + len, libc::MS_ASYNC) }.is_ok()
+}
+
+/// Sleeps on a word of this process's own.
+pub(crate) fn futex_wait_private(word: &AtomicU32, value: u32) {
+    // SAFETY: the word lives; no timeout.
+    let _ = unsafe { sys!(futex, word.as_ptr(), libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG, value, 0) };
+}
+
+/// Wakes one who sleeps on a word of this process's own.
+pub(crate) fn futex_wake_private(word: &AtomicU32) {
+    // SAFETY: the word lives.
+    let _ = unsafe { sys!(futex, word.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1) };
+}
+
+/// Sleeps on a shared word without a timeout, so that the kernel itself restarts it after a
+/// handler with SA_RESTART.
+///
+/// # Errors
+/// EINTR: a handler without SA_RESTART ran. EAGAIN: another value already.
+pub(crate) fn futex_wait(word: &AtomicU32, value: u32) -> Result<()> {
+    // SAFETY: the word lives; no timeout.
+    unsafe { sys!(futex, word.as_ptr(), libc::FUTEX_WAIT, value, 0) }.map(drop)
+}
+
+/// Wakes all who sleep on a shared word.
+pub(crate) fn futex_wake_all(word: &AtomicU32) {
+    // SAFETY: the word lives; FUTEX_WAKE does not touch it.
+    let _ = unsafe { sys!(futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
+}
+
+/// `struct futex_waitv` of the kernel's ABI.
+#[repr(C)]
+struct Waiter {
+    value: u64,
+    word: u64,
+    flags: u32,
+    reserved: u32,
+}
+
+/// Sleeps until one of the shared words changes or is woken (Linux 5.16), without a timeout.
+///
+/// # Errors
+/// As [`futex_wait`]; ENOSYS on older kernels.
+pub(crate) fn futex_wait_any(words: &[(&AtomicU32, u32)]) -> Result<()> {
+    const FUTEX2_SIZE_U32: u32 = 2;
+    const SYS_FUTEX_WAITV: c_int = 449;
+    let mut waiters = [const { Waiter { value: 0, word: 0, flags: 0, reserved: 0 } }; 3];
+    let n = words.len().min(waiters.len());
+    for (waiter, (word, value)) in waiters.iter_mut().zip(words) {
+        *waiter = Waiter {
+            value: u64::from(*value),
+            word: word.as_ptr() as u64,
+            flags: FUTEX2_SIZE_U32,
+            reserved: 0,
+        };
+    }
+    let number = Sysno::from(SYS_FUTEX_WAITV as u32);
+    // SAFETY: n valid waiters whose words live; no flags, no timeout.
+    unsafe { syscall!(number, waiters.as_ptr(), n, 0, 0, 0) }.map(drop).map_err(|e| e.into_raw())
+}
+
+/// CLOCK_MONOTONIC in nanoseconds.
+pub(crate) fn now() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a valid timespec. This one libc symbol is not hooked and is no system call.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// The flags of an open descriptor (F_GETFL).
+pub(crate) fn file_flags(fd: c_int) -> Result<c_int> {
+    // SAFETY: looks only.
+    unsafe { sys!(fcntl, fd, libc::F_GETFL) }.map(|f| f as c_int)
+}
+
+/// Clears close-on-exec.
+pub(crate) fn keep_on_exec(fd: c_int) -> Result<()> {
+    // SAFETY: the descriptor is one that we are about to give to the program.
+    unsafe { sys!(fcntl, fd, libc::F_SETFD, 0) }.map(drop)
+}
+
+/// Duplicates to the lowest free number from `from` on, close-on-exec.
+pub(crate) fn dup_from(fd: c_int, from: c_int) -> Result<c_int> {
+    // SAFETY: makes a new number, changes no other.
+    unsafe { sys!(fcntl, fd, libc::F_DUPFD_CLOEXEC, from) }.map(|n| n as c_int)
+}
+
+/// The soft limit of descriptors.
+pub(crate) fn descriptor_limit() -> u64 {
+    let mut limit = [0u64; 2];
+    // SAFETY: prlimit64 of this process, old values only, into two u64.
+    let _ = unsafe { sys!(prlimit64, 0, libc::RLIMIT_NOFILE, 0, limit.as_mut_ptr()) };
+    limit[0]
+}
+
+/// The name of a socket's other end, if `fd` is an AF_UNIX socket whose other end has one.
+pub(crate) fn peer_name(fd: c_int, into: &mut [u8; 110]) -> Option<usize> {
+    let mut len: u32 = into.len() as u32;
+    // SAFETY: the buffer is as long as said.
+    unsafe { sys!(getpeername, fd, into.as_mut_ptr(), &raw mut len) }.ok()?;
+    let len = len as usize;
+    let family = u16::from_ne_bytes([into[0], into[1]]);
+    (len > 2 && len <= into.len() && c_int::from(family) == libc::AF_UNIX).then_some(len)
+}
+
+/// Connects to the daemon. `address` is a `sockaddr_un` of `len` bytes.
+pub(crate) fn connect(address: &[u8], len: usize) -> Result<c_int> {
+    // SAFETY: makes a descriptor that is ours.
+    let fd = unsafe { sys!(socket, libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) }? as c_int;
+    loop {
+        // SAFETY: the address is len bytes long.
+        match unsafe { sys!(connect, fd, address.as_ptr(), len) } {
+            Ok(_) => return Ok(fd),
+            Err(libc::EINTR) => {}
+            Err(e) => {
+                close(fd);
+                return Err(e);
+            }
+        }
+    }
+}
+
+/// A pair of connected sockets as the daemon's are, close-on-exec.
+pub(crate) fn seqpacket_pair() -> Result<[c_int; 2]> {
+    let mut pair = [-1; 2];
+    // SAFETY: room for two descriptors.
+    unsafe {
+        sys!(socketpair, libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0, pair.as_mut_ptr())
+    }?;
+    Ok(pair)
+}
+
+/// Room for the descriptors beside one record.
+#[repr(C, align(8))]
+pub(crate) struct Control {
+    bytes: [u8; 16 + 4 * vloopback_wire::MAX_FDS + 4],
+}
+
+/// Sends one record with at most one descriptor.
+pub(crate) fn send_record(fd: c_int, record: &[u8], pass: Option<c_int>) -> Result<()> {
+    let mut iov = libc::iovec { iov_base: record.as_ptr() as *mut c_void, iov_len: record.len() };
+    let mut control = Control { bytes: [0; size_of::<Control>()] };
+    // SAFETY: all zeros is a valid msghdr.
+    let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
+    message.msg_iov = &mut iov;
+    message.msg_iovlen = 1;
+    if let Some(pass) = pass {
+        message.msg_control = control.bytes.as_mut_ptr().cast();
+        // SAFETY: computes a size.
+        message.msg_controllen = unsafe { libc::CMSG_SPACE(4) } as _;
+        // SAFETY: the control buffer is aligned and longer than one header and one descriptor.
+        unsafe {
+            let header = libc::CMSG_FIRSTHDR(&message);
+            (*header).cmsg_level = libc::SOL_SOCKET;
+            (*header).cmsg_type = libc::SCM_RIGHTS;
+            (*header).cmsg_len = libc::CMSG_LEN(4) as _;
+            libc::CMSG_DATA(header).cast::<c_int>().write_unaligned(pass);
+        }
+    }
+    loop {
+        // SAFETY: the message describes memory that lives.
+        match unsafe { sys!(sendmsg, fd, &raw const message, libc::MSG_NOSIGNAL) } {
+            Ok(_) => return Ok(()),
+            Err(libc::EINTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// Receives one record and the descriptors beside it (close-on-exec). Returns the record's length,
+/// 0 at the end.
+///
+/// # Errors
+/// EMFILE if the process has no numbers left for all of the descriptors; none is kept then.
+pub(crate) fn receive_record(fd: c_int, record: &mut [u8], fds: &mut FdList) -> Result<usize> {
+    let mut iov = libc::iovec { iov_base: record.as_mut_ptr().cast(), iov_len: record.len() };
+    let mut control = Control { bytes: [0; size_of::<Control>()] };
+    // SAFETY: all zeros is a valid msghdr.
+    let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
+    message.msg_iov = &mut iov;
+    message.msg_iovlen = 1;
+    message.msg_control = control.bytes.as_mut_ptr().cast();
+    message.msg_controllen = control.bytes.len() as _;
+    let n = loop {
+        // SAFETY: the message describes memory that lives.
+        match unsafe { sys!(recvmsg, fd, &raw mut message, libc::MSG_CMSG_CLOEXEC) } {
+            Ok(n) => break n,
+            Err(libc::EINTR) => {}
+            Err(e) => return Err(e),
+        }
+    };
+    // SAFETY: the kernel filled the control buffer and its length in.
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(&message) };
+    while !header.is_null() {
+        // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR give headers inside the buffer.
+        unsafe {
+            if (*header).cmsg_level == libc::SOL_SOCKET && (*header).cmsg_type == libc::SCM_RIGHTS {
+                let bytes = (*header).cmsg_len as usize - libc::CMSG_LEN(0) as usize;
+                for k in 0..bytes / 4 {
+                    fds.push(libc::CMSG_DATA(header).cast::<c_int>().add(k).read_unaligned());
+                }
+            }
+            header = libc::CMSG_NXTHDR(&message, header);
+        }
+    }
+    if message.msg_flags & libc::MSG_CTRUNC != 0 {
+        fds.close_all();
+        return Err(libc::EMFILE);
+    }
+    Ok(n)
+}
+
+/// Takes what the ringer sent out of a device's queue. The caller has made sure that it is one.
+pub(crate) fn drain(fd: c_int) {
+    let mut bytes = [0u8; 64];
+    loop {
+        // SAFETY: the buffer is as long as said.
+        let got = unsafe { sys!(recvfrom, fd, bytes.as_mut_ptr(), bytes.len(), libc::MSG_DONTWAIT, 0, 0) };
+        if got != Ok(bytes.len()) {
+            return;
+        }
+    }
+}
+
+/// Sleeps until the ringer makes the device readable, or the daemon is gone (for kernels without
+/// futex_waitv). The byte stays.
+///
+/// # Errors
+/// EINTR as [`futex_wait`].
+pub(crate) fn wait_readable(fd: c_int) -> Result<()> {
+    let mut byte = 0u8;
+    // SAFETY: one byte.
+    unsafe { sys!(recvfrom, fd, &raw mut byte, 1, libc::MSG_PEEK, 0, 0) }.map(drop)
+}
+
+/// Descriptors that are ours until they are taken out; closed with the list.
+#[derive(Debug)]
+pub(crate) struct FdList {
+    fds: [c_int; vloopback_wire::MAX_FDS],
+    len: usize,
+}
+
+impl FdList {
+    pub(crate) const fn new() -> Self {
+        Self { fds: [-1; vloopback_wire::MAX_FDS], len: 0 }
+    }
+
+    fn push(&mut self, fd: c_int) {
+        if self.len < self.fds.len() {
+            self.fds[self.len] = fd;
+            self.len += 1;
+        } else {
+            close(fd);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The k-th, which stays the list's.
+    pub(crate) fn get(&self, k: usize) -> c_int {
+        self.fds[..self.len].get(k).copied().unwrap_or(-1)
+    }
+
+    /// The k-th, which is the caller's from now on.
+    pub(crate) fn take(&mut self, k: usize) -> c_int {
+        match self.fds[..self.len].get_mut(k) {
+            Some(fd) => core::mem::replace(fd, -1),
+            None => -1,
+        }
+    }
+
+    pub(crate) fn close_all(&mut self) {
+        for fd in &mut self.fds[..self.len] {
+            if *fd >= 0 {
+                close(*fd);
+            }
+            *fd = -1;
+        }
+        self.len = 0;
+    }
+}
+
+impl Drop for FdList {
+    fn drop(&mut self) {
+        self.close_all();
+    }
+}

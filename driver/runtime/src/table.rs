@@ -1,0 +1,83 @@
+//! From descriptor number to session: read without a lock, also from signal handlers.
+
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use crate::sys;
+
+const LEAF: usize = 1024;
+const LEAVES: usize = 1024;
+type Leaf = [AtomicUsize; LEAF];
+
+/// Nothing is known of the number.
+pub(crate) const UNKNOWN: usize = 0;
+/// It is not a device of ours.
+pub(crate) const OTHER: usize = 1;
+
+/// The numbers that select() can use, without an allocation.
+static FIRST: Leaf = [const { AtomicUsize::new(UNKNOWN) }; LEAF];
+static TABLE: [AtomicPtr<Leaf>; LEAVES] = [const { AtomicPtr::new(core::ptr::null_mut()) }; LEAVES];
+
+fn place(fd: c_int, make: bool) -> Option<&'static AtomicUsize> {
+    let fd = usize::try_from(fd).ok()?;
+    if fd < LEAF {
+        return Some(&FIRST[fd]);
+    }
+    // A bounds check, too: programs call ioctl on 896160394.
+    let leaf = TABLE.get(fd / LEAF)?;
+    let mut at = leaf.load(Ordering::Acquire);
+    if at.is_null() && make {
+        let len = size_of::<Leaf>();
+        // SAFETY: a new anonymous mapping.
+        let new = unsafe { sys::mmap(0, len, 3, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1) }.ok()?;
+        match leaf.compare_exchange(core::ptr::null_mut(), new.cast(), Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => at = new.cast(),
+            Err(theirs) => {
+                // SAFETY: nobody has seen it.
+                unsafe { sys::munmap(new, len) };
+                at = theirs;
+            }
+        }
+    }
+    if at.is_null() {
+        return None;
+    }
+    // SAFETY: leaves are zeroed memory (UNKNOWN) of the right size, and never unmapped.
+    Some(unsafe { &(*at)[fd % LEAF] })
+}
+
+/// What is known of a number.
+#[inline]
+pub(crate) fn get(fd: c_int) -> usize {
+    place(fd, false).map_or(UNKNOWN, |p| p.load(Ordering::Acquire))
+}
+
+/// Sets what is known; returns what was. None: the number is out of range and nothing is kept.
+pub(crate) fn set(fd: c_int, value: usize) -> Option<usize> {
+    place(fd, value != UNKNOWN).map(|p| p.swap(value, Ordering::AcqRel))
+}
+
+/// Sets what is known if it still is `old`. False: it is not, or out of range.
+pub(crate) fn replace(fd: c_int, old: usize, new: usize) -> bool {
+    place(fd, true).is_some_and(|p| p.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_has_a_place_or_is_unknown() {
+        for fd in [500, 1023, 1024, 5000, (LEAF * LEAVES - 1) as c_int] {
+            assert_eq!(set(fd, OTHER), Some(UNKNOWN), "{fd}");
+            assert_eq!(get(fd), OTHER);
+            assert!(replace(fd, OTHER, 4096));
+            assert!(!replace(fd, OTHER, 8192));
+            assert_eq!(set(fd, UNKNOWN), Some(4096));
+        }
+        for fd in [-1, c_int::MIN, 896_160_394, c_int::MAX] {
+            assert_eq!(get(fd), UNKNOWN, "{fd}");
+            assert_eq!(set(fd, OTHER), None);
+        }
+    }
+}

@@ -1,0 +1,428 @@
+//! The daemon's protocol: messages, framing, descriptors.
+//!
+//! One AF_UNIX SOCK_SEQPACKET connection a process; one record a message: a [`Head`] of fixed size
+//! and, for [`Reply::Text`] and [`Reply::Refused`], text behind it. A request has exactly one reply;
+//! only [`Request::Split`] has none. Descriptors travel beside the record (SCM_RIGHTS), in the order
+//! that the table names.
+//!
+//! | request | descriptors with it | reply | descriptors with that |
+//! |---|---|---|---|
+//! | [`Request::Hello`] | – | [`Reply::Welcome`] or [`Reply::Refused`] | lifeline page |
+//! | [`Request::Open`] | – | [`Reply::Session`] | **device**, session page, board, desk |
+//! | [`Request::Attach`] | **device** (somebody else's open, met by exec or SCM_RIGHTS) | [`Reply::Session`] | session page, board, desk |
+//! | [`Request::Split`] | **one end of a new connection** (a forked child's own) | none | – |
+//! | [`Request::Claim`] | – | [`Reply::Done`] | – |
+//! | [`Request::SetPalette`], [`Request::SetSize`] | – | [`Reply::Done`] | – |
+//! | [`Request::Ring`] | – | [`Reply::Ring`] | log, then the slots |
+//! | [`Request::Stream`] | – | [`Reply::Stream`] | – |
+//! | [`Request::List`] | – | [`Reply::Text`] | – |
+//!
+//! Every request can be answered with [`Reply::Error`], an errno. Numbers are in the machine's own
+//! byte order: both ends are on one machine.
+
+#![forbid(unsafe_code)]
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// The protocol's number, in every record: processes that were built apart notice at once.
+pub const PROTOCOL: u32 = 1;
+/// "VLBK" in the machine's byte order: the first word of every record.
+pub const MAGIC: u32 = u32::from_ne_bytes(*b"VLBK");
+/// The longest record, bytes: a list of many pipes, below what a socket takes in one piece.
+pub const MAX_RECORD: usize = 128 * 1024;
+/// The most descriptors beside one record: the log and 32 slots.
+pub const MAX_FDS: usize = 33;
+/// How the address of the daemon's end of every device begins (an abstract socket name, so behind
+/// a NUL): `vloopback:INSTANCE:SESSION` in hexadecimal. By it any process knows a device when it
+/// meets one.
+pub const DEVICE_PREFIX: &[u8] = b"\0vloopback:";
+
+/// The fixed part of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]
+#[repr(C)]
+pub struct Head {
+    /// [`MAGIC`].
+    pub magic: u32,
+    /// [`PROTOCOL`].
+    pub protocol: u32,
+    /// Which message.
+    pub kind: u32,
+    /// Its numbers.
+    pub args: [u32; 11],
+}
+
+/// The size of [`Head`], bytes.
+pub const HEAD_LEN: usize = size_of::<Head>();
+
+/// What can be wrong with a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// Too short for a head, or longer than allowed.
+    #[error("a record of {0} bytes is no vloopback message")]
+    Length(usize),
+    /// Another program's bytes.
+    #[error("the peer does not speak the vloopback protocol")]
+    Magic,
+    /// Built apart.
+    #[error(
+        "the peer speaks vloopback protocol {0}, this is {PROTOCOL}: use the daemon and the library of one build"
+    )]
+    Protocol(u32),
+    /// A message that does not exist.
+    #[error("message kind {0} is unknown")]
+    Kind(u32),
+}
+
+/// What a process asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// The first message of a connection. `build` is [`build_id`].
+    Hello {
+        /// Who speaks: [`build_id`] of its build.
+        build: [u32; 4],
+    },
+    /// Open node N of /dev/videoN.
+    Open {
+        /// N.
+        node: u32,
+        /// open(2) flags.
+        flags: u32,
+        /// The opener is a legacy process (DESIGN.md 7, Era).
+        legacy: bool,
+    },
+    /// Take part in an open device whose descriptor comes with this.
+    Attach,
+    /// A forked child's own connection comes with this; no reply.
+    Split,
+    /// Claim the pipe that the session's input belongs to.
+    Claim {
+        /// The session.
+        session: u32,
+    },
+    /// VIDIOCSPICT on an input.
+    SetPalette {
+        /// The session.
+        session: u32,
+        /// V4L1 palette number.
+        palette: u32,
+        /// Brightness, hue, colour, contrast, whiteness, depth.
+        picture: [u32; 6],
+    },
+    /// VIDIOCSWIN on an input: sets the size and makes the ring.
+    SetSize {
+        /// The session.
+        session: u32,
+        /// Pixels a line.
+        width: u32,
+        /// Lines.
+        height: u32,
+    },
+    /// The memory of the ring in force.
+    Ring {
+        /// The session.
+        session: u32,
+    },
+    /// The session begins (or ends) to stream.
+    Stream {
+        /// The session.
+        session: u32,
+        /// Begin or end.
+        on: bool,
+        /// How many slots it would hold in place; 0 means that it copies anyway.
+        hold: u32,
+    },
+    /// All pipes, as JSON.
+    List,
+}
+
+/// What the daemon answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// Done.
+    Done,
+    /// An errno.
+    Error(i32),
+    /// The connection is not served, and why.
+    Refused(String),
+    /// The connection is served.
+    Welcome {
+        /// This process's number in shared locks.
+        peer: u32,
+    },
+    /// An open device.
+    Session(SessionInfo),
+    /// A ring.
+    Ring {
+        /// Its number.
+        ring: u32,
+        /// Its slots; as many descriptors follow the log's.
+        slots: u32,
+        /// Bytes of each slot.
+        slot_len: u32,
+    },
+    /// Streaming.
+    Stream {
+        /// The row on the desk plus 1; 0: copy.
+        row: u32,
+        /// The slots that may be held.
+        quota: u32,
+    },
+    /// JSON.
+    Text(String),
+}
+
+/// What a process must know of an open device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionInfo {
+    /// Its number, never used twice by one daemon.
+    pub session: u32,
+    /// The pipe's index.
+    pub pipe: u32,
+    /// N of /dev/videoN.
+    pub node: u32,
+    /// N of the pipe's other node.
+    pub partner: u32,
+    /// It is the input node.
+    pub input: bool,
+    /// open(2) flags of the open.
+    pub flags: u32,
+    /// The opener was a legacy process.
+    pub legacy: bool,
+    /// Its number among the pipe's sessions, for the desk.
+    pub client: u32,
+    /// Idle policy in force: see [`Idle`].
+    pub idle: u32,
+}
+
+/// What a client meets while nobody pushes (DESIGN.md 7), as a number on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Idle {
+    /// The node opens and shows a no-signal picture.
+    Placeholder = 0,
+    /// The node opens and blocks.
+    Wait = 1,
+    /// The node does not open, waits end.
+    Refuse = 2,
+}
+
+/// What tells one build from another: the crate version, padded.
+pub fn build_id() -> [u32; 4] {
+    let mut bytes = [0u8; 16];
+    let version = env!("CARGO_PKG_VERSION").as_bytes();
+    let n = version.len().min(16);
+    bytes[..n].copy_from_slice(&version[..n]);
+    zerocopy::transmute!(bytes)
+}
+
+fn head(kind: u32, used: &[u32]) -> Head {
+    let mut args = [0; 11];
+    args[..used.len()].copy_from_slice(used);
+    Head { magic: MAGIC, protocol: PROTOCOL, kind, args }
+}
+
+fn parse_head(record: &[u8]) -> Result<(Head, &[u8]), WireError> {
+    if record.len() > MAX_RECORD {
+        return Err(WireError::Length(record.len()));
+    }
+    let (head, rest) = Head::read_from_prefix(record).map_err(|_| WireError::Length(record.len()))?;
+    if head.magic != MAGIC {
+        return Err(WireError::Magic);
+    }
+    if head.protocol != PROTOCOL {
+        return Err(WireError::Protocol(head.protocol));
+    }
+    Ok((head, rest))
+}
+
+impl Request {
+    /// The record to send.
+    pub fn encode(&self) -> Head {
+        match *self {
+            Self::Hello { build } => head(1, &build),
+            Self::Open { node, flags, legacy } => head(2, &[node, flags, u32::from(legacy)]),
+            Self::Attach => head(3, &[]),
+            Self::Split => head(4, &[]),
+            Self::Claim { session } => head(5, &[session]),
+            Self::SetPalette { session, palette, picture: p } => {
+                head(6, &[session, palette, p[0], p[1], p[2], p[3], p[4], p[5]])
+            }
+            Self::SetSize { session, width, height } => head(7, &[session, width, height]),
+            Self::Ring { session } => head(8, &[session]),
+            Self::Stream { session, on, hold } => head(9, &[session, u32::from(on), hold]),
+            Self::List => head(10, &[]),
+        }
+    }
+
+    /// Reads a record that a process sent.
+    ///
+    /// # Errors
+    /// See [`WireError`]; the connection is then not worth keeping.
+    pub fn decode(record: &[u8]) -> Result<Self, WireError> {
+        let (h, rest) = parse_head(record)?;
+        if !rest.is_empty() {
+            return Err(WireError::Length(record.len()));
+        }
+        let a = h.args;
+        Ok(match h.kind {
+            1 => Self::Hello { build: [a[0], a[1], a[2], a[3]] },
+            2 => Self::Open { node: a[0], flags: a[1], legacy: a[2] != 0 },
+            3 => Self::Attach,
+            4 => Self::Split,
+            5 => Self::Claim { session: a[0] },
+            6 => Self::SetPalette {
+                session: a[0],
+                palette: a[1],
+                picture: [a[2], a[3], a[4], a[5], a[6], a[7]],
+            },
+            7 => Self::SetSize { session: a[0], width: a[1], height: a[2] },
+            8 => Self::Ring { session: a[0] },
+            9 => Self::Stream { session: a[0], on: a[1] != 0, hold: a[2] },
+            10 => Self::List,
+            kind => return Err(WireError::Kind(kind)),
+        })
+    }
+}
+
+impl Reply {
+    /// The record to send: the head, and the text behind it.
+    pub fn encode(&self) -> (Head, &str) {
+        match self {
+            Self::Done => (head(100, &[]), ""),
+            Self::Error(errno) => (head(101, &[errno.unsigned_abs()]), ""),
+            Self::Refused(text) => (head(102, &[]), text),
+            Self::Welcome { peer } => (head(103, &[*peer]), ""),
+            Self::Session(s) => {
+                let head = head(
+                    104,
+                    &[
+                        s.session,
+                        s.pipe,
+                        s.node,
+                        s.partner,
+                        u32::from(s.input),
+                        s.flags,
+                        u32::from(s.legacy),
+                        s.client,
+                        s.idle,
+                    ],
+                );
+                (head, "")
+            }
+            Self::Ring { ring, slots, slot_len } => (head(105, &[*ring, *slots, *slot_len]), ""),
+            Self::Stream { row, quota } => (head(106, &[*row, *quota]), ""),
+            Self::Text(text) => (head(107, &[]), text),
+        }
+    }
+
+    /// Reads a record that the daemon sent.
+    ///
+    /// # Errors
+    /// See [`WireError`].
+    pub fn decode(record: &[u8]) -> Result<Self, WireError> {
+        let (h, rest) = parse_head(record)?;
+        let a = h.args;
+        let text = || String::from_utf8_lossy(rest).into_owned();
+        Ok(match h.kind {
+            100 => Self::Done,
+            101 => Self::Error(a[0] as i32),
+            102 => Self::Refused(text()),
+            103 => Self::Welcome { peer: a[0] },
+            104 => Self::Session(SessionInfo {
+                session: a[0],
+                pipe: a[1],
+                node: a[2],
+                partner: a[3],
+                input: a[4] != 0,
+                flags: a[5],
+                legacy: a[6] != 0,
+                client: a[7],
+                idle: a[8],
+            }),
+            105 => Self::Ring { ring: a[0], slots: a[1], slot_len: a[2] },
+            106 => Self::Stream { row: a[0], quota: a[1] },
+            107 => Self::Text(text()),
+            kind => return Err(WireError::Kind(kind)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_request_comes_back_as_it_went() {
+        for request in [
+            Request::Hello { build: build_id() },
+            Request::Open { node: 3, flags: 0o2, legacy: true },
+            Request::Attach,
+            Request::Split,
+            Request::Claim { session: 9 },
+            Request::SetPalette { session: 1, palette: 15, picture: [1, 2, 3, 4, 5, 12] },
+            Request::SetSize { session: 1, width: 640, height: 480 },
+            Request::Ring { session: 7 },
+            Request::Stream { session: 7, on: true, hold: 2 },
+            Request::List,
+        ] {
+            assert_eq!(Request::decode(request.encode().as_bytes()), Ok(request));
+        }
+    }
+
+    #[test]
+    fn every_reply_comes_back_as_it_went() {
+        let session = SessionInfo {
+            session: 1,
+            pipe: 2,
+            node: 4,
+            partner: 5,
+            input: true,
+            flags: 2,
+            legacy: true,
+            client: 8,
+            idle: 1,
+        };
+        for reply in [
+            Reply::Done,
+            Reply::Error(16),
+            Reply::Refused("built apart".into()),
+            Reply::Welcome { peer: 77 },
+            Reply::Session(session),
+            Reply::Ring { ring: 1, slots: 4, slot_len: 4096 },
+            Reply::Stream { row: 1, quota: 2 },
+            Reply::Text("[]".into()),
+        ] {
+            let (head, text) = reply.encode();
+            let mut record = head.as_bytes().to_vec();
+            record.extend_from_slice(text.as_bytes());
+            assert_eq!(Reply::decode(&record), Ok(reply));
+        }
+    }
+
+    #[test]
+    fn strangers_are_told_apart() {
+        assert_eq!(Request::decode(b"GET / HTTP/1.1\r\n"), Err(WireError::Length(16)));
+        assert_eq!(Request::decode(&[0; HEAD_LEN]), Err(WireError::Magic));
+        let mut other = Request::List.encode();
+        other.protocol = 99;
+        assert_eq!(Request::decode(other.as_bytes()), Err(WireError::Protocol(99)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_answered_and_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Request::decode(&bytes);
+            let _ = Reply::decode(&bytes);
+        }
+
+        #[test]
+        fn any_numbers_behind_a_true_head_never_panic(kind in 0u32..120, args in any::<[u32; 11]>()) {
+            let head = Head { magic: MAGIC, protocol: PROTOCOL, kind, args };
+            if let Ok(request) = Request::decode(head.as_bytes()) {
+                prop_assert_eq!(Request::decode(request.encode().as_bytes()), Ok(request));
+            }
+            let _ = Reply::decode(head.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Values to the text that old programs parse.
+//!
+//! The pipe table's rules, each of which some known parser rests on: two leading lines, single
+//! tabs between columns, bare node names, no empty column, no blank line, a newline at the end
+//! of every line, and no line of [`MAX_LINE`] bytes or more (`fgets` with a buffer of 255 would
+//! cut longer ones in two, and the second half would be taken for a pipe).
+
+use std::fmt::Write as _;
+
+use crate::model::{Direction, Owner, PipeView, Role, Snapshot};
+
+/// Every line of the pipe table and of a pipe's own file is shorter than this, newline included.
+pub const MAX_LINE: usize = 254;
+
+/// First line of the table where a snapshot names no version.
+const DEFAULT_VERSION: &str = "vloopback";
+
+/// Second line of the table: a name for each column. Where a parser fails to skip it, its status
+/// column does not say `-`, so that it is never taken for a free pipe.
+const EXPLANATION: &str = "pipe\tinput\tstatus\toutput\tstatus\n";
+
+/// Bytes that a process name or a label may take.
+const MAX_NAME: usize = 64;
+
+/// The major device number of video4linux.
+pub const VIDEO_MAJOR: u32 = 81;
+
+/// `/proc/video/vloopback/vloopbacks`: a version line, an explanation line, one row a pipe.
+#[must_use]
+pub fn vloopbacks(snapshot: &Snapshot) -> String {
+    let mut text = String::with_capacity(128 + snapshot.pipes.len() * 32);
+    text.push_str(&clean(&snapshot.version, MAX_LINE - 2, DEFAULT_VERSION));
+    text.push('\n');
+    text.push_str(EXPLANATION);
+    for pipe in &snapshot.pipes {
+        row(&mut text, pipe);
+    }
+    text
+}
+
+/// `/proc/video/vloopback/vloopbackK`: the pipe's row of the table, then its counters, its
+/// format and label, and a line for each process that has it open.
+///
+/// No known program parses this file. Each further line is a name and tab-separated values.
+#[must_use]
+pub fn vloopback(pipe: &PipeView) -> String {
+    let mut text = String::with_capacity(256 + pipe.owners.len() * 64);
+    row(&mut text, pipe);
+    let counters = &pipe.counters;
+    for (name, value) in [
+        ("frames written", counters.written),
+        ("frames read", counters.read),
+        ("frames dropped", counters.dropped),
+        ("frames unwatched", counters.unwatched),
+        ("copies", counters.copies),
+        ("readers", u64::from(pipe.readers)),
+    ] {
+        push_line(&mut text, format_args!("{name}\t{value}"));
+    }
+    match &pipe.format {
+        None => push_line(&mut text, format_args!("format\t-")),
+        Some(format) => {
+            let palette = clean(&format.palette_name, 32, "-");
+            let fourcc = clean(&format.fourcc, 16, "-");
+            let (width, height) = (format.width, format.height);
+            match format.fps {
+                None => {
+                    push_line(&mut text, format_args!("format\t{palette}\t{fourcc}\t{width}x{height}\t-"))
+                }
+                Some(rate) => push_line(
+                    &mut text,
+                    format_args!("format\t{palette}\t{fourcc}\t{width}x{height}\t{rate}"),
+                ),
+            }
+        }
+    }
+    let label = clean(&pipe.label, MAX_NAME, "-");
+    push_line(&mut text, format_args!("label\t{label}"));
+    for owner in &pipe.owners {
+        owner_line(&mut text, owner);
+    }
+    text
+}
+
+/// `/sys/class/video4linux/videoN/name`: four words and a newline, all of which parsers need.
+#[must_use]
+pub fn sysfs_name(index: u32, direction: Direction) -> String {
+    let mut name = gcap_name(index, direction);
+    name.push('\n');
+    name
+}
+
+/// The name that `VIDIOCGCAP` gives: [`sysfs_name`] without its newline. With its final zero it
+/// fits into the 32 bytes that there are for it, for any index below a thousand million.
+#[must_use]
+pub fn gcap_name(index: u32, direction: Direction) -> String {
+    format!("Video loopback {index} {}", direction.word())
+}
+
+/// `/sys/class/video4linux/videoN/dev`: major and minor number.
+#[must_use]
+pub fn dev(number: u32) -> String {
+    format!("{VIDEO_MAJOR}:{number}\n")
+}
+
+/// `/sys/class/video4linux/videoN/uevent`, from which udev and v4l2-ctl take the node's name.
+#[must_use]
+pub fn uevent(number: u32) -> String {
+    format!("MAJOR={VIDEO_MAJOR}\nMINOR={number}\nDEVNAME=video{number}\n")
+}
+
+/// `/sys/class/video4linux/videoN/index`: which of its parent's nodes this is. Each of ours is
+/// a virtual device of its own, so always the first.
+#[must_use]
+pub fn index() -> &'static str {
+    "0\n"
+}
+
+/// The line that `/proc/modules` has while the old driver is loaded.
+#[must_use]
+pub fn modules_line() -> String {
+    module_line("vloopback")
+}
+
+/// A line of `/proc/modules` for a loaded, unused module of this name. The address is the one
+/// that the kernel shows to users who may not see addresses.
+#[must_use]
+pub fn module_line(name: &str) -> String {
+    format!("{name} 16384 0 - Live 0x0000000000000000\n")
+}
+
+/// `host`, the text of the host's `/proc/modules` (empty where it has none), with a line for
+/// `name` added at the end unless a module of that name is there already.
+#[must_use]
+pub fn modules_with(host: &str, name: &str) -> String {
+    let mut text = host.to_owned();
+    let loaded = host.lines().any(|line| line.split_ascii_whitespace().next() == Some(name));
+    if !loaded {
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push_str(&module_line(name));
+    }
+    text
+}
+
+/// The five columns that all views of a pipe begin with.
+fn row(text: &mut String, pipe: &PipeView) {
+    let (index, input, output) = (pipe.index, pipe.input, pipe.output);
+    let writer = if pipe.writer { 'W' } else { '-' };
+    let reader = if pipe.readers > 0 { 'R' } else { '-' };
+    push_line(text, format_args!("{index}\tvideo{input}\t{writer}\tvideo{output}\t{reader}"));
+}
+
+fn owner_line(text: &mut String, owner: &Owner) {
+    let comm = clean(&owner.comm, MAX_NAME, "?");
+    let (role, verb) = match owner.role {
+        Role::Pusher => ("pusher", "written"),
+        Role::Client => ("client", "received"),
+    };
+    let pid = if owner.pid > 0 { owner.pid.to_string() } else { "-".to_owned() };
+    let (received, dropped) = (owner.received, owner.dropped);
+    push_line(text, format_args!("{role}\t{pid}\t{comm}\t{verb}\t{received}\tdropped\t{dropped}"));
+}
+
+/// Appends one line. All variable parts are bounded by [`clean`] and by the width of integers,
+/// so that no line can reach [`MAX_LINE`]; the tests hold this for hostile names.
+fn push_line(text: &mut String, line: std::fmt::Arguments<'_>) {
+    let start = text.len();
+    // Writing into a String cannot fail.
+    let _ = text.write_fmt(line);
+    text.push('\n');
+    debug_assert!(text.len() - start < MAX_LINE, "line too long: {line}");
+}
+
+/// `name` as one column: control characters (tab and newline among them) and line separators
+/// become `?`, what is longer than `max` bytes is cut at a character's boundary, and where
+/// nothing but blanks is left `fallback` stands in, since no column may be empty.
+fn clean(name: &str, max: usize, fallback: &str) -> String {
+    let mut out = String::with_capacity(name.len().min(max));
+    for c in name.trim().chars() {
+        let c = match c {
+            '\u{2028}' | '\u{2029}' => '?',
+            c if c.is_control() => '?',
+            c => c,
+        };
+        if out.len() + c.len_utf8() > max {
+            break;
+        }
+        out.push(c);
+    }
+    let kept = out.trim_end().len();
+    out.truncate(kept);
+    if out.is_empty() { fallback.to_owned() } else { out }
+}

@@ -1,0 +1,145 @@
+//! The views as a tree of plain files, for anyone to read, and the writer that keeps it.
+//!
+//! ```text
+//! dev/videoN                                     owner, group and mode of the pipe
+//! dev/v4l/videoN -> ../videoN                    the names of the devfs era
+//! proc/modules                                   the host's text and our module's line
+//! proc/video/vloopback/vloopbacks, vloopbackK
+//! sys/devices/virtual/video4linux/videoN/        name, dev, uevent, index, subsystem
+//! sys/class/video4linux/videoN                   links to the devices
+//! sys/dev/char/81:N
+//! ```
+//!
+//! [`entries`] says what the tree holds, as values. [`Writer`] makes it so on disk, touching only
+//! what has changed. A reader never meets a file half-written nor a directory half-filled: each
+//! is built in a staging directory that no view shows and is then renamed into its place.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::model::{Direction, NodeAccess, PipeView, Snapshot};
+use crate::render;
+
+mod writer;
+
+pub use writer::{TreeError, Writer};
+
+/// One name in the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Path below the tree's root, without a leading slash.
+    pub path: PathBuf,
+    /// What is there.
+    pub kind: EntryKind,
+}
+
+/// What stands at a path of the tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A directory, mode 0755.
+    Dir,
+    /// A file, mode 0644.
+    File {
+        /// All of its text.
+        contents: String,
+    },
+    /// A symbolic link.
+    Symlink {
+        /// Where it points, relative to its own directory.
+        target: PathBuf,
+    },
+    /// An empty plain file that stands for a device node and has the node's owner, group and
+    /// mode, so that stat() and access() can be answered by the kernel's own rules.
+    Node(NodeAccess),
+}
+
+/// What the tree holds besides the pipes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TreeOptions {
+    /// The host's `/proc/modules`; `None` where it has none.
+    pub host_modules: Option<String>,
+    /// The module that `proc/modules` names as loaded.
+    pub module_name: String,
+}
+
+impl Default for TreeOptions {
+    /// No host text, module `vloopback`.
+    fn default() -> Self {
+        TreeOptions { host_modules: None, module_name: "vloopback".to_owned() }
+    }
+}
+
+impl TreeOptions {
+    /// The options for this host: its `/proc/modules` as of now.
+    #[must_use]
+    pub fn of_host() -> Self {
+        TreeOptions { host_modules: std::fs::read_to_string("/proc/modules").ok(), ..TreeOptions::default() }
+    }
+}
+
+/// Everything that the tree holds for this snapshot, parents before what is in them, no path
+/// twice.
+#[must_use]
+pub fn entries(snapshot: &Snapshot, options: &TreeOptions) -> Vec<Entry> {
+    map(snapshot, options).into_iter().map(|(path, kind)| Entry { path, kind }).collect()
+}
+
+/// The tree by path. A directory is followed directly by all that is below it, since paths
+/// compare by component.
+fn map(snapshot: &Snapshot, options: &TreeOptions) -> BTreeMap<PathBuf, EntryKind> {
+    let mut tree = BTreeMap::new();
+    for dir in [
+        "dev",
+        "dev/v4l",
+        "proc",
+        "proc/video",
+        "proc/video/vloopback",
+        "sys",
+        "sys/class",
+        "sys/class/video4linux",
+        "sys/dev",
+        "sys/dev/char",
+        "sys/devices",
+        "sys/devices/virtual",
+        "sys/devices/virtual/video4linux",
+    ] {
+        tree.insert(PathBuf::from(dir), EntryKind::Dir);
+    }
+    let host = options.host_modules.as_deref().unwrap_or("");
+    file(&mut tree, "proc/modules", render::modules_with(host, &options.module_name));
+    file(&mut tree, "proc/video/vloopback/vloopbacks", render::vloopbacks(snapshot));
+    for pipe in &snapshot.pipes {
+        file(&mut tree, format!("proc/video/vloopback/vloopback{}", pipe.index), render::vloopback(pipe));
+        node(&mut tree, pipe, pipe.input, Direction::Input);
+        node(&mut tree, pipe, pipe.output, Direction::Output);
+    }
+    tree
+}
+
+/// All that one node has in the tree.
+fn node(tree: &mut BTreeMap<PathBuf, EntryKind>, pipe: &PipeView, number: u32, direction: Direction) {
+    let name = format!("video{number}");
+    tree.insert(Path::new("dev").join(&name), EntryKind::Node(pipe.access));
+    link(tree, format!("dev/v4l/{name}"), format!("../{name}"));
+
+    let device = format!("sys/devices/virtual/video4linux/{name}");
+    tree.insert(PathBuf::from(&device), EntryKind::Dir);
+    file(tree, format!("{device}/name"), render::sysfs_name(pipe.index, direction));
+    file(tree, format!("{device}/dev"), render::dev(number));
+    file(tree, format!("{device}/uevent"), render::uevent(number));
+    file(tree, format!("{device}/index"), render::index().to_owned());
+    link(tree, format!("{device}/subsystem"), "../../../../class/video4linux");
+
+    let target = format!("../../devices/virtual/video4linux/{name}");
+    link(tree, format!("sys/class/video4linux/{name}"), &target);
+    link(tree, format!("sys/dev/char/{}:{number}", render::VIDEO_MAJOR), &target);
+}
+
+fn file(tree: &mut BTreeMap<PathBuf, EntryKind>, path: impl Into<PathBuf>, contents: String) {
+    tree.insert(path.into(), EntryKind::File { contents });
+}
+
+fn link(tree: &mut BTreeMap<PathBuf, EntryKind>, path: impl Into<PathBuf>, target: impl AsRef<Path>) {
+    let target = target.as_ref().to_owned();
+    tree.insert(path.into(), EntryKind::Symlink { target });
+}

@@ -1,0 +1,55 @@
+//! The C programs of `tests/programs`: compiled once for each state of their sources.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const FLAGS: &[&str] = &["-O1", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-pthread"];
+
+/// The root of the project's sources.
+pub fn source_root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the project")
+}
+
+/// The program compiled from `tests/programs/NAME.c`.
+///
+/// # Panics
+/// Where there is no C compiler or the program does not compile.
+pub fn program(name: &str) -> PathBuf {
+    let root = source_root();
+    let folder = root.join("tests/programs");
+    let include = root.join("pusher-sdk/include");
+    let source = folder.join(name).with_extension("c");
+    let mut hasher = DefaultHasher::new();
+    FLAGS.hash(&mut hasher);
+    let mut parts: Vec<PathBuf> = fs::read_dir(&folder)
+        .expect("tests/programs")
+        .map(|entry| entry.expect("an entry of tests/programs").path())
+        .filter(|path| path.extension().is_some_and(|ext| ext == "h"))
+        .collect();
+    parts.sort();
+    parts.push(include.join("linux/videodev.h"));
+    parts.push(source.clone());
+    for part in &parts {
+        fs::read(part).unwrap_or_else(|e| panic!("{}: {e}", part.display())).hash(&mut hasher);
+    }
+    let built = super::env::target_dir().join("test-programs");
+    fs::create_dir_all(&built).unwrap_or_else(|e| panic!("{}: {e}", built.display()));
+    let done = built.join(format!("{name}-{:016x}", hasher.finish()));
+    if done.exists() {
+        return done;
+    }
+    // Several tests may compile it at once: each to a name of its own, the last rename wins.
+    let thread = format!("{:?}", std::thread::current().id());
+    let number: String = thread.chars().filter(char::is_ascii_digit).collect();
+    let own = built.join(format!("{name}-{}-{number}.part", std::process::id()));
+    let made =
+        Command::new("cc").args(FLAGS).arg("-I").arg(&include).arg(&source).arg("-o").arg(&own).output();
+    let made =
+        made.unwrap_or_else(|e| panic!("cc: {e}; install a C compiler (apt-get install gcc libc6-dev)"));
+    assert!(made.status.success(), "{}:\n{}", source.display(), String::from_utf8_lossy(&made.stderr));
+    fs::rename(&own, &done).unwrap_or_else(|e| panic!("{}: {e}", done.display()));
+    done
+}

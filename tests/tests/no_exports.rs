@@ -1,0 +1,137 @@
+//! What the built files export (DESIGN.md 2): a program that exported `close` would put our hooks under
+//! itself; the library exports libc's names and nothing else.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use vloopback_tests::{Env, Job, binary, have, skip};
+
+/// The dynamic symbols that a file defines, without their versions.
+fn exports(file: &Path) -> BTreeSet<String> {
+    let text = Job::new("nm").args(["-D", "--defined-only"]).arg(file).output().ok().text();
+    text.lines()
+        .filter_map(|line| line.split_whitespace().nth(2))
+        .map(|name| name.split('@').next().unwrap_or(name).to_owned())
+        .collect()
+}
+
+/// The preload library that `vloopback run` puts under programs.
+fn library(env: &Env) -> std::path::PathBuf {
+    let shown = env.run(&["sh", "-c", "echo \"$LD_PRELOAD\""]).output().ok().text();
+    let first = shown.trim().split(':').next().expect("a path").to_owned();
+    first.into()
+}
+
+/// What a preload library hooks at least (CLIENTS.md 2).
+const HOOKED: &[&str] = &[
+    "open",
+    "open64",
+    "openat",
+    "openat64",
+    "creat",
+    "creat64",
+    "__open_2",
+    "__open64_2",
+    "__openat_2",
+    "__openat64_2",
+    "close",
+    "close_range",
+    "closefrom",
+    "dup",
+    "dup2",
+    "dup3",
+    "fcntl",
+    "fcntl64",
+    "ioctl",
+    "mmap",
+    "mmap64",
+    "munmap",
+    "read",
+    "__read_chk",
+    "readv",
+    "write",
+    "writev",
+    "stat",
+    "stat64",
+    "lstat",
+    "lstat64",
+    "fstat",
+    "fstat64",
+    "fstatat",
+    "fstatat64",
+    "statx",
+    "__xstat",
+    "__xstat64",
+    "__lxstat",
+    "__fxstat",
+    "__fxstatat",
+    "access",
+    "faccessat",
+    "opendir",
+    "fdopendir",
+    "readdir",
+    "readdir64",
+    "closedir",
+    "rewinddir",
+    "scandir",
+    "scandir64",
+    "glob",
+    "glob64",
+    "readlink",
+    "readlinkat",
+    "realpath",
+    "__readlink_chk",
+    "__realpath_chk",
+    "fopen",
+    "fopen64",
+    "freopen",
+    "inotify_add_watch",
+    "uname",
+    "__open",
+    "__open64",
+    "__read",
+    "__write",
+    "__close",
+    "__fcntl",
+    "preadv",
+    "pwritev",
+    "sendfile",
+    "splice",
+    "copy_file_range",
+];
+
+#[test]
+fn programs_export_no_libc_symbol() {
+    if !have("nm") {
+        skip!("no nm (package binutils)");
+    }
+    for name in ["vloopback", "vloopbackd"] {
+        let exports = exports(&binary(name));
+        let bad: Vec<&&str> = HOOKED.iter().filter(|hook| exports.contains(**hook)).collect();
+        assert!(bad.is_empty(), "{name} exports {bad:?}");
+    }
+}
+
+#[test]
+fn the_library_exports_the_hooks_and_nothing_of_its_own() {
+    if !have("nm") {
+        skip!("no nm (package binutils)");
+    }
+    let env = Env::new(1);
+    let exports = exports(&library(&env));
+    let missing: Vec<&&str> = HOOKED.iter().filter(|hook| !exports.contains(**hook)).collect();
+    assert!(missing.is_empty(), "not hooked: {missing:?}");
+    for name in &exports {
+        assert!(
+            !name.contains("vloopback")
+                && !name.starts_with("rust")
+                && !name.starts_with("_ZN")
+                && !name.starts_with("_R"),
+            "the library exports {name}, which is no name of libc's"
+        );
+    }
+    // The poll family and `syscall` come with the programs that need them.
+    for name in ["poll", "select", "epoll_wait", "epoll_ctl", "syscall"] {
+        assert!(!exports.contains(name), "{name} is hooked");
+    }
+}
