@@ -165,19 +165,22 @@ impl Pipe {
 
     /// VIDIOCSPICT by the pusher. `picture`: brightness, hue, colour, contrast, whiteness, depth.
     ///
+    /// The size in force may be a former pusher's, and pushers set the palette first: one that does
+    /// not fit it is taken all the same, but nothing can be written until a size that fits is set.
+    ///
     /// # Errors
-    /// As [`Pipe::claim`]; `Invalid` for a palette that does not exist or that the size does not fit.
+    /// As [`Pipe::claim`]; `Invalid` for a palette that does not exist.
     pub fn set_palette(&mut self, session: u32, palette: u32, picture: [u32; 6]) -> Result<Effects, Refusal> {
         let mut effects = self.claim(session)?;
-        let (width, height) = self.size.map_or((64, 64), |s| (s.width, s.height));
+        // 64x64 fits every palette that exists.
+        frame_geometry(palette, 64, 64, self.options.num_buffers, self.page)?;
         if palette == 0 {
             return Err(Refusal::Invalid);
         }
-        let (frame_len, _) = frame_geometry(palette, width, height, self.options.num_buffers, self.page)?;
         self.palette = palette;
         self.picture = picture;
         if let Some(size) = &mut self.size {
-            size.frame_len = frame_len;
+            size.frame_len = frame_geometry(palette, size.width, size.height, 1, 1).map_or(0, |(len, _)| len);
         }
         effects.board = true;
         effects.views = true;

@@ -100,10 +100,7 @@ pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
                 drop(ring);
                 drop(quiet);
                 // Not with signals blocked: whoever waits here can be interrupted.
-                match sys::futex_wait(log.lock.word(), owner) {
-                    Err(libc::EINTR) => return Err(libc::EINTR),
-                    _ => session.alive()?,
-                }
+                session.wait_for_lock(log.lock.word(), owner)?;
             }
         }
     }
@@ -136,8 +133,7 @@ fn put(session: &Session, ring: &RingMap, frame: &Pieces, len: usize) -> Result<
     sys::futex_wake_all(&log.seq);
     if desk.any_armed() || time.wrapping_sub(log.rung.load(Ordering::Relaxed)) > RING_AT_LEAST {
         log.rung.store(time, Ordering::Relaxed);
-        desk.bell.fetch_add(1, Ordering::SeqCst);
-        sys::futex_wake_all(&desk.bell);
+        session.ring_bell();
     }
     Ok(())
 }

@@ -105,6 +105,9 @@ impl<'a> Locked<'a> {
             let head = self.log()?.head.load(Ordering::Acquire);
             page.last.store(head, Ordering::Relaxed);
             page.since.store(head, Ordering::Relaxed);
+            // From now on poll tells of frames.
+            page.armed.store(1, Ordering::SeqCst);
+            self.session.desk().arm(self.session.info().client);
         }
         let hold = if (streaming | how) & BY_MMAP != 0 { format.frames } else { 0 };
         if new_ring || streaming == 0 || (hold != 0 && page.row.load(Ordering::Relaxed) == 0) {
@@ -178,8 +181,7 @@ impl<'a> Locked<'a> {
         } else {
             page.armed.store(1, Ordering::SeqCst);
         }
-        desk.bell.fetch_add(1, Ordering::SeqCst);
-        sys::futex_wake_all(&desk.bell);
+        self.session.ring_bell();
         Ok(())
     }
 
@@ -203,19 +205,27 @@ fn until_done<T>(
     wait: impl Fn() -> bool,
     mut step: impl FnMut(&mut Locked) -> Result<Step<T>>,
 ) -> Result<T> {
-    loop {
-        session.alive()?;
+    let entry = crate::table::get(fd);
+    let mut slept = false;
+    let result = loop {
+        if let Err(e) = session.alive() {
+            break Err(e);
+        }
         let page = session.page();
         let kick = page.kick.load(Ordering::SeqCst);
         let (next, seq) = {
             let quiet = NoSignals::new();
-            match Locked::try_new(session, &quiet)? {
-                Err(owner) => (Step::Contended(owner), None),
-                Ok(mut locked) => {
+            match Locked::try_new(session, &quiet) {
+                Err(e) => break Err(e),
+                Ok(Err(owner)) => (Step::Contended(owner), None),
+                Ok(Ok(mut locked)) => {
                     // Read before the look: what is published after it changes the word.
                     let ring = locked.ring.number;
                     let seq = locked.ring.log().map(|log| (&log.seq, log.seq.load(Ordering::SeqCst)));
-                    let next = step(&mut locked)?;
+                    let next = match step(&mut locked) {
+                        Ok(next) => next,
+                        Err(e) => break Err(e),
+                    };
                     if locked.ring.number != ring && matches!(next, Step::Sleep) {
                         // That word was a former ring's.
                         continue;
@@ -225,23 +235,33 @@ fn until_done<T>(
             }
         };
         match next {
-            Step::Done(value) => return Ok(value),
+            Step::Done(value) => break Ok(value),
             Step::Contended(owner) => {
-                if sys::futex_wait(page.lock.word(), owner) == Err(libc::EINTR) {
-                    return Err(libc::EINTR);
+                if let Err(e) = session.wait_for_lock(page.lock.word(), owner) {
+                    break Err(e);
                 }
             }
             Step::Sleep => {
                 if !wait() {
-                    return Err(libc::EAGAIN);
+                    break Err(libc::EAGAIN);
                 }
-                sleep(session, fd, seq, kick)?;
-                if crate::table::get(fd) == crate::table::UNKNOWN {
-                    return Err(libc::EBADF);
+                slept = true;
+                if let Err(e) = sleep(session, fd, seq, kick) {
+                    break Err(e);
+                }
+                if crate::table::get(fd) != entry {
+                    break Err(libc::EBADF);
                 }
             }
         }
+    };
+    if slept && result.is_err() {
+        // It was disarmed for the wait; the program may poll next.
+        session.page().armed.store(1, Ordering::SeqCst);
+        session.desk().arm(session.info().client);
+        session.ring_bell();
     }
+    result
 }
 
 /// Sleeps until a frame is published, the session is kicked, or the daemon dies.

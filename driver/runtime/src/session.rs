@@ -143,6 +143,31 @@ impl Session {
         (mode != libc::O_WRONLY, mode != libc::O_RDONLY)
     }
 
+    /// Sleeps until a shared lock may be free: its word differs from `owner`, or the daemon is gone.
+    ///
+    /// # Errors
+    /// EINTR after a handler without SA_RESTART, ENODEV.
+    pub(crate) fn wait_for_lock(&self, word: &AtomicU32, owner: u32) -> Result<()> {
+        let life = &self.lifeline().word;
+        let alive = life.load(Ordering::SeqCst);
+        self.alive()?;
+        let result = match sys::futex_wait_any(&[(word, owner), (life, alive)]) {
+            Err(libc::ENOSYS | libc::EPERM) => sys::futex_wait(word, owner),
+            result => result,
+        };
+        if self.lifeline().is_dead() {
+            sys::futex_wake_all(life);
+        }
+        if result == Err(libc::EINTR) { result } else { self.alive() }
+    }
+
+    /// Wakes the daemon's ringer.
+    pub(crate) fn ring_bell(&self) {
+        let bell = &self.desk().bell;
+        bell.fetch_add(1, Ordering::SeqCst);
+        sys::futex_wake_all(bell);
+    }
+
     /// Claims the pipe for this input, once.
     ///
     /// # Errors
