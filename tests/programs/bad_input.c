@@ -73,16 +73,20 @@ static void writes(void)
     size_t len = frame_len(opt.palette, opt.width, opt.height);
     unsigned char *frame = calloc(1, len * 4);
     const char *call;
-    int fd = open(opt.device, O_RDWR);
+    ssize_t early;
+    int fd = open(opt.device, O_RDWR), early_errno;
     if (fd < 0 || !frame)
         fail("open");
     pattern_fill(frame, len, 7);
-    told_result("before-SWIN", write(fd, frame, len));
+    early = write(fd, frame, len);
+    early_errno = errno;
     if (set_up(fd, opt.palette, opt.width, opt.height, &call))
         fail(call);
     say("{\"event\":\"setup\"}");
     if (opt.wait)
         order();
+    errno = early_errno;
+    told_result("before-SWIN", early);
     told_result("empty", write(fd, frame, 0));
     told_result("one-byte", write(fd, frame, 1));
     told_result("one-short", write(fd, frame, len - 1));

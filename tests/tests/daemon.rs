@@ -258,8 +258,7 @@ fn another_user_needs_permission() {
     }
 }
 
-/// A directory in which nothing can be written (a full disk gives the same kind of error): a clear
-/// message that names the file, no half-made server.
+/// No room, neither for memory files nor for plain ones: a clear message, no crash, no half-made server.
 #[test]
 fn no_room_for_its_files() {
     let env = Env::builder().without_daemon();
@@ -273,7 +272,19 @@ fn no_room_for_its_files() {
         .output();
     assert_ne!(ended.code(), 0);
     assert!(ended.code() < 128, "no crash: {}", ended.code());
-    assert!(ended.stderr.contains(env.dir().to_str().expect("UTF-8")), "{}", ended.stderr);
+    assert!(ended.stderr.contains("File too large"), "{}", ended.stderr);
+    assert!(!env.socket().exists(), "nothing is left");
+}
+
+/// Something of the user's where the tree belongs: it is named and left alone.
+#[test]
+fn a_file_where_the_tree_belongs() {
+    let env = Env::builder().without_daemon();
+    fs::write(env.tree(), "precious").expect("a file");
+    let ended = env.daemon_job().output();
+    assert_ne!(ended.code(), 0);
+    assert!(ended.stderr.contains(env.tree().to_str().expect("UTF-8")), "{}", ended.stderr);
+    assert_eq!(fs::read_to_string(env.tree()).expect("the file"), "precious");
     assert!(!env.socket().exists(), "nothing is left");
 }
 

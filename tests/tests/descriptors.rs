@@ -72,6 +72,12 @@ fn a_fork_shares_the_device() {
     flowing("fork");
 }
 
+/// Several forked children open the device and stay: nobody waits for another.
+#[test]
+fn forked_children_open_for_themselves() {
+    flowing("fork-many");
+}
+
 #[test]
 fn a_childs_close_leaves_the_parents_stream() {
     flowing("fork-mapped");

@@ -26,7 +26,7 @@ for n in range(20):
     sys.stdout.buffer.write(memory[start:start + 115200])
 assert len(os.read(fd, 115200)) == 115200
 # A child that is given the device reads from it.
-child = subprocess.run(["head", "-c", "115200"], stdin=fd, capture_output=True, check=True)
+child = subprocess.run(["dd", "bs=115200", "count=1", "status=none"], stdin=fd, capture_output=True, check=True)
 sys.stdout.buffer.write(child.stdout)
 child = subprocess.run(["cat", "/sys/class/video4linux/" + sys.argv[1][5:] + "/name"], capture_output=True, check=True)
 assert child.stdout.startswith(b"Video loopback"), child

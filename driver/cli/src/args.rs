@@ -247,6 +247,10 @@ pub struct DemoArgs {
     /// Where to write vloopback-demo.png, the contact sheet of what the clients saw
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub out: PathBuf,
+    /// Change a byte of this frame on its way, to see that it is noticed: the demonstration must
+    /// then end with exit status 5
+    #[arg(long, value_name = "FRAME", hide = true)]
+    pub spoil: Option<u32>,
 }
 
 /// The frames file that the demo's processes share.
@@ -275,6 +279,9 @@ pub struct DemoPusherArgs {
     /// Frames a second
     #[arg(long)]
     pub rate: u32,
+    /// Change a byte of this frame
+    #[arg(long)]
+    pub spoil: Option<u32>,
 }
 
 /// How a demo client takes its frames.

@@ -172,3 +172,8 @@ fcntl_hooks! {
     fcntl64 => fcntl64;
     __fcntl => fcntl;
 }
+
+#[cfg(target_pointer_width = "32")]
+fcntl_hooks! {
+    __fcntl_time64 => __fcntl_time64;
+}

@@ -8,6 +8,8 @@
 //! against one which has it can ask.
 
 use crate::errno;
+#[cfg(target_pointer_width = "32")]
+use crate::types::StatTime64;
 use crate::types::{CompareDirents, CompareDirents64, FilterDirent, FilterDirent64, Glob};
 use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use core::sync::atomic::{AtomicPtr, Ordering};
@@ -136,6 +138,8 @@ table! {
     fn dup3(old: c_int, new: c_int, flags: c_int) -> c_int = -1;
     fn fcntl(fd: c_int, command: c_int; arg: usize) -> c_int = -1;
     fn fcntl64(fd: c_int, command: c_int; arg: usize) -> c_int = -1;
+    #[cfg(target_pointer_width = "32")]
+    fn __fcntl_time64(fd: c_int, command: c_int; arg: usize) -> c_int = -1;
 
     fn ioctl(fd: c_int, request: usize; arg: usize) -> c_int = -1;
     #[cfg(target_pointer_width = "32")]
@@ -185,6 +189,14 @@ table! {
     fn __fxstatat(version: c_int, dirfd: c_int, path: *const c_char, buf: *mut libc::stat, flags: c_int) -> c_int = -1;
     fn __fxstatat64(version: c_int, dirfd: c_int, path: *const c_char, buf: *mut libc::stat64, flags: c_int) -> c_int = -1;
     fn statx(dirfd: c_int, path: *const c_char, flags: c_int, mask: c_uint, buf: *mut libc::statx) -> c_int = -1;
+    #[cfg(target_pointer_width = "32")]
+    fn __stat64_time64(path: *const c_char, buf: *mut StatTime64) -> c_int = -1;
+    #[cfg(target_pointer_width = "32")]
+    fn __lstat64_time64(path: *const c_char, buf: *mut StatTime64) -> c_int = -1;
+    #[cfg(target_pointer_width = "32")]
+    fn __fstat64_time64(fd: c_int, buf: *mut StatTime64) -> c_int = -1;
+    #[cfg(target_pointer_width = "32")]
+    fn __fstatat64_time64(dirfd: c_int, path: *const c_char, buf: *mut StatTime64, flags: c_int) -> c_int = -1;
 
     fn access(path: *const c_char, mode: c_int) -> c_int = -1;
     fn eaccess(path: *const c_char, mode: c_int) -> c_int = -1;
@@ -219,6 +231,8 @@ table! {
     fn scandir64(path: *const c_char, list: *mut *mut *mut dirent64, filter: FilterDirent64, compare: CompareDirents64) -> c_int = -1;
     fn glob(pattern: *const c_char, flags: c_int, on_error: *mut c_void, result: *mut Glob) -> c_int = libc::GLOB_ABORTED;
     fn glob64(pattern: *const c_char, flags: c_int, on_error: *mut c_void, result: *mut Glob) -> c_int = libc::GLOB_ABORTED;
+    #[cfg(target_pointer_width = "32")]
+    fn __glob64_time64(pattern: *const c_char, flags: c_int, on_error: *mut c_void, result: *mut Glob) -> c_int = libc::GLOB_ABORTED;
 
     fn inotify_add_watch(fd: c_int, path: *const c_char, mask: u32) -> c_int = -1;
     fn uname(names: *mut libc::utsname) -> c_int = -1;

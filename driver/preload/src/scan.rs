@@ -191,6 +191,10 @@ unsafe extern "C" {
     fn lstat64(path: *const c_char, buf: *mut libc::stat64) -> c_int;
     fn stat(path: *const c_char, buf: *mut libc::stat) -> c_int;
     fn stat64(path: *const c_char, buf: *mut libc::stat64) -> c_int;
+    #[cfg(target_pointer_width = "32")]
+    fn __lstat64_time64(path: *const c_char, buf: *mut crate::types::StatTime64) -> c_int;
+    #[cfg(target_pointer_width = "32")]
+    fn __stat64_time64(path: *const c_char, buf: *mut crate::types::StatTime64) -> c_int;
     fn opendir(path: *const c_char) -> *mut DIR;
     fn closedir(stream: *mut DIR) -> c_int;
     fn readdir(stream: *mut DIR) -> *mut dirent;
@@ -225,4 +229,9 @@ macro_rules! glob_hooks {
 glob_hooks! {
     glob: readdir, lstat, stat;
     glob64: readdir64, lstat64, stat64;
+}
+
+#[cfg(target_pointer_width = "32")]
+glob_hooks! {
+    __glob64_time64: readdir64, __lstat64_time64, __stat64_time64;
 }

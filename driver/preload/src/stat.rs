@@ -33,6 +33,8 @@ macro_rules! status {
 }
 
 status!(libc::stat, libc::stat64);
+#[cfg(target_pointer_width = "32")]
+status!(crate::types::StatTime64);
 
 impl Status for libc::statx {
     fn make_device(&mut self, number: u32) {
@@ -201,6 +203,22 @@ at_hooks! {
     fstatat64(), libc::stat64;
     __fxstatat(version), libc::stat;
     __fxstatat64(version), libc::stat64;
+}
+
+#[cfg(target_pointer_width = "32")]
+path_hooks! {
+    __stat64_time64(), crate::types::StatTime64, true;
+    __lstat64_time64(), crate::types::StatTime64, false;
+}
+
+#[cfg(target_pointer_width = "32")]
+descriptor_hooks! {
+    __fstat64_time64(), __stat64_time64, crate::types::StatTime64;
+}
+
+#[cfg(target_pointer_width = "32")]
+at_hooks! {
+    __fstatat64_time64(), crate::types::StatTime64;
 }
 
 #[unsafe(no_mangle)]

@@ -33,3 +33,20 @@ pub struct GlobFunctions {
     pub lstat: *mut c_void,
     pub stat: *mut c_void,
 }
+
+/// What stat fills in for 32-bit programs with a 64-bit `time_t` (`struct __stat64_t64`), up to the
+/// last field that is of interest here; the times follow. Only ever behind a program's pointer.
+#[cfg(target_pointer_width = "32")]
+#[repr(C)]
+pub struct StatTime64 {
+    pub st_dev: u64,
+    pub st_ino: u64,
+    pub st_mode: libc::mode_t,
+    pub st_nlink: u32,
+    pub st_uid: libc::uid_t,
+    pub st_gid: libc::gid_t,
+    pub st_rdev: u64,
+    pub st_size: i64,
+    pub st_blksize: i32,
+    pub st_blocks: i64,
+}

@@ -4,7 +4,7 @@
 //! ```sh
 //! RUSTFLAGS="--cfg loom" cargo test -p vloopback-ring --release --target-dir target/loom --test loom
 //! ```
-//! Threads are preempted at most twice a run, which bounds the search (each model takes seconds)
+//! Threads are preempted at most three times a run, which bounds the search (a model takes seconds)
 //! and still contains every bug of this kind that is known.
 #![cfg(loom)]
 
@@ -23,7 +23,7 @@ const ROW: usize = 0;
 
 fn explore(model: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(2);
+    builder.preemption_bound = Some(3);
     builder.check(model);
 }
 

@@ -149,6 +149,8 @@ struct Judge<'a> {
     every: u32,
     samples: PathBuf,
     expected: Vec<u8>,
+    /// Bytes of a row of the frame.
+    row: usize,
 }
 
 impl<'a> Judge<'a> {
@@ -161,6 +163,7 @@ impl<'a> Judge<'a> {
             every: args.sample_every.max(1),
             samples: args.samples.join(args.kind.name()),
             expected: vec![0; reel.length],
+            row: (args.frames.width as usize).max(1),
         })
     }
 
@@ -189,17 +192,18 @@ impl<'a> Judge<'a> {
 
     /// In which way a frame that was not expected is wrong.
     fn flaw(&mut self, frame: &[u8]) -> Result<Flaw, String> {
-        // A piece at each end: where both come from frames of the film, but not from one, it is torn.
-        let piece = frame.len().min(64);
-        let (mut begins, mut ends) = (false, false);
+        // Torn is what was put together from pieces of frames; a piece is a row.
+        let mut known = vec![false; frame.len().div_ceil(self.row)];
         for number in 0..self.reel.frames {
             if self.matches(number, frame)? {
                 return Ok(Flaw::Repeated);
             }
-            begins |= self.expected[..piece] == frame[..piece];
-            ends |= self.expected[frame.len() - piece..] == frame[frame.len() - piece..];
+            let rows = self.expected.chunks(self.row).zip(frame.chunks(self.row));
+            for (known, (expected, row)) in known.iter_mut().zip(rows) {
+                *known |= expected == row;
+            }
         }
-        Ok(if begins && ends { Flaw::Torn } else { Flaw::Unknown })
+        Ok(if known.iter().all(|&known| known) { Flaw::Torn } else { Flaw::Unknown })
     }
 }
 
@@ -238,6 +242,9 @@ mod tests {
         assert_eq!(verdict(&whole(9)), spoiled(Flaw::Unknown));
         let torn = [vec![4; 300], vec![5; 300]].concat();
         assert_eq!(verdict(&torn), spoiled(Flaw::Torn));
+        let mut speck = whole(4);
+        speck[77] ^= 1;
+        assert_eq!(verdict(&speck), spoiled(Flaw::Unknown));
         assert_eq!(verdict(&whole(0)), received(8), "the film goes round");
         assert_eq!(verdict(&whole(0)), spoiled(Flaw::Repeated));
         assert_eq!(verdict(&whole(3)), received(11));

@@ -240,6 +240,9 @@ impl Play<'_> {
         let count = self.args.frames.to_string();
         let mut arguments = vec!["demo-pusher".into(), "--count".into(), count.clone()];
         arguments.extend(["--rate".into(), RATE.to_string()]);
+        if let Some(frame) = self.args.spoil {
+            arguments.extend(["--spoil".into(), frame.to_string()]);
+        }
         arguments.extend(self.film.arguments());
         party.start(Who::Pusher, arguments).map_err(Failure::system(stage))?;
         let claimed = hear!(self.wait(party, stage, SETUP, |play, who, says| {
@@ -429,7 +432,7 @@ fn print_next() {
     println!(
         "  {me} run --uname 2.6 -- sh -c 'uname -r; cat /sys/class/video4linux/*/name; ls -l /dev/video*'"
     );
-    println!("  {me} demo --input FILE --frames 300");
+    println!("  {me} run -- sh    # a shell in which every program sees /dev/video0 and /dev/video1");
     let path = std::env::var_os("PATH");
     let missing: Vec<&str> = [("ffmpeg", "ffmpeg"), ("v4l2-ctl", "v4l-utils")]
         .into_iter()

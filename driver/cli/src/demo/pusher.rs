@@ -52,6 +52,9 @@ pub fn push(args: &DemoPusherArgs) -> Result<(), String> {
     let mut frame = vec![0; reel.length];
     for number in 0..args.count {
         reel.frame(number, &mut frame).map_err(told("the frames file"))?;
+        if args.spoil == Some(number) {
+            frame[reel.length / 2] ^= 0x80;
+        }
         // The time of each frame is counted from the start, so that errors do not add up.
         let wait = (start + step * number).saturating_duration_since(Instant::now());
         std::thread::sleep(wait);
