@@ -253,9 +253,9 @@ impl Engine {
         Ok(engine)
     }
 
-    /// A number that was not used before.
+    /// A number that was not used before: 31 bits, as shared locks need them.
     fn fresh(&mut self) -> u32 {
-        self.next = self.next.wrapping_add(1).max(1);
+        self.next = (self.next.wrapping_add(1) & 0x7fff_ffff).max(1);
         self.next
     }
 
@@ -524,8 +524,9 @@ fn receive(fd: &OwnedFd) -> Result<(Vec<u8>, Vec<OwnedFd>), Errno> {
     let mut space = nix::cmsg_space!([RawFd; 4]);
     let (bytes, fds) = {
         let mut iov = [IoSliceMut::new(&mut record)];
-        let message =
-            recvmsg::<UnixAddr>(fd.as_raw_fd(), &mut iov, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
+        // Never by the descriptor's own flags: whoever passed it to us may share them.
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
+        let message = recvmsg::<UnixAddr>(fd.as_raw_fd(), &mut iov, Some(&mut space), flags)?;
         let mut fds = Vec::new();
         for control in message.cmsgs()? {
             if let ControlMessageOwned::ScmRights(raw) = control {

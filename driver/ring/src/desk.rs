@@ -1,6 +1,6 @@
 //! What clients say.
 
-use crate::{AtomicU32, AtomicU64, MAX_ROWS, Ordering};
+use crate::{AtomicU32, AtomicU64, MAX_ROWS, Ordering, fence};
 
 /// Clients that have a bit of their own among [`Desk::armed`]; those beyond share the last.
 pub const ARM_BITS: u32 = 8 * 64;
@@ -41,6 +41,7 @@ impl Desk {
     pub fn arm(&self, client: u32) {
         let (word, bit) = Self::bit(client);
         self.armed[word].fetch_or(bit, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
     }
 
     /// The client sees for itself (it is about to wait in a call of ours).

@@ -2,58 +2,64 @@
 
 use crate::{AtomicU32, Ordering};
 
+/// Somebody sleeps, or is about to: whoever gives the lock back wakes all. In the word itself, so
+/// that an owner who takes it again at once cannot lose the mark.
+const WAITED: u32 = 1 << 31;
+
 /// A lock word that names its owner, so that the daemon can take it back from a dead one.
 ///
-/// Owners are the numbers that the daemon gave to processes (never 0), not process ids: those mean
-/// different things in different namespaces. The waiting itself (a futex on [`SharedLock::word`])
-/// is the caller's, who knows about signals.
+/// Owners are the numbers that the daemon gave to processes (1 to 2^31 - 1), not process ids: those
+/// mean different things in different namespaces. The waiting itself (a futex on
+/// [`SharedLock::word`]) is the caller's, who knows about signals.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub struct SharedLock {
     owner: AtomicU32,
-    contended: AtomicU32,
+    reserved: AtomicU32,
 }
 
 impl SharedLock {
     /// Takes the lock if it is free.
     ///
     /// # Errors
-    /// The owner seen, which is what a futex wait on [`SharedLock::word`] compares with. The lock
-    /// is then marked contended, so that the unlock wakes.
+    /// The word to compare with in a futex wait on [`SharedLock::word`].
     #[inline]
     pub fn try_lock(&self, me: u32) -> Result<(), u32> {
-        if self.take(me).is_ok() {
-            return Ok(());
+        let mut seen = 0;
+        loop {
+            let free = seen & !WAITED == 0;
+            let next = if free { me } else { seen | WAITED };
+            if next == seen {
+                return Err(seen);
+            }
+            match self.owner.compare_exchange(seen, next, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) if free => return Ok(()),
+                Ok(_) => return Err(next),
+                Err(other) => seen = other,
+            }
         }
-        self.contended.store(1, Ordering::SeqCst);
-        // Once more: the owner may have left before it could see the mark.
-        self.take(me)
     }
 
-    #[inline]
-    fn take(&self, me: u32) -> Result<(), u32> {
-        self.owner.compare_exchange(0, me, Ordering::Acquire, Ordering::Relaxed).map(drop)
-    }
-
-    /// Gives the lock back; true means that somebody may wait on [`SharedLock::word`].
+    /// Gives the lock back; true means that all who wait on [`SharedLock::word`] must be woken.
     #[inline]
     #[must_use = "waiters must be woken"]
     pub fn unlock(&self) -> bool {
-        self.owner.store(0, Ordering::SeqCst);
-        self.contended.swap(0, Ordering::SeqCst) != 0
+        self.owner.swap(0, Ordering::Release) & WAITED != 0
     }
 
-    /// Takes the lock back from an owner that is gone. True means it was its.
+    /// Takes the lock back from an owner that is gone. True means it was its; then wake all.
     pub fn revoke(&self, dead: u32) -> bool {
-        self.owner.compare_exchange(dead, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        [dead, dead | WAITED]
+            .into_iter()
+            .any(|word| self.owner.compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok())
     }
 
     /// Who has it; 0 is nobody.
     pub fn owner(&self) -> u32 {
-        self.owner.load(Ordering::Acquire)
+        self.owner.load(Ordering::Acquire) & !WAITED
     }
 
-    /// The word to wait on while it holds the owner that [`SharedLock::try_lock`] told.
+    /// The word to wait on while it holds what [`SharedLock::try_lock`] told.
     pub fn word(&self) -> &AtomicU32 {
         &self.owner
     }

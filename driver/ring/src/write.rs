@@ -57,6 +57,8 @@ pub fn pick(board: &Board, log: &Log, desk: &Desk, slots: usize) -> Option<Picke
             log.slots[slot].number.store(number, Ordering::Release);
             continue;
         }
+        // A holder that has given the slot back since our first look is done with it.
+        fence(Ordering::Acquire);
         #[cfg(feature = "break-no-second-look")]
         let _ = number;
         #[cfg(feature = "break-publish-first")]
@@ -84,6 +86,7 @@ pub fn publish(log: &Log, desk: &Desk, picked: Picked, len: u32, time: u64) -> u
     // SeqCst: a client that arms itself after this sees the publication, one that armed itself
     // before is seen by the look at the desk that follows.
     log.seq.fetch_add(1, Ordering::SeqCst);
+    fence(Ordering::SeqCst);
     number
 }
 
