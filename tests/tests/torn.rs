@@ -63,7 +63,7 @@ fn storm(buffers: &str, holders: u32) -> Vec<Value> {
 fn judge(results: &[Value]) {
     if std::env::var_os("VLOOPBACK_EXPECT_TORN").is_some() {
         assert!(torn(results) > 0, "the ring is broken on purpose, but nothing is torn: {results:#?}");
-        println!("torn frames seen: {}", torn(results));
+        println!("torn frames seen: {}, {results:?}", torn(results));
         return;
     }
     assert_eq!(torn(results), 0, "{results:#?}");

@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
+use std::ptr::{null, null_mut};
 
 use common::{Place, Running, executable, outcome, server};
 use nix::sys::signal::Signal;
@@ -163,9 +164,8 @@ fn the_terminals_signals_come_once() {
 /// A new pseudo terminal: the side of the keyboard and screen, and the side of the programs.
 fn terminal() -> (OwnedFd, OwnedFd) {
     let (mut master, mut slave) = (-1, -1);
-    let null = std::ptr::null_mut;
     // SAFETY: the two results are written to our variables; name, settings and size are not asked for.
-    let result = unsafe { libc::openpty(&mut master, &mut slave, null(), null(), null()) };
+    let result = unsafe { libc::openpty(&mut master, &mut slave, null_mut(), null(), null()) };
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
     // SAFETY: both were just opened and belong to nobody else.
     unsafe { (OwnedFd::from_raw_fd(master), OwnedFd::from_raw_fd(slave)) }

@@ -429,10 +429,8 @@ fn print_next() {
         std::env::args_os().next().map_or_else(|| "vloopback".into(), |me| me.to_string_lossy().into_owned());
     println!("\nTry next:");
     println!("  {me} run --pipes 2 -- cat /proc/video/vloopback/vloopbacks");
-    println!(
-        "  {me} run --uname 2.6 -- sh -c 'uname -r; cat /sys/class/video4linux/*/name; ls -l /dev/video*'"
-    );
-    println!("  {me} run -- sh    # a shell in which every program sees /dev/video0 and /dev/video1");
+    println!("  {me} run --uname 2.6 -- sh -c 'uname -r; cat /sys/class/video4linux/*/name'");
+    println!("  {me} run -- sh    # a shell in which every program sees the pipes");
     let path = std::env::var_os("PATH");
     let missing: Vec<&str> = [("ffmpeg", "ffmpeg"), ("v4l2-ctl", "v4l-utils")]
         .into_iter()

@@ -1,0 +1,259 @@
+//! Random sequences of events against the pipe's rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use vloopback_core::{Access, Idle, Options, Pipe, Profile, Refusal, Side, frame_geometry};
+
+const SESSIONS: u32 = 8;
+const PAGE: u32 = 4096;
+/// Slots that no client may hold.
+const RESERVED: u32 = 2;
+
+#[derive(Clone, Debug)]
+enum Event {
+    Open {
+        session: u32,
+        input: bool,
+        access: Access,
+    },
+    Claim {
+        session: u32,
+    },
+    Palette {
+        session: u32,
+        palette: u32,
+    },
+    /// VIDIOCSWIN; `memory` is whether the ring could be made.
+    Size {
+        session: u32,
+        width: u32,
+        height: u32,
+        memory: bool,
+    },
+    Stream {
+        session: u32,
+        on: bool,
+        hold: u32,
+    },
+    Close {
+        session: u32,
+    },
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let session = 0..SESSIONS;
+    let access = (any::<bool>(), any::<bool>()).prop_map(|(write, legacy)| Access { write, legacy });
+    let palette = prop_oneof![4 => Just(15u32), 4 => Just(1u32), 2 => 0u32..20, 1 => any::<u32>()];
+    let side = prop_oneof![
+        6 => prop_oneof![Just(20u32), Just(64), Just(160), Just(320)],
+        1 => 0u32..5,
+        1 => any::<u32>(),
+    ];
+    let event = prop_oneof![
+        6 => (session.clone(), any::<bool>(), access)
+            .prop_map(|(session, input, access)| Event::Open { session, input, access }),
+        2 => session.clone().prop_map(|session| Event::Claim { session }),
+        2 => (session.clone(), palette).prop_map(|(session, palette)| Event::Palette { session, palette }),
+        4 => (session.clone(), side.clone(), side, prop::bool::weighted(0.8))
+            .prop_map(|(session, width, height, memory)| Event::Size { session, width, height, memory }),
+        4 => (session.clone(), any::<bool>(), prop_oneof![6 => 0u32..6, 1 => any::<u32>()])
+            .prop_map(|(session, on, hold)| Event::Stream { session, on, hold }),
+        3 => session.prop_map(|session| Event::Close { session }),
+    ];
+    proptest::collection::vec(event, 1..200)
+}
+
+fn options() -> impl Strategy<Value = Options> {
+    let idle = prop_oneof![Just(Idle::Placeholder), Just(Idle::Wait), Just(Idle::Refuse)];
+    let profile = prop_oneof![3 => Just(Profile::Default), 1 => Just(Profile::Vloopback)];
+    (idle, profile, 2u32..=30).prop_map(|(idle, profile, num_buffers)| Options { idle, profile, num_buffers })
+}
+
+/// What is known of an open descriptor.
+#[derive(Clone, Copy)]
+struct Open {
+    input: bool,
+    write: bool,
+    streams: bool,
+}
+
+struct Oracle {
+    options: Options,
+    open: BTreeMap<u32, Open>,
+    pusher: Option<u32>,
+    fed: bool,
+    feeds: u32,
+}
+
+impl Oracle {
+    fn old_rules(&self, access: Access) -> bool {
+        access.legacy || self.options.profile == Profile::Vloopback
+    }
+
+    /// Who may call what a pusher calls.
+    fn may_claim(&self, session: u32) -> Result<(), Refusal> {
+        match self.open.get(&session) {
+            None => Err(Refusal::Unknown),
+            Some(open) if !open.input || !open.write => Err(Refusal::WrongNode),
+            Some(_) if self.pusher.is_some_and(|p| p != session) => Err(Refusal::Busy),
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn readers(&self) -> u32 {
+        self.open.values().filter(|o| !o.input).count() as u32
+    }
+
+    fn step(&mut self, pipe: &mut Pipe, event: &Event) -> Result<(), TestCaseError> {
+        match *event {
+            Event::Open { session, .. } if self.open.contains_key(&session) => {}
+            Event::Open { session, input, access } => {
+                let side = if input { Side::Input } else { Side::Output };
+                let claims = input && access.write && self.old_rules(access);
+                let expected = if claims && self.pusher.is_some() {
+                    Err(Refusal::Busy)
+                } else if !input && !self.fed && (self.old_rules(access) || self.options.idle == Idle::Refuse)
+                {
+                    Err(Refusal::NotFed)
+                } else {
+                    Ok(claims)
+                };
+                prop_assert_eq!(pipe.open(session, side, access).map(|e| e.claimed), expected);
+                if expected.is_ok() {
+                    self.open.insert(session, Open { input, write: access.write, streams: false });
+                    if claims {
+                        self.pusher = Some(session);
+                    }
+                }
+            }
+            Event::Claim { session } => {
+                let expected = self.may_claim(session);
+                let first = self.pusher.is_none();
+                prop_assert_eq!(pipe.claim(session).map(|e| e.claimed), expected.map(|()| first));
+                if expected.is_ok() {
+                    self.pusher = Some(session);
+                }
+            }
+            Event::Palette { session, palette } => {
+                let (width, height) = pipe.size().map_or((64, 64), |s| (s.width, s.height));
+                let geometry = frame_geometry(palette, width, height, self.options.num_buffers, PAGE);
+                let (old, claim) = (pipe.palette(), self.may_claim(session));
+                let got = pipe.set_palette(session, palette, [0; 6]);
+                match claim {
+                    Err(refusal) => prop_assert_eq!(got, Err(refusal)),
+                    Ok(()) if palette == 0 || geometry.is_err() => prop_assert!(got.is_err()),
+                    Ok(()) => prop_assert!(got.is_ok_and(|e| e.board && e.views)),
+                }
+                prop_assert_eq!(pipe.palette(), if got.is_ok() { palette } else { old });
+                if claim.is_ok() {
+                    self.pusher = Some(session);
+                }
+            }
+            Event::Size { session, width, height, memory } => {
+                let (before, claim) = (pipe.size(), self.may_claim(session));
+                let plan = pipe.plan_size(session, width, height);
+                prop_assert_eq!(pipe.size(), before, "a plan changes nothing");
+                prop_assert_eq!(pipe.feed().is_some(), self.fed);
+                if let Err(refusal) = claim {
+                    prop_assert_eq!(plan, Err(refusal));
+                    return Ok(());
+                }
+                self.pusher = Some(session);
+                let Ok(Some(plan)) = plan else { return Ok(()) };
+                prop_assert_eq!((plan.width, plan.height), (width, height));
+                prop_assert!(plan.frame_len <= plan.buf_len && plan.buf_len % PAGE == 0);
+                prop_assert_eq!(plan.slots, self.options.num_buffers + RESERVED);
+                if memory {
+                    prop_assert!(pipe.commit_size(plan).board);
+                    self.feeds += u32::from(!self.fed);
+                    self.fed = true;
+                    prop_assert_eq!(pipe.size(), Some(plan));
+                    prop_assert_eq!(pipe.plan_size(session, width, height), Ok(None));
+                }
+            }
+            Event::Stream { session, on, hold } => {
+                let got = pipe.stream(session, on, hold);
+                match self.open.get_mut(&session) {
+                    None => prop_assert_eq!(got, Err(Refusal::Unknown)),
+                    Some(open) if open.input => prop_assert_eq!(got, Err(Refusal::WrongNode)),
+                    Some(open) => {
+                        let (grant, _) = got.expect("an output streams");
+                        prop_assert!(grant.is_none_or(|g| on && g.quota == hold), "all or nothing");
+                        open.streams = on;
+                    }
+                }
+            }
+            Event::Close { session } => {
+                let fed_ended = self.fed && self.pusher == Some(session);
+                let known = self.open.remove(&session).is_some();
+                let effects = pipe.close(session);
+                prop_assert_eq!((effects.views, effects.fed_ended), (known, fed_ended));
+                if self.pusher == Some(session) {
+                    self.pusher = None;
+                    self.fed = false;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What holds after every event.
+    fn check(&self, pipe: &Pipe) -> Result<(), TestCaseError> {
+        prop_assert_eq!(pipe.pusher(), self.pusher, "there is one pusher, and it is this one");
+        prop_assert_eq!(pipe.writer(), self.pusher.is_some());
+        prop_assert!(self.pusher.is_none_or(|p| self.open[&p].input && self.open[&p].write));
+        prop_assert_eq!(pipe.feed(), self.fed.then_some(self.feeds));
+        prop_assert_eq!(pipe.readers(), self.readers());
+        prop_assert_eq!(pipe.streamers() as usize, self.open.values().filter(|o| o.streams).count());
+        let open: BTreeSet<u32> = pipe.openers().map(|(session, _)| session).collect();
+        prop_assert_eq!(open, self.open.keys().copied().collect::<BTreeSet<u32>>());
+        let rows: BTreeSet<u32> = pipe.grants().map(|g| g.row).collect();
+        prop_assert_eq!(rows.len(), pipe.grants().count(), "rows are one client's each");
+        prop_assert!(rows.iter().all(|&row| row < 32));
+        let given: u32 = pipe.grants().map(|g| g.quota).sum();
+        let slots = pipe.size().map_or(0, |s| s.slots);
+        prop_assert!(given <= slots.saturating_sub(RESERVED), "{} of {} slots are given away", given, slots);
+        for (_, opener) in pipe.openers() {
+            prop_assert!(opener.grant.is_none() || opener.streaming && opener.side == Side::Output);
+        }
+        Ok(())
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn the_pipe_keeps_its_rules(options in options(), events in events()) {
+        let mut pipe = Pipe::new(options, PAGE);
+        let mut oracle = Oracle { options, open: BTreeMap::new(), pusher: None, fed: false, feeds: 0 };
+        for event in &events {
+            oracle.step(&mut pipe, event)?;
+            oracle.check(&pipe)?;
+        }
+        for session in 0..SESSIONS {
+            pipe.close(session);
+        }
+        prop_assert_eq!((pipe.pusher(), pipe.feed(), pipe.readers(), pipe.streamers()), (None, None, 0, 0));
+        prop_assert_eq!((pipe.openers().count(), pipe.grants().count()), (0, 0));
+    }
+
+    /// No numbers overflow, and what is said of a format is so.
+    #[test]
+    fn geometry_is_sound(
+        palette in 0u32..20,
+        width in prop_oneof![0u32..5000, any::<u32>()],
+        height in prop_oneof![0u32..5000, any::<u32>()],
+        frames in 2u32..=30,
+        page in prop_oneof![Just(4096u32), Just(16_384), Just(65_536)],
+    ) {
+        if let Ok((frame, buffer)) = frame_geometry(palette, width, height, frames, page) {
+            prop_assert!(width > 0 && height > 0);
+            prop_assert!(frame <= buffer && buffer % page == 0);
+            prop_assert!(u64::from(buffer) >= u64::from(width) * u64::from(height) * 4);
+            prop_assert!(u64::from(buffer) - u64::from(width) * u64::from(height) * 4 < u64::from(page));
+            prop_assert!(u64::from(buffer) * u64::from(frames) <= i32::MAX as u64);
+        }
+    }
+}
