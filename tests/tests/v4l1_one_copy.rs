@@ -268,7 +268,8 @@ fn a_pusher_restarts_beside_an_open_mapped_client() {
         }
         end_pusher(pusher);
         let error = client.event("error");
-        assert_eq!((error["call"].as_str(), number(&error, "errno")), (Some("VIDIOCSYNC"), 22), "{error}");
+        // It was in SYNC, or, if it was slow, not there yet: EINVAL in either case.
+        assert_eq!(number(&error, "errno"), 22, "{error}");
         let job = env.program("push_motion", &["--device", &input, "--first", "1000", "--fps", "100"]);
         let (pusher, _) = start_pusher(&env, job);
         client.order();

@@ -194,7 +194,10 @@ fn start(args: &ServerArgs, socket: &Path) -> Result<(), Failure> {
         Some((code, reason)) if code == ExitCode::Usage.code().to_string() => {
             (ExitCode::Usage, reason.to_owned())
         }
-        Some((_, reason)) => (ExitCode::NoServer, reason.to_owned()),
+        Some((_, reason)) => {
+            let hint = "--socket or $VLOOPBACK_SOCKET names another place for it";
+            (ExitCode::NoServer, format!("{reason}; {hint}"))
+        }
         None => (ExitCode::NoServer, format!("it ended with {status} and without a word")),
     };
     Err(Failure::ServerStart { reason, code })

@@ -61,8 +61,8 @@ fn programs_out_of_reach_are_warned_of() {
     file[..6].copy_from_slice(b"\x7fELF\x02\x01");
     file[18] = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
     executable(&place.path("static"), &file);
-    let (code, _, stderr) = outcome(&mut place.vloopback(&["run", "--", "./static"]));
-    assert_eq!(code, Some(126));
+    // How it ends is up to libc, which hands what the kernel refuses to a shell.
+    let (_, _, stderr) = outcome(&mut place.vloopback(&["run", "--", "./static"]));
     assert!(stderr.contains("warning: ./static will not see the pipes: it is statically linked"), "{stderr}");
 }
 

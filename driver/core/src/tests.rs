@@ -201,16 +201,20 @@ fn what_fails_changes_nothing() {
     assert_eq!(format!("{p:?}"), before);
 }
 
+/// Pushers set the palette first, over a size that may be another's: it is the size's turn to fit.
 #[test]
-fn a_palette_that_the_size_does_not_fit_is_refused() {
+fn a_palette_that_the_size_does_not_fit_waits_for_another_size() {
     let mut p = pipe();
     p.open(1, Side::Input, MODERN).expect("opens");
-    p.set_palette(1, GREY, PICTURE).expect("fits");
+    p.set_palette(1, GREY, PICTURE).expect("there is such a palette");
     resize(&mut p, 1, 321, 241).expect("grey comes in any size");
-    assert_eq!(p.set_palette(1, YUV420P, PICTURE), Err(Refusal::Invalid));
-    assert_eq!(p.palette(), GREY);
-    p.set_palette(1, RGB24, PICTURE).expect("RGB comes in any size too");
-    assert_eq!(p.size().map(|s| s.frame_len), Some(321 * 241 * 3), "the frame's length follows the palette");
+    p.set_palette(1, YUV420P, PICTURE).expect("there is such a palette");
+    assert_eq!(p.size().map(|s| s.frame_len), Some(0), "nothing can be written");
+    assert_eq!(p.plan_size(1, 321, 241), Err(Refusal::Invalid), "though it is the size in force");
+    resize(&mut p, 1, 320, 240).expect("this fits");
+    assert_eq!(p.size().map(|s| s.frame_len), Some(115_200));
+    p.set_palette(1, RGB24, PICTURE).expect("there is such a palette");
+    assert_eq!(p.size().map(|s| s.frame_len), Some(230_400), "the frame's length follows the palette");
 }
 
 /// SWIN before SPICT: the size stands, frames have no length until there is a palette.

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use vloopback_core::{Access, Idle, Options, Pipe, Profile, Refusal, Side, frame_geometry};
+use vloopback_core::{Access, Idle, Options, Pipe, Profile, Refusal, RingPlan, Side, frame_geometry};
 
 const SESSIONS: u32 = 8;
 const PAGE: u32 = 4096;
+/// VIDEO_PALETTE_RAW, whose frames have no length.
+const RAW: u32 = 12;
 /// Slots that no client may hold.
 const RESERVED: u32 = 2;
 
@@ -136,18 +138,23 @@ impl Oracle {
                 }
             }
             Event::Palette { session, palette } => {
-                let (width, height) = pipe.size().map_or((64, 64), |s| (s.width, s.height));
-                let geometry = frame_geometry(palette, width, height, self.options.num_buffers, PAGE);
+                let exists = (1..=16).contains(&palette) && palette != RAW;
                 let (old, claim) = (pipe.palette(), self.may_claim(session));
                 let got = pipe.set_palette(session, palette, [0; 6]);
                 match claim {
                     Err(refusal) => prop_assert_eq!(got, Err(refusal)),
-                    Ok(()) if palette == 0 || geometry.is_err() => prop_assert!(got.is_err()),
+                    Ok(()) if !exists => prop_assert_eq!(got, Err(Refusal::Invalid)),
                     Ok(()) => prop_assert!(got.is_ok_and(|e| e.board && e.views)),
                 }
                 prop_assert_eq!(pipe.palette(), if got.is_ok() { palette } else { old });
                 if claim.is_ok() {
                     self.pusher = Some(session);
+                }
+                if got.is_ok() {
+                    let length =
+                        |s: RingPlan| frame_geometry(palette, s.width, s.height, 2, PAGE).map(|g| g.0);
+                    let expected = pipe.size().map(|s| length(s).unwrap_or(0));
+                    prop_assert_eq!(pipe.size().map(|s| s.frame_len), expected, "0: nothing can be written");
                 }
             }
             Event::Size { session, width, height, memory } => {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::signal::{SigHandler, Signal};
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, UnixAddr, accept4, recvmsg, sendmsg,
 };
@@ -74,6 +75,9 @@ impl Server {
             .map_err(|e| ServerError::system("making an eventfd", e))?;
         let stop = Arc::new(stop);
         raise_descriptor_limit();
+        // A ring larger than a file may be is the pusher's ENOMEM, not the server's end.
+        // SAFETY: no handler is installed, the signal is only ignored.
+        let _ = unsafe { nix::sys::signal::signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
         let mut engine = Engine::new(config, &stop)?;
         let thread = std::thread::Builder::new()
             .name("vloopback".into())

@@ -35,7 +35,6 @@ fn control(fd: c_int, request: usize, arg: usize, call: impl Fn() -> c_int) -> c
         }
         return ours(fd, request, arg);
     }
-    let before = errno::get();
     let result = call();
     // A number that was closed and opened again where no hook saw it may be a device by now; what
     // is really there knows no video request. Real cameras answer and are not looked at again.
@@ -45,7 +44,6 @@ fn control(fd: c_int, request: usize, arg: usize, call: impl Fn() -> c_int) -> c
     {
         let refused = errno::get();
         if edge::look_again(fd) == State::Ours {
-            errno::set(before);
             return ours(fd, request, arg);
         }
         errno::set(refused);

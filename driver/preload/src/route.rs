@@ -22,13 +22,19 @@ pub struct Place {
 
 /// What `path`, taken from the folder `dirfd`, means. None: the system's own business, and nothing
 /// was disturbed to find that out.
+#[inline]
 pub fn find(dirfd: c_int, path: *const c_char) -> Option<Place> {
     let text = text(path)?;
-    let found = match text.first() {
-        Some(b'/') => paths::classify(text),
-        _ if paths::relative_may_matter(text) => from_folder(dirfd, text)?,
-        _ => return None,
-    };
+    let absolute = text.first() == Some(&b'/');
+    let may_matter =
+        if absolute { paths::absolute_may_matter(text) } else { paths::relative_may_matter(text) };
+    // Records of paths are large: nothing is made for the many that end here.
+    if may_matter { find_ours(dirfd, text, absolute) } else { None }
+}
+
+#[cold]
+fn find_ours(dirfd: c_int, text: &[u8], absolute: bool) -> Option<Place> {
+    let found = if absolute { paths::classify(text) } else { from_folder(dirfd, text)? };
     if found.class == Class::NotOurs {
         return None;
     }

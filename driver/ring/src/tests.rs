@@ -55,7 +55,11 @@ fn a_lock_has_one_owner() {
     assert_eq!(lock.try_lock(7), Ok(()));
     assert_eq!(lock.owner(), 7);
     assert_eq!(lock.word().load(Ordering::SeqCst), 7);
-    assert_eq!(lock.try_lock(7), Err(7), "it is not recursive");
+    let seen = lock.try_lock(7).expect_err("it is not recursive");
+    assert_eq!(lock.word().load(Ordering::SeqCst), seen, "what a futex wait compares with");
+    assert_ne!(seen, 7, "the mark is in the word: taken anew it is another value");
+    assert_eq!(lock.try_lock(8), Err(seen));
+    assert_eq!(lock.owner(), 7);
     assert!(lock.unlock(), "somebody asked for it meanwhile");
     assert_eq!(lock.try_lock(8), Ok(()));
     assert!(!lock.unlock(), "nobody asked");
@@ -70,6 +74,9 @@ fn a_lock_is_taken_back_from_the_dead_only() {
     assert_eq!(lock.owner(), 7);
     assert!(lock.revoke(7));
     assert_eq!(lock.try_lock(8), Ok(()));
+    assert!(lock.try_lock(9).is_err());
+    assert!(lock.revoke(8), "also while another waits for it");
+    assert_eq!((lock.owner(), lock.try_lock(9)), (0, Ok(())));
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //!
 //! The preload library asks here at every open, stat, access and listing of the program, so the
 //! answer for a path that is not ours must come from its first bytes. Nothing allocates, nothing
-//! asks the system: a relative path is judged by [`relative_may_matter`] first, and only one that
-//! passes is worth the question which folder it starts from ([`classify_in`]).
+//! asks the system: [`absolute_may_matter`] and [`relative_may_matter`] turn nearly all away, and only
+//! a relative one that passes is worth the question which folder it starts from ([`classify_in`]).
 //!
 //! `.`, `..` and `//` are resolved by text. A path that enters by way of another folder
 //! (`/usr/../dev/video0`) or through somebody's symbolic link is not recognised; no client of
@@ -129,8 +129,11 @@ fn judge(mut normal: Normal, path: &[u8]) -> Found {
     Found { class: class_of(normal.as_bytes()), path: normal }
 }
 
-/// The early no: by the first folder's name and the next byte. Says yes to more than is ours.
-fn absolute_may_matter(path: &[u8]) -> bool {
+/// Whether an absolute path could be ours: the early no, by the first folder's name and the next
+/// byte. Says yes to more than is ours.
+#[must_use]
+#[inline]
+pub fn absolute_may_matter(path: &[u8]) -> bool {
     let Some((b'/', rest)) = path.split_first() else {
         return false;
     };
@@ -151,6 +154,7 @@ fn absolute_may_matter(path: &[u8]) -> bool {
 /// Whether a relative path could be ours, whatever folder it starts from. Where not, nobody need
 /// ask for that folder.
 #[must_use]
+#[inline]
 pub fn relative_may_matter(path: &[u8]) -> bool {
     let mut last: &[u8] = b"";
     for part in path.split(|byte| *byte == b'/') {
