@@ -40,22 +40,22 @@ struct Args {
 #[derive(Clone, Debug, Subcommand)]
 enum Role {
     /// Writes frames
-    #[command(hide = true)]
-    RolePusher(roles::RoleArgs),
+    #[command(name = "role-pusher", hide = true)]
+    Pusher(roles::RoleArgs),
     /// Takes frames
-    #[command(hide = true)]
-    RoleClient(roles::RoleArgs),
+    #[command(name = "role-client", hide = true)]
+    Client(roles::RoleArgs),
     /// Makes calls that are none of ours, and opens devices
-    #[command(hide = true)]
-    RoleCaller(roles::RoleArgs),
+    #[command(name = "role-caller", hide = true)]
+    Caller(roles::RoleArgs),
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let result = match &args.role {
-        Some(Role::RolePusher(role)) => roles::pusher::run(role).map(|()| true),
-        Some(Role::RoleClient(role)) => roles::client::run(role).map(|()| true),
-        Some(Role::RoleCaller(role)) => roles::caller::run(role).map(|()| true),
+        Some(Role::Pusher(role)) => roles::pusher::run(role).map(|()| true),
+        Some(Role::Client(role)) => roles::client::run(role).map(|()| true),
+        Some(Role::Caller(role)) => roles::caller::run(role).map(|()| true),
         None => measure(&args),
     };
     match result {

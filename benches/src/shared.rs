@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::{Duration, Instant};
 
 use memmap2::{MmapOptions, MmapRaw};
-use nix::sys::memfd::{MemFdCreateFlag, memfd_create};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use crate::error::BenchError;
 
@@ -44,7 +44,7 @@ pub struct Shared {
 impl Shared {
     /// A new one, which children inherit.
     pub fn new() -> Result<Self, BenchError> {
-        let fd = memfd_create(c"vloopback-bench", MemFdCreateFlag::empty())
+        let fd = memfd_create(c"vloopback-bench", MFdFlags::empty())
             .map_err(|e| BenchError::system("shared page", e))?;
         nix::unistd::ftruncate(&fd, 4096).map_err(|e| BenchError::system("shared page", e))?;
         Self::map(fd)

@@ -32,7 +32,8 @@ fn stream(args: &RoleArgs, shared: &Shared, pipe: Option<&File>) -> Result<(), B
         .into_iter()
         .find(|&palette| device.order(0, palette, 0, 0).is_ok())
         .ok_or_else(|| BenchError::last("ordering a frame"))?;
-    let order = |frame| device.order(frame, palette, 0, 0).map_err(|e| BenchError::system("ordering a frame", e));
+    let order =
+        |frame| device.order(frame, palette, 0, 0).map_err(|e| BenchError::system("ordering a frame", e));
     for frame in 1..frames.count() {
         order(frame)?;
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use memmap2::MmapOptions;
-use nix::sys::memfd::{MemFdCreateFlag, memfd_create};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::{RoleArgs, line, serve};
 use crate::device::File;
@@ -64,11 +64,12 @@ impl Pusher {
         let failed = |e: std::io::Error| BenchError::system("memory to copy to", e);
         self.slots.clear();
         for _ in 0..slots {
-            let fd = memfd_create(c"vloopback-bench-slot", MemFdCreateFlag::MFD_CLOEXEC)
-                .map_err(|e| failed(e.into()))?;
+            let fd =
+                memfd_create(c"vloopback-bench-slot", MFdFlags::MFD_CLOEXEC).map_err(|e| failed(e.into()))?;
             nix::unistd::ftruncate(&fd, self.frame.len() as i64).map_err(|e| failed(e.into()))?;
             // SAFETY: the file is nobody else's, so nobody shortens or writes it.
-            self.slots.push(unsafe { MmapOptions::new().len(self.frame.len()).map_mut(&fd) }.map_err(failed)?);
+            self.slots
+                .push(unsafe { MmapOptions::new().len(self.frame.len()).map_mut(&fd) }.map_err(failed)?);
         }
         Ok(())
     }

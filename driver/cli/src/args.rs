@@ -66,7 +66,7 @@ pub enum Command {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct SocketArgs {
     /// The server's socket [default: $VLOOPBACK_SOCKET, else $XDG_RUNTIME_DIR/vloopback/socket,
-    /// else /run/vloopback/socket]
+    /// else /run/vloopback/socket, or /tmp/vloopback-UID/socket for a user without either]
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
 }

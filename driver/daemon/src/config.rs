@@ -1,5 +1,6 @@
 //! What the server is asked to be.
 
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -120,11 +121,32 @@ impl Config {
 
 /// The socket's path: the option, else `$VLOOPBACK_SOCKET`, else `$XDG_RUNTIME_DIR/vloopback/socket`,
 /// else `/run/vloopback/socket`. Empty variables count as unset.
+///
+/// A user without a runtime directory (in a container, say) who cannot make `/run/vloopback` either
+/// gets `/tmp/vloopback-UID/socket`, as long as nobody else can have made that directory.
 pub fn default_socket(option: Option<&Path>) -> PathBuf {
     let variable = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     option
         .map(Path::to_owned)
         .or_else(|| variable("VLOOPBACK_SOCKET"))
         .or_else(|| variable("XDG_RUNTIME_DIR").map(|dir| dir.join("vloopback/socket")))
+        .or_else(own_socket)
         .unwrap_or_else(|| PathBuf::from("/run/vloopback/socket"))
+}
+
+fn own_socket() -> Option<PathBuf> {
+    let uid = nix::unistd::geteuid();
+    if uid.is_root() || Path::new("/run/vloopback").exists() {
+        return None;
+    }
+    let dir = PathBuf::from(format!("/tmp/vloopback-{uid}"));
+    match std::fs::DirBuilder::new().mode(0o700).create(&dir) {
+        Ok(()) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+        Err(_) => return None,
+    }
+    // Not followed: a link there may be somebody else's.
+    let found = std::fs::symlink_metadata(&dir).ok()?;
+    let ours = found.is_dir() && found.uid() == uid.as_raw() && found.mode() & 0o022 == 0;
+    ours.then(|| dir.join("socket"))
 }

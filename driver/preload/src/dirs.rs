@@ -1,10 +1,10 @@
 //! Folder streams: our entries among the real ones.
 //!
-//! telldir and seekdir know the real entries only: a seek starts among those, and ours are not
-//! given a second time without a rewinddir.
+//! telldir and seekdir know the real entries only: a seek starts among those, and ours go on where
+//! they were; rewinddir starts both again.
 
 use crate::errno;
-use crate::listing::{self, Entry};
+use crate::listing;
 use crate::real;
 use crate::route;
 use core::ffi::{c_char, c_int};
@@ -12,35 +12,42 @@ use libc::{AT_FDCWD, DIR, dirent, dirent64};
 use vloopback_runtime::edge;
 use vloopback_runtime::paths::{Class, classify, strip_tree};
 
-/// Opens a folder: the real one and our entries with it, or one that only the tree has.
+/// Opens a folder: the real one and our entries with it, or one that only the tree has. What is
+/// below a folder of ours is the tree's where the tree has it.
 pub fn open_folder(path: *const c_char) -> *mut DIR {
     // SAFETY: the program's own argument, or a path of ours in its place.
     let call = |path: *const c_char| unsafe { real::opendir(path) };
     let Some(place) = route::find(AT_FDCWD, path) else {
         return call(path);
     };
-    match place.class {
-        Class::MergedDir => {
-            let before = errno::get();
-            let stream = call(path);
-            if !stream.is_null() {
-                listing::attach(stream, &place);
-                return stream;
-            }
-            let Some(mapped) = place.mapped().filter(|_| errno::get() == libc::ENOENT) else {
-                return stream;
-            };
-            errno::set(before);
-            call(mapped.as_ptr())
-        }
-        Class::Tree { legacy } => {
-            if legacy {
-                edge::mark_legacy();
-            }
-            place.call(AT_FDCWD, path, |_, path| call(path))
-        }
-        _ => place.call(AT_FDCWD, path, |_, path| call(path)),
+    if let Class::Tree { legacy: true } = place.class {
+        edge::mark_legacy();
     }
+    let before = errno::get();
+    let Some(mapped) = place.mapped() else {
+        return call(path);
+    };
+    if place.class == Class::MergedDir {
+        let stream = call(path);
+        if !stream.is_null() {
+            listing::attach(stream, &place);
+            return stream;
+        }
+        if errno::get() != libc::ENOENT {
+            return stream;
+        }
+    }
+    errno::set(before);
+    let stream = call(mapped.as_ptr());
+    if !stream.is_null() {
+        listing::attach_alone(stream, &place);
+        return stream;
+    }
+    if !matches!(errno::get(), libc::ENOENT | libc::ENOTDIR) {
+        return stream;
+    }
+    errno::set(before);
+    call(path)
 }
 
 #[unsafe(no_mangle)]
@@ -60,7 +67,7 @@ unsafe extern "C" fn fdopendir(fd: c_int) -> *mut DIR {
     stream
 }
 
-/// The folder behind a descriptor may be one that is merged. One of the tree's own is complete.
+/// The folder behind a descriptor may be one that is merged, or one of the tree.
 fn merge_by_descriptor(stream: *mut DIR, fd: c_int) {
     let Some(tree) = edge::tree() else {
         return;
@@ -69,13 +76,14 @@ fn merge_by_descriptor(stream: *mut DIR, fd: c_int) {
     let Some(folder) = route::behind_descriptor(fd, &mut room) else {
         return;
     };
-    if strip_tree(folder, tree.to_bytes()).is_some() {
+    let below = strip_tree(folder, tree.to_bytes());
+    let Some(place) = route::place(classify(below.unwrap_or(folder))) else {
         return;
-    }
-    if let Some(place) = route::place(classify(folder)) {
-        if place.class == Class::MergedDir {
-            listing::attach(stream, &place);
-        }
+    };
+    if below.is_some() {
+        listing::attach_alone(stream, &place);
+    } else if place.class == Class::MergedDir {
+        listing::attach(stream, &place);
     }
 }
 
@@ -99,39 +107,22 @@ unsafe extern "C" fn rewinddir(stream: *mut DIR) {
     unsafe { real::rewinddir(stream) }
 }
 
-/// The next entry: a real one, and after those ours.
-pub fn next<E: Entry>(stream: *mut DIR, call: impl Fn() -> *mut E) -> *mut E {
-    let entry = call();
-    if entry.is_null() { listing::next(stream) } else { entry }
-}
-
 #[unsafe(no_mangle)]
 unsafe extern "C" fn readdir(stream: *mut DIR) -> *mut dirent {
     // SAFETY: the program's own argument.
-    next(stream, || unsafe { real::readdir(stream) })
+    listing::next(stream, || unsafe { real::readdir(stream) })
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn readdir64(stream: *mut DIR) -> *mut dirent64 {
     // SAFETY: the program's own argument.
-    next(stream, || unsafe { real::readdir64(stream) })
-}
-
-/// readdir_r: 0 and null at the end, an errno as the answer otherwise.
-fn next_r<E: Entry>(stream: *mut DIR, entry: *mut E, result: *mut *mut E, call: impl Fn() -> c_int) -> c_int {
-    let answer = call();
-    // SAFETY: the call has just written there; `entry` is the program's room.
-    let (result, entry) = unsafe { (&mut *result, &mut *entry) };
-    if answer == 0 && result.is_null() && listing::next_into(stream, entry) {
-        *result = entry;
-    }
-    answer
+    listing::next(stream, || unsafe { real::readdir64(stream) })
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn readdir_r(stream: *mut DIR, entry: *mut dirent, result: *mut *mut dirent) -> c_int {
     // SAFETY: the program's own arguments.
-    next_r(stream, entry, result, || unsafe { real::readdir_r(stream, entry, result) })
+    listing::next_into(stream, entry, result, || unsafe { real::readdir_r(stream, entry, result) })
 }
 
 #[unsafe(no_mangle)]
@@ -141,5 +132,5 @@ unsafe extern "C" fn readdir64_r(
     result: *mut *mut dirent64,
 ) -> c_int {
     // SAFETY: the program's own arguments.
-    next_r(stream, entry, result, || unsafe { real::readdir64_r(stream, entry, result) })
+    listing::next_into(stream, entry, result, || unsafe { real::readdir64_r(stream, entry, result) })
 }

@@ -49,18 +49,6 @@ fn around_hidden(first: c_uint, last: c_uint, mut each: impl FnMut(c_uint, c_uin
     each(start, last)
 }
 
-/// Tells the runtime that the numbers of a range are about to be closed. Ranges are mostly given
-/// without an end: beyond the usual limits on descriptors nothing is asked for each number.
-fn forget(first: c_uint, last: c_uint) {
-    const HIGHEST: c_uint = 1 << 16;
-    for fd in first..=last.min(HIGHEST) {
-        if let Ok(fd) = c_int::try_from(fd) {
-            // Hidden ones are not in the range, so the answer is known.
-            let _ = edge::before_close(fd);
-        }
-    }
-}
-
 #[unsafe(no_mangle)]
 unsafe extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
     if first > last {
@@ -71,7 +59,7 @@ unsafe extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c
     let closes = flags & libc::CLOSE_RANGE_CLOEXEC as c_int == 0;
     around_hidden(first, last, |first, last| {
         if closes {
-            forget(first, last);
+            edge::before_close_range(first, last);
         }
         // SAFETY: a part of the range that the program gave.
         unsafe { real::close_range(first, last, flags) }
@@ -83,7 +71,7 @@ unsafe extern "C" fn closefrom(lowest: c_int) {
     let lowest = c_uint::try_from(lowest).unwrap_or(0);
     let before = errno::get();
     around_hidden(lowest, c_uint::MAX, |first, last| {
-        forget(first, last);
+        edge::before_close_range(first, last);
         // SAFETY: a part of what the program wants closed.
         let result = unsafe { real::close_range(first, last, 0) };
         if result != 0 {

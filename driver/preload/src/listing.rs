@@ -1,4 +1,8 @@
-//! What is added to the listing of a real folder.
+//! What is added to the listing of a real folder, and in which order a folder of ours is listed.
+//!
+//! Nodes come in ascending number: a program that takes the first pipe it meets and lets go of it
+//! when it meets a lower one (LEGACY.md 2) would otherwise hold, for a moment, a pipe that the next
+//! program then finds taken.
 //!
 //! A folder stream of the C library stays what it is; for those on a merged folder a record here
 //! says what comes after the real entries. Records are found by the stream's address in a list
@@ -28,6 +32,8 @@ struct Extra {
 /// What belongs to one open folder stream.
 struct Added {
     extras: Vec<Extra>,
+    /// The stream is on the tree's own folder: `extras` is all, and stands for what is read.
+    alone: bool,
     /// The next one to give.
     at: usize,
     /// What readdir and readdir64 point to, valid until the next call.
@@ -134,6 +140,7 @@ fn take() -> Option<*mut Record> {
         stream: AtomicPtr::new(TAKEN),
         added: UnsafeCell::new(Added {
             extras: Vec::new(),
+            alone: false,
             at: 0,
             // SAFETY: integers and arrays of them, for which all zeros is a value.
             entry: unsafe { core::mem::zeroed() },
@@ -166,19 +173,63 @@ fn added<'record>(record: *mut Record) -> &'record mut Added {
 /// Without memory the listing stays the real one.
 pub fn attach(stream: *mut DIR, place: &Place) {
     let before = crate::errno::get();
-    let extras = extras(stream, place);
+    // SAFETY: a live stream.
+    let folder = unsafe { libc::dirfd(stream) };
+    let extras = place.mapped().and_then(|mapped| {
+        // SAFETY: a C string.
+        let tree_folder = unsafe { real::opendir(mapped.as_ptr()) };
+        if tree_folder.is_null() {
+            return None;
+        }
+        let extras = extras(tree_folder, place, Some(folder));
+        // SAFETY: opened above.
+        unsafe { real::closedir(tree_folder) };
+        extras
+    });
+    if let Some(extras) = extras.filter(|extras| !extras.is_empty()) {
+        record(stream, extras, false);
+    }
     crate::errno::set(before);
-    let Some(extras) = extras.filter(|extras| !extras.is_empty()) else {
-        return;
-    };
+}
+
+/// Has the listing of `stream`, which is open on the tree's own folder for `place`, come in order.
+/// Without memory it comes as the file system has it.
+pub fn attach_alone(stream: *mut DIR, place: &Place) {
+    let before = crate::errno::get();
+    let extras = extras(stream, place, None);
+    // SAFETY: a live stream.
+    unsafe { real::rewinddir(stream) };
+    if let Some(extras) = extras {
+        record(stream, extras, true);
+    }
+    crate::errno::set(before);
+}
+
+fn record(stream: *mut DIR, mut extras: Vec<Extra>, alone: bool) {
     let Some(record) = take() else {
         return;
     };
+    extras.sort_unstable_by(|one, other| one.order().cmp(&other.order()));
     let added = added(record);
     added.extras = extras;
+    added.alone = alone;
     added.at = 0;
     IN_USE.fetch_add(1, Ordering::Relaxed);
     owner(record).store(stream, Ordering::Release);
+}
+
+impl Extra {
+    /// What names are ordered by: the text before the number at their end, then that number.
+    fn order(&self) -> (&[u8], u64) {
+        let name = self.name.split(|byte| *byte == 0).next().unwrap_or(&[]);
+        let digits = name.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        let (text, digits) = name.split_at(name.len() - digits);
+        // No name of ours has more digits than fit.
+        let number = digits
+            .iter()
+            .fold(0_u64, |number, digit| number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')));
+        (text, number)
+    }
 }
 
 /// The stream is about to be closed.
@@ -198,24 +249,46 @@ pub fn rewind(stream: *mut DIR) {
     }
 }
 
-/// Our next entry of a stream whose real entries are at their end, in the stream's own room.
-pub fn next<E: Entry>(stream: *mut DIR) -> *mut E {
+/// The next entry of a stream, in the stream's own room: a real one by `call`, after those ours.
+pub fn next<E: Entry>(stream: *mut DIR, call: impl Fn() -> *mut E) -> *mut E {
     let Some(record) = find(stream) else {
-        return core::ptr::null_mut();
+        return call();
     };
-    let Added { extras, at, entry, entry64 } = added(record);
+    let Added { extras, alone, at, entry, entry64 } = added(record);
+    if !*alone {
+        let entry = call();
+        if !entry.is_null() {
+            return entry;
+        }
+    }
     let room = E::room(&mut AddedRooms { entry, entry64 });
     // SAFETY: the room lives as long as the record.
     if advance(extras, at, unsafe { &mut *room }) { room } else { core::ptr::null_mut() }
 }
 
-/// Our next entry, in the caller's room (readdir_r). False at the end.
-pub fn next_into<E: Entry>(stream: *mut DIR, room: &mut E) -> bool {
+/// The next entry in the caller's room, as readdir_r: `result` is `entry`, or null at the end; the
+/// answer is 0 or an errno.
+pub fn next_into<E: Entry>(
+    stream: *mut DIR,
+    entry: *mut E,
+    result: *mut *mut E,
+    call: impl Fn() -> c_int,
+) -> c_int {
     let Some(record) = find(stream) else {
-        return false;
+        return call();
     };
-    let Added { extras, at, .. } = added(record);
-    advance(extras, at, room)
+    let Added { extras, alone, at, .. } = added(record);
+    if !*alone {
+        let answer = call();
+        // SAFETY: the call has just written there.
+        if answer != 0 || !unsafe { *result }.is_null() {
+            return answer;
+        }
+    }
+    // SAFETY: the program's room for an entry, and its place for the answer.
+    let (entry, result) = unsafe { (&mut *entry, &mut *result) };
+    *result = if advance(extras, at, entry) { entry } else { core::ptr::null_mut() };
+    0
 }
 
 fn advance<E: Entry>(extras: &[Extra], at: &mut usize, room: &mut E) -> bool {
@@ -227,39 +300,36 @@ fn advance<E: Entry>(extras: &[Extra], at: &mut usize, room: &mut E) -> bool {
     true
 }
 
-/// What the tree's folder has and the real one has not.
-fn extras(stream: *mut DIR, place: &Place) -> Option<Vec<Extra>> {
-    // SAFETY: a live stream.
-    let real_folder = unsafe { libc::dirfd(stream) };
-    let mapped = place.mapped()?;
-    // SAFETY: a C string.
-    let tree_folder = unsafe { real::opendir(mapped.as_ptr()) };
-    if tree_folder.is_null() {
-        return None;
-    }
+/// What the tree's folder has and the real one, where there is one, has not. None without memory.
+fn extras(tree_folder: *mut DIR, place: &Place, real_folder: Option<c_int>) -> Option<Vec<Extra>> {
     let mut extras = Vec::new();
     // SAFETY: the stream is live and nobody else's; the entry is valid until the next call.
     while let Some(entry) = unsafe { real::readdir64(tree_folder).as_ref() } {
         // SAFETY: glibc terminates names.
         let name = unsafe { CStr::from_ptr(entry.d_name.as_ptr()) };
-        let Some(kind) = kind_of(place, name, entry.d_type) else {
+        let kind = if matches!(name.to_bytes(), b"." | b"..") {
+            // Every folder has its own, so only a listing of nothing else needs them.
+            real_folder.is_none().then_some(libc::DT_DIR)
+        } else {
+            kind_of(place, name, entry.d_type)
+        };
+        let Some(kind) = kind else {
             continue;
         };
-        if has(real_folder, name) || extras.try_reserve(1).is_err() {
+        if real_folder.is_some_and(|folder| has(folder, name)) {
             continue;
         }
+        extras.try_reserve(1).ok()?;
         let mut extra = Extra { name: [0; NAME], inode: entry.d_ino, kind };
         for (to, from) in extra.name.iter_mut().zip(name.to_bytes()) {
             *to = *from;
         }
         extras.push(extra);
     }
-    // SAFETY: opened above.
-    unsafe { real::closedir(tree_folder) };
     Some(extras)
 }
 
-/// The entry's type in the merged folder; None where the entry is not to be seen there.
+/// The entry's type as the program is to see it; None where the entry is not to be seen.
 fn kind_of(place: &Place, name: &CStr, in_tree: u8) -> Option<u8> {
     let name = name.to_bytes();
     // Our names never start with a dot; what does is the folder, its parent, or a file that is

@@ -96,6 +96,11 @@ fn open_at(
     flags: c_int,
     call: impl Fn(c_int, *const c_char, c_int) -> c_int,
 ) -> c_int {
+    let call = |dirfd, path, flags| {
+        let fd = call(dirfd, path, flags);
+        edge::fresh(fd);
+        fd
+    };
     let Some(place) = route::find(dirfd, path) else {
         return call(dirfd, path, flags);
     };

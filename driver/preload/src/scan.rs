@@ -1,8 +1,8 @@
 //! scandir and glob, whose reading of folders happens inside glibc.
 
-use crate::dirs::{self, open_folder};
+use crate::dirs::open_folder;
 use crate::errno::{self, fail};
-use crate::listing::Entry;
+use crate::listing::{self, Entry};
 use crate::real;
 use crate::route;
 use crate::types::{CompareDirents, CompareDirents64, FilterDirent, FilterDirent64, Glob, GlobFunctions};
@@ -82,7 +82,7 @@ fn scan<E: Entry>(
             break;
         }
     }
-    crate::listing::detach(stream);
+    listing::detach(stream);
     // SAFETY: opened above.
     unsafe { real::closedir(stream) };
     let Ok(count) = c_int::try_from(chosen.count) else {
@@ -124,7 +124,7 @@ macro_rules! scan_hooks {
             };
             let next = |stream: *mut DIR| {
                 // SAFETY: the stream that scan opened.
-                dirs::next(stream, || unsafe { real::$readdir(stream) })
+                listing::next(stream, || unsafe { real::$readdir(stream) })
             };
             // SAFETY: qsort hands over the addresses of two elements, which is what scandir's
             // order takes; only the types of the pointers differ.

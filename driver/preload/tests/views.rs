@@ -124,6 +124,28 @@ fn nodes_are_listed_once_among_the_real_ones() {
     });
 }
 
+/// LEGACY.md 2, /sys/class/video4linux: the lowest pipe is met first, whatever order the file
+/// system has.
+#[test]
+fn nodes_are_listed_in_ascending_order() {
+    under_library("nodes_are_listed_in_ascending_order", &[], || {
+        let root = std::env::var("VLOOPBACK_SOCKET").expect("the tree's name") + ".d";
+        for node in [109, 100, 7, 99, 1000] {
+            symlink("x", format!("{root}/sys/class/video4linux/video{node}")).expect("make a link");
+            fs::write(format!("{root}/dev/video{node}"), "").expect("make a node");
+        }
+        for folder in ["/sys/class/video4linux", "/dev"] {
+            let numbers: Vec<u32> = fs::read_dir(folder)
+                .expect("a folder")
+                .filter_map(|entry| entry.expect("an entry").file_name().into_string().ok())
+                .filter_map(|name| name.strip_prefix("video")?.parse().ok())
+                .collect();
+            let ours = numbers.iter().filter(|number| [7, 90, 91, 99, 100, 109, 1000].contains(number));
+            assert_eq!(ours.collect::<Vec<_>>(), [&7, &90, &91, &99, &100, &109, &1000], "{folder}");
+        }
+    });
+}
+
 /// Without a daemon a node cannot be opened, and no file comes into being in its place.
 #[test]
 fn nodes_without_a_daemon_do_not_open() {

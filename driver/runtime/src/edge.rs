@@ -165,7 +165,7 @@ pub unsafe fn readv(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<
 /// errno; EINVAL for more than 16 pieces.
 ///
 /// # Safety
-/// As [`write`], for `iov` and what it names.
+/// As [`write()`], for `iov` and what it names.
 pub unsafe fn writev(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<usize, c_int> {
     let session = pin(fd)?;
     // SAFETY: the caller's promise.
@@ -243,6 +243,21 @@ pub fn before_close(fd: c_int) -> Close {
     }
     session::forget(fd);
     Close::PassThrough
+}
+
+/// Before the numbers `first` to `last`, none of them hidden, are really closed.
+pub fn before_close_range(first: u32, last: u32) {
+    let (first, last) = (first.min(c_int::MAX as u32) as c_int, last.min(c_int::MAX as u32) as c_int);
+    table::each_known(first, last, session::forget);
+}
+
+/// A real open has just given the program this number: whatever was remembered of it was closed
+/// where no hook saw it.
+#[inline]
+pub fn fresh(fd: c_int) {
+    if !matches!(table::get(fd), table::UNKNOWN | table::OTHER) {
+        session::forget(fd);
+    }
 }
 
 /// Our hidden descriptors, unused places -1. close_range and closefrom leave them open.

@@ -62,9 +62,43 @@ pub(crate) fn replace(fd: c_int, old: usize, new: usize) -> bool {
     place(fd, true).is_some_and(|p| p.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok())
 }
 
+/// Every number from `first` to `last` of which something is known.
+pub(crate) fn each_known(first: c_int, last: c_int, mut f: impl FnMut(c_int)) {
+    let (Ok(first), Ok(last)) = (usize::try_from(first), usize::try_from(last)) else { return };
+    for leaf in first / LEAF..=(last / LEAF).min(LEAVES - 1) {
+        let start = (leaf * LEAF) as c_int;
+        if place(start, false).is_none() {
+            continue;
+        }
+        for fd in start.max(first as c_int)
+            ..=(start + LEAF as c_int - 1).min(last.min(c_int::MAX as usize) as c_int)
+        {
+            if get(fd) != UNKNOWN {
+                f(fd);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_known_numbers_of_a_range_are_visited() {
+        for fd in [700, 2050, 2060, 9000] {
+            set(fd, OTHER);
+        }
+        let mut seen = Vec::new();
+        each_known(701, c_int::MAX, |fd| seen.push(fd));
+        seen.retain(|fd| [700, 2050, 2060, 9000].contains(fd));
+        assert_eq!(seen, [2050, 2060, 9000]);
+        each_known(2051, 2060, |fd| assert_eq!(fd, 2060));
+        each_known(5, 4, |fd| panic!("{fd}"));
+        for fd in [700, 2050, 2060, 9000] {
+            set(fd, UNKNOWN);
+        }
+    }
 
     #[test]
     fn every_number_has_a_place_or_is_unknown() {

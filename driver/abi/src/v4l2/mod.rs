@@ -1,7 +1,31 @@
-//! V4L2 (`'V'`): what is needed to recognise its requests and to name its formats.
+//! V4L2 (`'V'`), the video API of Linux since 2.6: structures, request numbers, constants, pixel
+//! formats.
 //!
-//! The structures and the rest of the request numbers belong beside [`request`], in the same
-//! manner as [`crate::v4l1`].
+//! The structures are those of a 64-bit program. The ones that a 32-bit program has in another
+//! shape (buffer, format, event, input, standard, plane, the two of the extended controls'
+//! list) belong in a module `shapes32` beside these, in the manner of [`crate::v4l1::shapes32`];
+//! until then such a program's requests have no number here. All requests are in [`request`].
+//!
+//! A union of the C structure is one field here, with an accessor for each member that the
+//! driver uses.
 
+mod buffer;
+mod control;
+mod device;
+mod event;
+pub mod flags;
+mod format;
 pub mod fourcc;
+mod geometry;
+pub mod pixel;
 pub mod request;
+
+pub use buffer::*;
+pub use control::*;
+pub use device::*;
+pub use event::*;
+pub use flags::*;
+pub use format::*;
+pub use fourcc::Fourcc;
+pub use geometry::*;
+pub use pixel::PixelFormat;
