@@ -5,8 +5,10 @@
  *     open-twice       open, VIDIOCGCAP, close, open again
  *     gcap             open O_RDWR, then VIDIOCGCAP (--wait: after an order)
  *     gcap-readonly    open O_RDONLY, then VIDIOCGCAP
- *     capture          open O_RDONLY, arm nothing, read one frame (any) */
+ *     resize           open, set up --size, after an order SWIN to half of it
+ *     touch            open O_RDWR, map, take one frame, after an order use every byte of the mapping */
 #include "client.h"
+#include "pusher.h"
 
 static int try_open(int flags)
 {
@@ -37,12 +39,29 @@ int main(int argc, char **argv)
         if (opt.wait)
             order();
         say("{\"event\":\"asked\",\"errno\":%d}", ioctl(fd, VIDIOCGCAP, &cap) ? errno : 0);
-    } else if (!strcmp(opt.name, "capture")) {
-        static unsigned char frame[1 << 20];
-        ssize_t n;
-        fd = try_open(O_RDONLY);
-        n = read(fd, frame, sizeof frame);
-        say("{\"event\":\"asked\",\"errno\":%d,\"bytes\":%zd}", n < 0 ? errno : 0, n);
+    } else if (!strcmp(opt.name, "resize")) {
+        struct video_window window;
+        fd = try_open(O_RDWR);
+        set_up_or_fail(fd, opt.palette, opt.width, opt.height);
+        order();
+        if (ioctl(fd, VIDIOCGWIN, &window))
+            fail("VIDIOCGWIN");
+        window.width /= 2;
+        window.height /= 2;
+        say("{\"event\":\"asked\",\"errno\":%d}", ioctl(fd, VIDIOCSWIN, &window) ? errno : 0);
+    } else if (!strcmp(opt.name, "touch")) {
+        struct mapping m;
+        int frame = 0;
+        fd = try_open(O_RDWR);
+        map_frames(fd, PROT_READ | PROT_WRITE, &m);
+        arm_by_probing(fd, 0);
+        if (ioctl(fd, VIDIOCSYNC, &frame))
+            fail("VIDIOCSYNC");
+        say("{\"event\":\"ready\"}");
+        order();
+        for (frame = 0; frame < m.mbuf.size; frame++)
+            m.base[frame] ^= 1;
+        say("{\"event\":\"touched\"}");
     } else {
         return 2;
     }

@@ -141,6 +141,21 @@ fn profile_vloopback_serves_everybody_the_old_way() {
     assert_eq!(second.event("opened")["errno"], 16);
 }
 
+/// DESIGN.md 7: only in profile `vloopback` does SWIN give EINVAL while a client has the output mapped.
+#[test]
+fn a_size_change_beside_a_mapped_client_by_profile() {
+    for (profile, expected) in [("vloopback", 22), ("default", 0)] {
+        let env = Env::builder().args(&["--pipes", "1", "--profile", profile]).start();
+        let pipe = env.pipe(0);
+        let mut pusher = env.program("probe", &["resize", "--device", &pipe.input]).start();
+        pusher.event("setup");
+        let mut client = env.program("client_motion", &["--device", &pipe.output, "--patience", "9"]).start();
+        client.event("ready");
+        pusher.order();
+        assert_eq!(pusher.event("asked")["errno"], expected, "{profile}");
+    }
+}
+
 /// LEGACY.md 6, option `spares`: when all pipes are claimed another one appears.
 #[test]
 fn a_spare_pipe_appears_when_the_others_are_claimed() {

@@ -304,6 +304,23 @@ fn run_starts_a_server_that_ends_after_its_last_user() {
     env.until_gone(env.socket());
 }
 
+/// Several `run`s at once where no server is: one server is started, all of them use it.
+#[test]
+fn runs_that_race_share_one_server() {
+    let env = Env::builder().without_daemon();
+    // Each claims a pipe by opening its input the old way; with two servers two could claim the same.
+    let line = "( exec 3<>/dev/video0 && echo claimed && read line ) || { echo refused; read line; }";
+    let mut racers: Vec<Running> =
+        (0..4).map(|_| env.run_with(&["--legacy", "--pipes", "1"], &["sh", "-c", line]).start()).collect();
+    let said: Vec<String> = racers.iter_mut().map(|racer| racer.line().expect("a line")).collect();
+    assert_eq!(said.iter().filter(|line| *line == "claimed").count(), 1, "{said:?}");
+    for mut racer in racers {
+        racer.order();
+        racer.finish();
+    }
+    env.until_gone(env.socket());
+}
+
 /// The exit status and signals of a command pass through `vloopback run`.
 #[test]
 fn run_passes_the_exit_status_on() {

@@ -171,6 +171,33 @@ fn python_sees_the_nodes() {
     assert_eq!(lines[3], "True", "{text}");
 }
 
+/// Flags of open() that belong to files make no file of a node: O_CREAT, O_TRUNC, O_EXCL, O_DIRECTORY, O_PATH.
+#[test]
+fn flags_for_files_do_no_harm() {
+    if !have("python3") {
+        skip!("no python3");
+    }
+    let env = Env::new(1);
+    let input = env.pipe(0).input;
+    let code = format!(
+        "import os, stat\n\
+         def tried(flags):\n    \
+             try:\n        \
+                 fd = os.open('{input}', flags, 0o600)\n    \
+             except OSError as e:\n        return e.errno\n    \
+             try:\n        \
+                 return stat.S_ISCHR(os.fstat(fd).st_mode)\n    \
+             finally:\n        os.close(fd)\n\
+         print(tried(os.O_RDWR | os.O_CREAT | os.O_TRUNC), tried(os.O_RDWR | os.O_CREAT | os.O_EXCL),\n      \
+               tried(os.O_RDONLY | os.O_DIRECTORY), tried(os.O_PATH))\n"
+    );
+    let text = env.run(&["python3", "-c", &code]).output().ok().text();
+    // EEXIST is 17, ENOTDIR 20.
+    assert_eq!(text, "True 17 20 True\n");
+    assert_eq!(shell(&env, &[], &format!("stat -c %F {input}")), "character special file\n");
+    assert!(!std::path::Path::new(&input).is_file(), "a real file was made");
+}
+
 /// DESIGN.md 7, era: a legacy process sees `vloopback` in /proc/modules, also where the kernel has no
 /// such file; another process does not.
 #[test]

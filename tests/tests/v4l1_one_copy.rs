@@ -281,6 +281,54 @@ fn a_pusher_restarts_beside_an_open_mapped_client() {
     }
 }
 
+/// LEGACY.md 6, "fix": memory is not freed under a mapping: a client that holds one uses every byte of it
+/// after its pusher left, after another one came with a smaller and one with a larger size, and after the
+/// server was killed.
+#[test]
+fn mapped_memory_stays_whatever_the_others_do() {
+    for what in ["leaves", "64x64", "640x480", "server"] {
+        let mut env = Env::new(1);
+        let input = env.pipe(0).input;
+        let (pusher, pipe) =
+            start_pusher(&env, env.program("push_motion", &["--device", &input, "--fps", "100"]));
+        let mut client = env.program("probe", &["touch", "--device", &pipe.output]).start();
+        client.event("ready");
+        match what {
+            "leaves" => drop(end_pusher(pusher)),
+            "server" => env.kill_daemon(),
+            size => {
+                end_pusher(pusher);
+                let args = ["--device", &input, "--size", size, "--frames", "10", "--hold"];
+                env.program("push_motion", &args).start().event("pushed");
+            }
+        }
+        client.order();
+        client.event("touched");
+        client.finish().ok();
+    }
+}
+
+/// LEGACY.md 6, "fix": the open-reader mark is a count: R stays until the last reader is gone.
+#[test]
+fn readers_are_counted() {
+    let env = Env::new(1);
+    let input = env.pipe(0).input;
+    let (pusher, pipe) =
+        start_pusher(&env, env.program("push_motion", &["--device", &input, "--fps", "100"]));
+    let mut clients: Vec<Running> = (0..3)
+        .map(|_| env.program("client_motion", &["--device", &pipe.output, "--report", "1"]).start())
+        .collect();
+    clients.iter_mut().for_each(|client| drop(client.event("frame")));
+    while let Some(mut client) = clients.pop() {
+        assert_eq!(env.pipe(0).output_status, "R");
+        client.end_input();
+        client.event("result");
+        client.finish().ok();
+    }
+    env.until("the last reader is gone", |pipes| pipes[0].output_status == "-");
+    end_pusher(pusher);
+}
+
 /// LEGACY.md 6: after a pusher leaves, a waiting read gives 0; when one comes back, the open client
 /// goes on.
 #[test]

@@ -17,7 +17,7 @@ mod socket;
 use std::path::{Path, PathBuf};
 
 pub use config::{Config, MAX_BUFFERS, MAX_PIPES, default_socket};
-pub use server::{Server, ServerHandle};
+pub use server::{Server, ServerHandle, Stopper};
 pub use socket::{Connection, query_list, tree_of};
 pub use vloopback_core::Profile;
 

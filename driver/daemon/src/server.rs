@@ -407,6 +407,13 @@ impl Engine {
                 self.update_views();
                 Ok(Reply::Text(crate::listing::json(&self.snapshot(), &self.pipes_more())))
             }
+            Request::Closed { session } => {
+                let known = self.connections.get(&id).is_some_and(|c| c.sessions.contains(&session));
+                if known {
+                    self.end_if_closed(session);
+                }
+                Ok(Reply::Done)
+            }
             Request::Claim { session } => self.with_session(id, session, Self::claim),
             Request::SetPalette { session, palette, picture } => {
                 self.with_session(id, session, |e, s, p| e.set_palette(s, p, palette, picture))

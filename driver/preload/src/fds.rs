@@ -8,12 +8,22 @@ use crate::real;
 use core::ffi::{c_int, c_uint};
 use vloopback_runtime::edge;
 
-fn close_one(fd: c_int) -> c_int {
+/// Closes `fd` by `close`, with the runtime told before and, for a device's last number, after.
+pub fn closing(fd: c_int, close: impl FnOnce() -> c_int) -> c_int {
     match edge::before_close(fd) {
-        // SAFETY: the program's own argument.
-        edge::Close::PassThrough => unsafe { real::close(fd) },
+        edge::Close::PassThrough => close(),
         edge::Close::Hidden => fail(libc::EBADF),
+        edge::Close::Last(session) => {
+            let result = close();
+            edge::after_close(session);
+            result
+        }
     }
+}
+
+fn close_one(fd: c_int) -> c_int {
+    // SAFETY: the program's own argument.
+    closing(fd, || unsafe { real::close(fd) })
 }
 
 #[unsafe(no_mangle)]

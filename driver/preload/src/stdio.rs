@@ -5,6 +5,7 @@
 //! object. No program of LEGACY.md reads pictures through stdio.
 
 use crate::errno::fail;
+use crate::fds::closing;
 use crate::open::{Step, settle};
 use crate::real;
 use crate::route;
@@ -59,10 +60,8 @@ fn open_stream(
 }
 
 fn close_ours(fd: c_int) {
-    if edge::before_close(fd) == edge::Close::PassThrough {
-        // SAFETY: a descriptor that was opened for this stream and that nobody else knows.
-        unsafe { real::close(fd) };
-    }
+    // SAFETY: a descriptor that was opened for this stream and that nobody else knows.
+    closing(fd, || unsafe { real::close(fd) });
 }
 
 fn stream_of(fd: c_int, mode: *const c_char) -> *mut FILE {
@@ -114,7 +113,7 @@ macro_rules! stream_hooks {
             mode: *const c_char,
             stream: *mut FILE,
         ) -> *mut FILE {
-            forget(stream);
+            let _ = edge::before_close(number_of(stream));
             open_stream(
                 path,
                 mode,
@@ -131,26 +130,18 @@ stream_hooks! {
     fopen64, freopen64;
 }
 
-/// The stream's descriptor is about to be closed inside glibc, which no hook sees.
-fn forget(stream: *mut FILE) -> edge::Close {
-    if stream.is_null() {
-        return edge::Close::PassThrough;
-    }
+/// The number behind a stream, -1 where it has none (a string, a cookie) or is no stream.
+fn number_of(stream: *mut FILE) -> c_int {
+    let before = crate::errno::get();
     // SAFETY: the program's own stream.
-    let fd = unsafe { libc::fileno(stream) };
-    // A stream without a descriptor (a string, a cookie) has -1.
-    if fd < 0 { edge::Close::PassThrough } else { edge::before_close(fd) }
+    let fd = if stream.is_null() { -1 } else { unsafe { libc::fileno(stream) } };
+    crate::errno::set(before);
+    fd
 }
 
+// The descriptor is closed inside glibc, which no hook sees.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn fclose(stream: *mut FILE) -> c_int {
-    let before = crate::errno::get();
-    match forget(stream) {
-        edge::Close::Hidden => fail(libc::EBADF),
-        edge::Close::PassThrough => {
-            crate::errno::set(before);
-            // SAFETY: the program's own argument.
-            unsafe { real::fclose(stream) }
-        }
-    }
+    // SAFETY: the program's own argument.
+    closing(number_of(stream), || unsafe { real::fclose(stream) })
 }

@@ -38,6 +38,8 @@ pub enum Close {
     PassThrough,
     /// One of our own hidden descriptors: answer EBADF and leave it open.
     Hidden,
+    /// Do the real close, then call [`after_close`] with this: it was the last number of a device.
+    Last(u32),
 }
 
 /// Mappings of devices that the program made and did not unmap as a whole: while 0, no munmap is ours.
@@ -241,14 +243,21 @@ pub fn before_close(fd: c_int) -> Close {
     if fd >= 0 && process::hidden().contains(&fd) && !process::is_foreign() {
         return Close::Hidden;
     }
-    session::forget(fd);
-    Close::PassThrough
+    session::forget(fd).map_or(Close::PassThrough, Close::Last)
+}
+
+/// After the real close that ended a device in this process: when this returns, /proc tells of it
+/// and another pusher may have the pipe, unless another process still has the device.
+pub fn after_close(session: u32) {
+    session::closed(session);
 }
 
 /// Before the numbers `first` to `last`, none of them hidden, are really closed.
 pub fn before_close_range(first: u32, last: u32) {
     let (first, last) = (first.min(c_int::MAX as u32) as c_int, last.min(c_int::MAX as u32) as c_int);
-    table::each_known(first, last, session::forget);
+    table::each_known(first, last, |fd| {
+        session::forget(fd);
+    });
 }
 
 /// A real open has just given the program this number: whatever was remembered of it was closed

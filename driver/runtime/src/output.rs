@@ -22,6 +22,8 @@ use crate::views::{Mapping, Views};
 /// A stream by read() or mmap() has begun (bits of `SessionPage::streaming`).
 const BY_READ: u32 = 1;
 const BY_MMAP: u32 = 2;
+/// BY_MMAP, by a mapping that is being made.
+const BY_NEW_MAPPING: u32 = BY_MMAP | 4;
 /// A client that got this many frames with none waiting behind them may share the ring's slots
 /// again after it had to copy.
 const CALM: u32 = 8;
@@ -93,8 +95,14 @@ impl<'a> Locked<'a> {
         if self.views.is_empty() {
             self.views.lay_out(format.buf_len as usize, format.frames as usize);
         } else if self.views.buf_len != format.buf_len as usize {
-            return Err(libc::EINVAL);
+            if how != BY_NEW_MAPPING {
+                return Err(libc::EINVAL);
+            }
+            // It maps anew, by the layout in force; what it has keeps showing what it shows.
+            self.views.forget_all();
+            self.views.lay_out(format.buf_len as usize, format.frames as usize);
         }
+        let how = if how == BY_NEW_MAPPING { BY_MMAP } else { how };
         let streaming = page.streaming.load(Ordering::Relaxed);
         let new_ring = page.ring.load(Ordering::Relaxed) != self.ring.number;
         if streaming & how != 0 && !new_ring {

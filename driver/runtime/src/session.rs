@@ -291,21 +291,24 @@ fn enter(fd: c_int, session: &'static Session) -> Result<()> {
     }
 }
 
-/// One number less for what was in the table.
-fn leave(entry: usize) {
+/// One number less for what was in the table. Returns the session that thereby has none here.
+fn leave(entry: usize) -> Option<u32> {
     if entry == table::UNKNOWN || entry == table::OTHER {
-        return;
+        return None;
     }
     // SAFETY: other values in the table are sessions, which are never unmapped.
     let session: &'static Session = unsafe { &*(entry as *const Session) };
     if session.numbers.fetch_sub(1, Ordering::AcqRel) == 1 {
         // Whoever waits in a call must see that the device is closed.
-        if let Some(pin) = session.acquire() {
+        let number = session.acquire().map(|pin| {
             pin.page().kick.fetch_add(1, Ordering::SeqCst);
             sys::futex_wake_all(&pin.page().kick);
-        }
+            pin.info().session
+        });
         session.release();
+        return number;
     }
+    None
 }
 
 /// Opens node `node`. Returns the descriptor.
@@ -394,21 +397,28 @@ pub(crate) fn of(fd: c_int) -> Option<Pin> {
     }
 }
 
-/// The number is about to be closed: it is unknown from now on.
-pub(crate) fn forget(fd: c_int) {
+/// The number is about to be closed: it is unknown from now on. Returns the session whose last
+/// number here it was.
+pub(crate) fn forget(fd: c_int) -> Option<u32> {
     let entry = table::get(fd);
     if entry == table::UNKNOWN || (entry != table::OTHER && process::is_foreign()) {
-        return;
+        return None;
     }
     if entry == table::OTHER {
         // Only from "other" to unknown: no session changes, and in a vfork child it costs the
         // parent one more look.
         table::replace(fd, entry, table::UNKNOWN);
-        return;
+        return None;
     }
-    if table::replace(fd, entry, table::UNKNOWN) {
-        leave(entry);
-    }
+    if table::replace(fd, entry, table::UNKNOWN) { leave(entry) } else { None }
+}
+
+/// The last number of a session in this process was really closed: when this returns, the daemon
+/// knows.
+pub(crate) fn closed(session: u32) {
+    let mut fds = FdList::new();
+    // A daemon that is gone has nothing left to end.
+    let _ = process::ask(&Request::Closed { session }, None, &mut fds);
 }
 
 /// `new` is a duplicate of `old` now.

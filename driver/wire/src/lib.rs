@@ -15,6 +15,7 @@
 //! | [`Request::SetPalette`], [`Request::SetSize`] | – | [`Reply::Done`] | – |
 //! | [`Request::Ring`] | – | [`Reply::Ring`] | log, then the slots |
 //! | [`Request::Stream`] | – | [`Reply::Stream`] | – |
+//! | [`Request::Closed`] | – | [`Reply::Done`] | – |
 //! | [`Request::List`] | – | [`Reply::Text`] | – |
 //!
 //! Every request can be answered with [`Reply::Error`], an errno. Numbers are in the machine's own
@@ -133,6 +134,12 @@ pub enum Request {
     },
     /// All pipes, as JSON.
     List,
+    /// The process closed its last number of the session: if nobody else has it, it has ended when
+    /// the reply comes, so that close() is as good as a kernel's.
+    Closed {
+        /// The session.
+        session: u32,
+    },
 }
 
 /// What the daemon answers.
@@ -251,6 +258,7 @@ impl Request {
             Self::Ring { session } => head(8, &[session]),
             Self::Stream { session, on, hold } => head(9, &[session, u32::from(on), hold]),
             Self::List => head(10, &[]),
+            Self::Closed { session } => head(11, &[session]),
         }
     }
 
@@ -279,6 +287,7 @@ impl Request {
             8 => Self::Ring { session: a[0] },
             9 => Self::Stream { session: a[0], on: a[1] != 0, hold: a[2] },
             10 => Self::List,
+            11 => Self::Closed { session: a[0] },
             kind => return Err(WireError::Kind(kind)),
         })
     }
@@ -365,6 +374,7 @@ mod tests {
             Request::Ring { session: 7 },
             Request::Stream { session: 7, on: true, hold: 2 },
             Request::List,
+            Request::Closed { session: 7 },
         ] {
             assert_eq!(Request::decode(request.encode().as_bytes()), Ok(request));
         }

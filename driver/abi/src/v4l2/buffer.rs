@@ -45,10 +45,7 @@ impl V4l2Timeval {
     /// The time of a clock that counts nanoseconds, the remainder below a microsecond cut off.
     #[must_use]
     pub const fn from_nanos(nanos: u64) -> V4l2Timeval {
-        V4l2Timeval {
-            sec: (nanos / 1_000_000_000) as i64,
-            usec: (nanos % 1_000_000_000 / 1000) as i64,
-        }
+        V4l2Timeval { sec: (nanos / 1_000_000_000) as i64, usec: (nanos % 1_000_000_000 / 1000) as i64 }
     }
 
     /// Nanoseconds since the clock's start; a field out of range wraps, as in the kernel.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, bind, getpeername, send, setsockopt, socketpair,
@@ -53,6 +54,9 @@ impl Engine {
         if !peer.may(&self.pipes[index].access, read, access.write) {
             debug!(pid = peer.pid, uid = peer.uid, node, "open refused by owner, group and mode");
             return Err(Errno::EACCES);
+        }
+        if side == Side::Input {
+            self.end_closed_pusher(index);
         }
         let session = self.fresh();
         let client = self.pipes[index].free_client_number(&self.sessions, index);
@@ -143,6 +147,7 @@ impl Engine {
     }
 
     pub(super) fn claim(&mut self, session: u32, index: usize) -> Result<Reply, Errno> {
+        self.end_closed_pusher(index);
         let effects = self.pipes[index].core.claim(session).map_err(errno)?;
         self.apply(index, effects);
         Ok(Reply::Done)
@@ -215,6 +220,25 @@ impl Engine {
             Some(grant) => Reply::Stream { row: grant.row + 1, quota: grant.quota },
             None => Reply::Stream { row: 0, quota: 0 },
         })
+    }
+
+    /// A pusher that closes, reopens and sets up at once must not meet itself: its hang-up may be
+    /// waiting behind the request that we just read.
+    fn end_closed_pusher(&mut self, index: usize) {
+        if let Some(pusher) = self.pipes[index].core.pusher() {
+            self.end_if_closed(pusher);
+        }
+    }
+
+    /// Ends a session whose descriptor nobody has any more.
+    pub(super) fn end_if_closed(&mut self, session: u32) {
+        let Some(s) = self.sessions.get(&session) else { return };
+        let mut ends = [PollFd::new(s.end.as_fd(), PollFlags::empty())];
+        let hung_up = poll(&mut ends, PollTimeout::ZERO).is_ok()
+            && ends[0].revents().is_some_and(|r| r.contains(PollFlags::POLLHUP));
+        if hung_up {
+            self.end_session(session);
+        }
     }
 
     /// The last copy of a device's descriptor is gone.
