@@ -152,9 +152,11 @@ pub fn check(data: &[u8]) {
         Some(start) if writes => start..start + len,
         _ => 0..0,
     };
+    // A 32-bit program's own shape is converted to, so that its bytes are not the device's.
+    let plain = row.lp64 == row.ilp32 || c.abi == Abi::Lp64;
     for (at, (old, new)) in before.iter().zip(&c.memory).enumerate() {
         if allowed.contains(&at) {
-            assert_eq!(*new, c.device.fill, "{}: a byte of the answer was left out", row.name);
+            assert!(!plain || *new == c.device.fill, "{}: byte {at} of the answer was left out", row.name);
         } else {
             assert_eq!(old, new, "{}: byte {at} is none of the answer's", row.name);
         }

@@ -35,7 +35,7 @@ fn consistent(found: &Found) {
     let path = found.path.as_bytes();
     assert_eq!(path.first(), Some(&b'/'));
     let parts: Vec<&[u8]> = path[1..].split(|&byte| byte == b'/').collect();
-    assert!(parts.iter().all(|part| !matches!(part, b"" | b"." | b"..")), "{}", path.escape_ascii());
+    assert!(parts.iter().all(|part| !matches!(*part, b"" | b"." | b"..")), "{}", path.escape_ascii());
     assert_eq!(classify(path).class, found.class, "{}", path.escape_ascii());
     match found.class {
         Class::Device(number) => assert_eq!(path, format!("/dev/video{number}").as_bytes()),

@@ -107,7 +107,15 @@ fn open_at(
     match settle(&place, flags) {
         Step::Opened(fd) => fd,
         Step::Refused(errno) => fail(errno),
-        Step::Plain => place.call(dirfd, path, |dirfd, path| call(dirfd, path, flags & !(O_CREAT | O_EXCL))),
+        Step::Plain => {
+            let fd = place.call(dirfd, path, |dirfd, path| call(dirfd, path, flags & !(O_CREAT | O_EXCL)));
+            if fd >= 0 && flags & O_PATH != 0 {
+                if let Some(number) = place.device(flags & O_NOFOLLOW == 0) {
+                    edge::named(fd, number);
+                }
+            }
+            fd
+        }
         Step::Real => call(dirfd, path, flags),
     }
 }

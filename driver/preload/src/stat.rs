@@ -9,7 +9,7 @@ use crate::real;
 use crate::route::{self, Place};
 use core::ffi::{c_char, c_int, c_uint};
 use libc::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
-use vloopback_runtime::edge::{self, State};
+use vloopback_runtime::edge;
 
 /// The major number of every video device.
 const VIDEO_MAJOR: c_uint = 81;
@@ -95,9 +95,6 @@ fn stat_fd<S: Status>(
     bare: impl Fn() -> c_int,
     named: impl Fn(c_int, *const c_char) -> c_int,
 ) -> c_int {
-    if edge::state(fd) != State::Ours {
-        return bare();
-    }
     let Some(number) = edge::node_of(fd) else {
         return bare();
     };

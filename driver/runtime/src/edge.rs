@@ -59,7 +59,6 @@ fn pin(fd: c_int) -> Result<Pin, c_int> {
 #[inline]
 pub fn state(fd: c_int) -> State {
     match table::get(fd) {
-        table::OTHER => State::Other,
         table::UNKNOWN => {
             if session::look(fd).is_some() {
                 State::Ours
@@ -67,7 +66,8 @@ pub fn state(fd: c_int) -> State {
                 State::Other
             }
         }
-        _ => State::Ours,
+        entry if table::is_session(entry) => State::Ours,
+        _ => State::Other,
     }
 }
 
@@ -91,8 +91,12 @@ pub fn open_device(number: u32, flags: c_int) -> Result<c_int, OpenError> {
     })
 }
 
-/// The node number behind one of our descriptors.
+/// The node number behind one of our descriptors, or of one that was opened with O_PATH.
 pub fn node_of(fd: c_int) -> Option<u32> {
+    let entry = table::get(fd);
+    if entry & 3 == 3 {
+        return u32::try_from(entry >> 2).ok();
+    }
     session::of(fd).map(|s| s.info().node)
 }
 
@@ -264,8 +268,15 @@ pub fn before_close_range(first: u32, last: u32) {
 /// where no hook saw it.
 #[inline]
 pub fn fresh(fd: c_int) {
-    if !matches!(table::get(fd), table::UNKNOWN | table::OTHER) {
+    if table::get(fd) > table::OTHER {
         session::forget(fd);
+    }
+}
+
+/// The program has opened the name of node `number` (O_PATH), and nothing else of it.
+pub fn named(fd: c_int, number: u32) {
+    if !process::is_foreign() {
+        table::set(fd, table::name_of(number));
     }
 }
 

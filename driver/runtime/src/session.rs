@@ -293,7 +293,7 @@ fn enter(fd: c_int, session: &'static Session) -> Result<()> {
 
 /// One number less for what was in the table. Returns the session that thereby has none here.
 fn leave(entry: usize) -> Option<u32> {
-    if entry == table::UNKNOWN || entry == table::OTHER {
+    if !table::is_session(entry) {
         return None;
     }
     // SAFETY: other values in the table are sessions, which are never unmapped.
@@ -379,11 +379,11 @@ pub(crate) fn look(fd: c_int) -> Option<Pin> {
 pub(crate) fn of(fd: c_int) -> Option<Pin> {
     loop {
         let entry = table::get(fd);
-        if entry == table::OTHER {
-            return None;
-        }
         if entry == table::UNKNOWN {
             return look(fd);
+        }
+        if !table::is_session(entry) {
+            return None;
         }
         // SAFETY: other values in the table are sessions, which are never unmapped.
         let session: &'static Session = unsafe { &*(entry as *const Session) };
@@ -401,10 +401,10 @@ pub(crate) fn of(fd: c_int) -> Option<Pin> {
 /// number here it was.
 pub(crate) fn forget(fd: c_int) -> Option<u32> {
     let entry = table::get(fd);
-    if entry == table::UNKNOWN || (entry != table::OTHER && process::is_foreign()) {
+    if entry == table::UNKNOWN || (table::is_session(entry) && process::is_foreign()) {
         return None;
     }
-    if entry == table::OTHER {
+    if !table::is_session(entry) {
         // Only from "other" to unknown: no session changes, and in a vfork child it costs the
         // parent one more look.
         table::replace(fd, entry, table::UNKNOWN);
@@ -434,7 +434,7 @@ pub(crate) fn duplicated(old: c_int, new: c_int) {
     if process::is_foreign() {
         return;
     }
-    if entry == table::UNKNOWN || entry == table::OTHER {
+    if !table::is_session(entry) {
         if let Some(old) = table::set(new, entry) {
             leave(old);
         }

@@ -14,6 +14,17 @@ pub(crate) const UNKNOWN: usize = 0;
 /// It is not a device of ours.
 pub(crate) const OTHER: usize = 1;
 
+/// It is not a device of ours, but stands for the name of one: an O_PATH open of node `node`.
+pub(crate) const fn name_of(node: u32) -> usize {
+    (node as usize) << 2 | 3
+}
+
+/// Whether an entry is the address of a session (those are page-aligned).
+#[inline]
+pub(crate) const fn is_session(entry: usize) -> bool {
+    entry != UNKNOWN && entry & 3 == 0
+}
+
 /// The numbers that select() can use, without an allocation.
 static FIRST: Leaf = [const { AtomicUsize::new(UNKNOWN) }; LEAF];
 static TABLE: [AtomicPtr<Leaf>; LEAVES] = [const { AtomicPtr::new(core::ptr::null_mut()) }; LEAVES];
