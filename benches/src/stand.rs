@@ -121,16 +121,30 @@ impl Stand {
         Ok(variables)
     }
 
+    /// A file of the views that the server keeps beside its socket.
+    fn view(&self, name: &str) -> Result<String, BenchError> {
+        let mut path = self.socket.clone().into_os_string();
+        path.push(".d/proc/video/vloopback/");
+        path.push(name);
+        let path = PathBuf::from(path);
+        std::fs::read_to_string(&path)
+            .map_err(|e| BenchError::system(format!("reading {}", path.display()), e))
+    }
+
     /// The nodes of the first pipe: input and output.
     pub fn nodes(&self) -> Result<(PathBuf, PathBuf), BenchError> {
-        let mut path = self.socket.clone().into_os_string();
-        path.push(".d/proc/video/vloopback/vloopbacks");
-        let path = PathBuf::from(path);
-        let told = |reason: String| BenchError::Program { program: path.display().to_string(), reason };
-        let text = std::fs::read_to_string(&path).map_err(|e| told(e.to_string()))?;
-        let rows = vloopback_proc::parse::parse_vloopbacks(&text).map_err(|e| told(e.to_string()))?;
+        let told = |reason: String| BenchError::Program { program: "vloopbackd".into(), reason };
+        let rows = vloopback_proc::parse::parse_vloopbacks(&self.view("vloopbacks")?)
+            .map_err(|e| told(e.to_string()))?;
         let row = rows.first().ok_or_else(|| told("it lists no pipe".into()))?;
         Ok((Path::new("/dev").join(&row.input), Path::new("/dev").join(&row.output)))
+    }
+
+    /// A counter of the first pipe, as the server last counted it; 0 where there is none of the name.
+    pub fn counter(&self, name: &str) -> Result<u64, BenchError> {
+        let text = self.view("vloopback0")?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('\t')?.parse().ok());
+        Ok(value.unwrap_or(0))
     }
 
     /// Bytes of memory that the server has for itself.
@@ -180,8 +194,15 @@ impl Drop for Stand {
         if nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).is_err() {
             return;
         }
-        // Nobody is left to be told of a failure.
-        let _ = self.server.wait();
+        // Nobody is left to be told of a failure; a server that does not end is ended.
+        let ended = crate::shared::spin_until("the server ends", || {
+            matches!(nix::sys::wait::waitpid(pid, Some(nix::sys::wait::WaitPidFlag::WNOHANG)), Ok(status)
+                if status != nix::sys::wait::WaitStatus::StillAlive)
+        });
+        if ended.is_err() {
+            let _ = self.server.kill();
+            let _ = self.server.wait();
+        }
     }
 }
 

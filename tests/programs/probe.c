@@ -6,6 +6,8 @@
  *     gcap             open O_RDWR, then VIDIOCGCAP (--wait: after an order)
  *     gcap-readonly    open O_RDONLY, then VIDIOCGCAP
  *     resize           open, set up --size, after an order SWIN to half of it
+ *     remap            map, take one frame; after an order: SYNC, then VIDIOCGMBUF and mmap once more
+ *                      (nothing is unmapped), and take a frame of the size in force
  *     touch            open O_RDWR, map, take one frame, after an order use every byte of the mapping */
 #include "client.h"
 #include "pusher.h"
@@ -49,6 +51,26 @@ int main(int argc, char **argv)
         window.width /= 2;
         window.height /= 2;
         say("{\"event\":\"asked\",\"errno\":%d}", ioctl(fd, VIDIOCSWIN, &window) ? errno : 0);
+    } else if (!strcmp(opt.name, "remap")) {
+        struct mapping old, new;
+        int frame = 0;
+        fd = try_open(O_RDWR);
+        map_frames(fd, PROT_READ | PROT_WRITE, &old);
+        arm_by_probing(fd, 0);
+        if (ioctl(fd, VIDIOCSYNC, &frame))
+            fail("VIDIOCSYNC");
+        say("{\"event\":\"ready\"}");
+        order();
+        say("{\"event\":\"asked\",\"errno\":%d}", ioctl(fd, VIDIOCSYNC, &frame) ? errno : 0);
+        map_frames(fd, PROT_READ | PROT_WRITE, &new);
+        size_from_window(fd);
+        for (frame = 0; frame < new.mbuf.frames; frame++) {
+            arm_by_probing(fd, frame);
+            if (ioctl(fd, VIDIOCSYNC, &frame))
+                fail("VIDIOCSYNC");
+            look(new.base + new.mbuf.offsets[frame], frame_len(opt.palette, opt.width, opt.height));
+        }
+        result();
     } else if (!strcmp(opt.name, "touch")) {
         struct mapping m;
         int frame = 0;

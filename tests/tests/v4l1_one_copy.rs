@@ -2,7 +2,7 @@
 //! every frame compared.
 
 use serde_json::Value;
-use vloopback_tests::{Env, Job, Pipe, Running};
+use vloopback_tests::{Env, Job, Pipe, Running, have, skip};
 
 /// What a client's result says, as a number.
 #[track_caller]
@@ -471,4 +471,49 @@ fn two_pipes_stay_apart() {
         assert!((first..first + 500_000).contains(&number(&result, "first")), "{result}");
     }
     pushers.into_iter().for_each(|pusher| drop(end_pusher(pusher)));
+}
+
+/// DESIGN.md 7, "Formats change hands": another size gives the client's SYNC EINVAL, and a new VIDIOCGMBUF and
+/// mmap mend it, also for a client that never unmaps the old frames.
+#[test]
+fn a_client_goes_on_after_a_change_of_size() {
+    let env = Env::new(1);
+    let input = env.pipe(0).input;
+    let (pusher, pipe) =
+        start_pusher(&env, env.program("push_motion", &["--device", &input, "--fps", "100"]));
+    let mut client = env.program("probe", &["remap", "--device", &pipe.output]).start();
+    client.event("ready");
+    end_pusher(pusher);
+    let job = env.program("push_motion", &["--device", &input, "--size", "640x480", "--fps", "100"]);
+    let (pusher, _) = start_pusher(&env, job);
+    client.order();
+    assert_eq!(number(&client.event("asked"), "errno"), 22);
+    let result = client.event("result");
+    assert_eq!(number(&result, "received"), 2, "{result}");
+    assert_eq!(number(&result, "torn") + number(&result, "foreign"), 0, "{result}");
+    end_pusher(pusher);
+}
+
+/// Kernels before 5.16 have no futex_waitv: there a client sleeps in recv() on its own descriptor. Shown with a
+/// kernel that is made to say ENOSYS, for frames as well as for the server's death.
+#[test]
+fn clients_sleep_on_old_kernels_too() {
+    if !have("strace") {
+        skip!("strace is not installed");
+    }
+    let mut env = Env::new(1);
+    let input = env.pipe(0).input;
+    let (_pusher, pipe) =
+        start_pusher(&env, env.program("push_motion", &["--device", &input, "--fps", "100"]));
+    let log = env.dir().join("strace");
+    let program = vloopback_tests::program("client_motion");
+    let (program, trace) = (program.to_str().expect("a UTF-8 path"), log.to_str().expect("a UTF-8 path"));
+    let inject = "inject=futex_waitv:error=ENOSYS";
+    let command = ["strace", "-f", "-o", trace, "-e", "trace=futex_waitv", "-e", inject, program];
+    let mut client = env.run(&command).args(["--device", &pipe.output, "--report", "1"]).start();
+    let n = client.frame(0);
+    client.frame(n + 20);
+    assert!(std::fs::read_to_string(&log).expect("strace's log").contains("ENOSYS"), "nothing slept");
+    env.kill_daemon();
+    assert_eq!(number(&client.event("error"), "errno"), 19);
 }

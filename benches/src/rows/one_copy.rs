@@ -13,7 +13,7 @@ pub fn throughput(scale: Scale) -> Result<Row, BenchError> {
     let mut pusher = set.pusher(None)?;
     pusher.ask(&Size::LARGE.command())?;
     pusher.ask(&format!("slots {SLOTS}"))?;
-    let _client = set.client(0, None)?;
+    let client = set.client(0, None)?;
     set.stream(1)?;
     let (rounds, frames) = scale.pick((3, 20), (31, 200));
     let megabytes = |frames: u64, nanos: u64| (frames * Size::LARGE.bytes) as f64 * 1e3 / nanos as f64;
@@ -35,7 +35,17 @@ pub fn throughput(scale: Scale) -> Result<Row, BenchError> {
     let figure = candidate.median / baseline.median;
     let bar = Bar::at_least(0.95, "of memcpy");
     let mut row = bar.row(RowName::OneCopy, "MB/s", Some(baseline), candidate, figure);
-    row.note = format!("the client got {received} of {written} frames");
+    // The counters of those who have left are exact.
+    drop((client, pusher));
+    let written_in_all = written + frames;
+    let counters =
+        || Ok::<_, BenchError>((set.stand.counter("copies")?, set.stand.counter("frames written")?));
+    crate::shared::spin_until("the server has counted", || {
+        counters().is_ok_and(|(_, written)| written >= written_in_all)
+    })?;
+    let (copies, counted) = counters()?;
+    let share = copies as f64 / counted.max(1) as f64;
+    row.note = format!("the client got {received} of {written} frames; {share:.2} copies a frame");
     Ok(row)
 }
 

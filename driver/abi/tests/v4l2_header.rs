@@ -8,10 +8,12 @@ use vloopback_abi::v4l2::request::REQUESTS;
 use vloopback_abi::v4l2::*;
 
 /// Runs the C compiler over a source text, front end only; `None` if there is no compiler.
-fn compile(source: &str) -> Option<Output> {
+fn compile(arguments: &[&str], source: &str) -> Option<Output> {
     let cc = std::env::var("CC").unwrap_or_else(|_| "cc".into());
     let spawned = Command::new(cc)
-        .args(["-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-x", "c", "-"])
+        .args(["-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-x", "c"])
+        .args(arguments)
+        .arg("-")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -35,16 +37,21 @@ fn compile(source: &str) -> Option<Output> {
 const HEADER: &str = "#include <stddef.h>\n#include <linux/version.h>\n#include <linux/videodev2.h>\n\
     _Static_assert(LINUX_VERSION_CODE >= KERNEL_VERSION(6, 1, 0), \"old\");\n";
 
-/// Asserts that the C compiler agrees with what is claimed; SKIP where it has no such header.
-fn assert_compiles(claims: &str) {
-    match compile(HEADER) {
+/// Asserts that the C compiler agrees with what is claimed after a prelude and the header; SKIP
+/// where it has no such header or does not take the arguments.
+fn assert_compiles_as(arguments: &[&str], prelude: &str, claims: &str) {
+    match compile(arguments, &[prelude, HEADER].concat()) {
         Some(probe) if probe.status.success() => {}
-        Some(_) => return println!("SKIP: no linux/videodev2.h of Linux 6.1 or later"),
+        Some(_) => return println!("SKIP: no linux/videodev2.h of Linux 6.1 or later for {arguments:?}"),
         None => return,
     }
-    if let Some(output) = compile(&[HEADER, claims].concat()) {
-        assert!(output.status.success(), "cc:\n{}", String::from_utf8_lossy(&output.stderr));
+    if let Some(output) = compile(arguments, &[prelude, HEADER, claims].concat()) {
+        assert!(output.status.success(), "cc {arguments:?}:\n{}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+fn assert_compiles(claims: &str) {
+    assert_compiles_as(&[], "", claims);
 }
 
 /// Writes a C assertion for a structure's size and for each field's offset and size.
@@ -199,6 +206,45 @@ fn layouts_and_requests() {
 #[test]
 fn layouts_that_do_not_depend_on_the_program() {
     assert_compiles(&common());
+}
+
+/// Requests whose arguments have another size in a 32-bit program.
+const OWN_SHAPE: [&str; 18] = [
+    "VIDIOC_G_FMT",
+    "VIDIOC_S_FMT",
+    "VIDIOC_QUERYBUF",
+    "VIDIOC_G_FBUF",
+    "VIDIOC_S_FBUF",
+    "VIDIOC_QBUF",
+    "VIDIOC_DQBUF",
+    "VIDIOC_ENUMSTD",
+    "VIDIOC_ENUMINPUT",
+    "VIDIOC_G_EDID",
+    "VIDIOC_S_EDID",
+    "VIDIOC_TRY_FMT",
+    "VIDIOC_G_EXT_CTRLS",
+    "VIDIOC_S_EXT_CTRLS",
+    "VIDIOC_TRY_EXT_CTRLS",
+    "VIDIOC_DQEVENT",
+    "VIDIOC_CREATE_BUFS",
+    "VIDIOC_PREPARE_BUF",
+];
+
+/// The front end alone needs no 32-bit libraries: of the C library's headers only the one with
+/// `struct timeval` is included, and two lines stand in for it.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn layouts_and_requests_of_a_32_bit_program() {
+    // Where the kernel's asm/ folder is; the compiler does not look there by itself with -m32.
+    let arguments = ["-m32", "-D_SYS_TIME_H", "-isystem", "/usr/include/x86_64-linux-gnu"];
+    let prelude = "struct timeval { long tv_sec, tv_usec; };\nstruct timespec { long tv_sec, tv_nsec; };\n";
+    let mut claims = common();
+    for (name, number) in REQUESTS {
+        let is = if OWN_SHAPE.contains(name) { "!=" } else { "==" };
+        writeln!(claims, "#ifdef {name}\n_Static_assert({name} {is} {number:#x}u, \"{name}\");\n#endif")
+            .expect("a String takes all");
+    }
+    assert_compiles_as(&arguments, prelude, &claims);
 }
 
 #[test]

@@ -37,6 +37,7 @@ pub mod v4l2;
 
 pub use memory::{BufferMemory, Fault, UserMemory};
 pub use v4l1::{Direction, Row, V4L1, V4l1Device, V4l1Request, dispatch_v4l1};
+pub use v4l2::{ControlList, V4L2, V4l2Device, V4l2Request, V4l2Row, dispatch_v4l2};
 pub use vloopback_abi::{Abi, Errno};
 
 use vloopback_abi::ioc;

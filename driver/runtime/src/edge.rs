@@ -6,10 +6,11 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use vloopback_ioctl::{Abi, dispatch_v4l1, is_v4l1};
 
-use crate::input::{self, Input, Pieces};
-use crate::output::{self, Output};
+use crate::input::{self, Pieces};
+use crate::output;
 use crate::session::{self, Pin};
 use crate::user::Caller;
+use crate::v4l1::Node;
 use crate::views::Mapping;
 use crate::{process, table};
 
@@ -191,13 +192,11 @@ pub unsafe fn ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int>
     if is_v4l1(request) {
         // From its next open on this process is legacy (DESIGN.md 7, Era).
         process::mark_legacy();
-        let answer = if session.info().input {
+        if session.info().input {
             input::claim_by_request(&session)?;
-            dispatch_v4l1(&mut Input { session: &session }, &Caller, Abi::NATIVE, request, arg)
-        } else {
-            dispatch_v4l1(&mut Output { session: &session, fd }, &Caller, Abi::NATIVE, request, arg)
-        };
-        return answer.map_err(|e| e.raw());
+        }
+        let mut node = Node { session: &session, fd };
+        return dispatch_v4l1(&mut node, &Caller, Abi::NATIVE, request, arg).map_err(|e| e.raw());
     }
     Err(libc::ENOTTY)
 }

@@ -1,14 +1,10 @@
-//! The input node: what a one-copy pusher calls.
+//! The input node: what a one-copy pusher does.
 
 use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::palette::Palette;
-use vloopback_abi::v4l1::{
-    VideoBuffer, VideoCapability, VideoChannel, VideoKey, VideoMbuf, VideoPicture, VideoTuner, VideoUnit,
-    VideoWindow,
-};
-use vloopback_ioctl::{Errno, V4l1Device};
+use vloopback_abi::v4l1::{VideoPicture, VideoWindow};
 use vloopback_ring::{cancel, pick, publish};
 use vloopback_wire::Request;
 
@@ -17,7 +13,6 @@ use crate::process;
 use crate::ring_map::RingMap;
 use crate::session::Session;
 use crate::sys::{self, FdList, Result};
-use crate::v4l1;
 
 /// Clients that poll are woken through the daemon at least this often whatever the desk says,
 /// so that nobody can keep them asleep by clearing others' marks there. Nanoseconds.
@@ -138,121 +133,33 @@ fn put(session: &Session, ring: &RingMap, frame: &Pieces, len: usize) -> Result<
     Ok(())
 }
 
-/// The V4L1 requests of an input.
-pub(crate) struct Input<'a> {
-    pub(crate) session: &'a Session,
+fn tell(request: &Request) -> Result<()> {
+    let mut fds = FdList::new();
+    process::ask(request, None, &mut fds).map(drop)
 }
 
-impl Input<'_> {
-    fn tell(&self, request: &Request) -> core::result::Result<(), Errno> {
-        let mut fds = FdList::new();
-        process::ask(request, None, &mut fds).map(drop).map_err(Errno)
-    }
+/// VIDIOCSPICT: the palette.
+///
+/// # Errors
+/// EINVAL for a palette that does not exist, EBUSY, ENODEV.
+pub(crate) fn set_picture(session: &Session, picture: &VideoPicture) -> Result<()> {
+    let palette = u32::from(picture.palette);
+    Palette::from_number(palette).ok_or(libc::EINVAL)?;
+    let p =
+        [picture.brightness, picture.hue, picture.colour, picture.contrast, picture.whiteness, picture.depth];
+    tell(&Request::SetPalette { session: session.info().session, palette, picture: p.map(u32::from) })
 }
 
-impl V4l1Device for Input<'_> {
-    fn gcap(&mut self) -> core::result::Result<VideoCapability, Errno> {
-        Ok(v4l1::capability(self.session))
-    }
-
-    fn gchan(&mut self, _: VideoChannel) -> core::result::Result<VideoChannel, Errno> {
-        Ok(v4l1::channel())
-    }
-
-    fn schan(&mut self, channel: VideoChannel) -> core::result::Result<(), Errno> {
-        v4l1::only_zero(channel.channel)
-    }
-
-    fn gtuner(&mut self, tuner: VideoTuner) -> core::result::Result<VideoTuner, Errno> {
-        v4l1::tuner(&tuner)
-    }
-
-    fn gpict(&mut self) -> core::result::Result<VideoPicture, Errno> {
-        Ok(v4l1::picture(self.session))
-    }
-
-    fn spict(&mut self, picture: VideoPicture) -> core::result::Result<(), Errno> {
-        let palette = u32::from(picture.palette);
-        Palette::from_number(palette).ok_or(Errno::EINVAL)?;
-        let p = [
-            picture.brightness,
-            picture.hue,
-            picture.colour,
-            picture.contrast,
-            picture.whiteness,
-            picture.depth,
-        ];
-        let session = self.session.info().session;
-        self.tell(&Request::SetPalette { session, palette, picture: p.map(u32::from) })
-    }
-
-    fn capture(&mut self, _: i32) -> core::result::Result<(), Errno> {
-        Ok(())
-    }
-
-    fn gwin(&mut self) -> core::result::Result<VideoWindow, Errno> {
-        Ok(v4l1::window(self.session))
-    }
-
-    fn swin(&mut self, window: VideoWindow) -> core::result::Result<(), Errno> {
-        if window.flags != 0 || window.clipcount != 0 {
-            return Err(Errno::EINVAL);
-        }
-        let session = self.session.info().session;
-        self.tell(&Request::SetSize { session, width: window.width, height: window.height })?;
-        // At once, so that a write that nobody sees needs no system call.
-        let quiet = NoSignals::new();
-        let mut ring = self.session.ring.lock(&quiet);
-        ring.refresh(self.session).map_err(Errno)
-    }
-
-    fn gfbuf(&mut self) -> core::result::Result<VideoBuffer, Errno> {
-        Ok(VideoBuffer::default())
-    }
-
-    fn key(&mut self) -> core::result::Result<VideoKey, Errno> {
-        Ok(VideoKey::default())
-    }
-
-    fn gfreq(&mut self) -> core::result::Result<u64, Errno> {
-        Err(Errno::EINVAL)
-    }
-
-    fn sfreq(&mut self, _: u64) -> core::result::Result<(), Errno> {
-        Err(Errno::EINVAL)
-    }
-
-    fn gaudio(
-        &mut self,
-        _: vloopback_abi::v4l1::VideoAudio,
-    ) -> core::result::Result<vloopback_abi::v4l1::VideoAudio, Errno> {
-        Err(Errno::EINVAL)
-    }
-
-    fn saudio(&mut self, _: vloopback_abi::v4l1::VideoAudio) -> core::result::Result<(), Errno> {
-        Err(Errno::EINVAL)
-    }
-
-    fn sync(&mut self, _: i32) -> core::result::Result<(), Errno> {
-        Err(Errno::EINVAL)
-    }
-
-    fn mcapture(&mut self, _: vloopback_abi::v4l1::VideoMmap) -> core::result::Result<(), Errno> {
-        Err(Errno::EINVAL)
-    }
-
-    fn gmbuf(&mut self) -> core::result::Result<VideoMbuf, Errno> {
-        v4l1::layout(self.session)
-    }
-
-    fn gunit(&mut self) -> core::result::Result<VideoUnit, Errno> {
-        Ok(v4l1::units(self.session))
-    }
-
-    fn sinvalid(&mut self) -> core::result::Result<(), Errno> {
-        // Nothing was forwarded: no effect (LEGACY.md 4, rule 7).
-        Ok(())
-    }
+/// VIDIOCSWIN: the size, and with it the ring.
+///
+/// # Errors
+/// EINVAL for a size that cannot be, ENOMEM, EBUSY, ENODEV.
+pub(crate) fn set_window(session: &Session, window: &VideoWindow) -> Result<()> {
+    let (width, height) = (window.width, window.height);
+    tell(&Request::SetSize { session: session.info().session, width, height })?;
+    // At once, so that a write that nobody sees needs no system call.
+    let quiet = NoSignals::new();
+    session.ring.lock(&quiet).refresh(session)
 }
 
 /// mmap(2) on an input begins zero-copy mode, which this version does not have.
@@ -270,41 +177,4 @@ pub(crate) fn mmap(session: &Session) -> Result<usize> {
 /// EBUSY: the pipe is another pusher's.
 pub(crate) fn claim_by_request(session: &Session) -> core::result::Result<(), c_int> {
     if session.access().1 { session.claim() } else { Ok(()) }
-}
-
-/// The name that VIDIOCGCAP gives, NUL-padded.
-pub(crate) fn name(pipe: u32, input: bool) -> [u8; 32] {
-    let mut digits = [0u8; 10];
-    let mut at = digits.len();
-    let mut n = pipe;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (n % 10) as u8;
-        n /= 10;
-        if n == 0 {
-            break;
-        }
-    }
-    let mut bytes = [0u8; 32];
-    let mut len = 0;
-    for piece in [&b"Video loopback "[..], &digits[at..], if input { b" input" } else { b" output" }] {
-        let take = piece.len().min(31 - len);
-        bytes[len..len + take].copy_from_slice(&piece[..take]);
-        len += take;
-    }
-    bytes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use vloopback_abi::text;
-
-    #[test]
-    fn names_are_those_of_the_old_driver() {
-        assert_eq!(text::bytes(&name(0, true)), b"Video loopback 0 input");
-        assert_eq!(text::bytes(&name(0, false)), b"Video loopback 0 output");
-        assert_eq!(text::bytes(&name(15, false)), b"Video loopback 15 output");
-        assert_eq!(text::bytes(&name(u32::MAX, false)), b"Video loopback 4294967295 outpu");
-    }
 }

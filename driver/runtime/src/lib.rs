@@ -7,13 +7,16 @@
 //! | [`paths`] | which paths are the driver's |
 //! | `process` | the daemon's address, the connection, forks, the era |
 //! | `table`, `session` | from descriptor number to open device |
-//! | `input`, `output`, `v4l1` | the two nodes |
+//! | `v4l1` | the requests of both nodes |
+//! | `input` | what a pusher does |
+//! | `client`, `output` | what every client does, and a V4L1 one |
 //! | `ring_map`, `views` | the ring's memory here, and where the program has its frames |
 //! | `lock`, `sys`, `user` | signals, system calls without libc, the program's pointers |
 //!
 //! Nothing on the way of a frame allocates, and no lock is held across a sleep or with signals
 //! unblocked: signal handlers may call in wherever they interrupted us.
 
+mod client;
 pub mod edge;
 mod input;
 mod lock;
