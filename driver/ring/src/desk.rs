@@ -2,7 +2,7 @@
 
 use crate::{AtomicU32, AtomicU64, MAX_ROWS, Ordering, fence};
 
-/// Clients that have a bit of their own among [`Desk::armed`]; those beyond share the last.
+/// Clients that have a bit of their own among the armed bits; those beyond share the last.
 pub const ARM_BITS: u32 = 8 * 64;
 
 /// One client's row: a line of the cache of its own.

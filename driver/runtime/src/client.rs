@@ -4,7 +4,7 @@
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use vloopback_ring::{Found, Log, find_oldest, still_there};
+use vloopback_ring::{Found, Log, claim_oldest, find_oldest, still_there, unclaim};
 use vloopback_wire::{Reply, Request};
 
 use crate::lock::{LocalGuard, NoSignals};
@@ -160,6 +160,26 @@ impl<'a> Locked<'a> {
             }
             page.retries.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// As [`Locked::copy_oldest`], by a client with a row, which holds the slot meanwhile.
+    ///
+    /// # Safety
+    /// `room` bytes can be written at `to`.
+    pub(crate) unsafe fn copy_held(&mut self, row: usize, to: *mut u8, room: usize) -> Result<Option<usize>> {
+        let log = self.log()?;
+        let (page, desk) = (self.session.page(), self.session.desk());
+        let last = page.last.load(Ordering::Relaxed);
+        let slots = self.ring.slots;
+        let Some(taken) = claim_oldest(log, desk, row, slots, u32::MAX, last) else { return Ok(None) };
+        let slot = taken.found.slot;
+        let len = (taken.len as usize).min(self.ring.slot_len).min(room);
+        // SAFETY: claim_oldest gives slots below `slots`, of slot_len bytes each.
+        unsafe { core::ptr::copy_nonoverlapping(self.ring.slot(slot), to, len) };
+        unclaim(desk, row, 1 << slot);
+        page.copies.fetch_add(1, Ordering::Relaxed);
+        self.count(taken.found.number);
+        Ok(Some(len))
     }
 
     /// After a frame was taken: the descriptor is readable exactly if there is another.

@@ -213,13 +213,20 @@ fn deliver_copy(locked: &mut Locked, frame: usize, row: Option<usize>) -> Result
         locked.count(found.number);
         return Ok(true);
     }
-    if let Some(row) = row {
-        unclaim(locked.session.desk(), row, 1 << frame);
-    }
     let to = locked.views.private_frame(frame)?;
     let room = locked.views.buf_len;
-    // SAFETY: a frame's private memory has buf_len bytes.
-    if unsafe { locked.copy_oldest(to, room) }?.is_none() {
+    let copied = match row {
+        // The frame's own slot is given back, so the grant has room to hold the one that is copied:
+        // the writer, which may be faster than the copy, cannot take it away.
+        Some(row) => {
+            unclaim(locked.session.desk(), row, 1 << frame);
+            // SAFETY: a frame's private memory has buf_len bytes.
+            unsafe { locked.copy_held(row, to, room) }?
+        }
+        // SAFETY: as above.
+        None => unsafe { locked.copy_oldest(to, room) }?,
+    };
+    if copied.is_none() {
         return Ok(false);
     }
     let (ring, views) = (&locked.ring, &mut locked.views);

@@ -160,6 +160,8 @@ impl Engine {
         palette: u32,
         picture: [u32; 6],
     ) -> Result<Reply, Errno> {
+        // By itself first: the claim stands, whatever becomes of the rest.
+        self.claim(session, index)?;
         let old = self.pipes[index].core.palette();
         let effects = self.pipes[index].core.set_palette(session, palette, picture).map_err(errno)?;
         if palette != old {
@@ -176,22 +178,13 @@ impl Engine {
         width: u32,
         height: u32,
     ) -> Result<Reply, Errno> {
+        // By itself first: the claim stands, whatever becomes of the size.
+        self.claim(session, index)?;
         let plan = self.pipes[index].core.plan_size(session, width, height).map_err(|refusal| {
             info!(pipe = index, width, height, "size refused: {refusal}");
             errno(refusal)
-        });
-        let plan = match plan {
-            Ok(Some(plan)) => plan,
-            // The claim stands, whatever became of the size.
-            Ok(None) => {
-                self.apply(index, vloopback_core::Effects { views: true, ..Default::default() });
-                return Ok(Reply::Done);
-            }
-            Err(e) => {
-                self.apply(index, vloopback_core::Effects { views: true, ..Default::default() });
-                return Err(e);
-            }
-        };
+        })?;
+        let Some(plan) = plan else { return Ok(Reply::Done) };
         let uid = self.sessions[&session].uid;
         self.notify(index);
         if let Err(e) = self.pipes[index].provide_ring(&plan, uid) {
