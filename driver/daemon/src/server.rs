@@ -18,6 +18,7 @@ use nix::sys::socket::{
 };
 use tracing::{debug, info, warn};
 use vloopback_core::{Access, Side};
+use vloopback_proc::owners::process_name;
 use vloopback_proc::tree::Writer;
 use vloopback_ring::SessionPage;
 use vloopback_wire::{MAX_RECORD, Reply, Request, SessionInfo, build_id};
@@ -164,6 +165,8 @@ struct Session {
     inode: u64,
     pid: i32,
     uid: u32,
+    /// The opener's name, as it was when it was last asked for.
+    comm: String,
 }
 
 /// What an epoll event is about.
@@ -283,6 +286,7 @@ impl Engine {
             }
             if self.pipes.iter().any(|p| p.core.streamers() > 0) {
                 if refreshed.elapsed() >= REFRESH {
+                    self.ask_names();
                     self.views_stale = true;
                     self.update_views();
                     refreshed = Instant::now();
@@ -404,7 +408,7 @@ impl Engine {
             Request::Attach => return self.attach(id, &fds),
             Request::Ring { session } => return self.send_ring(id, session),
             Request::List => {
-                self.update_views();
+                self.ask_names();
                 Ok(Reply::Text(crate::listing::json(&self.snapshot(), &self.pipes_more())))
             }
             Request::Closed { session } => {
@@ -508,6 +512,15 @@ impl Engine {
         let read = mode == libc::O_RDONLY || mode == libc::O_RDWR;
         let write = mode == libc::O_WRONLY || mode == libc::O_RDWR;
         (read, Access { write, legacy })
+    }
+
+    /// Processes change their names, by exec too. Not with every open: there may be a thousand.
+    fn ask_names(&mut self) {
+        for session in self.sessions.values_mut() {
+            if let Some(name) = process_name(session.pid) {
+                session.comm = name;
+            }
+        }
     }
 
     fn update_views(&mut self) {

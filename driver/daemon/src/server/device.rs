@@ -14,6 +14,7 @@ use nix::sys::socket::{
 use nix::sys::stat::fstat;
 use tracing::{debug, info, warn};
 use vloopback_core::{Idle, Refusal, Side};
+use vloopback_proc::owners::process_name;
 use vloopback_wire::{DEVICE_PREFIX, Reply, SessionInfo};
 
 use super::{Engine, Session, Token};
@@ -87,8 +88,9 @@ impl Engine {
                 Idle::Refuse => 2,
             },
         };
-        let made =
-            Session { info, pipe: index, end: Arc::new(ours), page, inode, pid: peer.pid, uid: peer.uid };
+        let comm = process_name(peer.pid).unwrap_or_default();
+        let (pid, uid, end) = (peer.pid, peer.uid, Arc::new(ours));
+        let made = Session { info, pipe: index, end, page, inode, pid, uid, comm };
         self.inodes.insert(inode, session);
         self.sessions.insert(session, made);
         if let Some(connection) = self.connections.get_mut(&id) {

@@ -10,7 +10,6 @@ use tracing::{info, warn};
 use vloopback_abi::palette::Palette;
 use vloopback_core::{Options, Pipe, RingPlan, Side};
 use vloopback_proc::model::{Counters, FormatView, NodeAccess, Owner, PipeView, Role, Snapshot};
-use vloopback_proc::owners::process_name;
 use vloopback_ring::{Board, Desk, Format, MAX_ROWS, SessionPage};
 
 use super::{Engine, Session};
@@ -193,7 +192,7 @@ impl PipeState {
                 counters.copies += page.copies.load(Ordering::Relaxed);
                 (Role::Client, received, dropped)
             };
-            let comm = process_name(session.pid).unwrap_or_default();
+            let comm = session.comm.clone();
             owners.push(Owner { pid: session.pid, comm, role, received, dropped });
         }
         let palette = Palette::from_number(self.core.palette());
