@@ -330,12 +330,12 @@ fn run_passes_the_exit_status_on() {
     assert_eq!(env.run(&["no-such-command-anywhere"]).output().code(), 127);
     assert_eq!(env.run(&["/etc/passwd"]).output().code(), 126);
     let mut waiting = env
-        .run(&["sh", "-c", "trap 'echo hup; exit 3' HUP; echo up; while :; do read x || exit 4; done"])
+        .run(&["sh", "-c", "trap 'echo usr1; exit 3' USR1; echo up; while :; do read x || exit 4; done"])
         .start();
     assert_eq!(waiting.line().as_deref(), Some("up"));
-    rustix::process::kill_process(waiting.leader(), Signal::HUP).expect("kill");
+    rustix::process::kill_process(waiting.leader(), Signal::USR1).expect("kill");
     waiting.order();
-    assert_eq!(waiting.line().as_deref(), Some("hup"));
+    assert_eq!(waiting.line().as_deref(), Some("usr1"));
     assert_eq!(waiting.finish().code(), 3);
 }
 
