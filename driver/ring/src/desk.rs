@@ -14,6 +14,8 @@ pub struct Row {
     pub claims: AtomicU32,
     /// Bit k: the client would like the next frame in slot k, where it waits for it.
     pub want: AtomicU32,
+    /// Bit k: slot k is one of the client's own frames. Frames elsewhere it has to copy.
+    pub places: AtomicU32,
 }
 
 /// The page that every client writes.

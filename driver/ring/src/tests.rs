@@ -393,3 +393,41 @@ fn the_pages_have_one_layout() {
     assert_eq!(core::mem::offset_of!(Board, streamers), 4);
     assert_eq!(core::mem::offset_of!(Board, quotas), 68);
 }
+
+/// A client that streams alone and takes frames in slots 0 and 1 only.
+fn alone_with_places(frames: u64) -> Pages {
+    let p = Pages::new();
+    p.grant(0, 2);
+    p.board.streamers.store(1, Ordering::SeqCst);
+    p.desk.rows[0].places.store(0b11, Ordering::SeqCst);
+    for _ in 0..frames {
+        p.write(4);
+    }
+    p
+}
+
+#[test]
+fn a_frame_in_its_place_retires_those_elsewhere() {
+    let p = alone_with_places(4);
+    retire(&p.board, &p.log, &p.desk, &Picked { slot: 1 }, 4);
+    assert_eq!([0, 1, 2, 3].map(|k| p.number(k)), [1, 2, 0, 0]);
+}
+
+#[test]
+fn a_burst_that_it_is_late_for_is_kept() {
+    let p = alone_with_places(4);
+    retire(&p.board, &p.log, &p.desk, &Picked { slot: 2 }, 4);
+    assert_eq!([0, 1, 2, 3].map(|k| p.number(k)), [1, 2, 3, 4], "it waits in no place of its");
+}
+
+#[test]
+fn nothing_is_retired_beside_other_clients() {
+    let p = alone_with_places(4);
+    p.board.streamers.store(2, Ordering::SeqCst);
+    retire(&p.board, &p.log, &p.desk, &Picked { slot: 0 }, 4);
+    assert_eq!([0, 1, 2, 3].map(|k| p.number(k)), [1, 2, 3, 4]);
+    p.board.streamers.store(1, Ordering::SeqCst);
+    p.grant(0, 0);
+    retire(&p.board, &p.log, &p.desk, &Picked { slot: 0 }, 4);
+    assert_eq!([0, 1, 2, 3].map(|k| p.number(k)), [1, 2, 3, 4], "places without a grant count for nothing");
+}

@@ -68,6 +68,26 @@ pub fn pick(board: &Board, log: &Log, desk: &Desk, slots: usize) -> Option<Picke
     None
 }
 
+/// Before the publication of a frame in one of its own places: a client that streams alone is not
+/// made to copy older frames from elsewhere any more, which would take it longer than the writer
+/// takes to make new ones, so that it fell behind for ever. They count as dropped.
+///
+/// A burst that a client is late for is kept: nothing is retired until it waits in a place again.
+pub fn retire(board: &Board, log: &Log, desk: &Desk, picked: &Picked, slots: usize) {
+    if board.streamers.load(Ordering::Relaxed) != 1 {
+        return;
+    }
+    let places = (0..MAX_ROWS)
+        .filter(|&row| board.quotas[row].load(Ordering::Relaxed) != 0)
+        .fold(0, |all, row| all | desk.rows[row].places.load(Ordering::Relaxed));
+    if places >> picked.slot & 1 == 0 {
+        return;
+    }
+    for slot in (0..slots.min(MAX_SLOTS)).filter(|k| places >> k & 1 == 0) {
+        log.slots[slot].number.store(0, Ordering::Release);
+    }
+}
+
 /// Publishes the slot that now holds a frame of `len` bytes. Returns its number. The caller then
 /// wakes whoever waits on [`Log::seq`](crate::Log) and those who are armed.
 pub fn publish(log: &Log, desk: &Desk, picked: Picked, len: u32, time: u64) -> u64 {

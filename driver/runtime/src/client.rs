@@ -75,6 +75,12 @@ impl<'a> Locked<'a> {
             .then(|| row as usize - 1)
     }
 
+    /// Tells the writer which slots are frames of the program's.
+    pub(crate) fn tell_places(&self, row: usize) {
+        let places = self.views.places(self.ring.number);
+        self.session.desk().rows[row].places.store(places, Ordering::Relaxed);
+    }
+
     /// Makes sure that the mapped ring is the one in force, that the client's layout fits it, and
     /// that the daemon counts it as streaming.
     ///

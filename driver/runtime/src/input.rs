@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 
 use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l1::{VideoPicture, VideoWindow};
-use vloopback_ring::{cancel, pick, publish};
+use vloopback_ring::{cancel, pick, publish, retire};
 use vloopback_wire::Request;
 
 use crate::lock::NoSignals;
@@ -124,6 +124,7 @@ fn put(session: &Session, ring: &RingMap, frame: &Pieces, len: usize) -> Result<
     unsafe { frame.copy_to(ring.slot(picked.slot)) };
     log.copies.fetch_add(1, Ordering::Relaxed);
     let time = sys::now();
+    retire(board, log, desk, &picked, ring.slots);
     publish(log, desk, picked, len as u32, time);
     sys::futex_wake_all(&log.seq);
     if desk.any_armed() || time.wrapping_sub(log.rung.load(Ordering::Relaxed)) > RING_AT_LEAST {

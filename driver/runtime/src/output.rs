@@ -14,10 +14,6 @@ use crate::session::Session;
 use crate::sys::{FdList, Result};
 use crate::views::Mapping;
 
-/// A client that got this many frames with none waiting behind them may share the ring's slots
-/// again after it had to copy.
-const CALM: u32 = 8;
-
 /// read(2): one frame, or as much of it as there is room for. 0 (end of file) once nobody feeds the
 /// pipe.
 ///
@@ -86,6 +82,9 @@ pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Res
             let at = unsafe { views.map(ring, direct, wanted) }?;
             let private = views.private_len() as u64;
             session.page().private.store(private, Ordering::Relaxed);
+            if let Some(row) = locked.row() {
+                locked.tell_places(row);
+            }
             Ok(Step::Done(at))
         },
     )
@@ -135,10 +134,12 @@ pub(crate) fn mcapture(session: &Session, fd: c_int, order: &VideoMmap) -> Resul
             let number = locked.ring.number;
             if let Some(row) = row {
                 unclaim(session.desk(), row, 1 << frame);
-                let views = &mut *locked.views;
-                if !views.is_empty() && !views.is_direct(frame, number) && views.calm >= CALM {
-                    views.make_direct(frame, &locked.ring)?;
+                let (ring, views) = (&locked.ring, &mut locked.views);
+                if !views.is_empty() && !views.is_direct(frame, number) {
+                    // It had to copy once; the next frame may come in place again. If not: it copies.
+                    let _ = views.make_direct(frame, ring);
                 }
+                locked.tell_places(row);
                 if locked.views.is_direct(frame, number) {
                     session.desk().rows[row].want.fetch_or(1 << frame, Ordering::SeqCst);
                 }
@@ -191,17 +192,10 @@ fn deliver(locked: &mut Locked, frame: usize) -> Result<bool> {
             let last = session.page().last.load(Ordering::Relaxed);
             let taken = claim_oldest(log, session.desk(), row, locked.ring.slots, 1 << frame, last);
             if let Some(taken) = taken {
-                locked.views.calm = locked.views.calm.saturating_add(1);
                 locked.count(taken.found.number);
                 return Ok(true);
             }
-            return deliver_copy(locked, frame, Some(row));
         }
-    }
-    if found.number == log.head.load(Ordering::Relaxed) {
-        locked.views.calm = locked.views.calm.saturating_add(1);
-    } else {
-        locked.views.calm = 0;
     }
     deliver_copy(locked, frame, row)
 }
@@ -231,6 +225,10 @@ fn deliver_copy(locked: &mut Locked, frame: usize, row: Option<usize>) -> Result
     }
     let (ring, views) = (&locked.ring, &mut locked.views);
     views.make_private(frame, ring)?;
-    locked.session.page().private.store(views.private_len() as u64, Ordering::Relaxed);
+    let private = views.private_len() as u64;
+    locked.session.page().private.store(private, Ordering::Relaxed);
+    if let Some(row) = row {
+        locked.tell_places(row);
+    }
     Ok(true)
 }

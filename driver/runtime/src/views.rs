@@ -42,15 +42,15 @@ pub(crate) struct Views {
     /// Bytes of a frame's buffer and how many there are, as the program was told.
     pub(crate) buf_len: usize,
     pub(crate) frames: usize,
-    /// Bit i: frame i shows slot i.
+    /// Bit i: frame i shows slot i of `ring`.
     direct: u32,
+    /// Bit i: frame i still shows a slot of a former ring, which nobody writes any more.
+    stale: u32,
     /// The private memory, all frames' one behind another; 0 while none was needed.
     private: usize,
     private_len: usize,
     /// The ring whose slots the direct frames show.
     ring: u32,
-    /// Frames in a row that were taken with no older one waiting.
-    pub(crate) calm: u32,
 }
 
 impl Views {
@@ -63,9 +63,9 @@ impl Views {
         self.ring == ring && self.direct >> frame & 1 != 0
     }
 
-    /// Whether frame `i` shows private memory.
-    pub(crate) fn is_private(&self, frame: usize) -> bool {
-        self.direct >> frame & 1 == 0
+    /// The slots of this ring that the program has as frames.
+    pub(crate) fn places(&self, ring: u32) -> u32 {
+        if self.ring == ring && !self.is_empty() { self.direct } else { 0 }
     }
 
     /// Bytes of private memory.
@@ -82,6 +82,7 @@ impl Views {
             self.frames = frames;
         }
         self.direct = 0;
+        self.stale = 0;
         self.ring = 0;
     }
 
@@ -175,10 +176,12 @@ impl Views {
 
     /// Frame `i` shows private memory from now on.
     pub(crate) fn make_private(&mut self, frame: usize, ring: &RingMap) -> Result<()> {
-        if self.is_private(frame) {
+        let bit = 1 << frame;
+        if (self.direct | self.stale) & bit == 0 {
             return Ok(());
         }
-        self.direct &= !(1 << frame);
+        self.direct &= !bit;
+        self.stale &= !bit;
         self.show(frame, ring)
     }
 
@@ -188,15 +191,12 @@ impl Views {
             return Err(libc::EINVAL);
         }
         if self.ring != ring.number {
-            // Those of the former ring keep what they show until it is their turn.
-            for other in 0..self.frames {
-                if other != frame {
-                    self.make_private(other, ring)?;
-                }
-            }
+            // The program may be looking at them: they keep what they show until it is their turn.
+            self.stale |= self.direct;
             self.direct = 0;
             self.ring = ring.number;
         }
+        self.stale &= !(1 << frame);
         self.direct |= 1 << frame;
         self.show(frame, ring)
     }
@@ -226,6 +226,7 @@ impl Views {
         self.count = 0;
         self.release_private();
         self.direct = 0;
+        self.stale = 0;
         self.ring = 0;
         self.frames = 0;
         self.buf_len = 0;

@@ -100,6 +100,7 @@ impl PipeState {
             let row = &self.desk.rows[grant.row as usize];
             row.claims.store(0, Ordering::SeqCst);
             row.want.store(0, Ordering::SeqCst);
+            row.places.store(0, Ordering::SeqCst);
         }
     }
 
