@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 
 use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l1::{VideoPicture, VideoWindow};
-use vloopback_ring::{cancel, pick, publish, retire};
+use vloopback_ring::{Log, Picked, cancel, pick, publish, retire};
 use vloopback_wire::Request;
 
 use crate::lock::NoSignals;
@@ -86,9 +86,7 @@ pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
         match log.lock.try_lock(process::peer()?) {
             Ok(()) => {
                 let done = put(session, &ring, frame, len);
-                if log.lock.unlock() {
-                    sys::futex_wake_all(log.lock.word());
-                }
+                give_back(log);
                 return done.map(|()| len);
             }
             Err(owner) => {
@@ -123,15 +121,29 @@ fn put(session: &Session, ring: &RingMap, frame: &Pieces, len: usize) -> Result<
     // SAFETY: the slot is ours until it is published, and slot_len >= len; the pieces were checked.
     unsafe { frame.copy_to(ring.slot(picked.slot)) };
     log.copies.fetch_add(1, Ordering::Relaxed);
+    show(session, log, picked, ring.slots, len as u32);
+    Ok(())
+}
+
+/// Publishes a slot that holds a frame now and wakes whoever waits for it. The caller has the right
+/// to write.
+pub(crate) fn show(session: &Session, log: &Log, picked: Picked, slots: usize, len: u32) {
+    let desk = session.desk();
     let time = sys::now();
-    retire(board, log, desk, &picked, ring.slots);
-    publish(log, desk, picked, len as u32, time);
+    retire(session.board(), log, desk, &picked, slots);
+    publish(log, desk, picked, len, time);
     sys::futex_wake_all(&log.seq);
     if desk.any_armed() || time.wrapping_sub(log.rung.load(Ordering::Relaxed)) > RING_AT_LEAST {
         log.rung.store(time, Ordering::Relaxed);
         session.ring_bell();
     }
-    Ok(())
+}
+
+/// Gives the right to write back.
+pub(crate) fn give_back(log: &Log) {
+    if log.lock.unlock() {
+        sys::futex_wake_all(log.lock.word());
+    }
 }
 
 fn tell(request: &Request) -> Result<()> {

@@ -4,6 +4,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`edge`] | what libc's edge calls |
+//! | [`native`] | what the SDK calls: pushers that know of vloopback |
 //! | [`paths`] | which paths are the driver's |
 //! | `process` | the daemon's address, the connection, forks, the era |
 //! | `table`, `session` | from descriptor number to open device |
@@ -14,12 +15,14 @@
 //! | `lock`, `sys`, `user` | signals, system calls without libc, the program's pointers |
 //!
 //! Nothing on the way of a frame allocates, and no lock is held across a sleep or with signals
-//! unblocked: signal handlers may call in wherever they interrupted us.
+//! unblocked: signal handlers may call in wherever they interrupted us. The one exception is the
+//! right to write while a frame is filled in place ([`native`]).
 
 mod client;
 pub mod edge;
 mod input;
 mod lock;
+pub mod native;
 mod output;
 pub mod paths;
 mod process;

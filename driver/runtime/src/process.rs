@@ -24,7 +24,7 @@ static PEER_EPOCH: AtomicU32 = AtomicU32::new(0);
 static LEGACY: AtomicBool = AtomicBool::new(false);
 
 static CONNECTION: Local<Connection> =
-    Local::new(Connection { fd: -1, epoch: 0, lifeline: 0, greeted: false });
+    Local::new(Connection { fd: -1, inode: None, epoch: 0, lifeline: 0, greeted: false });
 /// The connection's number, for those who must not close it.
 static HIDDEN: AtomicI32 = AtomicI32::new(-1);
 
@@ -32,6 +32,8 @@ static HIDDEN: AtomicI32 = AtomicI32::new(-1);
 #[derive(Debug)]
 struct Connection {
     fd: c_int,
+    /// By which it is known again: raw system calls may have put the program's own file there.
+    inode: Option<u64>,
     epoch: u32,
     /// The daemon's lifeline, mapped; an address.
     lifeline: usize,
@@ -234,25 +236,43 @@ fn hide(fd: c_int) -> c_int {
 }
 
 impl Connection {
+    /// Forgets the number if something else is there by now: what the program has closed behind our
+    /// back and opened anew is its own, and nothing of ours is written into it.
+    fn make_certain(&mut self) {
+        if self.fd >= 0 && sys::inode(self.fd) != self.inode {
+            self.fd = -1;
+            self.greeted = false;
+            HIDDEN.store(-1, Ordering::Release);
+        }
+    }
+
+    /// Takes a new descriptor for its own.
+    fn set(&mut self, fd: c_int, epoch: u32) {
+        self.fd = hide(fd);
+        self.inode = sys::inode(self.fd);
+        self.epoch = epoch;
+        self.greeted = false;
+        HIDDEN.store(self.fd, Ordering::Release);
+    }
+
     /// Makes an inherited connection ours: a new one, announced on the parent's.
     fn own(&mut self) {
+        self.make_certain();
         let epoch = EPOCH.load(Ordering::Acquire);
         if self.fd < 0 || self.epoch == epoch {
             return;
         }
         let inherited = core::mem::replace(&mut self.fd, -1);
-        self.greeted = false;
+        HIDDEN.store(-1, Ordering::Release);
         if let Ok([mine, theirs]) = sys::seqpacket_pair() {
             if sys::send_record(inherited, Request::Split.encode().as_bytes(), Some(theirs)).is_ok() {
-                self.fd = hide(mine);
-                self.epoch = epoch;
+                self.set(mine, epoch);
             } else {
                 sys::close(mine);
             }
             sys::close(theirs);
         }
         sys::close(inherited);
-        HIDDEN.store(self.fd, Ordering::Release);
     }
 
     /// Connects by the socket's path, unless connected.
@@ -268,10 +288,7 @@ impl Connection {
             return Err(libc::ENAMETOOLONG);
         }
         address[2..2 + path.len()].copy_from_slice(path);
-        self.fd = hide(sys::connect(&address, 3 + path.len())?);
-        self.epoch = EPOCH.load(Ordering::Acquire);
-        self.greeted = false;
-        HIDDEN.store(self.fd, Ordering::Release);
+        self.set(sys::connect(&address, 3 + path.len())?, EPOCH.load(Ordering::Acquire));
         Ok(())
     }
 

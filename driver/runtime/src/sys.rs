@@ -198,6 +198,16 @@ pub(crate) fn dup_from(fd: c_int, from: c_int) -> Result<c_int> {
     unsafe { sys!(fcntl, fd, libc::F_DUPFD_CLOEXEC, from) }.map(|n| n as c_int)
 }
 
+/// The inode behind a descriptor. None where the system would not tell.
+pub(crate) fn inode(fd: c_int) -> Option<u64> {
+    // SAFETY: all zeros is a valid statx record.
+    let mut status: libc::statx = unsafe { core::mem::zeroed() };
+    let empty = c"";
+    // SAFETY: a C string and room for one answer.
+    unsafe { sys!(statx, fd, empty.as_ptr(), libc::AT_EMPTY_PATH, libc::STATX_INO, &raw mut status) }.ok()?;
+    Some(status.stx_ino)
+}
+
 /// The soft limit of descriptors.
 pub(crate) fn descriptor_limit() -> u64 {
     let mut limit = [0u64; 2];

@@ -1,0 +1,439 @@
+//! A door for programs that know of vloopback: the SDK's pushers. No preload library is needed,
+//! and the open device is not for libc's calls: nobody but its [`Input`] uses its descriptor.
+//!
+//! A frame is written as through `write(2)`, or filled in place ([`Input::begin`]): the pusher gets
+//! the ring's own slot, with the pipe's right to write, and gives both back with
+//! [`Input::publish`] or [`Input::cancel`]. In between, only a fork of the same pusher could want
+//! to write; it waits as it does for a copy in progress. Clients never wait for that right: they
+//! go on with the frames that the ring still holds. When the process dies, the daemon takes the
+//! right back; the slot was marked invalid at the beginning, so nothing half-filled is ever shown.
+
+use core::sync::atomic::Ordering;
+use std::fmt;
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use vloopback_abi::palette::Palette;
+use vloopback_abi::v4l1::{VideoPicture, VideoWindow};
+use vloopback_ring::{Log, Picked, cancel, pick};
+use zerocopy::FromZeros;
+
+use crate::input::{self, Pieces, give_back, show};
+use crate::lock::NoSignals;
+use crate::session::{self, Pin, Session};
+use crate::sys::Result;
+use crate::{edge, process, table};
+
+/// The longest path of a socket, bytes: what an address of AF_UNIX has room for.
+pub const MAX_SOCKET_PATH: usize = 107;
+
+static SERVER: OnceLock<PathBuf> = OnceLock::new();
+
+/// Tells where the daemon listens. A process has one daemon: the first call decides, for good.
+/// Returns the path that is in force, which is another than `socket` if another was first.
+///
+/// Not for the preload library, which reads its environment when the program begins.
+///
+/// # Errors
+/// ENAMETOOLONG: longer than [`MAX_SOCKET_PATH`].
+pub fn use_server(socket: &Path) -> Result<&'static Path> {
+    let bytes = socket.as_os_str().as_bytes();
+    if bytes.is_empty() || bytes.len() > MAX_SOCKET_PATH {
+        return Err(libc::ENAMETOOLONG);
+    }
+    Ok(SERVER.get_or_init(|| {
+        process::set_socket(&[bytes]);
+        socket.to_owned()
+    }))
+}
+
+/// A frame that is being filled.
+#[derive(Debug)]
+struct Filling {
+    slot: usize,
+    /// How many the ring has.
+    slots: usize,
+    /// Bytes of the frame, at most the slot's.
+    len: usize,
+    memory: *mut u8,
+    /// The ring that the slot is of, and its log, which stays mapped as long as the session.
+    ring: u32,
+    log: &'static Log,
+    /// Who took the right to write, and in which fork.
+    me: u32,
+    epoch: u32,
+}
+
+// SAFETY: the memory is shared anyway; the right to write belongs to the process, not to a thread.
+unsafe impl Send for Filling {}
+// SAFETY: a shared reference only reads.
+unsafe impl Sync for Filling {}
+
+/// What a log counted, as far as it is this pusher's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Tally {
+    unwatched: u64,
+    lost: u64,
+}
+
+impl Tally {
+    fn of(log: &Log) -> Self {
+        Self { unwatched: log.unwatched.load(Ordering::Relaxed), lost: log.lost.load(Ordering::Relaxed) }
+    }
+
+    fn since(self, begin: Self) -> Self {
+        Self {
+            unwatched: self.unwatched.saturating_sub(begin.unwatched),
+            lost: self.lost.saturating_sub(begin.lost),
+        }
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self { unwatched: self.unwatched + other.unwatched, lost: self.lost + other.lost }
+    }
+}
+
+/// What became of a pusher's frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Published: the clients that stream could take them.
+    pub published: u64,
+    /// Dropped because nobody streamed: neither copied nor published.
+    pub unwatched: u64,
+    /// Dropped because no slot was free, which takes a client that misbehaves on purpose.
+    pub lost: u64,
+    /// Clients that stream at the moment.
+    pub watchers: u32,
+}
+
+/// An input node, claimed: this process is the pipe's pusher until it is dropped.
+pub struct Input {
+    session: Pin,
+    /// None only while it is dropped.
+    fd: Option<OwnedFd>,
+    /// Which pusher of the pipe this is, as the board counts them; 0 before a format is set.
+    feed: u32,
+    filling: Option<Filling>,
+    /// The newest publication when the first format was set.
+    head: u64,
+    /// The log in force as it was at its beginning here, and what former ones counted.
+    begin: Tally,
+    past: Tally,
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Input").field("info", self.session.info()).field("filling", &self.filling).finish()
+    }
+}
+
+/// What [`open_input`] can come to besides an errno.
+#[derive(Debug)]
+pub enum Opened {
+    /// An input, claimed.
+    Input(Box<Input>),
+    /// The node is a pipe's output; the pipe's input is node `input`.
+    Output {
+        /// N of the input's /dev/videoN.
+        input: u32,
+    },
+}
+
+/// Opens node `number` (the N of /dev/videoN) for pushing and claims its pipe.
+///
+/// # Errors
+/// EBUSY: another's pipe. ENOENT: no daemon, or no node of its. ECONNREFUSED: the daemon is gone.
+/// EACCES: the socket or the node is not for this user. EPROTONOSUPPORT: a daemon of another build.
+/// EMFILE, ENOMEM, ENODEV.
+pub fn open_input(number: u32) -> Result<Opened> {
+    let raw = session::open(number, libc::O_RDWR | libc::O_CLOEXEC)?;
+    // SAFETY: session::open just made this descriptor; nobody else has it.
+    let fd = unsafe { OwnedFd::from_raw_fd(raw) };
+    let Some(session) = session::of(raw) else { return Err(libc::EBADF) };
+    let input = Input {
+        session,
+        fd: Some(fd),
+        feed: 0,
+        filling: None,
+        head: 0,
+        begin: Tally::default(),
+        past: Tally::default(),
+    };
+    let info = input.session.info();
+    if !info.input {
+        return Ok(Opened::Output { input: info.partner });
+    }
+    // Dropped, and so closed, if the claim fails.
+    input.session.claim()?;
+    Ok(Opened::Input(Box::new(input)))
+}
+
+impl Input {
+    /// The pipe's index.
+    pub fn pipe(&self) -> u32 {
+        self.session.info().pipe
+    }
+
+    /// N of this node's /dev/videoN.
+    pub fn node(&self) -> u32 {
+        self.session.info().node
+    }
+
+    /// N of the output's /dev/videoN, for clients.
+    pub fn output(&self) -> u32 {
+        self.session.info().partner
+    }
+
+    /// Sets palette and size; a frame that is being filled is cancelled.
+    ///
+    /// # Errors
+    /// EINVAL: there is no such frame. ENOMEM: larger than a ring can be. EBUSY, ENODEV.
+    /// The format may then be half set: set another one.
+    pub fn set_format(&mut self, palette: Palette, width: u32, height: u32) -> Result<()> {
+        self.cancel();
+        self.session.alive()?;
+        self.still_mine()?;
+        let [brightness, hue, colour, contrast, whiteness, _] =
+            self.session.board().format().picture.map(|v| u16::try_from(v).unwrap_or(u16::MAX));
+        let picture = VideoPicture {
+            brightness,
+            hue,
+            colour,
+            contrast,
+            whiteness,
+            depth: palette.depth(),
+            palette: palette.number(),
+        };
+        let window = VideoWindow { width, height, ..VideoWindow::new_zeroed() };
+        if let Some(now) = self.log().map(Tally::of) {
+            self.past = self.past.plus(now.since(self.begin));
+            self.begin = now;
+        }
+        input::set_picture(&self.session, &picture)?;
+        input::set_window(&self.session, &window)?;
+        let first = self.feed == 0;
+        self.feed = self.session.board().feed();
+        let now = self.log().map(|log| (Tally::of(log), log.head.load(Ordering::Relaxed)));
+        if let Some((tally, head)) = now {
+            self.begin = tally;
+            self.head = if first { head } else { self.head };
+        }
+        Ok(())
+    }
+
+    /// Writes a frame as `write(2)` does; a frame that is being filled is cancelled.
+    ///
+    /// # Errors
+    /// EINVAL: no format, or not the length of a frame. ESTALE: the pipe is no longer this pusher's.
+    /// EINTR: a signal came while a fork of this pusher was writing. ENODEV: the daemon is gone.
+    pub fn write(&mut self, frame: &[u8]) -> Result<()> {
+        self.cancel();
+        self.session.alive()?;
+        self.still_mine()?;
+        let piece = libc::iovec { iov_base: frame.as_ptr().cast_mut().cast(), iov_len: frame.len() };
+        input::write(&self.session, &Pieces { iov: core::slice::from_ref(&piece) }).map(drop)
+    }
+
+    /// Begins a frame in place: the ring's own slot, exactly as long as a frame. What is in it is
+    /// some former frame. None: nobody wants a frame now, which counts as one that nobody saw.
+    /// A frame that is being filled already is cancelled.
+    ///
+    /// Until [`Input::publish`] or [`Input::cancel`] this process has the pipe's right to write.
+    ///
+    /// # Errors
+    /// As [`Input::write`].
+    pub fn begin(&mut self) -> Result<Option<&mut [u8]>> {
+        self.cancel();
+        let session = &self.session;
+        session.alive()?;
+        self.still_mine()?;
+        let board = session.board();
+        let format = board.format();
+        let len = format.frame_len as usize;
+        if format.ring == 0 || format.feed == 0 || len == 0 {
+            return Err(libc::EINVAL);
+        }
+        if board.streamers.load(Ordering::Acquire) == 0
+            && session.log_ring.load(Ordering::Acquire) == format.ring
+        {
+            if let Some(log) = self.log() {
+                log.unwatched.fetch_add(1, Ordering::Relaxed);
+                return Ok(None);
+            }
+        }
+        let filling = loop {
+            let quiet = NoSignals::new();
+            let mut ring = session.ring.lock(&quiet);
+            ring.refresh(session)?;
+            let Some(log) = ring.log() else { return Err(libc::EINVAL) };
+            let me = process::peer()?;
+            match log.lock.try_lock(me) {
+                Ok(()) => {}
+                Err(owner) => {
+                    drop(ring);
+                    drop(quiet);
+                    // Not with signals blocked: whoever waits here can be interrupted.
+                    session.wait_for_lock(log.lock.word(), owner)?;
+                    continue;
+                }
+            }
+            let picked = if board.streamers.load(Ordering::Acquire) == 0 {
+                log.unwatched.fetch_add(1, Ordering::Relaxed);
+                Ok(None)
+            } else if len > ring.slot_len {
+                Err(libc::EINVAL)
+            } else {
+                match pick(board, log, session.desk(), ring.slots) {
+                    None => {
+                        log.lost.fetch_add(1, Ordering::Relaxed);
+                        Ok(None)
+                    }
+                    Some(picked) if picked.slot >= ring.slots => {
+                        cancel(log, picked);
+                        Err(libc::EINVAL)
+                    }
+                    Some(picked) => Ok(Some(picked.slot)),
+                }
+            };
+            match picked {
+                Ok(Some(slot)) => {
+                    break Filling {
+                        slot,
+                        slots: ring.slots,
+                        len,
+                        memory: ring.slot(slot),
+                        ring: ring.number,
+                        log,
+                        me,
+                        epoch: process::epoch(),
+                    };
+                }
+                other => {
+                    give_back(log);
+                    return other.map(|_| None);
+                }
+            }
+        };
+        self.filling = Some(filling);
+        Ok(self.filling_mut())
+    }
+
+    /// Whether a frame is being filled.
+    pub fn is_filling(&self) -> bool {
+        self.filling.is_some()
+    }
+
+    /// The frame that is being filled.
+    pub fn filling(&self) -> Option<&[u8]> {
+        // SAFETY: as `filling_mut`, for reading.
+        self.filling.as_ref().map(|f| unsafe { core::slice::from_raw_parts(f.memory, f.len) })
+    }
+
+    /// The frame that is being filled. A client that misbehaves can write there too, so that what
+    /// is read back need not be what was written.
+    pub fn filling_mut(&mut self) -> Option<&mut [u8]> {
+        // SAFETY: the slot is `len` bytes or longer, and mapped until this session's ring changes
+        // here, which only `&mut self` methods do that cancel first (nobody else has the
+        // descriptor). No writer but us has it, by the right to write.
+        self.filling.as_mut().map(|f| unsafe { core::slice::from_raw_parts_mut(f.memory, f.len) })
+    }
+
+    /// Publishes the frame that was being filled and wakes the clients.
+    ///
+    /// # Errors
+    /// EINVAL: none was being filled, or by the process that this one was forked from. ESTALE: the
+    /// format changed meanwhile, or the right to write was taken back; the frame is dropped.
+    /// ENODEV: the daemon is gone.
+    pub fn publish(&mut self) -> Result<()> {
+        let filling = self.filling.take().filter(|f| f.epoch == process::epoch()).ok_or(libc::EINVAL)?;
+        let (session, log) = (&self.session, filling.log);
+        let _quiet = NoSignals::new();
+        if log.lock.owner() != filling.me {
+            // Taken back: the slot may be another writer's by now.
+            session.alive()?;
+            return Err(libc::ESTALE);
+        }
+        let format = session.board().format();
+        let picked = Picked { slot: filling.slot };
+        let fits = format.ring == filling.ring && format.feed == self.feed;
+        if session.alive().is_err() || !fits || format.frame_len as usize != filling.len {
+            cancel(log, picked);
+            give_back(log);
+            session.alive()?;
+            return Err(libc::ESTALE);
+        }
+        show(session, log, picked, filling.slots, format.frame_len);
+        give_back(log);
+        Ok(())
+    }
+
+    /// Gives the slot that was being filled back, unpublished. Nothing happens if none was.
+    pub fn cancel(&mut self) {
+        // A forked child inherits the record but not the right.
+        let Some(filling) = self.filling.take().filter(|f| f.epoch == process::epoch()) else { return };
+        let _quiet = NoSignals::new();
+        if filling.log.lock.owner() == filling.me {
+            cancel(filling.log, Picked { slot: filling.slot });
+            give_back(filling.log);
+        }
+    }
+
+    /// Whether any client streams.
+    pub fn is_watched(&self) -> bool {
+        self.session.board().streamers.load(Ordering::Acquire) != 0
+    }
+
+    /// Whether the daemon is there and the pipe still this pusher's.
+    ///
+    /// # Errors
+    /// ENODEV, ESTALE.
+    pub fn check(&self) -> Result<()> {
+        self.session.alive()?;
+        self.still_mine()
+    }
+
+    /// What became of the frames so far, forks of this pusher included.
+    pub fn counters(&self) -> Counters {
+        let watchers = self.session.board().streamers.load(Ordering::Relaxed);
+        let Some(log) = self.log().filter(|_| self.feed != 0) else {
+            return Counters { watchers, ..Counters::default() };
+        };
+        let sum = self.past.plus(Tally::of(log).since(self.begin));
+        let published = log.head.load(Ordering::Relaxed).saturating_sub(self.head);
+        Counters { published, unwatched: sum.unwatched, lost: sum.lost, watchers }
+    }
+
+    fn log(&self) -> Option<&Log> {
+        let log = self.session.log.load(Ordering::Acquire);
+        // SAFETY: logs stay mapped while the session has users, and the Pin is one.
+        (!log.is_null()).then(|| unsafe { &*log })
+    }
+
+    /// A program that closes all its descriptors closes ours too: then the pipe may be another's.
+    fn still_mine(&self) -> Result<()> {
+        if self.feed == 0 || self.session.board().feed() == self.feed { Ok(()) } else { Err(libc::ESTALE) }
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        self.cancel();
+        let Some(fd) = self.fd.take() else { return };
+        let raw = fd.into_raw_fd();
+        // The number may have been closed behind our back and be another file's by now, or another
+        // pusher's: what is not ours is not closed, and stays known as what it is.
+        let open = session::is_certain(raw, &self.session);
+        let known = table::get(raw) == core::ptr::from_ref::<Session>(&self.session) as usize;
+        let close = if known { edge::before_close(raw) } else { edge::Close::PassThrough };
+        if !open || close == edge::Close::Hidden {
+            return;
+        }
+        // SAFETY: it is the descriptor that session::open made, and still open.
+        drop(unsafe { OwnedFd::from_raw_fd(raw) });
+        if let edge::Close::Last(session) = close {
+            edge::after_close(session);
+        }
+    }
+}

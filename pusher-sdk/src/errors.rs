@@ -1,0 +1,247 @@
+//! What can go wrong, and what helps.
+
+use std::io;
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use vloopback_abi::palette::Palette;
+
+/// Why a pusher could not do what it was asked to. Names the pipe and what helps.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PusherError {
+    /// Nobody listens on the server's socket.
+    #[error("no vloopback server at {}: start vloopbackd, or name another socket in VLOOPBACK_SOCKET", socket.display())]
+    NoServer {
+        /// Where was looked.
+        socket: PathBuf,
+    },
+    /// The server's socket is not for this user.
+    #[error("the vloopback server at {} is not for this user: ask its owner, or start vloopbackd on a socket of your own", socket.display())]
+    ServerDenied {
+        /// Its path.
+        socket: PathBuf,
+    },
+    /// The server was built from another version.
+    #[error("the vloopback server at {} is of another build than this program's library: use those of one build", socket.display())]
+    OtherBuild {
+        /// Its path.
+        socket: PathBuf,
+    },
+    /// A path that no socket can have.
+    #[error("{} is too long for a socket: at most 107 bytes", socket.display())]
+    SocketPath {
+        /// The path.
+        socket: PathBuf,
+    },
+    /// The process has another server already.
+    #[error("this process uses the vloopback server at {} and can use no other, such as {}: a process has one", used.display(), socket.display())]
+    OneServer {
+        /// The one in use.
+        used: PathBuf,
+        /// The one that was asked for.
+        socket: PathBuf,
+    },
+    /// Every pipe has its pusher.
+    #[error("all {pipes} pipes of the vloopback server at {} are in use: start vloopbackd with a larger --pipes or with --spares, or stop a pusher", socket.display())]
+    AllBusy {
+        /// The server's socket.
+        socket: PathBuf,
+        /// How many there are.
+        pipes: usize,
+    },
+    /// The server's list of pipes cannot be used.
+    #[error("cannot find a free pipe of the vloopback server at {}: {reason}", socket.display())]
+    Views {
+        /// The server's socket.
+        socket: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// No device is called so.
+    #[error("'{name}' is no video device: name one as /dev/video0, video0 or 0")]
+    Name {
+        /// What was given.
+        name: String,
+    },
+    /// The server has no such node.
+    #[error("{device} is no pipe of the vloopback server at {}: see `vloopback list`", socket.display())]
+    NoSuchPipe {
+        /// The node.
+        device: String,
+        /// The server's socket.
+        socket: PathBuf,
+    },
+    /// The node is the clients' one.
+    #[error("{device} is a pipe's output, for clients: push into its input, {input}")]
+    NotAnInput {
+        /// The node.
+        device: String,
+        /// The pusher's node of that pipe.
+        input: String,
+    },
+    /// Owner, group and mode of the node do not let this user push.
+    #[error(
+        "{device} is not for this user: join the group of that node (see `vloopback list`), or ask its owner"
+    )]
+    Denied {
+        /// The node.
+        device: String,
+    },
+    /// The pipe has a pusher.
+    #[error("{device} is in use by another pusher: stop that one, choose another pipe, or claim a free one")]
+    Busy {
+        /// The node.
+        device: String,
+    },
+    /// No frame has that shape.
+    #[error(
+        "{device} cannot have frames of {width}x{height} {palette}: {}",
+        shape_rule(*palette)
+    )]
+    Format {
+        /// The pusher's node.
+        device: String,
+        /// What was asked for.
+        palette: Palette,
+        /// Pixels a line.
+        width: u32,
+        /// Lines.
+        height: u32,
+    },
+    /// There is no memory for frames of that size.
+    #[error(
+        "{device}: no memory for a ring of {width}x{height} frames: choose a smaller size, or start vloopbackd with a smaller --num-buffers"
+    )]
+    TooLarge {
+        /// The pusher's node.
+        device: String,
+        /// Pixels a line.
+        width: u32,
+        /// Lines.
+        height: u32,
+    },
+    /// A frame came before a format.
+    #[error("{device} has no format yet: set one before the first frame")]
+    NoFormat {
+        /// The pusher's node.
+        device: String,
+    },
+    /// A frame of another length than the format's.
+    #[error(
+        "{device}: a frame of {given} bytes, but {width}x{height} {palette} is {wanted}: give whole frames, or the planes with their strides"
+    )]
+    Length {
+        /// The pusher's node.
+        device: String,
+        /// Bytes that were given.
+        given: usize,
+        /// Bytes of a frame.
+        wanted: usize,
+        /// The format in force.
+        palette: Palette,
+        /// Pixels a line.
+        width: u32,
+        /// Lines.
+        height: u32,
+    },
+    /// Planes that do not fit the format.
+    #[error("{device}: {reason}")]
+    Planes {
+        /// The pusher's node.
+        device: String,
+        /// Which plane, what it is and what it must be.
+        reason: String,
+    },
+    /// A frame slot is open.
+    #[error("{device}: a frame slot is open: publish or cancel it first")]
+    SlotOpen {
+        /// The pusher's node.
+        device: String,
+    },
+    /// No frame slot is open.
+    #[error("{device}: no frame slot is open in this process: begin one first")]
+    NoSlot {
+        /// The pusher's node.
+        device: String,
+    },
+    /// Somebody else set the format while a slot was being filled, or the pipe was taken away.
+    #[error(
+        "{device} is no longer this pusher's, or its format was changed by a fork of it: open the pipe again (were all descriptors closed?)"
+    )]
+    Lost {
+        /// The pusher's node.
+        device: String,
+    },
+    /// The server ended.
+    #[error("the vloopback server behind {device} is gone: start vloopbackd and open the pipe again")]
+    ServerGone {
+        /// The pusher's node.
+        device: String,
+    },
+    /// A signal came while a fork of this pusher was writing.
+    #[error(
+        "{device}: interrupted by a signal while a fork of this pusher was writing: write the frame again"
+    )]
+    Interrupted {
+        /// The pusher's node.
+        device: String,
+    },
+    /// The system gave out of something.
+    #[error("{device}: {}", io::Error::from(*errno))]
+    System {
+        /// The node.
+        device: String,
+        /// What the system said.
+        errno: Errno,
+    },
+}
+
+/// What sizes a palette's frames can have.
+fn shape_rule(palette: Palette) -> String {
+    if palette.depth() == 0 {
+        return "the length of such a frame is not known: choose another palette".to_owned();
+    }
+    match palette.granularity() {
+        (1, 1) => "width and height must be above 0".to_owned(),
+        (across, down) => {
+            format!("width must be a multiple of {across}, height of {down}, both above 0")
+        }
+    }
+}
+
+impl PusherError {
+    /// The errno that the C interface gives for this.
+    #[must_use]
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::NoServer { .. } => Errno::ECONNREFUSED,
+            Self::ServerDenied { .. } | Self::Denied { .. } => Errno::EACCES,
+            Self::OtherBuild { .. } => Errno::EPROTONOSUPPORT,
+            Self::SocketPath { .. } => Errno::ENAMETOOLONG,
+            Self::OneServer { .. } => Errno::EISCONN,
+            Self::AllBusy { .. } | Self::Busy { .. } | Self::SlotOpen { .. } => Errno::EBUSY,
+            Self::Views { .. } => Errno::EIO,
+            Self::NoSuchPipe { .. } => Errno::ENOENT,
+            Self::Name { .. }
+            | Self::NotAnInput { .. }
+            | Self::Format { .. }
+            | Self::NoFormat { .. }
+            | Self::Length { .. }
+            | Self::Planes { .. }
+            | Self::NoSlot { .. } => Errno::EINVAL,
+            Self::TooLarge { .. } => Errno::ENOMEM,
+            Self::Lost { .. } => Errno::ESTALE,
+            Self::ServerGone { .. } => Errno::ENODEV,
+            Self::Interrupted { .. } => Errno::EINTR,
+            Self::System { errno, .. } => *errno,
+        }
+    }
+}
+
+impl From<PusherError> for io::Error {
+    fn from(error: PusherError) -> Self {
+        let kind = io::Error::from(error.errno()).kind();
+        io::Error::new(kind, error)
+    }
+}

@@ -1,0 +1,298 @@
+//! The pusher.
+
+use std::ops::{Deref, DerefMut};
+
+use nix::errno::Errno;
+use vloopback_abi::palette::Palette;
+use vloopback_runtime::native::{Counters, Input};
+
+use crate::PusherError;
+use crate::finder::{Finder, node_number};
+use crate::planes::{self, Plane, PlaneShape, plane_shapes};
+
+/// What the pusher said its frames are.
+#[derive(Clone, Debug)]
+struct Format {
+    palette: Palette,
+    width: u32,
+    height: u32,
+    frame_len: usize,
+    shapes: Vec<PlaneShape>,
+}
+
+/// A claimed pipe. Dropping it gives the pipe back.
+///
+/// Can be moved between threads. After a fork both processes may write; they take turns, and the
+/// pipe is free when both have dropped it.
+#[derive(Debug)]
+pub struct Pusher {
+    input: Input,
+    device: String,
+    output: String,
+    format: Option<Format>,
+}
+
+impl Pusher {
+    /// Claims the first free pipe of the server.
+    ///
+    /// # Errors
+    /// [`PusherError::NoServer`], [`PusherError::AllBusy`] and what else [`Pusher::open_at`] tells.
+    pub fn claim(finder: &Finder) -> Result<Self, PusherError> {
+        finder.claim().map(Self::of)
+    }
+
+    /// Claims the pipe whose input is `name`, of the default server: `/dev/video0`, `video0` or `0`.
+    ///
+    /// # Errors
+    /// As [`Pusher::open_at`].
+    pub fn open(name: &str) -> Result<Self, PusherError> {
+        Self::open_at(&Finder::new(), name)
+    }
+
+    /// Claims the pipe whose input is `name`: `/dev/video0`, `video0` or `0`.
+    ///
+    /// # Errors
+    /// [`PusherError::Busy`]: another pusher has it. [`PusherError::NotAnInput`],
+    /// [`PusherError::NoSuchPipe`], [`PusherError::Name`]: not a pipe's input.
+    /// [`PusherError::NoServer`], [`PusherError::ServerDenied`], [`PusherError::OtherBuild`],
+    /// [`PusherError::SocketPath`], [`PusherError::OneServer`]: the server.
+    /// [`PusherError::Denied`]: the node's owner, group and mode. [`PusherError::System`].
+    pub fn open_at(finder: &Finder, name: &str) -> Result<Self, PusherError> {
+        finder.open(node_number(name)?).map(Self::of)
+    }
+
+    fn of(input: Input) -> Self {
+        let device = format!("/dev/video{}", input.node());
+        let output = format!("/dev/video{}", input.output());
+        Self { input, device, output, format: None }
+    }
+
+    /// The pipe's number.
+    #[must_use]
+    pub fn pipe(&self) -> u32 {
+        self.input.pipe()
+    }
+
+    /// The pusher's node, such as `/dev/video0`.
+    #[must_use]
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// The node for clients, such as `/dev/video1`.
+    #[must_use]
+    pub fn output(&self) -> &str {
+        &self.output
+    }
+
+    /// Says what the frames are; may be done again at any time. Sizes are in pixels.
+    ///
+    /// Mind V4L1's names: [`Palette::Rgb24`] is blue, green, red in memory.
+    ///
+    /// # Errors
+    /// [`PusherError::Format`], [`PusherError::TooLarge`]: the format that was in force still is.
+    /// [`PusherError::ServerGone`], [`PusherError::Lost`], [`PusherError::System`].
+    pub fn set_format(&mut self, palette: Palette, width: u32, height: u32) -> Result<(), PusherError> {
+        let device = || self.device.clone();
+        let Some(frame_len) = palette.frame_len(width, height) else {
+            let (across, down) = palette.granularity();
+            let shaped = width != 0 && height != 0 && width % across == 0 && height % down == 0;
+            return Err(if shaped && palette != Palette::Raw {
+                PusherError::TooLarge { device: device(), width, height }
+            } else {
+                PusherError::Format { device: device(), palette, width, height }
+            });
+        };
+        if let Err(errno) = self.input.set_format(palette, width, height) {
+            // The palette may be set already: back to what was.
+            if let Some(old) = &self.format {
+                let _ = self.input.set_format(old.palette, old.width, old.height);
+            }
+            return Err(match errno {
+                e if e == Errno::ENOMEM as i32 => PusherError::TooLarge { device: device(), width, height },
+                e if e == Errno::EINVAL as i32 => {
+                    PusherError::Format { device: device(), palette, width, height }
+                }
+                e => self.failure(e),
+            });
+        }
+        let shapes = plane_shapes(palette, width, height);
+        self.format = Some(Format { palette, width, height, frame_len, shapes });
+        Ok(())
+    }
+
+    /// Palette, width and height in force.
+    #[must_use]
+    pub fn format(&self) -> Option<(Palette, u32, u32)> {
+        self.format.as_ref().map(|f| (f.palette, f.width, f.height))
+    }
+
+    /// Bytes of a frame; 0 before a format is set.
+    #[must_use]
+    pub fn frame_len(&self) -> usize {
+        self.format.as_ref().map_or(0, |f| f.frame_len)
+    }
+
+    /// Writes a whole frame: one copy, or none while nobody watches. Never waits for a client.
+    ///
+    /// # Errors
+    /// [`PusherError::NoFormat`], [`PusherError::Length`], [`PusherError::ServerGone`],
+    /// [`PusherError::Lost`], [`PusherError::Interrupted`].
+    pub fn write_frame(&mut self, frame: &[u8]) -> Result<(), PusherError> {
+        let format = self.format.as_ref().ok_or_else(|| self.no_format())?;
+        if frame.len() != format.frame_len {
+            return Err(PusherError::Length {
+                device: self.device.clone(),
+                given: frame.len(),
+                wanted: format.frame_len,
+                palette: format.palette,
+                width: format.width,
+                height: format.height,
+            });
+        }
+        self.input.write(frame).map_err(|errno| self.failure(errno))
+    }
+
+    /// Writes a frame whose lines lie `stride` bytes apart in planes of their own: one copy, too.
+    /// How many planes and how long their lines are: [`plane_shapes`].
+    ///
+    /// # Errors
+    /// [`PusherError::Planes`], and as [`Pusher::write_frame`].
+    pub fn write_frame_strided(&mut self, planes: &[Plane]) -> Result<(), PusherError> {
+        let format = self.format.as_ref().ok_or_else(|| self.no_format())?;
+        planes::check(&format.shapes, planes)
+            .map_err(|reason| PusherError::Planes { device: self.device.clone(), reason })?;
+        match self.input.begin() {
+            Ok(None) => return Ok(()),
+            Ok(Some(slot)) => planes::copy(&format.shapes, planes, slot),
+            Err(errno) => return Err(self.failure(errno)),
+        }
+        self.publish_slot()
+    }
+
+    /// The memory that clients map, to fill a frame in place: no copy. None: nobody wants a frame
+    /// now, which counts as one that nobody saw.
+    ///
+    /// What is in it is some former frame: fill all of it. Until it is published or dropped, this
+    /// process has the pipe's right to write: clients go on with the frames that they have, and a
+    /// fork of this pusher waits. If the process dies meanwhile, the frame is as if never begun.
+    ///
+    /// # Errors
+    /// As [`Pusher::write_frame`].
+    pub fn frame_slot(&mut self) -> Result<Option<FrameSlot<'_>>, PusherError> {
+        let begun = self.begin_slot()?;
+        Ok(begun.then_some(FrameSlot { pusher: self }))
+    }
+
+    /// Whether any client streams at the moment. While none does, frames need not be made: writing
+    /// them all the same costs nearly nothing.
+    #[must_use]
+    pub fn is_watched(&self) -> bool {
+        self.input.is_watched()
+    }
+
+    /// What became of the frames so far, those of forks of this pusher included.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.input.counters()
+    }
+
+    /// Whether the pipe still is this pusher's and its server there; costs no system call.
+    ///
+    /// # Errors
+    /// [`PusherError::ServerGone`], [`PusherError::Lost`].
+    pub fn check(&self) -> Result<(), PusherError> {
+        self.input.check().map_err(|errno| self.failure(errno))
+    }
+
+    /// False: nobody wants a frame.
+    pub(crate) fn begin_slot(&mut self) -> Result<bool, PusherError> {
+        let wanted = self.format.as_ref().ok_or_else(|| self.no_format())?.frame_len;
+        match self.input.begin().map(|slot| slot.map(|slot| slot.len())) {
+            Ok(Some(len)) if len != wanted => {
+                // A fork of this pusher set another format.
+                self.input.cancel();
+                Err(PusherError::Lost { device: self.device.clone() })
+            }
+            Ok(slot) => Ok(slot.is_some()),
+            Err(errno) => Err(self.failure(errno)),
+        }
+    }
+
+    pub(crate) fn slot(&mut self) -> Option<&mut [u8]> {
+        self.input.filling_mut()
+    }
+
+    pub(crate) fn is_slot_open(&self) -> bool {
+        self.input.is_filling()
+    }
+
+    pub(crate) fn publish_slot(&mut self) -> Result<(), PusherError> {
+        match self.input.publish() {
+            Err(errno) if errno == Errno::EINVAL as i32 => {
+                Err(PusherError::NoSlot { device: self.device.clone() })
+            }
+            done => done.map_err(|errno| self.failure(errno)),
+        }
+    }
+
+    pub(crate) fn cancel_slot(&mut self) {
+        self.input.cancel();
+    }
+
+    fn no_format(&self) -> PusherError {
+        PusherError::NoFormat { device: self.device.clone() }
+    }
+
+    fn failure(&self, errno: i32) -> PusherError {
+        let device = self.device.clone();
+        match Errno::from_raw(errno) {
+            Errno::ENODEV => PusherError::ServerGone { device },
+            // Lengths were checked: another's format is in force.
+            Errno::ESTALE | Errno::EINVAL | Errno::EBADF => PusherError::Lost { device },
+            Errno::EBUSY => PusherError::Busy { device },
+            Errno::EINTR => PusherError::Interrupted { device },
+            errno => PusherError::System { device, errno },
+        }
+    }
+}
+
+/// A frame that is being filled in place. Dropped without [`FrameSlot::publish`] it is cancelled.
+///
+/// The memory is shared with the clients, and one that misbehaves can write to it: what is read
+/// back from it need not be what was written. Nothing but the picture may depend on it.
+#[derive(Debug)]
+pub struct FrameSlot<'a> {
+    pusher: &'a mut Pusher,
+}
+
+impl FrameSlot<'_> {
+    /// Shows the frame to the clients.
+    ///
+    /// # Errors
+    /// [`PusherError::Lost`], [`PusherError::ServerGone`]; [`PusherError::NoSlot`] in a process that
+    /// was forked while the slot was open: it is the parent's.
+    pub fn publish(self) -> Result<(), PusherError> {
+        self.pusher.publish_slot()
+    }
+}
+
+impl Deref for FrameSlot<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.pusher.input.filling().unwrap_or_default()
+    }
+}
+
+impl DerefMut for FrameSlot<'_> {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.pusher.slot().unwrap_or_default()
+    }
+}
+
+impl Drop for FrameSlot<'_> {
+    fn drop(&mut self) {
+        self.pusher.cancel_slot();
+    }
+}
