@@ -27,7 +27,7 @@ use zerocopy::IntoBytes;
 use crate::lifeline::Life;
 use crate::memory::Page;
 use crate::peer::Peer;
-use crate::socket::{Listening, tree_of};
+use crate::socket::{Claimed, Listening, tree_of};
 use crate::{Config, ServerError};
 
 mod device;
@@ -203,7 +203,8 @@ impl Token {
 struct Engine {
     config: Config,
     epoll: Epoll,
-    listening: Listening,
+    /// None until opens can be answered.
+    listening: Option<Listening>,
     life: Life,
     /// None once it is removed.
     tree: Option<Writer>,
@@ -220,23 +221,22 @@ struct Engine {
 
 impl Engine {
     fn new(config: Config, stop: &EventFd) -> Result<Self, ServerError> {
-        let listening = Listening::on(&config.socket)?;
+        let claimed = Claimed::new(&config.socket)?;
         let epoll =
             Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|e| ServerError::system("epoll", e))?;
-        let watch = |fd: BorrowedFd, token: Token| {
+        let watch = |epoll: &Epoll, fd: BorrowedFd, token: Token| {
             epoll
                 .add(fd, EpollEvent::new(EpollFlags::EPOLLIN, token.pack()))
                 .map_err(|e| ServerError::system("epoll", e))
         };
-        watch(listening.fd.as_fd(), Token::Listener)?;
-        watch(stop.as_fd(), Token::Stop)?;
+        watch(&epoll, stop.as_fd(), Token::Stop)?;
         let life = Life::begin().map_err(|e| ServerError::system("making the lifeline", e))?;
         let root = tree_of(&config.socket);
         let tree = Writer::open(&root).map_err(|e| ServerError::system("making the tree of views", e))?;
         let mut engine = Self {
             config,
             epoll,
-            listening,
+            listening: None,
             life,
             tree: Some(tree),
             instance: instance(),
@@ -256,6 +256,9 @@ impl Engine {
             tree.write(&snapshot).map_err(|e| ServerError::system("writing the tree of views", e))?;
         }
         engine.views_stale = false;
+        let listening = claimed.listen()?;
+        watch(&engine.epoll, listening.fd.as_fd(), Token::Listener)?;
+        engine.listening = Some(listening);
         info!(socket = %engine.config.socket.display(), pipes = engine.pipes.len(), "serving");
         Ok(engine)
     }
@@ -335,9 +338,10 @@ impl Engine {
     }
 
     fn accept_all(&mut self) {
+        let Some(listener) = self.listening.as_ref().map(|l| l.fd.as_raw_fd()) else { return };
         loop {
             let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-            match accept4(self.listening.fd.as_raw_fd(), flags) {
+            match accept4(listener, flags) {
                 // SAFETY: accept4 just made this descriptor; nobody else has it.
                 Ok(fd) => self.add_connection(unsafe { OwnedFd::from_raw_fd(fd) }, HashSet::new()),
                 Err(Errno::EAGAIN) => return,

@@ -16,7 +16,15 @@ use zerocopy::IntoBytes;
 
 use crate::ServerError;
 
-/// A socket that is ours alone to listen on.
+/// A socket's path that is ours alone to listen on.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    path: PathBuf,
+    address: UnixAddr,
+    lock: Flock<File>,
+}
+
+/// A socket that we listen on.
 #[derive(Debug)]
 pub(crate) struct Listening {
     pub(crate) fd: OwnedFd,
@@ -35,14 +43,15 @@ pub fn tree_of(socket: &Path) -> PathBuf {
     with_suffix(socket, ".d")
 }
 
-impl Listening {
-    /// Listens on `path`. A lock file beside it says whether its owner lives, so that a socket that
-    /// a killed server left is taken over, and of two servers that start at once one wins.
-    pub(crate) fn on(path: &Path) -> Result<Self, ServerError> {
-        let failed = |what: &str, e: &dyn std::fmt::Display| ServerError::Socket {
-            socket: path.to_owned(),
-            reason: format!("{what}: {e}"),
-        };
+fn failed(path: &Path, what: &str, e: &dyn std::fmt::Display) -> ServerError {
+    ServerError::Socket { socket: path.to_owned(), reason: format!("{what}: {e}") }
+}
+
+impl Claimed {
+    /// Claims `path`. A lock file beside it says whether its owner lives, so that a socket that a
+    /// killed server left is taken over, and of two servers that start at once one wins.
+    pub(crate) fn new(path: &Path) -> Result<Self, ServerError> {
+        let failed = |what: &str, e: &dyn std::fmt::Display| failed(path, what, e);
         let address = UnixAddr::new(path).map_err(|_| ServerError::Socket {
             socket: path.to_owned(),
             reason:
@@ -81,15 +90,23 @@ impl Listening {
             Ok(_) => return Err(failed("something else is there", &"not a socket; choose another path")),
             Err(_) => {}
         }
+        Ok(Self { path: path.to_owned(), address, lock })
+    }
+
+    /// Listens there. The socket appears last, when opens can be answered: whoever waits for it may
+    /// begin at once.
+    pub(crate) fn listen(self) -> Result<Listening, ServerError> {
+        let Self { path, address, lock } = self;
+        let failed = |what: &str, e: &dyn std::fmt::Display| failed(&path, what, e);
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
         let fd = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None)
             .map_err(|e| failed("no socket", &e))?;
         bind(fd.as_raw_fd(), &address).map_err(|e| failed("it cannot be bound", &e))?;
         // Who may connect is decided by the directory; what may be opened, pipe by pipe.
-        std::fs::set_permissions(path, PermissionsExt::from_mode(0o666))
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666))
             .map_err(|e| failed("its mode cannot be set", &e))?;
         listen(&fd, Backlog::new(128).unwrap_or(Backlog::MAXCONN)).map_err(|e| failed("listen", &e))?;
-        Ok(Self { fd, path: path.to_owned(), _lock: lock })
+        Ok(Listening { fd, path, _lock: lock })
     }
 }
 
