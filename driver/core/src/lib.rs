@@ -18,7 +18,7 @@ mod pipe;
 mod policy;
 
 pub use format::{FormatError, MAX_TOTAL, frame_geometry};
-pub use pipe::{Access, Effects, Grant, Opener, Pipe, RingPlan, Side};
+pub use pipe::{Access, Effects, Grant, Opener, Pipe, RESERVED_SLOTS, RingPlan, Side};
 pub use policy::{Idle, Options, Profile, Refusal};
 
 #[cfg(test)]

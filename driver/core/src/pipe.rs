@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{Idle, Options, Profile, Refusal, frame_geometry};
 
 /// Slots that no client may hold: the one being written and the newest published one.
-const RESERVED_SLOTS: u32 = 2;
+pub const RESERVED_SLOTS: u32 = 2;
 /// Fewer slots than this make a writer wait for nothing.
 const MIN_SLOTS: u32 = 4;
 /// As many as a claim word has bits.

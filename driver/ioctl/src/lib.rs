@@ -30,6 +30,9 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[macro_use]
+mod method;
+
 mod memory;
 mod shape;
 pub mod v4l1;

@@ -70,36 +70,6 @@ impl Row {
     }
 }
 
-/// A trait method of the shape that a direction asks for.
-macro_rules! method {
-    (Plain, $(#[$doc:meta])+ $method:ident, $ty:ty) => {
-        $(#[$doc])+
-        fn $method(&mut self) -> Result<(), Errno> {
-            Err(Errno::ENOTTY)
-        }
-    };
-    (Get, $(#[$doc:meta])+ $method:ident, $ty:ty) => {
-        $(#[$doc])+
-        fn $method(&mut self) -> Result<$ty, Errno> {
-            Err(Errno::ENOTTY)
-        }
-    };
-    (Set, $(#[$doc:meta])+ $method:ident, $ty:ty) => {
-        $(#[$doc])+
-        fn $method(&mut self, value: $ty) -> Result<(), Errno> {
-            let _ = value;
-            Err(Errno::ENOTTY)
-        }
-    };
-    (Exchange, $(#[$doc:meta])+ $method:ident, $ty:ty) => {
-        $(#[$doc])+
-        fn $method(&mut self, value: $ty) -> Result<$ty, Errno> {
-            let _ = value;
-            Err(Errno::ENOTTY)
-        }
-    };
-}
-
 /// The call of that method, with its copying: in before the handler runs, out after it.
 macro_rules! call {
     (Plain, $dev:ident.$method:ident, $ty:ty, $mem:ident, $abi:ident, $arg:ident) => {

@@ -1,6 +1,6 @@
 //! One open device's own page: shared by all processes that have the descriptor, and the daemon.
 
-use crate::{AtomicU32, AtomicU64, MAX_SLOTS, SharedLock};
+use crate::{AtomicU32, AtomicU64, SharedLock};
 
 /// What belongs to the open file and not to a process: dup, fork, exec and SCM_RIGHTS keep it.
 ///
@@ -23,10 +23,8 @@ pub struct SessionPage {
     pub row: AtomicU32,
     /// The ring that the client's frames were laid out for.
     pub ring: AtomicU32,
-    /// The newest publication that the client had.
+    /// The newest publication that the client had, or the newest before it streamed.
     pub last: AtomicU64,
-    /// The last publication before it streamed: what counts as dropped begins after it.
-    pub since: AtomicU64,
     /// Frames handed to the client.
     pub received: AtomicU64,
     /// Publications that it did not have before they were overwritten.
@@ -37,6 +35,4 @@ pub struct SessionPage {
     pub retries: AtomicU64,
     /// Bytes of private memory that it pays for itself.
     pub private: AtomicU64,
-    /// V4L1 frames: bit 0 armed by MCAPTURE.
-    pub frames: [AtomicU32; MAX_SLOTS],
 }

@@ -110,7 +110,6 @@ impl<'a> Locked<'a> {
             // What was published before it came is not its.
             let head = self.log()?.head.load(Ordering::Acquire);
             page.last.store(head, Ordering::Relaxed);
-            page.since.store(head, Ordering::Relaxed);
             // From now on poll tells of frames.
             page.armed.store(1, Ordering::SeqCst);
             self.session.desk().arm(self.session.info().client);

@@ -128,8 +128,6 @@ pub(crate) fn mcapture(session: &Session, fd: c_int, order: &VideoMmap) -> Resul
         || true,
         |locked| {
             locked.settle(BY_MMAP)?;
-            let page = session.page();
-            page.frames[frame].store(1, Ordering::Relaxed);
             let row = locked.row();
             let number = locked.ring.number;
             if let Some(row) = row {
@@ -166,7 +164,6 @@ pub(crate) fn sync(session: &Session, fd: c_int, frame: i32) -> Result<()> {
             locked.settle(BY_MMAP)?;
             match deliver(locked, frame)? {
                 true => {
-                    session.page().frames[frame].store(0, Ordering::Relaxed);
                     locked.set_readiness(fd)?;
                     Ok(Step::Done(()))
                 }

@@ -83,10 +83,10 @@ impl Engine {
             legacy: access.legacy || self.config.profile == vloopback_core::Profile::Vloopback,
             client,
             idle: match pipe.core.options().idle {
-                Idle::Placeholder => 0,
-                Idle::Wait => 1,
-                Idle::Refuse => 2,
-            },
+                Idle::Placeholder => vloopback_wire::Idle::Placeholder,
+                Idle::Wait => vloopback_wire::Idle::Wait,
+                Idle::Refuse => vloopback_wire::Idle::Refuse,
+            } as u32,
         };
         let comm = process_name(peer.pid).unwrap_or_default();
         let (pid, uid, end) = (peer.pid, peer.uid, Arc::new(ours));

@@ -18,6 +18,9 @@ use crate::config::MAX_PIPES;
 use crate::memory::{Page, RingMemory};
 use crate::{ServerError, futex};
 
+// The state machine grants what the ring leaves to clients.
+const _: () = assert!(vloopback_core::RESERVED_SLOTS as usize == vloopback_ring::RESERVED_SLOTS);
+
 /// A pipe with its memory.
 #[derive(Debug)]
 pub(super) struct PipeState {

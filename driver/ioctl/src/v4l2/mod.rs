@@ -20,45 +20,7 @@ pub use controls::ControlList;
 pub use row::V4l2Row;
 use row::{copies_on_error, index, kept, kind, ranked, shape32, where_served};
 
-/// A trait method of the shape that a row's kind asks for.
-macro_rules! method {
-    (Refused, $(#[$doc:meta])+ $method:ident, $ty:ty) => {};
-    (Plain, $(#[$doc:meta])+ $method:ident, $ty:ty) => {
-        $(#[$doc])+
-        fn $method(&mut self) -> Result<(), Errno> {
-            Err(Errno::ENOTTY)
-        }
-    };
-    (Get, $(#[$doc:meta])+ $method:ident, $ty:ty) => {
-        $(#[$doc])+
-        fn $method(&mut self) -> Result<$ty, Errno> {
-            Err(Errno::ENOTTY)
-        }
-    };
-    (Set, $(#[$doc:meta])+ $method:ident, $ty:ty) => {
-        $(#[$doc])+
-        fn $method(&mut self, value: $ty) -> Result<(), Errno> {
-            let _ = value;
-            Err(Errno::ENOTTY)
-        }
-    };
-    (Exchange, $(#[$doc:meta])+ $method:ident, $ty:ty) => {
-        $(#[$doc])+
-        fn $method(&mut self, value: $ty) -> Result<$ty, Errno> {
-            let _ = value;
-            Err(Errno::ENOTTY)
-        }
-    };
-    (List, $(#[$doc:meta])+ $method:ident, $ty:ty) => {
-        $(#[$doc])+
-        fn $method(&mut self, head: &mut $ty, controls: &mut dyn ControlList) -> Result<(), Errno> {
-            let _ = (head, controls);
-            Err(Errno::ENOTTY)
-        }
-    };
-}
-
-/// The call of that method, with its copying: in before the handler runs, out after it. The
+/// The call of a row's method, with its copying: in before the handler runs, out after it. The
 /// device is asked to admit the request in between, when the argument is known to be there.
 macro_rules! call {
     (Refused, $dev:ident.$method:ident, $ty:ty, $mem:ident, $row:ident, $arg:ident) => {
