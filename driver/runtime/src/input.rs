@@ -85,7 +85,7 @@ pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
         let Some(log) = ring.log() else { return Err(libc::EINVAL) };
         match log.lock.try_lock(process::peer()?) {
             Ok(()) => {
-                let done = put(session, &ring, frame, len);
+                let done = put(session, &ring, log, frame, len);
                 give_back(log);
                 return done.map(|()| len);
             }
@@ -99,25 +99,34 @@ pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
     }
 }
 
-/// Copies and publishes, with the right to write held.
-fn put(session: &Session, ring: &RingMap, frame: &Pieces, len: usize) -> Result<()> {
-    let (board, desk) = (session.board(), session.desk());
-    let Some(log) = ring.log() else { return Err(libc::EINVAL) };
+/// Picks the slot for a frame of `len` bytes, with the right to write held. None: nobody streams, or
+/// no slot is free; the frame is counted as dropped.
+///
+/// # Errors
+/// EINVAL: longer than a slot, or the log speaks of a slot that is not mapped.
+pub(crate) fn reserve(session: &Session, ring: &RingMap, log: &Log, len: usize) -> Result<Option<Picked>> {
+    let board = session.board();
     if board.streamers.load(Ordering::Acquire) == 0 {
         log.unwatched.fetch_add(1, Ordering::Relaxed);
-        return Ok(());
+        return Ok(None);
     }
     if len > ring.slot_len {
         return Err(libc::EINVAL);
     }
-    let Some(picked) = pick(board, log, desk, ring.slots) else {
+    let Some(picked) = pick(board, log, session.desk(), ring.slots) else {
         log.lost.fetch_add(1, Ordering::Relaxed);
-        return Ok(());
+        return Ok(None);
     };
     if picked.slot >= ring.slots {
         cancel(log, picked);
         return Err(libc::EINVAL);
     }
+    Ok(Some(picked))
+}
+
+/// Copies and publishes, with the right to write held.
+fn put(session: &Session, ring: &RingMap, log: &Log, frame: &Pieces, len: usize) -> Result<()> {
+    let Some(picked) = reserve(session, ring, log, len)? else { return Ok(()) };
     // SAFETY: the slot is ours until it is published, and slot_len >= len; the pieces were checked.
     unsafe { frame.copy_to(ring.slot(picked.slot)) };
     log.copies.fetch_add(1, Ordering::Relaxed);

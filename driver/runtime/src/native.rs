@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 
 use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l1::{VideoPicture, VideoWindow};
-use vloopback_ring::{Log, Picked, cancel, pick};
+use vloopback_ring::{Log, Picked, cancel};
 use zerocopy::FromZeros;
 
 use crate::input::{self, Pieces, give_back, show};
@@ -279,26 +279,8 @@ impl Input {
                     continue;
                 }
             }
-            let picked = if board.streamers.load(Ordering::Acquire) == 0 {
-                log.unwatched.fetch_add(1, Ordering::Relaxed);
-                Ok(None)
-            } else if len > ring.slot_len {
-                Err(libc::EINVAL)
-            } else {
-                match pick(board, log, session.desk(), ring.slots) {
-                    None => {
-                        log.lost.fetch_add(1, Ordering::Relaxed);
-                        Ok(None)
-                    }
-                    Some(picked) if picked.slot >= ring.slots => {
-                        cancel(log, picked);
-                        Err(libc::EINVAL)
-                    }
-                    Some(picked) => Ok(Some(picked.slot)),
-                }
-            };
-            match picked {
-                Ok(Some(slot)) => {
+            match input::reserve(session, &ring, log, len) {
+                Ok(Some(Picked { slot })) => {
                     break Filling {
                         slot,
                         slots: ring.slots,
