@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Idle, Options, Profile, Refusal, frame_geometry};
+use vloopback_abi::Palette;
+use vloopback_abi::v4l2::pixel::{self, PixelFormat};
+use vloopback_abi::v4l2::{Fourcc, V4L2_PRIORITY_DEFAULT, V4L2_PRIORITY_RECORD, V4l2PixFormat};
+
+use crate::{Idle, MAX_TOTAL, Options, Profile, Refusal, frame_geometry};
 
 /// Slots that no client may hold: the one being written and the newest published one.
 pub const RESERVED_SLOTS: u32 = 2;
@@ -40,6 +44,8 @@ pub struct Opener {
     pub streaming: bool,
     /// Slots that it may hold in place, and the row in which it says so.
     pub grant: Option<Grant>,
+    /// `V4L2_PRIORITY_*`.
+    pub priority: u32,
 }
 
 /// The right to hold slots in place.
@@ -62,18 +68,20 @@ pub struct Effects {
     pub fed_ended: bool,
     /// The pipe was claimed: spares may be due.
     pub claimed: bool,
+    /// Frames look different from now on: those that were published before are nobody's.
+    pub format: bool,
 }
 
-/// A size that may be set, once its memory exists.
+/// A size or format that may be set, once its memory exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RingPlan {
     /// Pixels a line.
     pub width: u32,
     /// Lines.
     pub height: u32,
-    /// Bytes of one frame.
+    /// Bytes of one frame; of a compressed format the most that one can have.
     pub frame_len: u32,
-    /// Bytes of one buffer, whole pages.
+    /// Bytes of one buffer, whole pages: width * height * 4, or a frame if that is more.
     pub buf_len: u32,
     /// Slots to make.
     pub slots: u32,
@@ -89,6 +97,13 @@ pub struct Pipe {
     palette: u32,
     picture: [u32; 6],
     size: Option<RingPlan>,
+    /// V4L2's format: the one in force, or an earlier one, or the default.
+    pix: V4l2PixFormat,
+    /// `pix` is the format in force. Not so before any was set, and while a V4L1 pusher has set what
+    /// V4L2 has no name for.
+    pix_in_force: bool,
+    /// Nominal seconds a frame; None before anybody said so.
+    interval: Option<(u32, u32)>,
     /// Pushers that ever fed the pipe.
     feeds: u32,
     fed: bool,
@@ -107,6 +122,9 @@ impl Pipe {
             palette: 0,
             picture,
             size: None,
+            pix: pixel::DEFAULT,
+            pix_in_force: false,
+            interval: None,
             feeds: 0,
             fed: false,
         }
@@ -136,7 +154,8 @@ impl Pipe {
                 }
             }
         }
-        self.openers.insert(session, Opener { side, access, streaming: false, grant: None });
+        let priority = V4L2_PRIORITY_DEFAULT;
+        self.openers.insert(session, Opener { side, access, streaming: false, grant: None, priority });
         Ok(effects)
     }
 
@@ -177,14 +196,28 @@ impl Pipe {
         if palette == 0 {
             return Err(Refusal::Invalid);
         }
+        effects.format = palette != self.palette;
         self.palette = palette;
         self.picture = picture;
         if let Some(size) = &mut self.size {
             size.frame_len = frame_geometry(palette, size.width, size.height, 1, 1).map_or(0, |(len, _)| len);
         }
+        self.follow_palette();
         effects.board = true;
         effects.views = true;
         Ok(effects)
+    }
+
+    /// The palette or the size was set: what V4L2 calls the two together, if it has a name for them.
+    fn follow_palette(&mut self) {
+        let Some(size) = self.size else { return };
+        let pix = Palette::from_number(self.palette)
+            .and_then(Palette::fourcc)
+            .and_then(PixelFormat::of)
+            .and_then(|format| format.pix(size.width, size.height))
+            .filter(|pix| pix.sizeimage == size.frame_len);
+        self.pix_in_force = pix.is_some();
+        self.pix = pix.unwrap_or(self.pix);
     }
 
     /// VIDIOCSWIN by the pusher, first half: nothing changes yet but the claim. None: that very size
@@ -197,7 +230,7 @@ impl Pipe {
         self.claim(session)?;
         let frames = self.options.num_buffers;
         let (frame_len, buf_len) = frame_geometry(self.palette, width, height, frames, self.page)?;
-        let slots = (frames + RESERVED_SLOTS).clamp(MIN_SLOTS, MAX_SLOTS);
+        let slots = self.slots();
         if self.fed && self.size.is_some_and(|s| s.width == width && s.height == height) {
             return Ok(None);
         }
@@ -211,15 +244,24 @@ impl Pipe {
 
     /// VIDIOCSWIN, second half: the ring of the plan exists. Grants belong to a ring: all end.
     pub fn commit_size(&mut self, plan: RingPlan) -> Effects {
+        self.begin_feed();
+        self.take(plan);
+        self.follow_palette();
+        Effects { board: true, views: true, ..Effects::default() }
+    }
+
+    fn begin_feed(&mut self) {
         if !self.fed {
             self.feeds = self.feeds.wrapping_add(1).max(1);
             self.fed = true;
         }
+    }
+
+    fn take(&mut self, plan: RingPlan) {
         if self.size.is_none_or(|old| old.buf_len != plan.buf_len || old.slots != plan.slots) {
             self.end_grants();
         }
         self.size = Some(plan);
-        Effects { board: true, views: true, ..Effects::default() }
     }
 
     fn end_grants(&mut self) {
@@ -228,12 +270,169 @@ impl Pipe {
         }
     }
 
+    fn slots(&self) -> u32 {
+        (self.options.num_buffers + RESERVED_SLOTS).clamp(MIN_SLOTS, MAX_SLOTS)
+    }
+
+    /// VIDIOC_S_FMT by the pusher: the nearest format that there is comes into force. If it is that
+    /// already, only its colours change. Else the pipe is fed no more until [`Pipe::commit_feed`].
+    ///
+    /// # Errors
+    /// As [`Pipe::claim`]; `InUse` as [`Pipe::plan_size`]. Never for the format itself.
+    pub fn set_format(&mut self, session: u32, asked: &V4l2PixFormat) -> Result<Effects, Refusal> {
+        let mut effects = self.claim(session)?;
+        let pix = pixel::nearest(asked);
+        let what = |p: &V4l2PixFormat| (p.pixelformat, p.width, p.height, p.sizeimage);
+        let same = self.pix_in_force && what(&pix) == what(&self.pix);
+        if !same {
+            let plan = self.plan_of(&pix);
+            self.check_use(&plan)?;
+            effects.fed_ended = self.fed;
+            effects.format = true;
+            self.fed = false;
+            self.adopt(plan, &pix);
+        }
+        self.pix = pix;
+        effects.board = true;
+        effects.views = true;
+        Ok(effects)
+    }
+
+    /// Profile vloopback: what clients have mapped keeps its size.
+    fn check_use(&self, plan: &RingPlan) -> Result<(), Refusal> {
+        let same = self.size.is_some_and(|s| (s.width, s.height) == (plan.width, plan.height));
+        if self.options.profile == Profile::Vloopback && !same && self.readers() > 0 {
+            return Err(Refusal::InUse);
+        }
+        Ok(())
+    }
+
+    /// The ring of a V4L2 format. The largest that there is has 2^28 bytes a frame.
+    fn plan_of(&self, pix: &V4l2PixFormat) -> RingPlan {
+        let pixels = u64::from(pix.width) * u64::from(pix.height);
+        let bytes = pixels.saturating_mul(4).max(u64::from(pix.sizeimage));
+        let buffer = bytes.checked_next_multiple_of(self.page.max(1).into()).unwrap_or(u64::MAX);
+        RingPlan {
+            width: pix.width,
+            height: pix.height,
+            frame_len: pix.sizeimage,
+            buf_len: buffer.try_into().unwrap_or(u32::MAX),
+            slots: self.slots(),
+        }
+    }
+
+    /// The plan's format comes into force, in V4L1's terms too where it has them.
+    fn adopt(&mut self, plan: RingPlan, pix: &V4l2PixFormat) {
+        let palette = Palette::from_fourcc(Fourcc(pix.pixelformat));
+        self.take(plan);
+        self.palette = palette.map_or(0, Palette::format);
+        self.picture[5] = palette.map_or(0, |p| p.depth().into());
+        self.pix = *pix;
+        self.pix_in_force = true;
+    }
+
+    /// The ring for V4L2's format, in force or coming into force.
+    ///
+    /// # Errors
+    /// `TooLarge`: all frames together are more than [`MAX_TOTAL`].
+    fn pix_plan(&self) -> Result<RingPlan, Refusal> {
+        let plan = self.plan_of(&self.pix);
+        let total = u64::from(plan.buf_len) * u64::from(self.options.num_buffers);
+        if total > MAX_TOTAL { Err(Refusal::TooLarge) } else { Ok(plan) }
+    }
+
+    /// The first frame or buffer of a V4L2 pusher, first half: nothing changes yet but the claim. The
+    /// plan is that of the format in force; where none was set, or one that V4L2 has no name for, of
+    /// [`Pipe::pix`]. None: the session feeds the pipe already.
+    ///
+    /// # Errors
+    /// As [`Pipe::claim`]; `TooLarge` and `InUse` as [`Pipe::plan_size`].
+    pub fn plan_feed(&mut self, session: u32) -> Result<Option<RingPlan>, Refusal> {
+        self.claim(session)?;
+        if self.fed {
+            return Ok(None);
+        }
+        let plan = self.pix_plan()?;
+        self.check_use(&plan)?;
+        Ok(Some(plan))
+    }
+
+    /// Second half: the ring of the plan exists, the session feeds the pipe.
+    pub fn commit_feed(&mut self, plan: RingPlan) -> Effects {
+        self.begin_feed();
+        self.commit_idle(plan)
+    }
+
+    /// What the pipe needs so that a placeholder can be shown: the ring of [`Pipe::pix`]. None: somebody
+    /// feeds the pipe, its policy is another, or the ring would be too large.
+    pub fn plan_idle(&self) -> Option<RingPlan> {
+        if self.fed || self.options.idle != Idle::Placeholder {
+            return None;
+        }
+        self.pix_plan().ok()
+    }
+
+    /// The ring of the plan exists: its format is in force from now on.
+    pub fn commit_idle(&mut self, plan: RingPlan) -> Effects {
+        let format = !self.pix_in_force;
+        if format || self.size != Some(plan) {
+            let pix = self.pix;
+            self.adopt(plan, &pix);
+        }
+        Effects { board: true, views: true, format, ..Effects::default() }
+    }
+
+    /// VIDIOC_S_PARM on an input: `numerator` / `denominator` seconds a frame. Claims nothing.
+    ///
+    /// # Errors
+    /// `Busy`: the pipe is another's. `WrongNode`: an output. `Invalid`: a zero. `Unknown`.
+    pub fn set_interval(
+        &mut self,
+        session: u32,
+        numerator: u32,
+        denominator: u32,
+    ) -> Result<Effects, Refusal> {
+        if self.opener(session)?.side != Side::Input {
+            return Err(Refusal::WrongNode);
+        }
+        if self.pusher.is_some_and(|pusher| pusher != session) {
+            return Err(Refusal::Busy);
+        }
+        if numerator == 0 || denominator == 0 {
+            return Err(Refusal::Invalid);
+        }
+        self.interval = Some((numerator, denominator));
+        Ok(Effects { board: true, views: true, ..Effects::default() })
+    }
+
+    /// VIDIOC_S_PRIORITY: `V4L2_PRIORITY_BACKGROUND` (1) to `V4L2_PRIORITY_RECORD` (3).
+    ///
+    /// # Errors
+    /// `Invalid` for another number, `Unknown`.
+    pub fn set_priority(&mut self, session: u32, priority: u32) -> Result<Effects, Refusal> {
+        let opener = self.openers.get_mut(&session).ok_or(Refusal::Unknown)?;
+        if !(1..=V4L2_PRIORITY_RECORD).contains(&priority) {
+            return Err(Refusal::Invalid);
+        }
+        opener.priority = priority;
+        Ok(Effects { board: true, ..Effects::default() })
+    }
+
     /// A client begins or ends to stream; `hold` is how many slots it would hold in place, 0 none.
-    /// It gets all that it asked for or nothing: half of it would not save the copy.
+    ///
+    /// A V4L1 client gets all that it asked for or nothing: it names its frames one by one, and half of
+    /// them would not save the copy. With `fewer` it is content with what is free (V4L2, whose buffers
+    /// are a queue).
     ///
     /// # Errors
     /// `WrongNode` on an input, `Unknown`.
-    pub fn stream(&mut self, session: u32, on: bool, hold: u32) -> Result<(Option<Grant>, Effects), Refusal> {
+    pub fn stream(
+        &mut self,
+        session: u32,
+        on: bool,
+        hold: u32,
+        fewer: bool,
+    ) -> Result<(Option<Grant>, Effects), Refusal> {
         let opener = self.opener(session)?;
         if opener.side != Side::Output {
             return Err(Refusal::WrongNode);
@@ -243,6 +442,7 @@ impl Pipe {
         let given: u32 = others.iter().map(|g| g.quota).sum();
         let slots = self.size.map_or(0, |s| s.slots);
         let free = slots.saturating_sub(RESERVED_SLOTS + given);
+        let hold = if fewer { hold.min(free) } else { hold };
         let row = (0..MAX_SLOTS).find(|&row| others.iter().all(|g| g.row != row));
         let grant = match row {
             Some(row) if on && hold > 0 && hold <= free => Some(Grant { row, quota: hold }),
@@ -312,6 +512,38 @@ impl Pipe {
     /// The size and what follows from it; the last one after a pusher left.
     pub fn size(&self) -> Option<RingPlan> {
         self.size
+    }
+
+    /// V4L2's format: the one in force; before any was set the default; while a V4L1 pusher has set one
+    /// that V4L2 has no name for, an earlier one.
+    pub fn pix(&self) -> &V4l2PixFormat {
+        &self.pix
+    }
+
+    /// Whether [`Pipe::pix`] is the format in force.
+    pub fn pix_in_force(&self) -> bool {
+        self.pix_in_force
+    }
+
+    /// Whether the frames of the format in force vary in length.
+    pub fn varies(&self) -> bool {
+        let format = PixelFormat::of(Fourcc(self.pix.pixelformat));
+        self.pix_in_force && format.is_some_and(|f| f.is_compressed())
+    }
+
+    /// Nominal seconds a frame, numerator and denominator: 1/30 before anybody said so.
+    pub fn interval(&self) -> (u32, u32) {
+        self.interval.unwrap_or((1, 30))
+    }
+
+    /// The same, if anybody said so.
+    pub fn told_interval(&self) -> Option<(u32, u32)> {
+        self.interval
+    }
+
+    /// The highest priority among the open files of a node; 0 (`V4L2_PRIORITY_UNSET`) if none is open.
+    pub fn max_priority(&self, side: Side) -> u32 {
+        self.openers.values().filter(|o| o.side == side).map(|o| o.priority).max().unwrap_or(0)
     }
 
     /// Which pusher feeds the pipe, from 1; None while nobody does.

@@ -12,6 +12,31 @@ pub enum Idle {
     Refuse,
 }
 
+impl std::str::FromStr for Idle {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "placeholder" => Ok(Self::Placeholder),
+            "wait" => Ok(Self::Wait),
+            "refuse" => Ok(Self::Refuse),
+            other => {
+                Err(format!("idle policy '{other}' does not exist; there are: placeholder, wait, refuse"))
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Idle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Placeholder => "placeholder",
+            Self::Wait => "wait",
+            Self::Refuse => "refuse",
+        })
+    }
+}
+
 /// A bundle of options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Profile {

@@ -2,6 +2,8 @@
 
 use crate::*;
 
+mod v4l2;
+
 const PAGE: u32 = 4096;
 /// VIDEO_PALETTE_YUV420P, RGB24 and GREY.
 const YUV420P: u32 = 15;
@@ -90,7 +92,7 @@ fn sessions_that_are_not_there_are_told_so() {
     assert_eq!(p.claim(77), Err(Refusal::Unknown));
     assert_eq!(p.set_palette(77, GREY, PICTURE), Err(Refusal::Unknown));
     assert_eq!(p.plan_size(77, 64, 64), Err(Refusal::Unknown));
-    assert_eq!(p.stream(77, true, 1), Err(Refusal::Unknown));
+    assert_eq!(p.stream(77, true, 1, false), Err(Refusal::Unknown));
     assert_eq!(p.close(77), Effects::default());
 }
 
@@ -149,7 +151,7 @@ fn a_pusher_comes_back_under_an_open_client() {
         p.set_palette(1, YUV420P, PICTURE).expect("fits");
         resize(&mut p, 1, 320, 240).expect("fits");
         p.open(2, Side::Output, LEGACY_READ).expect("fed");
-        p.stream(2, true, 2).expect("an output streams");
+        p.stream(2, true, 2, false).expect("an output streams");
         assert!(p.close(1).fed_ended);
         assert_eq!((p.writer(), p.feed(), p.readers()), (false, None, 1));
         p.open(3, Side::Input, LEGACY).expect("free again");
@@ -182,7 +184,7 @@ fn a_size_is_planned_then_committed() {
 fn what_fails_changes_nothing() {
     let mut p = fed();
     p.open(2, Side::Output, MODERN_READ).expect("fed");
-    p.stream(2, true, 2).expect("an output streams");
+    p.stream(2, true, 2, false).expect("an output streams");
     let before = format!("{p:?}");
     for (width, height, refusal) in [
         (0, 240, Refusal::Invalid),
@@ -244,36 +246,36 @@ fn a_client_gets_all_that_it_would_hold_or_nothing() {
     for session in 2..=5 {
         p.open(session, Side::Output, MODERN_READ).expect("fed");
     }
-    let (grant, effects) = p.stream(2, true, 3).expect("an output streams");
+    let (grant, effects) = p.stream(2, true, 3, false).expect("an output streams");
     assert_eq!(grant, None, "4 slots, 2 of them reserved");
     assert!(effects.board && effects.views);
     assert_eq!(p.streamers(), 1, "it streams all the same");
-    assert_eq!(p.stream(2, true, 2).map(|(g, _)| g), Ok(Some(Grant { row: 0, quota: 2 })));
-    assert_eq!(p.stream(3, true, 1).map(|(g, _)| g), Ok(None), "all is given");
+    assert_eq!(p.stream(2, true, 2, false).map(|(g, _)| g), Ok(Some(Grant { row: 0, quota: 2 })));
+    assert_eq!(p.stream(3, true, 1, false).map(|(g, _)| g), Ok(None), "all is given");
     assert_eq!(
-        p.stream(2, true, 1).map(|(g, _)| g),
+        p.stream(2, true, 1, false).map(|(g, _)| g),
         Ok(Some(Grant { row: 0, quota: 1 })),
         "one is given back"
     );
-    assert_eq!(p.stream(3, true, 1).map(|(g, _)| g), Ok(Some(Grant { row: 1, quota: 1 })));
-    p.stream(2, false, 2).expect("it ends");
+    assert_eq!(p.stream(3, true, 1, false).map(|(g, _)| g), Ok(Some(Grant { row: 1, quota: 1 })));
+    p.stream(2, false, 2, false).expect("it ends");
     assert_eq!(p.streamers(), 1);
-    assert_eq!(p.stream(4, true, 0).map(|(g, _)| g), Ok(None), "who copies needs no row");
+    assert_eq!(p.stream(4, true, 0, false).map(|(g, _)| g), Ok(None), "who copies needs no row");
     assert_eq!(
-        p.stream(5, true, 1).map(|(g, _)| g),
+        p.stream(5, true, 1, false).map(|(g, _)| g),
         Ok(Some(Grant { row: 0, quota: 1 })),
         "rows are used again"
     );
     assert_eq!(p.streamers(), 3);
-    assert_eq!(p.stream(1, true, 1), Err(Refusal::WrongNode), "an input does not stream");
-    assert_eq!(p.stream(4, true, u32::MAX).map(|(g, _)| g), Ok(None), "no sum runs over");
+    assert_eq!(p.stream(1, true, 1, false), Err(Refusal::WrongNode), "an input does not stream");
+    assert_eq!(p.stream(4, true, u32::MAX, false).map(|(g, _)| g), Ok(None), "no sum runs over");
 }
 
 #[test]
 fn without_a_ring_nothing_is_granted() {
     let mut p = pipe();
     p.open(2, Side::Output, MODERN_READ).expect("opens");
-    assert_eq!(p.stream(2, true, 1).map(|(g, _)| g), Ok(None));
+    assert_eq!(p.stream(2, true, 1, false).map(|(g, _)| g), Ok(None));
     assert_eq!(p.streamers(), 1);
 }
 
@@ -281,7 +283,7 @@ fn without_a_ring_nothing_is_granted() {
 fn grants_end_with_their_ring() {
     let mut p = fed();
     p.open(2, Side::Output, MODERN_READ).expect("fed");
-    p.stream(2, true, 2).expect("an output streams");
+    p.stream(2, true, 2, false).expect("an output streams");
     resize(&mut p, 1, 640, 480).expect("no client stops a pusher");
     assert_eq!(p.grants().count(), 0);
     assert_eq!(p.streamers(), 1, "it streams on, with copies");
@@ -291,7 +293,7 @@ fn grants_end_with_their_ring() {
 fn closing_gives_everything_back() {
     let mut p = fed();
     p.open(2, Side::Output, MODERN_READ).expect("fed");
-    p.stream(2, true, 2).expect("an output streams");
+    p.stream(2, true, 2, false).expect("an output streams");
     let effects = p.close(2);
     assert!(effects.board && effects.views && !effects.fed_ended);
     assert_eq!((p.readers(), p.streamers(), p.grants().count()), (0, 0, 0));

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
+use vloopback_abi::v4l2::pixel::{self, PixelFormat};
+use vloopback_abi::v4l2::V4l2PixFormat;
 use vloopback_core::{Access, Idle, Options, Pipe, Profile, Refusal, RingPlan, Side, frame_geometry};
 
 const SESSIONS: u32 = 8;
@@ -33,10 +35,34 @@ enum Event {
         height: u32,
         memory: bool,
     },
+    /// VIDIOC_S_FMT.
+    Format {
+        session: u32,
+        asked: V4l2PixFormat,
+    },
+    /// The first frame of a V4L2 pusher; `memory` as above.
+    Feed {
+        session: u32,
+        memory: bool,
+    },
+    /// Somebody streams whom a placeholder is shown; `memory` as above.
+    Placeholder {
+        memory: bool,
+    },
+    Interval {
+        session: u32,
+        numerator: u32,
+        denominator: u32,
+    },
+    Priority {
+        session: u32,
+        priority: u32,
+    },
     Stream {
         session: u32,
         on: bool,
         hold: u32,
+        fewer: bool,
     },
     Close {
         session: u32,
@@ -52,15 +78,37 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => 0u32..5,
         1 => any::<u32>(),
     ];
+    let fourcc = prop_oneof![
+        4 => (0..PixelFormat::ALL.len()).prop_map(|k| PixelFormat::ALL[k].fourcc.0),
+        1 => any::<u32>(),
+    ];
+    let asked = (fourcc, side.clone(), side.clone(), prop_oneof![Just(0u32), any::<u32>()], 0u32..3)
+        .prop_map(|(pixelformat, width, height, sizeimage, colorspace)| V4l2PixFormat {
+            pixelformat,
+            width,
+            height,
+            sizeimage,
+            colorspace,
+            ..V4l2PixFormat::default()
+        });
+    let memory = prop::bool::weighted(0.8);
+    let few = prop_oneof![6 => 0u32..5, 1 => any::<u32>()];
     let event = prop_oneof![
+        3 => (session.clone(), asked).prop_map(|(session, asked)| Event::Format { session, asked }),
+        3 => (session.clone(), memory).prop_map(|(session, memory)| Event::Feed { session, memory }),
+        1 => memory.prop_map(|memory| Event::Placeholder { memory }),
+        1 => (session.clone(), few.clone(), few.clone()).prop_map(|(session, numerator, denominator)| {
+            Event::Interval { session, numerator, denominator }
+        }),
+        1 => (session.clone(), few).prop_map(|(session, priority)| Event::Priority { session, priority }),
         6 => (session.clone(), any::<bool>(), access)
             .prop_map(|(session, input, access)| Event::Open { session, input, access }),
         2 => session.clone().prop_map(|session| Event::Claim { session }),
         2 => (session.clone(), palette).prop_map(|(session, palette)| Event::Palette { session, palette }),
         4 => (session.clone(), side.clone(), side, prop::bool::weighted(0.8))
             .prop_map(|(session, width, height, memory)| Event::Size { session, width, height, memory }),
-        4 => (session.clone(), any::<bool>(), prop_oneof![6 => 0u32..6, 1 => any::<u32>()])
-            .prop_map(|(session, on, hold)| Event::Stream { session, on, hold }),
+        4 => (session.clone(), any::<bool>(), prop_oneof![6 => 0u32..6, 1 => any::<u32>()], any::<bool>())
+            .prop_map(|(session, on, hold, fewer)| Event::Stream { session, on, hold, fewer }),
         3 => session.prop_map(|session| Event::Close { session }),
     ];
     proptest::collection::vec(event, 1..200)
@@ -78,6 +126,7 @@ struct Open {
     input: bool,
     write: bool,
     streams: bool,
+    priority: u32,
 }
 
 struct Oracle {
@@ -86,6 +135,7 @@ struct Oracle {
     pusher: Option<u32>,
     fed: bool,
     feeds: u32,
+    interval: (u32, u32),
 }
 
 impl Oracle {
@@ -123,7 +173,8 @@ impl Oracle {
                 };
                 prop_assert_eq!(pipe.open(session, side, access).map(|e| e.claimed), expected);
                 if expected.is_ok() {
-                    self.open.insert(session, Open { input, write: access.write, streams: false });
+                    self.open
+                        .insert(session, Open { input, write: access.write, streams: false, priority: 2 });
                     if claims {
                         self.pusher = Some(session);
                     }
@@ -179,14 +230,92 @@ impl Oracle {
                     prop_assert_eq!(pipe.plan_size(session, width, height), Ok(None));
                 }
             }
-            Event::Stream { session, on, hold } => {
-                let got = pipe.stream(session, on, hold);
+            Event::Format { session, asked } => {
+                let (before, claim) = (pipe.clone(), self.may_claim(session));
+                let got = pipe.set_format(session, &asked);
+                if let Err(refusal) = claim {
+                    prop_assert_eq!(got, Err(refusal));
+                    return Ok(());
+                }
+                self.pusher = Some(session);
+                let Ok(effects) = got else {
+                    prop_assert_eq!(got, Err(Refusal::InUse));
+                    prop_assert!(self.options.profile == Profile::Vloopback && self.readers() > 0);
+                    prop_assert_eq!((pipe.pix(), pipe.size()), (before.pix(), before.size()));
+                    return Ok(());
+                };
+                prop_assert_eq!(*pipe.pix(), pixel::nearest(&asked));
+                prop_assert!(pipe.pix_in_force());
+                prop_assert_eq!(effects.fed_ended, self.fed && effects.format);
+                if effects.format {
+                    self.fed = false;
+                } else {
+                    prop_assert_eq!((pipe.size(), pipe.palette()), (before.size(), before.palette()));
+                }
+            }
+            Event::Feed { session, memory } => {
+                let (before, claim) = (pipe.clone(), self.may_claim(session));
+                let plan = pipe.plan_feed(session);
+                prop_assert_eq!((pipe.size(), pipe.feed()), (before.size(), before.feed()));
+                if let Err(refusal) = claim {
+                    prop_assert_eq!(plan, Err(refusal));
+                    return Ok(());
+                }
+                self.pusher = Some(session);
+                prop_assert_eq!(plan == Ok(None), self.fed, "exactly once");
+                if let (Ok(Some(plan)), true) = (plan, memory) {
+                    pipe.commit_feed(plan);
+                    self.feeds += 1;
+                    self.fed = true;
+                    prop_assert_eq!((pipe.size(), pipe.pix_in_force()), (Some(plan), true));
+                    prop_assert_eq!(pipe.pix(), before.pix());
+                }
+            }
+            Event::Placeholder { memory } => {
+                let plan = pipe.plan_idle();
+                prop_assert!(plan.is_none() || !self.fed && self.options.idle == Idle::Placeholder);
+                if let (Some(plan), true) = (plan, memory) {
+                    pipe.commit_idle(plan);
+                    prop_assert_eq!((pipe.size(), pipe.pix_in_force()), (Some(plan), true));
+                }
+            }
+            Event::Interval { session, numerator, denominator } => {
+                let expected = match self.open.get(&session) {
+                    None => Err(Refusal::Unknown),
+                    Some(open) if !open.input => Err(Refusal::WrongNode),
+                    Some(_) if self.pusher.is_some_and(|p| p != session) => Err(Refusal::Busy),
+                    Some(_) if numerator == 0 || denominator == 0 => Err(Refusal::Invalid),
+                    Some(_) => Ok(()),
+                };
+                prop_assert_eq!(pipe.set_interval(session, numerator, denominator).map(|_| ()), expected);
+                if expected.is_ok() {
+                    self.interval = (numerator, denominator);
+                }
+            }
+            Event::Priority { session, priority } => {
+                let got = pipe.set_priority(session, priority).map(|_| ());
+                match self.open.get_mut(&session) {
+                    None => prop_assert_eq!(got, Err(Refusal::Unknown)),
+                    Some(open) if (1..=3).contains(&priority) => {
+                        prop_assert_eq!(got, Ok(()));
+                        open.priority = priority;
+                    }
+                    Some(_) => prop_assert_eq!(got, Err(Refusal::Invalid)),
+                }
+            }
+            Event::Stream { session, on, hold, fewer } => {
+                let got = pipe.stream(session, on, hold, fewer);
                 match self.open.get_mut(&session) {
                     None => prop_assert_eq!(got, Err(Refusal::Unknown)),
                     Some(open) if open.input => prop_assert_eq!(got, Err(Refusal::WrongNode)),
                     Some(open) => {
                         let (grant, _) = got.expect("an output streams");
-                        prop_assert!(grant.is_none_or(|g| on && g.quota == hold), "all or nothing");
+                        let enough = |quota| if fewer { (1..=hold).contains(&quota) } else { quota == hold };
+                        prop_assert!(grant.is_none_or(|g| on && enough(g.quota)), "{:?} of {}", grant, hold);
+                        let free = pipe.size().map_or(0, |s| s.slots - RESERVED)
+                            - pipe.grants().map(|g| g.quota).sum::<u32>();
+                        let wanting = on && hold > 0 && grant.is_none();
+                        prop_assert!(!wanting || free < if fewer { 1 } else { hold }, "{} are free", free);
                         open.streams = on;
                     }
                 }
@@ -215,6 +344,18 @@ impl Oracle {
         prop_assert_eq!(pipe.streamers() as usize, self.open.values().filter(|o| o.streams).count());
         let open: BTreeSet<u32> = pipe.openers().map(|(session, _)| session).collect();
         prop_assert_eq!(open, self.open.keys().copied().collect::<BTreeSet<u32>>());
+        prop_assert_eq!(pipe.interval(), self.interval);
+        for (side, input) in [(Side::Input, true), (Side::Output, false)] {
+            let highest = self.open.values().filter(|o| o.input == input).map(|o| o.priority).max();
+            prop_assert_eq!(pipe.max_priority(side), highest.unwrap_or(0));
+        }
+        let (pix, size) = (pipe.pix(), pipe.size());
+        if pipe.pix_in_force() {
+            let numbers = size.map(|s| (s.width, s.height, s.frame_len));
+            prop_assert_eq!(numbers, Some((pix.width, pix.height, pix.sizeimage)), "one format in force");
+        }
+        prop_assert!(size.is_none_or(|s| s.frame_len <= s.buf_len && s.buf_len % PAGE == 0));
+        prop_assert!(size.is_some() || !self.fed, "there is no feed without a size");
         let rows: BTreeSet<u32> = pipe.grants().map(|g| g.row).collect();
         prop_assert_eq!(rows.len(), pipe.grants().count(), "rows are one client's each");
         prop_assert!(rows.iter().all(|&row| row < 32));
@@ -234,7 +375,7 @@ proptest! {
     #[test]
     fn the_pipe_keeps_its_rules(options in options(), events in events()) {
         let mut pipe = Pipe::new(options, PAGE);
-        let mut oracle = Oracle { options, open: BTreeMap::new(), pusher: None, fed: false, feeds: 0 };
+        let mut oracle = Oracle { options, open: BTreeMap::new(), pusher: None, fed: false, feeds: 0, interval: (1, 30) };
         for event in &events {
             oracle.step(&mut pipe, event)?;
             oracle.check(&pipe)?;

@@ -21,8 +21,17 @@ use crate::memory::{Page, RingMemory};
 struct Ringing {
     session: u32,
     client: u32,
+    /// Opened by a legacy process.
+    legacy: bool,
     end: Arc<OwnedFd>,
     page: Arc<Page<SessionPage>>,
+}
+
+impl Ringing {
+    /// The old rules hold for it: no pusher, no frames.
+    fn is_old(&self) -> bool {
+        self.legacy || self.page.v4l1.load(Ordering::Relaxed) != 0
+    }
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +39,8 @@ struct State {
     sessions: Vec<Ringing>,
     ring: Option<Arc<RingMemory>>,
     fed: bool,
+    /// Nobody feeds the pipe, and the placeholder is shown on it.
+    card: bool,
     running: bool,
 }
 
@@ -54,6 +65,7 @@ impl Bell {
         self: &Arc<Self>,
         session: u32,
         client: u32,
+        legacy: bool,
         end: Arc<OwnedFd>,
         page: Arc<Page<SessionPage>>,
     ) -> Result<(), Errno> {
@@ -61,7 +73,7 @@ impl Bell {
         if state.sessions.iter().any(|s| s.session == session) {
             return Ok(());
         }
-        state.sessions.push(Ringing { session, client, end, page });
+        state.sessions.push(Ringing { session, client, legacy, end, page });
         if !state.running {
             let bell = self.clone();
             std::thread::Builder::new()
@@ -80,12 +92,13 @@ impl Bell {
         self.ring();
     }
 
-    /// The ring in force and whether somebody feeds it.
-    pub(crate) fn set_ring(&self, ring: Option<Arc<RingMemory>>, fed: bool) {
+    /// The ring in force, whether somebody feeds it, and if not, whether the placeholder is shown on it.
+    pub(crate) fn set_ring(&self, ring: Option<Arc<RingMemory>>, fed: bool, card: bool) {
         {
             let mut state = self.state();
             state.ring = ring;
             state.fed = fed;
+            state.card = card;
         }
         self.ring();
     }
@@ -121,13 +134,15 @@ impl Bell {
                 continue;
             }
             let last = page.last.load(Ordering::Relaxed);
+            let old = session.is_old();
             let ready = match &state.ring {
-                Some(ring) if state.fed => {
+                Some(ring) if state.fed || (state.card && !old) => {
                     let other_ring = page.ring.load(Ordering::Relaxed) != ring.number;
                     other_ring || find_oldest(&ring.log, ring.slots() as usize, u32::MAX, last).is_some()
                 }
-                // Nobody feeds: a read says so at once, and poll must let it.
-                _ => true,
+                // Nobody feeds. Who waits for a pusher all the same goes on waiting; to all others a read
+                // says so at once, and poll must let it.
+                _ => old || page.patient.load(Ordering::Relaxed) == 0,
             };
             if !ready {
                 self.desk.arm(session.client);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use vloopback_core::Profile;
+use vloopback_core::{Idle, Profile};
 
 use crate::ServerError;
 
@@ -30,6 +30,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// The bundle of policies.
     pub profile: Profile,
+    /// What a client meets while nobody pushes; None: what the profile says.
+    pub idle: Option<Idle>,
     /// Permission bits of the nodes.
     pub mode: u32,
     /// Group of the nodes by number; None: group "video" for root's server, else the own one.
@@ -47,6 +49,7 @@ impl Default for Config {
             dev_offset: -1,
             socket: default_socket(None),
             profile: Profile::Default,
+            idle: None,
             mode: 0o660,
             group: None,
             exit_when_idle: None,
@@ -63,13 +66,14 @@ struct FileConfig {
     dev_offset: Option<i32>,
     socket: Option<PathBuf>,
     profile: Option<String>,
+    idle: Option<String>,
     mode: Option<String>,
     group: Option<u32>,
 }
 
 impl Config {
     /// The options as `path` (TOML) has them: keys pipes, spares, num_buffers, dev_offset, socket,
-    /// profile, mode (octal, as "0660"), group (number). What it does not name stays as it is.
+    /// profile, idle, mode (octal, as "0660"), group (number). What it does not name stays as it is.
     ///
     /// # Errors
     /// [`ServerError::Config`] with file, line and key.
@@ -79,6 +83,9 @@ impl Config {
         let file: FileConfig = toml::from_str(&text).map_err(|e| bad(e.to_string()))?;
         if let Some(name) = file.profile {
             self.profile = name.parse().map_err(|e| bad(format!("key profile: {e}")))?;
+        }
+        if let Some(name) = file.idle {
+            self.idle = Some(name.parse().map_err(|e| bad(format!("key idle: {e}")))?);
         }
         if let Some(mode) = file.mode {
             self.mode = u32::from_str_radix(&mode, 8)

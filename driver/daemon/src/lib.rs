@@ -2,15 +2,18 @@
 //! a process of its own; `vloopback demo` and tests run it embedded.
 //!
 //! One thread (`server`) owns all state and waits on epoll for connections, requests and closed
-//! devices. Beside it: a thread that only holds the lifeline, and one ringer a watched pipe.
+//! devices. Beside it: a thread that only holds the lifeline, one ringer a watched pipe, and one that
+//! shows the no-signal card on a pipe that is watched and not fed.
 
 mod bell;
+mod card;
 mod config;
 mod futex;
 mod lifeline;
 mod listing;
 mod memory;
 mod peer;
+mod placeholder;
 mod server;
 mod socket;
 
@@ -19,7 +22,7 @@ use std::path::{Path, PathBuf};
 pub use config::{Config, MAX_BUFFERS, MAX_PIPES, default_socket};
 pub use server::{Server, ServerHandle, Stopper};
 pub use socket::{Connection, query_list, tree_of};
-pub use vloopback_core::Profile;
+pub use vloopback_core::{Idle, Profile};
 
 /// Why a server did not start, or was not reached.
 #[derive(Debug, thiserror::Error)]

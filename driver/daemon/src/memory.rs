@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, SealFlag, fallocate, fcntl, open};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::{Mode, fchmod};
+use nix::sys::uio::pwrite;
 use nix::unistd::ftruncate;
 use vloopback_core::RingPlan;
 use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
@@ -126,6 +127,21 @@ impl RingMemory {
     pub(crate) fn descriptors(&self, pusher: bool) -> Vec<BorrowedFd<'_>> {
         let log = if pusher { self.log.fd() } else { self.log_for_clients.as_fd() };
         std::iter::once(log).chain(self.slots.iter().map(AsFd::as_fd)).collect()
+    }
+
+    /// Writes a frame to the beginning of a slot, without mapping it.
+    pub(crate) fn fill(&self, slot: usize, frame: &[u8]) -> Result<(), Errno> {
+        let fd = self.slots.get(slot).ok_or(Errno::EINVAL)?;
+        let mut done = 0;
+        while done < frame.len() {
+            match pwrite(fd, &frame[done..], done as libc::off_t) {
+                Ok(0) => return Err(Errno::ENOSPC),
+                Ok(n) => done += n,
+                Err(Errno::EINTR) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
     }
 
     /// How many slots.

@@ -32,6 +32,7 @@ use crate::{Config, ServerError};
 
 mod device;
 mod pipes;
+mod setup;
 
 use pipes::PipeState;
 
@@ -324,7 +325,7 @@ impl Engine {
     /// Whoever waits learns of the end: by the lifeline, by a hang-up, by the log's word.
     fn shut_down(&mut self) {
         for pipe in &self.pipes {
-            pipe.close_bell();
+            pipe.close_threads();
         }
         self.life.end();
         for index in 0..self.pipes.len() {
@@ -429,8 +430,18 @@ impl Engine {
             Request::SetSize { session, width, height } => {
                 self.with_session(id, session, |e, s, p| e.set_size(s, p, width, height))
             }
-            Request::Stream { session, on, hold } => {
-                self.with_session(id, session, |e, s, p| e.stream(s, p, on, hold))
+            Request::SetFormat { session, format } => {
+                self.with_session(id, session, |e, s, p| e.set_format(s, p, &format))
+            }
+            Request::Feed { session } => self.with_session(id, session, Self::feed),
+            Request::SetInterval { session, numerator, denominator } => {
+                self.with_session(id, session, |e, s, p| e.set_interval(s, p, numerator, denominator))
+            }
+            Request::SetPriority { session, priority } => {
+                self.with_session(id, session, |e, s, p| e.set_priority(s, p, priority))
+            }
+            Request::Stream { session, on, hold, fewer } => {
+                self.with_session(id, session, |e, s, p| e.stream(s, p, on, hold, fewer))
             }
         };
         // What a scan of /proc sees is true before the caller goes on.

@@ -27,6 +27,28 @@ impl Lifeline {
     }
 }
 
+/// A pipe's format as V4L2 tells it (`struct v4l2_pix_format`). There always is one: the last that was
+/// set, or the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pix {
+    /// `V4L2_PIX_FMT_*`.
+    pub fourcc: u32,
+    /// Pixels a line.
+    pub width: u32,
+    /// Lines.
+    pub height: u32,
+    /// Bytes from line to line (of planar formats in the first plane), 0 for compressed formats.
+    pub bytesperline: u32,
+    /// Bytes of a frame; of compressed formats the most that one can have.
+    pub sizeimage: u32,
+    /// `V4L2_COLORSPACE_*`.
+    pub colorspace: u32,
+    /// `V4L2_YCBCR_ENC_*`, `V4L2_QUANTIZATION_*` and `V4L2_XFER_FUNC_*`, a byte each from the lowest up.
+    pub colours: u32,
+    /// `V4L2_FIELD_*`.
+    pub field: u32,
+}
+
 /// A pipe's format and its pusher's picture settings, as one value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Format {
@@ -36,9 +58,10 @@ pub struct Format {
     pub width: u32,
     /// Lines.
     pub height: u32,
-    /// Bytes of one frame in this palette.
+    /// Bytes of one frame; of compressed formats the most that one can have. 0 while nothing can be written.
     pub frame_len: u32,
-    /// Bytes of one buffer as V4L1 clients map it: width * height * 4, rounded up to whole pages.
+    /// Bytes of one buffer as V4L1 clients map it, and of a slot: width * height * 4 or what a compressed
+    /// frame can have, rounded up to whole pages.
     pub buf_len: u32,
     /// V4L1 frames a client may map.
     pub frames: u32,
@@ -50,6 +73,82 @@ pub struct Format {
     pub slots: u32,
     /// Which pusher feeds the pipe, counted from 1; 0 while nobody does.
     pub feed: u32,
+    /// 1: frames vary in length (a compressed format).
+    pub varies: u32,
+    /// The same format for V4L2. While `palette` is one that V4L2 has no name for, an earlier one.
+    pub pix: Pix,
+    /// Nominal seconds a frame: numerator and denominator, both more than 0.
+    pub interval: [u32; 2],
+}
+
+/// Words that a [`Format`] takes on the board.
+const WORDS: usize = 26;
+
+impl Format {
+    fn words(&self) -> [u32; WORDS] {
+        let (p, x) = (self.picture, self.pix);
+        [
+            self.palette,
+            self.width,
+            self.height,
+            self.frame_len,
+            self.buf_len,
+            self.frames,
+            self.ring,
+            self.slots,
+            self.feed,
+            self.varies,
+            self.interval[0],
+            self.interval[1],
+            x.fourcc,
+            x.width,
+            x.height,
+            x.bytesperline,
+            x.sizeimage,
+            x.colorspace,
+            x.colours,
+            x.field,
+            p[0],
+            p[1],
+            p[2],
+            p[3],
+            p[4],
+            p[5],
+        ]
+    }
+
+    fn of_words(words: [u32; WORDS]) -> Self {
+        let [palette, width, height, frame_len, buf_len, frames, ring, slots, feed, varies, rest @ ..] =
+            words;
+        let [num, den, fourcc, pix_width, pix_height, bytesperline, sizeimage, rest @ ..] = rest;
+        let [colorspace, colours, field, picture @ ..] = rest;
+        let pix = Pix {
+            fourcc,
+            width: pix_width,
+            height: pix_height,
+            bytesperline,
+            sizeimage,
+            colorspace,
+            colours,
+            field,
+        };
+        let interval = [num, den];
+        Self {
+            palette,
+            width,
+            height,
+            frame_len,
+            buf_len,
+            frames,
+            picture,
+            ring,
+            slots,
+            feed,
+            varies,
+            pix,
+            interval,
+        }
+    }
 }
 
 /// The page that only the daemon writes.
@@ -61,9 +160,12 @@ pub struct Board {
     version: AtomicU32,
     /// Clients that stream: with none, the writer drops frames without looking further.
     pub streamers: AtomicU32,
-    format: [AtomicU32; 15],
+    format: [AtomicU32; WORDS],
     /// How many slots the client of each row may hold at a time.
     pub quotas: [AtomicU32; MAX_ROWS],
+    /// The highest priority (`V4L2_PRIORITY_*`) that an open file of the node has: input, output. 0: none
+    /// is open.
+    pub priorities: [AtomicU32; 2],
 }
 
 impl Board {
@@ -72,7 +174,7 @@ impl Board {
     /// A daemon that was killed in the middle of a change leaves an odd version: after some tries
     /// the values are returned as they are, and the caller sees by the lifeline that it is dead.
     pub fn format(&self) -> Format {
-        let mut words = [0u32; 15];
+        let mut words = [0u32; WORDS];
         for _ in 0..1000 {
             let before = self.version.load(Ordering::Acquire);
             for (to, from) in words.iter_mut().zip(&self.format) {
@@ -84,30 +186,12 @@ impl Board {
             }
             core::hint::spin_loop();
         }
-        let [palette, width, height, frame_len, buf_len, frames, ring, slots, feed, picture @ ..] = words;
-        Format { palette, width, height, frame_len, buf_len, frames, picture, ring, slots, feed }
+        Format::of_words(words)
     }
 
     /// Changes the format; only the daemon's one thread at a time does.
     pub fn set_format(&self, f: &Format) {
-        let p = f.picture;
-        let words = [
-            f.palette,
-            f.width,
-            f.height,
-            f.frame_len,
-            f.buf_len,
-            f.frames,
-            f.ring,
-            f.slots,
-            f.feed,
-            p[0],
-            p[1],
-            p[2],
-            p[3],
-            p[4],
-            p[5],
-        ];
+        let words = f.words();
         let version = self.version.load(Ordering::Relaxed) | 1;
         self.version.store(version, Ordering::Relaxed);
         fence(Ordering::Release);

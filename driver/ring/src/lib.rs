@@ -39,13 +39,13 @@ mod read;
 mod session;
 mod write;
 
-pub use board::{Board, Format, Lifeline};
+pub use board::{Board, Format, Lifeline, Pix};
 pub use desk::{ARM_BITS, Desk, Row};
 pub use lock::SharedLock;
 pub use log::{Log, Slot};
 pub use read::{Found, Taken, claim_oldest, find_oldest, still_there, unclaim};
-pub use session::SessionPage;
-pub use write::{Picked, cancel, invalidate_half_written, pick, publish, retire};
+pub use session::{Buffer, MAX_BUFFERS, SessionPage};
+pub use write::{Picked, cancel, invalidate_half_written, pick, pick_this, publish, retire};
 
 /// The most slots a ring can have: what a claim word has bits for.
 #[cfg(not(loom))]

@@ -2,6 +2,29 @@
 
 use crate::{AtomicU32, AtomicU64, SharedLock};
 
+/// The most V4L2 buffers that an open file can have (`VIDEO_MAX_FRAME`).
+pub const MAX_BUFFERS: usize = 32;
+
+/// A V4L2 buffer of an open file.
+#[repr(C)]
+#[derive(Debug)]
+pub struct Buffer {
+    /// 0: the program has it. Else it is queued; lower numbers were queued earlier.
+    pub queued: AtomicU32,
+    /// Of an output's: the program has a frame of this slot plus 1 in it, in place. Of an input's:
+    /// the slot plus 1 that the program fills in place. 0: its memory is private.
+    pub slot: AtomicU32,
+    /// Of an input's: 1: queued before STREAMON, to be published then.
+    pub pending: AtomicU32,
+    /// `bytesused` of the last frame in it.
+    pub bytesused: AtomicU32,
+    /// `sequence` of the last frame in it.
+    pub sequence: AtomicU32,
+    reserved: AtomicU32,
+    /// When that was published, CLOCK_MONOTONIC nanoseconds.
+    pub time: AtomicU64,
+}
+
 /// What belongs to the open file and not to a process: dup, fork, exec and SCM_RIGHTS keep it.
 ///
 /// Only the session's own processes and the daemon map it. The daemon believes nothing in it that
@@ -35,4 +58,30 @@ pub struct SessionPage {
     pub retries: AtomicU64,
     /// Bytes of private memory that it pays for itself.
     pub private: AtomicU64,
+    /// 1: while nobody feeds the pipe the client waits, and poll with it; else poll says that a call would
+    /// return.
+    pub patient: AtomicU32,
+    /// 1: the open file has been used by V4L1 requests: the old rules hold for it while nobody feeds.
+    pub v4l1: AtomicU32,
+    /// `V4L2_PRIORITY_*` of the open file, 0 for the default.
+    pub priority: AtomicU32,
+    /// V4L2: buffers given by REQBUFS, 0 for none.
+    pub count: AtomicU32,
+    /// V4L2: changes with each REQBUFS: mappings of former buffers are the program's own business.
+    pub generation: AtomicU32,
+    /// V4L2: bytes of each, whole pages.
+    pub buffer_len: AtomicU32,
+    /// V4L2: the format at REQBUFS, in the order of [`crate::Pix`]'s fields.
+    pub pix: [AtomicU32; 8],
+    /// V4L2: 1 between STREAMON and STREAMOFF.
+    pub on: AtomicU32,
+    /// V4L2: bit k: the slot k is being filled by this pusher's program, and no other's to pick.
+    pub filling: AtomicU32,
+    /// V4L2: number of the last queued buffer, see [`Buffer::queued`].
+    pub queue: AtomicU32,
+    /// V4L2: of an output's the publication before the stream's first, whose sequence is 0, or all ones
+    /// before the stream has met a ring; of an input's the frames of the stream so far.
+    pub base: AtomicU64,
+    /// V4L2: the buffers.
+    pub buffers: [Buffer; MAX_BUFFERS],
 }

@@ -29,12 +29,12 @@ impl Pages {
     }
 
     fn pick(&self, slots: usize) -> Option<usize> {
-        pick(&self.board, &self.log, &self.desk, slots).map(|p| p.slot)
+        pick(&self.board, &self.log, &self.desk, slots, 0).map(|p| p.slot)
     }
 
     /// One whole publication; tells the slot and the number.
     fn write(&self, slots: usize) -> (usize, u64) {
-        let picked = pick(&self.board, &self.log, &self.desk, slots).expect("a slot");
+        let picked = pick(&self.board, &self.log, &self.desk, slots, 0).expect("a slot");
         let slot = picked.slot;
         (slot, publish(&self.log, &self.desk, picked, 100, 5))
     }
@@ -120,6 +120,18 @@ fn numbered_format(n: u32) -> Format {
         ring: n + 12,
         slots: n + 13,
         feed: n + 14,
+        varies: n + 15,
+        pix: Pix {
+            fourcc: n + 16,
+            width: n + 17,
+            height: n + 18,
+            bytesperline: n + 19,
+            sizeimage: n + 20,
+            colorspace: n + 21,
+            colours: n + 22,
+            field: n + 23,
+        },
+        interval: [n + 24, n + 25],
     }
 }
 
@@ -222,7 +234,7 @@ fn numbers_go_up_by_one_and_the_oldest_slot_is_next() {
 fn a_publication_says_how_long_and_when() {
     let p = Pages::new();
     p.grant(0, 1);
-    let picked = pick(&p.board, &p.log, &p.desk, 4).expect("a slot");
+    let picked = pick(&p.board, &p.log, &p.desk, 4, 0).expect("a slot");
     publish(&p.log, &p.desk, picked, 86_400, 123_456_789);
     let taken = p.claim(0, 4, 0).expect("a frame");
     assert_eq!((taken.found, taken.len, taken.time), (Found { slot: 0, number: 1 }, 86_400, 123_456_789));
@@ -324,6 +336,34 @@ fn a_ring_that_is_all_held_gives_no_slot() {
 }
 
 #[test]
+fn slots_that_are_being_filled_are_left_alone() {
+    let p = Pages::new();
+    for _ in 0..4 {
+        p.write(4);
+    }
+    let filling = pick_this(&p.board, &p.log, &p.desk, 1).expect("free");
+    assert_eq!(p.number(1), 0, "no client can take it");
+    for _ in 0..6 {
+        let picked = pick(&p.board, &p.log, &p.desk, 4, 1 << 1).expect("a slot");
+        assert_ne!(picked.slot, 1);
+        publish(&p.log, &p.desk, picked, 0, 0);
+    }
+    assert_eq!(pick(&p.board, &p.log, &p.desk, 4, 0b1111), None);
+    assert_eq!(publish(&p.log, &p.desk, filling, 0, 0), 11);
+}
+
+#[test]
+fn a_held_slot_cannot_be_chosen_either() {
+    let p = Pages::new();
+    p.grant(0, 1);
+    p.write(4);
+    let taken = p.claim(0, 4, 0).expect("a frame");
+    assert_eq!(pick_this(&p.board, &p.log, &p.desk, taken.found.slot), None);
+    assert_eq!(p.number(taken.found.slot), 1, "nothing was lost by trying");
+    assert_eq!(pick_this(&p.board, &p.log, &p.desk, MAX_SLOTS), None);
+}
+
+#[test]
 fn the_oldest_after_the_last_one_is_found() {
     let p = Pages::new();
     assert_eq!(find_oldest(&p.log, 4, u32::MAX, 0), None);
@@ -350,7 +390,7 @@ fn a_copy_is_whole_only_if_the_slot_still_holds_it() {
     assert!(still_there(&p.log, found));
     p.write(2);
     assert!(still_there(&p.log, found), "the other slot was written");
-    let picked = pick(&p.board, &p.log, &p.desk, 2).expect("a slot");
+    let picked = pick(&p.board, &p.log, &p.desk, 2, 0).expect("a slot");
     assert!(!still_there(&p.log, found), "it is being written");
     publish(&p.log, &p.desk, picked, 0, 0);
     assert!(!still_there(&p.log, found), "it holds another");
@@ -362,7 +402,7 @@ fn a_cancelled_frame_never_was() {
     for _ in 0..4 {
         p.write(4);
     }
-    let picked = pick(&p.board, &p.log, &p.desk, 4).expect("a slot");
+    let picked = pick(&p.board, &p.log, &p.desk, 4, 0).expect("a slot");
     let slot = picked.slot;
     cancel(&p.log, picked);
     assert_eq!(p.number(slot), 0);
@@ -391,7 +431,7 @@ fn the_pages_have_one_layout() {
     assert_eq!(core::mem::offset_of!(Desk, bell), 64);
     assert_eq!(core::mem::offset_of!(Desk, rows), 128);
     assert_eq!(core::mem::offset_of!(Board, streamers), 4);
-    assert_eq!(core::mem::offset_of!(Board, quotas), 68);
+    assert_eq!(core::mem::offset_of!(Board, quotas), 8 + 4 * 26);
 }
 
 /// A client that streams alone and takes frames in slots 0 and 1 only.

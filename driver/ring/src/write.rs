@@ -34,38 +34,54 @@ fn wanted(board: &Board, desk: &Desk) -> u32 {
         .fold(0, |all, row| all | desk.rows[row].want.load(Ordering::Relaxed))
 }
 
+/// Marks a slot as being written, unless a client holds it. The publication that it held is gone then.
+fn mark(board: &Board, log: &Log, desk: &Desk, slot: usize) -> Option<Picked> {
+    window();
+    let number = log.slots[slot].number.swap(0, Ordering::Relaxed);
+    // Pairs with the fence in claim_oldest: either we see its claim or it sees our mark.
+    fence(Ordering::SeqCst);
+    window();
+    #[cfg(not(feature = "break-no-second-look"))]
+    if held(board, desk) >> slot & 1 != 0 {
+        log.slots[slot].number.store(number, Ordering::Release);
+        return None;
+    }
+    // A holder that has given the slot back since our first look is done with it.
+    fence(Ordering::Acquire);
+    #[cfg(feature = "break-no-second-look")]
+    let _ = (number, board, desk);
+    #[cfg(feature = "break-publish-first")]
+    log.slots[slot].number.store(log.head.load(Ordering::Relaxed) + 1, Ordering::SeqCst);
+    Some(Picked { slot })
+}
+
 /// Finds a slot for the next frame: one that a client waits for, else the one with the oldest
-/// publication. A held slot is never picked. `slots` is what the caller has mapped.
+/// publication. A held slot is never picked. `slots` is what the caller has mapped; slots of the mask
+/// `filling` are being filled already and left alone.
 ///
-/// None means that 64 tries failed, which takes a client that changes its claims on purpose.
-pub fn pick(board: &Board, log: &Log, desk: &Desk, slots: usize) -> Option<Picked> {
+/// None means that none is free, or that 64 tries failed, which takes a client that changes its
+/// claims on purpose.
+pub fn pick(board: &Board, log: &Log, desk: &Desk, slots: usize, filling: u32) -> Option<Picked> {
     let slots = slots.min(MAX_SLOTS);
     for _ in 0..64 {
-        let holds = held(board, desk);
+        let holds = held(board, desk) | filling;
         let wants = wanted(board, desk);
         let best = (0..slots)
             .filter(|&k| holds >> k & 1 == 0)
             .min_by_key(|&k| (wants >> k & 1 == 0, log.slots[k].number.load(Ordering::Relaxed)));
-        let Some(slot) = best else { continue };
-        window();
-        let number = log.slots[slot].number.swap(0, Ordering::Relaxed);
-        // Pairs with the fence in claim_oldest: either we see its claim or it sees our mark.
-        fence(Ordering::SeqCst);
-        window();
-        #[cfg(not(feature = "break-no-second-look"))]
-        if held(board, desk) >> slot & 1 != 0 {
-            log.slots[slot].number.store(number, Ordering::Release);
-            continue;
+        if let Some(picked) = mark(board, log, desk, best?) {
+            return Some(picked);
         }
-        // A holder that has given the slot back since our first look is done with it.
-        fence(Ordering::Acquire);
-        #[cfg(feature = "break-no-second-look")]
-        let _ = number;
-        #[cfg(feature = "break-publish-first")]
-        log.slots[slot].number.store(log.head.load(Ordering::Relaxed) + 1, Ordering::SeqCst);
-        return Some(Picked { slot });
     }
     None
+}
+
+/// As [`pick`], one slot of the caller's choice.
+pub fn pick_this(board: &Board, log: &Log, desk: &Desk, slot: usize) -> Option<Picked> {
+    if slot >= MAX_SLOTS || held(board, desk) >> slot & 1 != 0 {
+        return None;
+    }
+    mark(board, log, desk, slot)
 }
 
 /// Before the publication of a frame in one of its own places: a client that streams alone is not

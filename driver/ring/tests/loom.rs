@@ -78,7 +78,7 @@ impl<F: Default> Pipe<F> {
 
     fn publish(&self, frames: u64, write: impl Fn(&F, u64)) {
         for _ in 0..frames {
-            let picked = pick(&self.board, &self.log, &self.desk, SLOTS).expect("a slot");
+            let picked = pick(&self.board, &self.log, &self.desk, SLOTS, 0).expect("a slot");
             write(&self.frames[picked.slot], self.log.head.load(Relaxed) + 1);
             publish(&self.log, &self.desk, picked, 0, 0);
         }

@@ -125,7 +125,7 @@ fn run(slots: usize, steps: &[Step]) -> Result<(), TestCaseError> {
             Step::Write => match picked.take() {
                 None => {
                     let expected = oracle.pick();
-                    let got = pick(&board, &log, &desk, slots).expect("the writer always finds a slot");
+                    let got = pick(&board, &log, &desk, slots, 0).expect("the writer always finds a slot");
                     prop_assert_eq!(got.slot, expected);
                     oracle.numbers[expected] = 0;
                     picked = Some(got);

@@ -93,7 +93,7 @@ impl Ring {
     fn write(&self, frames: u64) {
         for n in 1..=frames {
             let picked =
-                pick(&self.board, &self.log, &self.desk, SLOTS).expect("the writer always finds a slot");
+                pick(&self.board, &self.log, &self.desk, SLOTS, 0).expect("the writer always finds a slot");
             fill(&self.frames[picked.slot], n);
             assert_eq!(publish(&self.log, &self.desk, picked, (WORDS * 8) as u32, n), n);
         }

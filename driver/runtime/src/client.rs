@@ -4,7 +4,7 @@
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use vloopback_ring::{Found, Log, claim_oldest, find_oldest, still_there, unclaim};
+use vloopback_ring::{Found, Log, Taken, claim_oldest, find_oldest, still_there, unclaim};
 use vloopback_wire::{Reply, Request};
 
 use crate::lock::{LocalGuard, NoSignals};
@@ -17,10 +17,13 @@ use crate::views::Views;
 /// A stream by read() or mmap() has begun (bits of `SessionPage::streaming`).
 pub(crate) const BY_READ: u32 = 1;
 pub(crate) const BY_MMAP: u32 = 2;
+/// By V4L2 buffers.
+pub(crate) const BY_BUFFERS: u32 = 8;
 /// BY_MMAP, by a mapping that is being made.
 pub(crate) const BY_NEW_MAPPING: u32 = BY_MMAP | 4;
 /// Policy numbers of the wire.
 const IDLE_WAIT: u32 = vloopback_wire::Idle::Wait as u32;
+const IDLE_PLACEHOLDER: u32 = vloopback_wire::Idle::Placeholder as u32;
 
 /// What a try for a frame came to.
 pub(crate) enum Step<T> {
@@ -29,6 +32,8 @@ pub(crate) enum Step<T> {
     Sleep,
     /// Somebody else of the same open file is at it.
     Contended(u32),
+    /// Somebody else is writing to the ring of this log.
+    Writing(&'static Log, u32),
 }
 
 /// A session's state under its locks: this process's mappings and the shared page.
@@ -89,6 +94,7 @@ impl<'a> Locked<'a> {
     pub(crate) fn settle(&mut self, how: u32) -> Result<()> {
         let format = self.session.board().format();
         let page = self.session.page();
+        page.patient.store(u32::from(is_patient(self.session)), Ordering::Relaxed);
         self.ring.refresh(self.session)?;
         if self.views.is_empty() {
             self.views.lay_out(format.buf_len as usize, format.frames as usize);
@@ -116,15 +122,42 @@ impl<'a> Locked<'a> {
         }
         let hold = if (streaming | how) & BY_MMAP != 0 { format.frames } else { 0 };
         if new_ring || streaming == 0 || (hold != 0 && page.row.load(Ordering::Relaxed) == 0) {
-            let mut fds = FdList::new();
-            let request = Request::Stream { session: self.session.info().session, on: true, hold };
-            let (reply, _) = process::ask(&request, None, &mut fds)?;
-            let Reply::Stream { row, .. } = reply else { return Err(libc::EPROTO) };
-            page.row.store(row, Ordering::Relaxed);
-            page.ring.store(self.ring.number, Ordering::Relaxed);
+            self.ask_for_row(hold, false)?;
         }
         page.streaming.store(streaming | how, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Tells the daemon that the client streams, and notes the row that it gets on the desk, which is
+    /// good for the ring that is mapped now.
+    pub(crate) fn ask_for_row(&self, hold: u32, fewer: bool) -> Result<()> {
+        let page = self.session.page();
+        let mut fds = FdList::new();
+        let request = Request::Stream { session: self.session.info().session, on: true, hold, fewer };
+        let (reply, _) = process::ask(&request, None, &mut fds)?;
+        let Reply::Stream { row, .. } = reply else { return Err(libc::EPROTO) };
+        page.row.store(row, Ordering::Relaxed);
+        page.ring.store(self.ring.number, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// As [`Locked::settle`], for read() while nobody feeds the pipe and the client waits: a daemon that
+    /// shows a placeholder makes a ring when it hears that somebody streams. False: there is none yet.
+    pub(crate) fn settle_reader(&mut self) -> Result<bool> {
+        let (board, page) = (self.session.board(), self.session.page());
+        if board.ring() == 0 {
+            if page.streaming.load(Ordering::Relaxed) == 0 {
+                page.patient.store(1, Ordering::Relaxed);
+                page.armed.store(1, Ordering::SeqCst);
+                self.session.desk().arm(self.session.info().client);
+                self.ask_for_row(0, false)?;
+                page.streaming.store(BY_READ, Ordering::Relaxed);
+            }
+            if board.ring() == 0 {
+                return Ok(false);
+            }
+        }
+        self.settle(BY_READ).map(|()| true)
     }
 
     /// Counts a frame that the client got.
@@ -141,11 +174,11 @@ impl<'a> Locked<'a> {
     }
 
     /// Copies the oldest frame that the client has not had to `to`, which has room for `room` bytes.
-    /// Returns how many it is; None if there is none.
+    /// Returns what it was, with the bytes that were copied; None if there is none.
     ///
     /// # Safety
     /// `room` bytes can be written at `to`.
-    pub(crate) unsafe fn copy_oldest(&mut self, to: *mut u8, room: usize) -> Result<Option<usize>> {
+    pub(crate) unsafe fn copy_oldest(&mut self, to: *mut u8, room: usize) -> Result<Option<Taken>> {
         let log = self.log()?;
         let page = self.session.page();
         loop {
@@ -153,15 +186,16 @@ impl<'a> Locked<'a> {
             if found.slot >= self.ring.slots {
                 return Ok(None);
             }
-            let len = (log.slots[found.slot].len.load(Ordering::Relaxed) as usize).min(self.ring.slot_len);
-            let len = len.min(room);
+            let slot = &log.slots[found.slot];
+            let time = slot.time.load(Ordering::Relaxed);
+            let len = (slot.len.load(Ordering::Relaxed) as usize).min(self.ring.slot_len).min(room);
             // SAFETY: the slot has slot_len bytes; a writer that comes in between is noticed below,
             // and what was copied then is not shown.
             unsafe { core::ptr::copy_nonoverlapping(self.ring.slot(found.slot), to, len) };
             if still_there(log, found) {
                 page.copies.fetch_add(1, Ordering::Relaxed);
                 self.count(found.number);
-                return Ok(Some(len));
+                return Ok(Some(Taken { found, len: len as u32, time }));
             }
             page.retries.fetch_add(1, Ordering::Relaxed);
         }
@@ -171,12 +205,12 @@ impl<'a> Locked<'a> {
     ///
     /// # Safety
     /// `room` bytes can be written at `to`.
-    pub(crate) unsafe fn copy_held(&mut self, row: usize, to: *mut u8, room: usize) -> Result<Option<usize>> {
+    pub(crate) unsafe fn copy_held(&mut self, row: usize, to: *mut u8, room: usize) -> Result<Option<Taken>> {
         let log = self.log()?;
         let (page, desk) = (self.session.page(), self.session.desk());
         let last = page.last.load(Ordering::Relaxed);
         let slots = self.ring.slots;
-        let Some(taken) = claim_oldest(log, desk, row, slots, u32::MAX, last) else { return Ok(None) };
+        let Some(mut taken) = claim_oldest(log, desk, row, slots, u32::MAX, last) else { return Ok(None) };
         let slot = taken.found.slot;
         let len = (taken.len as usize).min(self.ring.slot_len).min(room);
         // SAFETY: claim_oldest gives slots below `slots`, of slot_len bytes each.
@@ -184,7 +218,8 @@ impl<'a> Locked<'a> {
         unclaim(desk, row, 1 << slot);
         page.copies.fetch_add(1, Ordering::Relaxed);
         self.count(taken.found.number);
-        Ok(Some(len))
+        taken.len = len as u32;
+        Ok(Some(taken))
     }
 
     /// After a frame was taken: the descriptor is readable exactly if there is another.
@@ -266,6 +301,11 @@ pub(crate) fn until_done<T>(
                     break Err(e);
                 }
             }
+            Step::Writing(log, owner) => {
+                if let Err(e) = session.wait_for_lock(log.lock.word(), owner) {
+                    break Err(e);
+                }
+            }
             Step::Sleep => {
                 if !wait() {
                     break Err(libc::EAGAIN);
@@ -330,13 +370,21 @@ pub(crate) fn may_wait(fd: c_int) -> bool {
     sys::file_flags(fd).is_ok_and(|flags| flags & libc::O_NONBLOCK == 0)
 }
 
+/// Whether the client waits while nobody feeds the pipe: for a pusher, or for the placeholder's next
+/// frame. Old programs, and new ones that speak V4L1, are told of the end instead.
+pub(crate) fn is_patient(session: &Session) -> bool {
+    let info = session.info();
+    let v4l1 = session.page().v4l1.load(Ordering::Relaxed) != 0;
+    !info.legacy && (info.idle == IDLE_WAIT || (info.idle == IDLE_PLACEHOLDER && !v4l1))
+}
+
 /// Whether somebody feeds the pipe.
 ///
 /// # Errors
-/// `nobody` if not, unless the pipe's policy is to wait.
+/// `nobody` if not, unless the client is one that waits.
 pub(crate) fn fed(session: &Session, nobody: c_int) -> Result<bool> {
     if session.board().feed() != 0 {
         return Ok(true);
     }
-    if session.info().idle == IDLE_WAIT && !session.info().legacy { Ok(false) } else { Err(nobody) }
+    if is_patient(session) { Ok(false) } else { Err(nobody) }
 }

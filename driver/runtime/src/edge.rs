@@ -4,15 +4,14 @@
 use core::ffi::{CStr, c_int, c_void};
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use vloopback_ioctl::{Abi, dispatch_v4l1, is_v4l1};
+use vloopback_ioctl::{Abi, dispatch_v4l1, dispatch_v4l2, is_v4l1, is_v4l2};
 
 use crate::input::{self, Pieces};
-use crate::output;
 use crate::session::{self, Pin};
 use crate::user::Caller;
-use crate::v4l1::Node;
 use crate::views::Mapping;
-use crate::{process, table};
+use crate::{client, output};
+use crate::{process, table, v4l1, v4l2};
 
 /// What a descriptor number is, as far as this process knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,11 +191,19 @@ pub unsafe fn ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int>
     if is_v4l1(request) {
         // From its next open on this process is legacy (DESIGN.md 7, Era).
         process::mark_legacy();
+        if session.page().v4l1.swap(1, Ordering::Relaxed) == 0 {
+            // It waits for a placeholder no more.
+            session.page().patient.store(u32::from(client::is_patient(&session)), Ordering::Relaxed);
+        }
         if session.info().input {
             input::claim_by_request(&session)?;
         }
-        let mut node = Node { session: &session, fd };
+        let mut node = v4l1::Node { session: &session, fd };
         return dispatch_v4l1(&mut node, &Caller, Abi::NATIVE, request, arg).map_err(|e| e.raw());
+    }
+    if is_v4l2(request) {
+        let mut node = v4l2::Node { session: &session, fd };
+        return dispatch_v4l2(&mut node, &Caller, Abi::NATIVE, request, arg).map_err(|e| e.raw());
     }
     Err(libc::ENOTTY)
 }
@@ -219,12 +226,17 @@ pub unsafe fn mmap(
     let session = pin(fd)?;
     session.alive()?;
     let offset = usize::try_from(offset).map_err(|_| libc::EINVAL)?;
-    let at = if session.info().input {
-        input::mmap(&session)?
-    } else {
+    let wanted = Mapping { addr: addr as usize, len, prot, flags, offset };
+    let has_buffers = session.page().count.load(Ordering::Relaxed) != 0;
+    let at = match (session.info().input, has_buffers) {
         // SAFETY: the caller's promise.
-        unsafe { output::mmap(&session, fd, &Mapping { addr: addr as usize, len, prot, flags, offset }) }?
-    };
+        (true, true) => unsafe { v4l2::mmap_feed(&session, fd, &wanted) },
+        (true, false) => input::mmap(&session),
+        // SAFETY: as above.
+        (false, true) => unsafe { v4l2::mmap_capture(&session, fd, &wanted) },
+        // SAFETY: as above.
+        (false, false) => unsafe { output::mmap(&session, fd, &wanted) },
+    }?;
     MAPPED.fetch_add(1, Ordering::Relaxed);
     Ok(at as *mut c_void)
 }
@@ -234,11 +246,7 @@ pub fn before_munmap(addr: *mut c_void, len: usize) {
     if MAPPED.load(Ordering::Relaxed) == 0 || process::is_foreign() {
         return;
     }
-    session::each(|session| {
-        if !session.info().input {
-            output::unmapped(session, addr as usize, len);
-        }
-    });
+    session::each(|session| output::unmapped(session, addr as usize, len));
 }
 
 /// Before the real close of any number.

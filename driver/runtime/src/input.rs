@@ -5,7 +5,8 @@ use core::sync::atomic::Ordering;
 
 use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l1::{VideoPicture, VideoWindow};
-use vloopback_ring::{Log, Picked, cancel, pick, publish, retire};
+use vloopback_abi::v4l2::{Fourcc, PixelFormat};
+use vloopback_ring::{Log, Picked, Pix, cancel, pick, publish, retire};
 use vloopback_wire::Request;
 
 use crate::lock::NoSignals;
@@ -13,6 +14,7 @@ use crate::process;
 use crate::ring_map::RingMap;
 use crate::session::Session;
 use crate::sys::{self, FdList, Result};
+use crate::v4l2;
 
 /// Clients that poll are woken through the daemon at least this often whatever the desk says,
 /// so that nobody can keep them asleep by clearing others' marks there. Nanoseconds.
@@ -53,7 +55,7 @@ impl Pieces<'_> {
 ///
 /// # Errors
 /// EINVAL: an output node, nothing set up yet, or not the length of a frame. EBADF: opened for
-/// reading. EBUSY: another's pipe. EFAULT, ENODEV. EINTR while another writer of the same pipe
+/// reading. EBUSY: another's pipe, or the descriptor has V4L2 buffers. EFAULT, ENODEV. EINTR while another writer of the same pipe
 /// (a fork's or a thread's) is at it.
 pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
     session.alive()?;
@@ -64,10 +66,20 @@ pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
         return Err(libc::EBADF);
     }
     session.claim()?;
-    let board = session.board();
-    let format = board.format();
+    let (board, page) = (session.board(), session.page());
+    if page.count.load(Ordering::Relaxed) != 0 {
+        return Err(libc::EBUSY);
+    }
+    let mut format = board.format();
     let len = frame.len().ok_or(libc::EINVAL)?;
-    if format.ring == 0 || format.feed == 0 || format.frame_len == 0 || len != format.frame_len as usize {
+    if (format.ring == 0 || format.feed == 0) && is_v4l2(session) && is_frame(&format.pix, len) {
+        // A V4L2 device always has a format: the first frame of it begins the feed.
+        v4l2::feed(session)?;
+        format = board.format();
+    }
+    let fits =
+        if format.varies == 0 { len == format.frame_len as usize } else { len <= format.frame_len as usize };
+    if format.ring == 0 || format.feed == 0 || len == 0 || !fits {
         return Err(libc::EINVAL);
     }
     if board.streamers.load(Ordering::Acquire) == 0 && session.log_ring.load(Ordering::Acquire) == format.ring
@@ -99,6 +111,19 @@ pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
     }
 }
 
+/// Whether the pusher is one of today's: it was not started as a legacy process and has made no V4L1
+/// request by this descriptor.
+fn is_v4l2(session: &Session) -> bool {
+    !session.info().legacy && session.page().v4l1.load(Ordering::Relaxed) == 0
+}
+
+/// Whether `len` bytes can be a frame.
+fn is_frame(pix: &Pix, len: usize) -> bool {
+    let varies = PixelFormat::of(Fourcc(pix.fourcc)).is_some_and(|format| format.is_compressed());
+    let whole = pix.sizeimage as usize;
+    if varies { len != 0 && len <= whole } else { len == whole }
+}
+
 /// Picks the slot for a frame of `len` bytes, with the right to write held. None: nobody streams, or
 /// no slot is free; the frame is counted as dropped.
 ///
@@ -113,7 +138,9 @@ pub(crate) fn reserve(session: &Session, ring: &RingMap, log: &Log, len: usize) 
     if len > ring.slot_len {
         return Err(libc::EINVAL);
     }
-    let Some(picked) = pick(board, log, session.desk(), ring.slots) else {
+    let Some(picked) =
+        pick(board, log, session.desk(), ring.slots, session.page().filling.load(Ordering::Relaxed))
+    else {
         log.lost.fetch_add(1, Ordering::Relaxed);
         return Ok(None);
     };

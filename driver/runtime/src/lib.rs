@@ -4,11 +4,11 @@
 //! | module | what |
 //! |---|---|
 //! | [`edge`] | what libc's edge calls |
-//! | [`native`] | what the SDK calls: pushers that know of vloopback |
+//! | [`native`], [`watch`] | what the SDK and the command line call: pushers and clients that know of vloopback |
 //! | [`paths`] | which paths are the driver's |
 //! | `process` | the daemon's address, the connection, forks, the era |
 //! | `table`, `session` | from descriptor number to open device |
-//! | `v4l1` | the requests of both nodes |
+//! | `v4l1`, `v4l2` | the requests of both nodes |
 //! | `input` | what a pusher does |
 //! | `client`, `output` | what every client does, and a V4L1 one |
 //! | `ring_map`, `views` | the ring's memory here, and where the program has its frames |
@@ -32,4 +32,6 @@ mod sys;
 mod table;
 mod user;
 mod v4l1;
+mod v4l2;
 mod views;
+pub mod watch;

@@ -17,6 +17,7 @@ use std::sync::OnceLock;
 
 use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l1::{VideoPicture, VideoWindow};
+use vloopback_abi::v4l2::V4l2PixFormat;
 use vloopback_ring::{Log, Picked, cancel};
 use zerocopy::FromZeros;
 
@@ -24,7 +25,7 @@ use crate::input::{self, Pieces, give_back, show};
 use crate::lock::NoSignals;
 use crate::session::{self, Pin, Session};
 use crate::sys::Result;
-use crate::{edge, process, table};
+use crate::{edge, process, table, v4l2};
 
 /// The longest path of a socket, bytes: what an address of AF_UNIX has room for.
 pub const MAX_SOCKET_PATH: usize = 107;
@@ -207,12 +208,52 @@ impl Input {
             palette: palette.number(),
         };
         let window = VideoWindow { width, height, ..VideoWindow::new_zeroed() };
+        self.begin_counting_anew();
+        input::set_picture(&self.session, &picture)?;
+        input::set_window(&self.session, &window)?;
+        self.count_from_here();
+        Ok(())
+    }
+
+    /// Sets the format as VIDIOC_S_FMT does, for formats that V4L1 has no palette for too, and begins to
+    /// feed the pipe. What is set is the nearest format that there is, which is returned. A frame that is
+    /// being filled is cancelled.
+    ///
+    /// # Errors
+    /// ENOMEM: larger than a ring can be; the format is set, but nothing can be written. EBUSY, ENODEV.
+    pub fn set_pixel_format(&mut self, asked: &V4l2PixFormat) -> Result<V4l2PixFormat> {
+        self.cancel();
+        self.session.alive()?;
+        self.still_mine()?;
+        self.begin_counting_anew();
+        v4l2::set_format(&self.session, asked)?;
+        v4l2::feed(&self.session)?;
+        {
+            let quiet = NoSignals::new();
+            self.session.ring.lock(&quiet).refresh(&self.session)?;
+        }
+        self.count_from_here();
+        Ok(v4l2::to_v4l2(&self.session.board().format().pix))
+    }
+
+    /// Says how often frames come: seconds a frame, as a fraction of two numbers above 0.
+    ///
+    /// # Errors
+    /// EINVAL, EBUSY, ENODEV.
+    pub fn set_interval(&mut self, numerator: u32, denominator: u32) -> Result<()> {
+        v4l2::set_interval(&self.session, numerator, denominator)
+    }
+
+    /// What the log in force has counted is kept: another may take its place.
+    fn begin_counting_anew(&mut self) {
         if let Some(now) = self.log().map(Tally::of) {
             self.past = self.past.plus(now.since(self.begin));
             self.begin = now;
         }
-        input::set_picture(&self.session, &picture)?;
-        input::set_window(&self.session, &window)?;
+    }
+
+    /// A format was set: the log in force counts from here.
+    fn count_from_here(&mut self) {
         let first = self.feed == 0;
         self.feed = self.session.board().feed();
         let now = self.log().map(|log| (Tally::of(log), log.head.load(Ordering::Relaxed)));
@@ -220,13 +261,13 @@ impl Input {
             self.begin = tally;
             self.head = if first { head } else { self.head };
         }
-        Ok(())
     }
 
     /// Writes a frame as `write(2)` does; a frame that is being filled is cancelled.
     ///
     /// # Errors
-    /// EINVAL: no format, or not the length of a frame. ESTALE: the pipe is no longer this pusher's.
+    /// EINVAL: no format, or not the length of a frame (of a compressed format: nothing, or longer than
+    /// `sizeimage`). ESTALE: the pipe is no longer this pusher's.
     /// EINTR: a signal came while a fork of this pusher was writing. ENODEV: the daemon is gone.
     pub fn write(&mut self, frame: &[u8]) -> Result<()> {
         self.cancel();
@@ -402,20 +443,25 @@ impl Input {
 impl Drop for Input {
     fn drop(&mut self) {
         self.cancel();
-        let Some(fd) = self.fd.take() else { return };
-        let raw = fd.into_raw_fd();
-        // The number may have been closed behind our back and be another file's by now, or another
-        // pusher's: what is not ours is not closed, and stays known as what it is.
-        let open = session::is_certain(raw, &self.session);
-        let known = table::get(raw) == core::ptr::from_ref::<Session>(&self.session) as usize;
-        let close = if known { edge::before_close(raw) } else { edge::Close::PassThrough };
-        if !open || close == edge::Close::Hidden {
-            return;
+        if let Some(fd) = self.fd.take() {
+            close(fd, &self.session);
         }
-        // SAFETY: it is the descriptor that session::open made, and still open.
-        drop(unsafe { OwnedFd::from_raw_fd(raw) });
-        if let edge::Close::Last(session) = close {
-            edge::after_close(session);
-        }
+    }
+}
+
+/// Closes a session's one descriptor. The number may have been closed behind our back and be another
+/// file's by now, or another session's: what is not ours is not closed, and stays known as what it is.
+pub(crate) fn close(fd: OwnedFd, session: &Session) {
+    let raw = fd.into_raw_fd();
+    let open = session::is_certain(raw, session);
+    let known = table::get(raw) == core::ptr::from_ref::<Session>(session) as usize;
+    let close = if known { edge::before_close(raw) } else { edge::Close::PassThrough };
+    if !open || close == edge::Close::Hidden {
+        return;
+    }
+    // SAFETY: it is the descriptor that session::open made, and still open.
+    drop(unsafe { OwnedFd::from_raw_fd(raw) });
+    if let edge::Close::Last(session) = close {
+        edge::after_close(session);
     }
 }

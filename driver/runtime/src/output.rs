@@ -3,6 +3,7 @@
 use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
+use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l1::VideoMmap;
 use vloopback_ring::{claim_oldest, unclaim};
 use vloopback_wire::Request;
@@ -18,7 +19,8 @@ use crate::views::Mapping;
 /// pipe.
 ///
 /// # Errors
-/// EAGAIN, EINTR, EFAULT, ENODEV; EBADF if opened for writing only.
+/// EAGAIN, EINTR, EFAULT, ENODEV; EBADF if opened for writing only; EBUSY while the descriptor has V4L2
+/// buffers.
 pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Result<usize> {
     session.alive()?;
     if session.info().input {
@@ -36,17 +38,23 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
         fd,
         || may_wait(fd),
         |locked| {
-            if !fed(session, NOBODY)? {
+            if session.page().count.load(Ordering::Relaxed) != 0 {
+                return Err(libc::EBUSY);
+            }
+            if fed(session, NOBODY)? {
+                locked.settle(BY_READ)?;
+            } else if !locked.settle_reader()? {
+                locked.disarm();
                 return Ok(Step::Sleep);
             }
-            locked.settle(BY_READ)?;
-            let room = len.min(locked.session.board().format().frame_len as usize);
+            let format = locked.session.board().format();
+            let room = len.min(format.frame_len.max(format.pix.sizeimage) as usize);
             session.known.writable(buf, room).map_err(|_| libc::EFAULT)?;
             // SAFETY: `room` bytes at `buf` were just checked.
             match unsafe { locked.copy_oldest(buf as *mut u8, room) }? {
-                Some(n) => {
+                Some(taken) => {
                     locked.set_readiness(fd)?;
-                    Ok(Step::Done(n))
+                    Ok(Step::Done(taken.len as usize))
                 }
                 None => {
                     if may_wait(fd) {
@@ -103,7 +111,7 @@ pub(crate) fn unmapped(session: &Session, addr: usize, len: usize) {
     let page = session.page();
     if page.streaming.load(Ordering::Relaxed) == BY_MMAP {
         let mut fds = FdList::new();
-        let request = Request::Stream { session: session.info().session, on: false, hold: 0 };
+        let request = Request::Stream { session: session.info().session, on: false, hold: 0, fewer: false };
         if process::ask(&request, None, &mut fds).is_ok() {
             page.row.store(0, Ordering::Relaxed);
             page.streaming.store(0, Ordering::Relaxed);
@@ -111,15 +119,29 @@ pub(crate) fn unmapped(session: &Session, addr: usize, len: usize) {
     }
 }
 
+/// Whether frames of both palettes have the same bytes. V4L1 has two names for YUYV, V4L2 one: a client
+/// may know the pipe's palette by the other.
+pub(crate) fn same_layout(one: u32, other: u32) -> bool {
+    let fourcc = |number| Palette::from_number(number).and_then(Palette::fourcc);
+    one == other || (fourcc(one).is_some() && fourcc(one) == fourcc(other))
+}
+
+/// # Errors
+/// EBUSY: the descriptor has V4L2 buffers, and its frames go there.
+fn no_buffers(session: &Session) -> Result<()> {
+    if session.page().count.load(Ordering::Relaxed) != 0 { Err(libc::EBUSY) } else { Ok(()) }
+}
+
 /// VIDIOCMCAPTURE: the frame is given back and wanted anew.
 pub(crate) fn mcapture(session: &Session, fd: c_int, order: &VideoMmap) -> Result<()> {
+    no_buffers(session)?;
     if session.board().feed() == 0 {
         fed(session, libc::EINVAL)?;
     }
     let format = session.board().format();
     let frame = order.frame as usize;
     // The palette is checked, the size is not: clients probe formats at 20x20.
-    if order.format != format.palette || order.frame >= format.frames {
+    if !same_layout(order.format, format.palette) || order.frame >= format.frames {
         return Err(libc::EINVAL);
     }
     until_done(
@@ -149,6 +171,7 @@ pub(crate) fn mcapture(session: &Session, fd: c_int, order: &VideoMmap) -> Resul
 
 /// VIDIOCSYNC: waits until a frame is there, in the memory of the frame that it names.
 pub(crate) fn sync(session: &Session, fd: c_int, frame: i32) -> Result<()> {
+    no_buffers(session)?;
     let frame = usize::try_from(frame)
         .ok()
         .filter(|&f| f < session.board().format().frames as usize)

@@ -356,6 +356,20 @@ pub(crate) fn wait_readable(fd: c_int) -> Result<()> {
     unsafe { sys!(recvfrom, fd, &raw mut byte, 1, libc::MSG_PEEK, 0, 0) }.map(drop)
 }
 
+/// Waits until the descriptor is readable or hung up, or the time is over.
+///
+/// # Errors
+/// EINTR.
+pub(crate) fn wait_readable_for(fd: c_int, patience: core::time::Duration) -> Result<()> {
+    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let mut left = libc::timespec {
+        tv_sec: patience.as_secs() as libc::time_t,
+        tv_nsec: libc::c_long::from(patience.subsec_nanos() as i32),
+    };
+    // SAFETY: one pollfd and one timespec, which the kernel may change.
+    unsafe { sys!(ppoll, &raw mut poll, 1, &raw mut left, 0, 0) }.map(drop)
+}
+
 /// Descriptors that are ours until they are taken out; closed with the list.
 #[derive(Debug)]
 pub(crate) struct FdList {

@@ -87,7 +87,7 @@ impl V4l1Device for Node<'_> {
         if self.is_input() {
             return input::set_picture(self.session, &picture).map_err(Errno);
         }
-        self.only(u32::from(picture.palette) == self.session.board().format().palette)
+        self.only(output::same_layout(picture.palette.into(), self.session.board().format().palette))
     }
 
     fn capture(&mut self, _: i32) -> Answer<()> {
@@ -184,7 +184,7 @@ impl V4l1Device for Node<'_> {
 }
 
 /// The name that VIDIOCGCAP gives, NUL-padded.
-fn name(pipe: u32, input: bool) -> [u8; 32] {
+pub(crate) fn name(pipe: u32, input: bool) -> [u8; 32] {
     let mut digits = [0u8; 10];
     let mut at = digits.len();
     let mut n = pipe;

@@ -1,4 +1,5 @@
-//! What a V4L1 client has mapped: where its frames are in its memory, and what they show.
+//! What a program has mapped of a node: where its frames are in its memory, and what they show. A V4L2
+//! program calls them buffers.
 //!
 //! A frame shows either the ring's slot of the same index (then a frame that the writer put there
 //! needs no copy), or private memory of the client's own, into which frames of other slots are
@@ -11,8 +12,9 @@ use vloopback_ring::PAGE_LEN;
 use crate::ring_map::RingMap;
 use crate::sys::{self, Result};
 
-/// Mappings that a program makes of one open device: one, or two with a second thread's.
-const MAX_VIEWS: usize = 8;
+/// Mappings that a program makes of one open device: in V4L1 one, or two with a second thread's; in V4L2
+/// one a buffer, and some map each twice.
+const MAX_VIEWS: usize = 72;
 
 /// The arguments of mmap(2); `offset` in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +53,11 @@ pub(crate) struct Views {
     private_len: usize,
     /// The ring whose slots the direct frames show.
     ring: u32,
+    /// Bit i: frame i stays private: its program holds more frames than it may hold in place, and to
+    /// change what a mapping shows costs more than a copy.
+    sticky: u32,
+    /// The REQBUFS that this is the layout of, 0 for V4L1's.
+    generation: u32,
 }
 
 impl Views {
@@ -84,6 +91,59 @@ impl Views {
         self.direct = 0;
         self.stale = 0;
         self.ring = 0;
+        self.sticky = 0;
+        self.generation = 0;
+    }
+
+    /// Begins with the buffers of a REQBUFS, unless that is what this is. The program's mappings of
+    /// former buffers go on showing what they show.
+    pub(crate) fn lay_out_buffers(&mut self, generation: u32, buf_len: usize, frames: usize) {
+        if self.generation != generation {
+            self.forget_all();
+            self.lay_out(buf_len, frames);
+            self.generation = generation;
+        }
+    }
+
+    /// Whether the layout is of buffers of a REQBUFS.
+    pub(crate) fn is_of_buffers(&self) -> bool {
+        self.generation != 0
+    }
+
+    /// Whether the program has frame `i` mapped, in part at least.
+    pub(crate) fn is_mapped(&self, frame: usize) -> bool {
+        let (start, end) = (frame * self.buf_len, (frame + 1) * self.buf_len);
+        self.views[..self.count].iter().any(|v| v.offset < end && start < v.offset + v.len)
+    }
+
+    /// Whether frame `i` can show slot `i` of this ring, and is not to stay private.
+    pub(crate) fn may_be_direct(&self, frame: usize, ring: &RingMap) -> bool {
+        frame < ring.slots && ring.slot_len >= self.buf_len && self.sticky >> frame & 1 == 0
+    }
+
+    /// Frame `i` shows slot `i` from now on, if it can.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(crate) fn prefer_direct(&mut self, frame: usize, ring: &RingMap) -> Result<()> {
+        if self.is_direct(frame, ring.number) || !self.may_be_direct(frame, ring) {
+            return Ok(());
+        }
+        self.make_direct(frame, ring)
+    }
+
+    /// Frame `i` shows private memory from now on, until the buffers' stream ends.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(crate) fn stay_private(&mut self, frame: usize, ring: &RingMap) -> Result<()> {
+        self.sticky |= 1 << frame;
+        self.make_private(frame, ring)
+    }
+
+    /// The stream has ended: every frame may show its slot again.
+    pub(crate) fn unstick(&mut self) {
+        self.sticky = 0;
     }
 
     fn private(&mut self) -> Result<usize> {
@@ -115,7 +175,7 @@ impl Views {
     /// Makes a mapping for the program. `direct`: frames show slots of `ring` (which has as many).
     ///
     /// # Errors
-    /// ENOMEM; EINVAL for a range that does not fit; ENOMEM for the ninth mapping of one device.
+    /// ENOMEM; EINVAL for a range that does not fit; ENOMEM for more than 72 mappings of one device.
     ///
     /// # Safety
     /// As mmap(2): with MAP_FIXED what is at `addr` goes.
@@ -134,7 +194,7 @@ impl Views {
         let reserve = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | keep;
         // SAFETY: the caller's promise for fixed addresses.
         let at = unsafe { sys::mmap(addr, rounded, libc::PROT_NONE, reserve, -1) }? as usize;
-        if self.is_empty() {
+        if self.is_empty() && !self.is_of_buffers() {
             self.direct = if direct { (((1u64 << self.frames) - 1) & 0xffff_ffff) as u32 } else { 0 };
             self.ring = ring.number;
         }
@@ -187,7 +247,7 @@ impl Views {
 
     /// Frame `i` shows slot `i` from now on.
     pub(crate) fn make_direct(&mut self, frame: usize, ring: &RingMap) -> Result<()> {
-        if frame >= ring.slots || ring.slot_len != self.buf_len {
+        if frame >= ring.slots || ring.slot_len < self.buf_len {
             return Err(libc::EINVAL);
         }
         if self.ring != ring.number {
@@ -230,5 +290,7 @@ impl Views {
         self.ring = 0;
         self.frames = 0;
         self.buf_len = 0;
+        self.sticky = 0;
+        self.generation = 0;
     }
 }

@@ -12,7 +12,8 @@
 //! | [`Request::Attach`] | **device** (somebody else's open, met by exec or SCM_RIGHTS) | [`Reply::Session`] | session page, board, desk |
 //! | [`Request::Split`] | **one end of a new connection** (a forked child's own) | none | – |
 //! | [`Request::Claim`] | – | [`Reply::Done`] | – |
-//! | [`Request::SetPalette`], [`Request::SetSize`] | – | [`Reply::Done`] | – |
+//! | [`Request::SetPalette`], [`Request::SetSize`], [`Request::SetFormat`] | – | [`Reply::Done`] | – |
+//! | [`Request::Feed`], [`Request::SetInterval`], [`Request::SetPriority`] | – | [`Reply::Done`] | – |
 //! | [`Request::Ring`] | – | [`Reply::Ring`] | log, then the slots |
 //! | [`Request::Stream`] | – | [`Reply::Stream`] | – |
 //! | [`Request::Closed`] | – | [`Reply::Done`] | – |
@@ -26,7 +27,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The protocol's number, in every record: processes that were built apart notice at once.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 /// "VLBK" in the machine's byte order: the first word of every record.
 pub const MAGIC: u32 = u32::from_ne_bytes(*b"VLBK");
 /// The longest record, bytes: a list of many pipes, below what a socket takes in one piece.
@@ -118,6 +119,36 @@ pub enum Request {
         /// Lines.
         height: u32,
     },
+    /// VIDIOC_S_FMT on an input: claims the pipe and sets the format. If it is another than before,
+    /// the pipe is not fed until [`Request::Feed`].
+    SetFormat {
+        /// The session.
+        session: u32,
+        /// The format.
+        format: PixelFormat,
+    },
+    /// The first write or REQBUFS of a V4L2 pusher: claims the pipe, makes the ring for the format in
+    /// force, and from now on the session feeds the pipe. Doing it twice is nothing.
+    Feed {
+        /// The session.
+        session: u32,
+    },
+    /// VIDIOC_S_PARM on an input: the nominal seconds a frame.
+    SetInterval {
+        /// The session.
+        session: u32,
+        /// Seconds, not 0.
+        numerator: u32,
+        /// Parts of them, not 0.
+        denominator: u32,
+    },
+    /// VIDIOC_S_PRIORITY: the open file's own.
+    SetPriority {
+        /// The session.
+        session: u32,
+        /// V4L2_PRIORITY_*, 1 to 3.
+        priority: u32,
+    },
     /// The memory of the ring in force.
     Ring {
         /// The session.
@@ -131,6 +162,9 @@ pub enum Request {
         on: bool,
         /// How many slots it would hold in place; 0 means that it copies anyway.
         hold: u32,
+        /// It is content with fewer than `hold` (V4L2, whose buffers are a queue); else it gets all or
+        /// none (V4L1, whose frames are named one by one).
+        fewer: bool,
     },
     /// All pipes, as JSON.
     List,
@@ -140,6 +174,26 @@ pub enum Request {
         /// The session.
         session: u32,
     },
+}
+
+/// What VIDIOC_S_FMT sets. The daemon computes the rest from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PixelFormat {
+    /// V4L2_PIX_FMT_*.
+    pub fourcc: u32,
+    /// Pixels a line.
+    pub width: u32,
+    /// Lines.
+    pub height: u32,
+    /// The most bytes of a compressed frame; 0 and too small a number mean the default. Frames of
+    /// formats that are not compressed have the length that they have.
+    pub sizeimage: u32,
+    /// V4L2_COLORSPACE_*, 0 for the format's default.
+    pub colorspace: u32,
+    /// V4L2_YCBCR_ENC_*, V4L2_QUANTIZATION_*, V4L2_XFER_FUNC_*, a byte each from the lowest up.
+    pub colours: u32,
+    /// V4L2_FIELD_*; 0 (any) means whole frames.
+    pub field: u32,
 }
 
 /// What the daemon answers.
@@ -256,9 +310,20 @@ impl Request {
             }
             Self::SetSize { session, width, height } => head(7, &[session, width, height]),
             Self::Ring { session } => head(8, &[session]),
-            Self::Stream { session, on, hold } => head(9, &[session, u32::from(on), hold]),
+            Self::Stream { session, on, hold, fewer } => {
+                head(9, &[session, u32::from(on), hold, u32::from(fewer)])
+            }
             Self::List => head(10, &[]),
             Self::Closed { session } => head(11, &[session]),
+            Self::SetFormat { session, format: f } => {
+                let (fourcc, colours) = (f.fourcc, f.colours);
+                head(12, &[session, fourcc, f.width, f.height, f.sizeimage, f.colorspace, colours, f.field])
+            }
+            Self::Feed { session } => head(13, &[session]),
+            Self::SetInterval { session, numerator, denominator } => {
+                head(14, &[session, numerator, denominator])
+            }
+            Self::SetPriority { session, priority } => head(15, &[session, priority]),
         }
     }
 
@@ -285,9 +350,24 @@ impl Request {
             },
             7 => Self::SetSize { session: a[0], width: a[1], height: a[2] },
             8 => Self::Ring { session: a[0] },
-            9 => Self::Stream { session: a[0], on: a[1] != 0, hold: a[2] },
+            9 => Self::Stream { session: a[0], on: a[1] != 0, hold: a[2], fewer: a[3] != 0 },
             10 => Self::List,
             11 => Self::Closed { session: a[0] },
+            12 => Self::SetFormat {
+                session: a[0],
+                format: PixelFormat {
+                    fourcc: a[1],
+                    width: a[2],
+                    height: a[3],
+                    sizeimage: a[4],
+                    colorspace: a[5],
+                    colours: a[6],
+                    field: a[7],
+                },
+            },
+            13 => Self::Feed { session: a[0] },
+            14 => Self::SetInterval { session: a[0], numerator: a[1], denominator: a[2] },
+            15 => Self::SetPriority { session: a[0], priority: a[1] },
             kind => return Err(WireError::Kind(kind)),
         })
     }
@@ -372,7 +452,22 @@ mod tests {
             Request::SetPalette { session: 1, palette: 15, picture: [1, 2, 3, 4, 5, 12] },
             Request::SetSize { session: 1, width: 640, height: 480 },
             Request::Ring { session: 7 },
-            Request::Stream { session: 7, on: true, hold: 2 },
+            Request::Stream { session: 7, on: true, hold: 2, fewer: true },
+            Request::SetFormat {
+                session: 7,
+                format: PixelFormat {
+                    fourcc: u32::from_le_bytes(*b"MJPG"),
+                    width: 640,
+                    height: 480,
+                    sizeimage: 614_400,
+                    colorspace: 7,
+                    colours: 0x0201,
+                    field: 1,
+                },
+            },
+            Request::Feed { session: 7 },
+            Request::SetInterval { session: 7, numerator: 1001, denominator: 30_000 },
+            Request::SetPriority { session: 7, priority: 3 },
             Request::List,
             Request::Closed { session: 7 },
         ] {

@@ -67,6 +67,59 @@ pub struct PixelFormat {
     pub colours: Colours,
 }
 
+/// The smallest and the largest width and height of a picture that a node offers, in pixels.
+pub const SIZES: (u32, u32) = (2, 8192);
+
+/// The most bytes that a program may ask a compressed frame's buffer to have.
+const COMPRESSED_MAX: u32 = 64 * 1024 * 1024;
+
+/// The format of a node on which nobody has set one: what every program of today can read.
+pub const DEFAULT: V4l2PixFormat = match PixelFormat::of(super::fourcc::YUYV) {
+    Some(format) => match format.pix(640, 480) {
+        Some(pix) => pix,
+        None => panic!("even"),
+    },
+    None => panic!("listed"),
+};
+
+/// The nearest format that a node can have to the one that a program asks for, as TRY_FMT and S_FMT of
+/// the V4L2 specification want it: never an error. A code that this crate does not know becomes that of
+/// [`DEFAULT`]; sizes are brought into [`SIZES`] and to the format's granularity; lines have no padding,
+/// whatever the program says, because programs leave the former format's there; fields are whole frames.
+/// A compressed frame's `sizeimage` may be larger than the default, up to 64 MiB. Colours are kept, or
+/// the format's own if none are told.
+#[must_use]
+pub const fn nearest(asked: &V4l2PixFormat) -> V4l2PixFormat {
+    const fn clamp(value: u32) -> u32 {
+        if value < SIZES.0 {
+            SIZES.0
+        } else if value > SIZES.1 {
+            SIZES.1
+        } else {
+            value
+        }
+    }
+    let format = match PixelFormat::of(Fourcc(asked.pixelformat)) {
+        Some(format) => format,
+        None => match PixelFormat::of(Fourcc(DEFAULT.pixelformat)) {
+            Some(format) => format,
+            None => panic!("listed"),
+        },
+    };
+    let (width, height) = format.fit(clamp(asked.width), clamp(asked.height));
+    let Some(mut pix) = format.pix(width, height) else { return DEFAULT };
+    if format.is_compressed() && asked.sizeimage > pix.sizeimage {
+        pix.sizeimage = if asked.sizeimage > COMPRESSED_MAX { COMPRESSED_MAX } else { asked.sizeimage };
+    }
+    if asked.colorspace != 0 {
+        pix.colorspace = asked.colorspace;
+        pix.ycbcr_enc = asked.ycbcr_enc;
+        pix.quantization = asked.quantization;
+        pix.xfer_func = asked.xfer_func;
+    }
+    pix
+}
+
 /// Room for a compressed frame of the smallest pictures: the tables of a JPEG alone can take 1 KiB.
 const COMPRESSED_MIN: u32 = 4096;
 
@@ -354,6 +407,29 @@ mod tests {
                 assert_eq!(here, palette.frame_len(width, height), "{palette} {width}x{height}");
             }
         }
+    }
+
+    #[test]
+    fn whatever_is_asked_for_there_is_a_nearest() {
+        let asked = |pixelformat: Fourcc, width, height, sizeimage| {
+            let pix =
+                V4l2PixFormat { pixelformat: pixelformat.0, width, height, sizeimage, ..Default::default() };
+            let near = nearest(&pix);
+            assert_eq!(nearest(&near), near, "what S_FMT gave, it takes");
+            near
+        };
+        let near = asked(Fourcc::new(b"none"), 0, 0, 0);
+        assert_eq!((near.pixelformat, near.width, near.height), (fourcc::YUYV.0, 2, 2));
+        let near = asked(fourcc::YUV420, u32::MAX, 101, 7);
+        assert_eq!((near.width, near.height, near.sizeimage), (8192, 100, 8192 * 150));
+        assert_eq!(asked(fourcc::MJPEG, 640, 480, 1).sizeimage, 614_400);
+        assert_eq!(asked(fourcc::MJPEG, 640, 480, 1_000_000).sizeimage, 1_000_000);
+        assert_eq!(asked(fourcc::MJPEG, 640, 480, u32::MAX).sizeimage, COMPRESSED_MAX);
+        let former = V4l2PixFormat { bytesperline: 4096, ..asked(fourcc::YUYV, 320, 240, 0) };
+        assert_eq!(nearest(&former).bytesperline, 640);
+        let coloured = V4l2PixFormat { colorspace: 3, quantization: 1, ..DEFAULT };
+        assert_eq!(nearest(&coloured), coloured);
+        assert_eq!(nearest(&V4l2PixFormat { quantization: 1, ..V4l2PixFormat::default() }).quantization, 0);
     }
 
     #[test]

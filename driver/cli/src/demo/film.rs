@@ -5,15 +5,26 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::args::FramesArgs;
-use crate::media::{Layout, MediaError, Picture, Source};
+use vloopback_abi::v4l2::fourcc;
+use vloopback_abi::v4l2::pixel::PixelFormat;
+use vloopback_picture::Rgb;
 
+use crate::args::FramesArgs;
+use crate::media::{MediaError, Source, size_in};
+
+/// What the frames are: V4L1's palette 15.
+pub const FORMAT: PixelFormat = PixelFormat::of(fourcc::YUV420).expect("it is in the list of formats");
 /// The most bytes of decoded frames; a longer film is cut and begins again.
 const BYTES_MAX: usize = 512 << 20;
 /// The smallest width and height that a pipe takes, in pixels (VIDIOCGCAP's minimum is 20).
-const SIDE_MIN: usize = 20;
+const SIDE_MIN: u32 = 20;
 /// The largest.
-const SIDE_MAX: usize = 8_192;
+const SIDE_MAX: u32 = 8_192;
+
+/// Bytes of a frame of so many pixels; 0 for a size that no frame has.
+pub fn frame_len(width: u32, height: u32) -> usize {
+    FORMAT.sizeimage(width, height).unwrap_or(0) as usize
+}
 
 /// A film on disk.
 #[derive(Debug)]
@@ -21,9 +32,9 @@ pub struct Film {
     /// The file with the frames.
     pub path: PathBuf,
     /// Pixels in a row.
-    pub width: usize,
+    pub width: u32,
     /// Rows.
-    pub height: usize,
+    pub height: u32,
     /// How many frames the file holds.
     pub frames: usize,
 }
@@ -40,9 +51,9 @@ pub enum FilmError {
         /// The input.
         path: PathBuf,
         /// Pixels in a row.
-        width: usize,
+        width: u32,
         /// Rows.
-        height: usize,
+        height: u32,
     },
     /// The frames cannot be written out.
     #[error("cannot write decoded frames to {}: {source}; is there room? $TMPDIR chooses another place", path.display())]
@@ -70,8 +81,8 @@ pub fn decode(
     if !sides.contains(&width) || !sides.contains(&height) {
         return Err(FilmError::Size { path: source.path().to_owned(), width, height });
     }
-    let (width, height) = (width & !1, height & !1);
-    let length = Layout::Yuv420p.frame_len(width, height);
+    let (width, height) = size_in(&FORMAT, (width, height));
+    let length = frame_len(width, height);
     let most = count.min(BYTES_MAX / length).max(1);
     let mut out = BufWriter::new(File::create(path).map_err(failed)?);
     let mut frames = 0;
@@ -79,8 +90,9 @@ pub fn decode(
         let Some(picture) = source.next_in_round()? else {
             break;
         };
-        debug_assert_eq!(Picture::even(&picture), (width, height));
-        out.write_all(&picture.to_layout(Layout::Yuv420p)).map_err(failed)?;
+        let frame = picture.frame(&FORMAT).unwrap_or_default();
+        debug_assert_eq!(frame.len(), length);
+        out.write_all(&frame).map_err(failed)?;
         frames += 1;
         progress(frames);
     }
@@ -89,6 +101,11 @@ pub fn decode(
 }
 
 impl Film {
+    /// The picture of a frame; None for a frame that is too short.
+    pub fn picture(&self, frame: &[u8]) -> Option<Rgb> {
+        vloopback_picture::decode(FORMAT.fourcc, self.width, self.height, frame)
+    }
+
     /// The arguments by which another process finds it.
     pub fn arguments(&self) -> [String; 6] {
         [
@@ -115,7 +132,7 @@ pub struct Reel {
 impl Reel {
     /// Opens it.
     pub fn open(args: &FramesArgs) -> io::Result<Reel> {
-        let length = Layout::Yuv420p.frame_len(args.width as usize, args.height as usize);
+        let length = frame_len(args.width, args.height);
         let file = File::open(&args.file)?;
         let frames = file.metadata()?.len().checked_div(length as u64).unwrap_or(0);
         match u32::try_from(frames) {

@@ -43,13 +43,13 @@ pub enum MediaError {
         /// Number of the frame, from 0.
         frame: usize,
         /// Its width in pixels.
-        width: usize,
+        width: u32,
         /// Its height in pixels.
-        height: usize,
+        height: u32,
         /// The width of the frames before it.
-        want_width: usize,
+        want_width: u32,
         /// The height of the frames before it.
-        want_height: usize,
+        want_height: u32,
     },
     /// The file is of a known kind but does not keep its rules.
     #[error("{path}: {reason} (at byte {offset})", path = path.display())]

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 
 pub use error::MediaError;
 pub use jpeg_stream::{SplitError, split};
-pub use picture::{Layout, Picture, rgb, yuv};
-pub use still::{decode_jpeg, decode_png};
+pub use picture::{Picture, size_in};
+pub use still::{decode_jpeg, decode_png, encode_png};
 
 /// The bundled clip: an excerpt of Big Buck Bunny, (c) 2008 Blender Foundation /
 /// www.bigbuckbunny.org, CC BY 3.0; `assets/LICENSE-clip.md` tells what was changed.
@@ -35,7 +35,7 @@ const RATE_UNTOLD: (u32, u32) = (25, 1);
 pub struct Source {
     path: PathBuf,
     reader: Reader,
-    size: (usize, usize),
+    size: (u32, u32),
     rate: (u32, u32),
     /// Frames given since the row began.
     position: usize,
@@ -83,7 +83,7 @@ impl Source {
     }
 
     /// Width and height in pixels, as the file has them.
-    pub fn size(&self) -> (usize, usize) {
+    pub fn size(&self) -> (u32, u32) {
         self.size
     }
 

@@ -2,20 +2,22 @@
 
 use std::io::{self, BufRead, Read};
 
+use vloopback_picture::Planes;
+
 use super::picture::Picture;
 
 /// The longest header line that is accepted, in bytes.
 const HEADER_MAX: usize = 1024;
 /// The largest width and height that are accepted, in pixels.
-const SIDE_MAX: usize = 32_768;
+const SIDE_MAX: u32 = 32_768;
 
 /// What a file's first line says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Header {
     /// Pixels in a row.
-    pub width: usize,
+    pub width: u32,
     /// Rows.
-    pub height: usize,
+    pub height: u32,
     /// Frames a second, as numerator and denominator.
     pub rate: (u32, u32),
     /// Only a luma plane.
@@ -103,17 +105,30 @@ pub fn frame(input: &mut impl BufRead, header: &Header) -> io::Result<Option<Pic
     if text != "FRAME" && !text.starts_with("FRAME ") {
         return Err(invalid("a FRAME line is missing"));
     }
-    let luma = header.width * header.height;
-    let chroma = 2 * (header.width.div_ceil(2) * header.height.div_ceil(2));
-    // Grown as the bytes come: the size that a header claims costs nothing by itself.
-    let mut data = Vec::new();
-    let stored = if header.grey { luma } else { luma + chroma };
-    input.by_ref().take(stored as u64).read_to_end(&mut data)?;
-    if data.len() != stored {
+    let luma = u64::from(header.width) * u64::from(header.height);
+    let colour = u64::from(header.width.div_ceil(2)) * u64::from(header.height.div_ceil(2));
+    let luma = plane(input, luma)?;
+    let (u, v) = if header.grey {
+        // It fits into memory: four times as much did.
+        let none = vec![128; colour as usize];
+        (none.clone(), none)
+    } else {
+        (plane(input, colour)?, plane(input, colour)?)
+    };
+    let planes = Planes::new((header.width, header.height), (2, 2), luma, u, v)
+        .ok_or_else(|| invalid("a frame's planes do not fit its size"))?;
+    Ok(Some(Picture::Yuv(planes)))
+}
+
+/// Reads so many bytes. They are grown as they come: the size that a header claims costs nothing by
+/// itself.
+fn plane(input: &mut impl BufRead, length: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    input.by_ref().take(length).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 != length {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    data.resize(luma + chroma, 128);
-    Ok(Some(Picture::Yuv420 { width: header.width, height: header.height, data }))
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -132,8 +147,9 @@ mod tests {
         assert_eq!((head.width, head.height, head.rate), (2, 2, (30_000, 1_001)));
         for first in [1, 7] {
             let picture = frame(&mut input, &head).unwrap().unwrap();
-            let want = Picture::Yuv420 { width: 2, height: 2, data: (first..first + 6).collect() };
-            assert_eq!(picture, want);
+            let luma = (first..first + 4).collect();
+            let want = Planes::new((2, 2), (2, 2), luma, vec![first + 4], vec![first + 5]).unwrap();
+            assert_eq!(picture, Picture::Yuv(want));
         }
         assert!(frame(&mut input, &head).unwrap().is_none());
     }

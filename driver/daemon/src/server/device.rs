@@ -12,7 +12,7 @@ use nix::sys::socket::{
     sockopt::SndBuf,
 };
 use nix::sys::stat::fstat;
-use tracing::{debug, info, warn};
+use tracing::debug;
 use vloopback_core::{Idle, Refusal, Side};
 use vloopback_proc::owners::process_name;
 use vloopback_wire::{DEVICE_PREFIX, Reply, SessionInfo};
@@ -20,7 +20,7 @@ use vloopback_wire::{DEVICE_PREFIX, Reply, SessionInfo};
 use super::{Engine, Session, Token};
 use crate::memory::{Page, RingMemory};
 
-fn errno(refusal: Refusal) -> Errno {
+pub(super) fn errno(refusal: Refusal) -> Errno {
     Errno::from_raw(refusal.errno())
 }
 
@@ -96,6 +96,7 @@ impl Engine {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.sessions.insert(session);
         }
+        self.pipes[index].update_priorities();
         self.apply(index, effects);
         Ok((session, theirs))
     }
@@ -148,78 +149,9 @@ impl Engine {
         }
     }
 
-    pub(super) fn claim(&mut self, session: u32, index: usize) -> Result<Reply, Errno> {
-        self.end_closed_pusher(index);
-        let effects = self.pipes[index].core.claim(session).map_err(errno)?;
-        self.apply(index, effects);
-        Ok(Reply::Done)
-    }
-
-    pub(super) fn set_palette(
-        &mut self,
-        session: u32,
-        index: usize,
-        palette: u32,
-        picture: [u32; 6],
-    ) -> Result<Reply, Errno> {
-        // By itself first: the claim stands, whatever becomes of the rest.
-        self.claim(session, index)?;
-        let old = self.pipes[index].core.palette();
-        let effects = self.pipes[index].core.set_palette(session, palette, picture).map_err(errno)?;
-        if palette != old {
-            self.pipes[index].forget_frames();
-        }
-        self.apply(index, effects);
-        Ok(Reply::Done)
-    }
-
-    pub(super) fn set_size(
-        &mut self,
-        session: u32,
-        index: usize,
-        width: u32,
-        height: u32,
-    ) -> Result<Reply, Errno> {
-        // By itself first: the claim stands, whatever becomes of the size.
-        self.claim(session, index)?;
-        let plan = self.pipes[index].core.plan_size(session, width, height).map_err(|refusal| {
-            info!(pipe = index, width, height, "size refused: {refusal}");
-            errno(refusal)
-        })?;
-        let Some(plan) = plan else { return Ok(Reply::Done) };
-        let uid = self.sessions[&session].uid;
-        self.notify(index);
-        if let Err(e) = self.pipes[index].provide_ring(&plan, uid) {
-            warn!(pipe = index, width, height, "no memory for the ring: {e}");
-            return Err(Errno::ENOMEM);
-        }
-        let effects = self.pipes[index].core.commit_size(plan);
-        self.apply(index, effects);
-        self.notify(index);
-        Ok(Reply::Done)
-    }
-
-    pub(super) fn stream(&mut self, session: u32, index: usize, on: bool, hold: u32) -> Result<Reply, Errno> {
-        self.pipes[index].clear_row(session);
-        let (grant, effects) = self.pipes[index].core.stream(session, on, hold).map_err(errno)?;
-        let s = &self.sessions[&session];
-        if on {
-            self.pipes[index].bell.add(session, s.info.client, s.end.clone(), s.page.clone())?;
-        } else {
-            self.pipes[index].bell.remove(session);
-        }
-        // clear_row once more: the row may be another one now.
-        self.pipes[index].clear_row(session);
-        self.apply(index, effects);
-        Ok(match grant {
-            Some(grant) => Reply::Stream { row: grant.row + 1, quota: grant.quota },
-            None => Reply::Stream { row: 0, quota: 0 },
-        })
-    }
-
     /// A pusher that closes, reopens and sets up at once must not meet itself: its hang-up may be
     /// waiting behind the request that we just read.
-    fn end_closed_pusher(&mut self, index: usize) {
+    pub(super) fn end_closed_pusher(&mut self, index: usize) {
         if let Some(pusher) = self.pipes[index].core.pusher() {
             self.end_if_closed(pusher);
         }
@@ -255,25 +187,6 @@ impl Engine {
             self.notify(session.pipe);
         }
         self.update_views();
-    }
-
-    /// Does what the pipe's state machine says has to be done.
-    pub(super) fn apply(&mut self, index: usize, effects: vloopback_core::Effects) {
-        let pipe = &mut self.pipes[index];
-        if effects.board {
-            pipe.update_board();
-        }
-        if effects.fed_ended {
-            pipe.forget_frames();
-        }
-        if effects.board || effects.fed_ended {
-            pipe.release_ring_if_unused();
-            pipe.bell.set_ring(pipe.ring.clone(), pipe.core.feed().is_some());
-        }
-        self.views_stale |= effects.views;
-        if effects.claimed {
-            self.keep_spares();
-        }
     }
 }
 

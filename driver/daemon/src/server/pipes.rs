@@ -8,14 +8,16 @@ use std::sync::atomic::Ordering;
 use nix::errno::Errno;
 use tracing::{info, warn};
 use vloopback_abi::palette::Palette;
+use vloopback_abi::v4l2::Fourcc;
 use vloopback_core::{Options, Pipe, RingPlan, Side};
-use vloopback_proc::model::{Counters, FormatView, NodeAccess, Owner, PipeView, Role, Snapshot};
-use vloopback_ring::{Board, Desk, Format, MAX_ROWS, SessionPage};
+use vloopback_proc::model::{Counters, FormatView, NodeAccess, Owner, PipeView, Rate, Role, Snapshot};
+use vloopback_ring::{Board, Desk, Format, MAX_ROWS, Pix, SessionPage};
 
 use super::{Engine, Session};
 use crate::bell::Bell;
 use crate::config::MAX_PIPES;
 use crate::memory::{Page, RingMemory};
+use crate::placeholder::{Placeholder, Sign};
 use crate::{ServerError, futex};
 
 // The state machine grants what the ring leaves to clients.
@@ -37,21 +39,33 @@ pub(super) struct PipeState {
     rings: u32,
     head: u64,
     pub(super) bell: Arc<Bell>,
+    pub(super) placeholder: Arc<Placeholder>,
     /// What sessions and rings that are gone had counted.
     past: Counters,
 }
 
 impl PipeState {
-    fn new(index: u32, nodes: (u32, u32), access: NodeAccess, options: Options) -> Result<Self, Errno> {
+    /// `writer` is the number by which the placeholder's thread takes the right to write.
+    fn new(
+        index: u32,
+        nodes: (u32, u32),
+        access: NodeAccess,
+        options: Options,
+        writer: u32,
+    ) -> Result<Self, Errno> {
         let desk = Arc::new(Page::<Desk>::writable("vloopback-desk")?);
+        let board = Arc::new(Page::<Board>::read_only("vloopback-board")?);
+        let bell = Bell::new(desk.clone());
+        let sign = Sign { pipe: index, node: nodes.1 };
         let mut pipe = Self {
             index,
             input: nodes.0,
             output: nodes.1,
             access,
             core: Pipe::new(options, page_size()),
-            board: Arc::new(Page::read_only("vloopback-board")?),
-            bell: Bell::new(desk.clone()),
+            placeholder: Placeholder::new(writer, sign, board.clone(), desk.clone(), bell.clone()),
+            board,
+            bell,
             desk,
             ring: None,
             rings: 0,
@@ -74,6 +88,8 @@ impl PipeState {
     pub(super) fn update_board(&mut self) {
         let size = self.core.size();
         let ring = self.ring.as_ref();
+        let pix = self.core.pix();
+        let interval = self.core.interval();
         self.board.set_format(&Format {
             palette: self.core.palette(),
             width: size.map_or(0, |s| s.width),
@@ -85,6 +101,18 @@ impl PipeState {
             ring: ring.map_or(0, |r| r.number),
             slots: ring.map_or(0, |r| r.slots()),
             feed: self.core.feed().unwrap_or(0),
+            varies: self.core.varies().into(),
+            pix: Pix {
+                fourcc: pix.pixelformat,
+                width: pix.width,
+                height: pix.height,
+                bytesperline: pix.bytesperline,
+                sizeimage: pix.sizeimage,
+                colorspace: pix.colorspace,
+                colours: pix.ycbcr_enc & 0xff | (pix.quantization & 0xff) << 8 | (pix.xfer_func & 0xff) << 16,
+                field: pix.field,
+            },
+            interval: [interval.0, interval.1],
         });
         let mut quotas = [0; MAX_ROWS];
         for grant in self.core.grants() {
@@ -94,6 +122,14 @@ impl PipeState {
             to.store(quota, Ordering::SeqCst);
         }
         self.board.streamers.store(self.core.streamers(), Ordering::SeqCst);
+        self.update_priorities();
+    }
+
+    /// The highest priorities, which change with every open and close.
+    pub(super) fn update_priorities(&self) {
+        for (word, side) in self.board.priorities.iter().zip([Side::Input, Side::Output]) {
+            word.store(self.core.max_priority(side), Ordering::SeqCst);
+        }
     }
 
     /// What the session's row says counts no more.
@@ -109,8 +145,7 @@ impl PipeState {
 
     /// Makes the ring of a plan, unless the one at hand will do: of that size, made for that user.
     pub(super) fn provide_ring(&mut self, plan: &RingPlan, uid: u32) -> Result<(), Errno> {
-        let fits = |r: &RingMemory| r.slot_len == plan.buf_len && r.slots() == plan.slots && r.uid == uid;
-        if !self.ring.as_deref().is_some_and(fits) {
+        if !(self.ring_fits(plan) && self.ring.as_ref().is_some_and(|r| r.uid == uid)) {
             let number = self.rings.wrapping_add(1).max(1);
             let head = self.ring.as_ref().map_or(self.head, |r| r.log.head.load(Ordering::Relaxed));
             let made = RingMemory::new(plan, number, head, uid)?;
@@ -122,12 +157,20 @@ impl PipeState {
         Ok(())
     }
 
-    /// Memory for frames is for pipes that somebody uses.
+    /// Whether the ring at hand has what the plan wants.
+    pub(super) fn ring_fits(&self, plan: &RingPlan) -> bool {
+        self.ring.as_ref().is_some_and(|r| r.slot_len == plan.buf_len && r.slots() == plan.slots)
+    }
+
+    /// Memory for frames is for pipes that somebody uses, and for frames of the format in force.
     pub(super) fn release_ring_if_unused(&mut self) {
-        if self.core.feed().is_none() && self.core.readers() == 0 && self.ring.is_some() {
+        if self.core.feed().is_some() || self.ring.is_none() {
+            return;
+        }
+        let fits = self.core.size().is_some_and(|size| self.ring_fits(&size));
+        if self.core.readers() == 0 || !fits {
             self.remember_ring();
             self.ring = None;
-            self.update_board();
         }
     }
 
@@ -163,7 +206,9 @@ impl PipeState {
         }
     }
 
-    pub(super) fn close_bell(&self) {
+    /// The server ends: its threads too.
+    pub(super) fn close_threads(&self) {
+        self.placeholder.set(None);
         for (session, _) in self.core.openers() {
             self.bell.remove(session);
         }
@@ -178,7 +223,8 @@ impl PipeState {
             counters.copies += ring.log.copies.load(Ordering::Relaxed);
         }
         counters.unwatched += unwatched;
-        counters.written = head + counters.unwatched;
+        // What pushers handed in: the daemon's own pictures are published, not written.
+        counters.written = head.saturating_sub(self.placeholder.shown()).saturating_add(counters.unwatched);
         let mut owners = Vec::new();
         for (id, opener) in self.core.openers() {
             let Some(session) = sessions.get(&id) else { continue };
@@ -186,7 +232,7 @@ impl PipeState {
                 if self.core.pusher() != Some(id) {
                     continue;
                 }
-                (Role::Pusher, head + counters.unwatched, counters.unwatched)
+                (Role::Pusher, counters.written, counters.unwatched)
             } else {
                 let page = &session.page;
                 let received = page.received.load(Ordering::Relaxed);
@@ -200,12 +246,18 @@ impl PipeState {
             owners.push(Owner { pid: session.pid, comm, role, received, dropped });
         }
         let palette = Palette::from_number(self.core.palette());
-        let format = palette.zip(self.core.size()).map(|(palette, size)| FormatView {
-            palette_name: palette.name().to_owned(),
-            fourcc: palette.fourcc().map(|f| f.to_string()).unwrap_or_default(),
+        let fourcc = if self.core.pix_in_force() {
+            Some(Fourcc(self.core.pix().pixelformat))
+        } else {
+            palette.and_then(Palette::fourcc)
+        };
+        let known = palette.is_some() || fourcc.is_some();
+        let format = self.core.size().filter(|_| known).map(|size| FormatView {
+            palette_name: palette.map_or_else(String::new, |p| p.name().to_owned()),
+            fourcc: fourcc.map_or_else(String::new, |f| f.to_string()),
             width: size.width,
             height: size.height,
-            fps: None,
+            fps: self.core.told_interval().map(|(seconds, frames)| Rate { frames, seconds }),
         });
         PipeView {
             index: self.index,
@@ -244,7 +296,9 @@ impl Engine {
         let access = NodeAccess { uid: uid.as_raw(), gid, mode: self.config.mode };
         let mut options = Options::of_profile(self.config.profile);
         options.num_buffers = self.config.num_buffers;
-        let pipe = PipeState::new(index, nodes, access, options)
+        options.idle = self.config.idle.unwrap_or(options.idle);
+        let writer = self.fresh();
+        let pipe = PipeState::new(index, nodes, access, options, writer)
             .map_err(|e| ServerError::system(format!("making the memory of pipe {index}"), e))?;
         info!(pipe = index, input = nodes.0, output = nodes.1, "added");
         self.pipes.push(pipe);

@@ -1,9 +1,11 @@
-//! A tiny letter-type for captions: capitals, digits and a few signs, five by seven dots.
+//! A tiny letter-type: capitals, digits and a few signs, five by seven dots.
 
 /// Dots a glyph is wide.
 pub const WIDTH: usize = 5;
 /// Dots a glyph is high.
 pub const HEIGHT: usize = 7;
+/// Dots from one sign to the next.
+pub const ADVANCE: usize = WIDTH + 1;
 
 /// A glyph a row: its sign, then its rows from the top, five dots each, the leftmost in bit 4.
 const GLYPHS: &[(char, [u8; HEIGHT])] = &[
@@ -55,6 +57,7 @@ const GLYPHS: &[(char, [u8; HEIGHT])] = &[
 ];
 
 /// The dots of `sign`; small letters look like capitals, what is not in the type like `?`.
+#[must_use]
 pub fn glyph(sign: char) -> [u8; HEIGHT] {
     let find = |sign: char| GLYPHS.iter().find(|glyph| glyph.0 == sign);
     find(sign.to_ascii_uppercase()).or_else(|| find('?')).map_or([0; HEIGHT], |glyph| glyph.1)

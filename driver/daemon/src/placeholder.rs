@@ -1,0 +1,248 @@
+//! The daemon's own pictures: while a client streams and nobody feeds the pipe, a thread publishes the
+//! card ([`crate::card`]) at the nominal rate, as a pusher would.
+//!
+//! One thread a pipe, started with the first card and ended with the last. The main thread tells it
+//! what to do and takes [`Placeholder::state`] for that; the thread holds that lock only for moments, to
+//! pick a slot and to publish it, never while it draws, copies or sleeps. When the main thread has
+//! changed the turn, nothing of an earlier turn is published any more: so the card has ended before a
+//! pusher is told that it feeds the pipe.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::time::{ClockId, clock_gettime};
+use tracing::warn;
+use vloopback_abi::v4l2::V4l2PixFormat;
+use vloopback_ring::{Board, Desk, cancel, pick, publish};
+
+use crate::bell::Bell;
+use crate::memory::{Page, RingMemory};
+use crate::{card, futex};
+
+/// The shortest time between two cards, whatever the pusher called the rate.
+const SHORTEST: Duration = Duration::from_millis(1);
+/// The longest: a client that comes sees something soon, though the pusher's rate was a frame an hour.
+const LONGEST: Duration = Duration::from_secs(1);
+/// Clients that poll are woken at least this often whatever the desk says, so that nobody can keep
+/// them asleep by clearing others' marks there.
+const RING_AT_LEAST: Duration = Duration::from_millis(50);
+
+/// What is written on the card.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sign {
+    /// The pipe's number.
+    pub(crate) pipe: u32,
+    /// N of its output's /dev/videoN.
+    pub(crate) node: u32,
+}
+
+/// What the thread has to do.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    ring: Arc<RingMemory>,
+    pix: V4l2PixFormat,
+    period: Duration,
+}
+
+impl Job {
+    /// Cards of format `pix` into `ring`, one in `interval` (numerator and denominator) seconds.
+    pub(crate) fn new(ring: Arc<RingMemory>, pix: &V4l2PixFormat, interval: (u32, u32)) -> Self {
+        let nanos = u64::from(interval.0) * 1_000_000_000 / u64::from(interval.1.max(1));
+        Self { ring, pix: *pix, period: Duration::from_nanos(nanos).clamp(SHORTEST, LONGEST) }
+    }
+}
+
+impl PartialEq for Job {
+    fn eq(&self, other: &Self) -> bool {
+        let what = |job: &Self| (job.ring.number, job.pix, job.period);
+        what(self) == what(other)
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    job: Option<Job>,
+    /// Counts changes of the job.
+    turn: u64,
+    running: bool,
+}
+
+/// A pipe's placeholder.
+#[derive(Debug)]
+pub(crate) struct Placeholder {
+    /// The thread's number in shared locks.
+    writer: u32,
+    sign: Sign,
+    board: Arc<Page<Board>>,
+    desk: Arc<Page<Desk>>,
+    bell: Arc<Bell>,
+    state: Mutex<State>,
+    changed: Condvar,
+    /// Cards published so far.
+    shown: AtomicU64,
+}
+
+impl Placeholder {
+    /// Does nothing yet. `writer` is a number that no process has in shared locks.
+    pub(crate) fn new(
+        writer: u32,
+        sign: Sign,
+        board: Arc<Page<Board>>,
+        desk: Arc<Page<Desk>>,
+        bell: Arc<Bell>,
+    ) -> Arc<Self> {
+        let (state, changed, shown) = Default::default();
+        Arc::new(Self { writer, sign, board, desk, bell, state, changed, shown })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many cards were published.
+    pub(crate) fn shown(&self) -> u64 {
+        self.shown.load(Ordering::Relaxed)
+    }
+
+    /// Stops the thread's work, unless it is this job already. When it returns, nothing of another job
+    /// is published any more.
+    pub(crate) fn stop_unless(self: &Arc<Self>, job: Option<&Job>) {
+        if self.state().job.as_ref() != job {
+            self.set(None);
+        }
+    }
+
+    /// The thread does this from now on. When it returns, nothing of another job is published any more.
+    pub(crate) fn set(self: &Arc<Self>, job: Option<Job>) {
+        let mut state = self.state();
+        if state.job == job {
+            return;
+        }
+        state.turn += 1;
+        state.job = job;
+        if state.job.is_some() && !state.running {
+            let placeholder = self.clone();
+            let thread = std::thread::Builder::new()
+                .name("placeholder".into())
+                .stack_size(512 * 1024)
+                .spawn(move || placeholder.run());
+            match thread {
+                Ok(_) => state.running = true,
+                Err(e) => {
+                    warn!(pipe = self.sign.pipe, "no placeholder is shown: {e}");
+                    state.job = None;
+                }
+            }
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    fn run(self: Arc<Self>) {
+        let mut clock = Clock { turn: 0, due: Instant::now() };
+        let mut rung = None;
+        // None in it: there is no such card, or it could not be written.
+        let mut drawn: Option<(V4l2PixFormat, Option<Vec<u8>>)> = None;
+        while let Some((turn, job)) = self.next(&mut clock) {
+            if drawn.as_ref().is_none_or(|(pix, _)| *pix != job.pix) {
+                drawn = Some((job.pix, card::draw(&job.pix, self.sign.pipe, self.sign.node)));
+            }
+            let Some((_, Some(card))) = &drawn else { continue };
+            match self.show(turn, &job, card) {
+                Ok(true) => self.ring(&mut rung),
+                Ok(false) => {}
+                Err(e) => {
+                    warn!(pipe = self.sign.pipe, "writing the placeholder: {e}");
+                    drawn = Some((job.pix, None));
+                }
+            }
+        }
+    }
+
+    /// Sleeps until the next card is due. None: there is nothing more to do.
+    fn next(&self, clock: &mut Clock) -> Option<(u64, Job)> {
+        let mut state = self.state();
+        loop {
+            let Some(job) = &state.job else {
+                state.running = false;
+                return None;
+            };
+            let now = Instant::now();
+            if clock.turn != state.turn {
+                *clock = Clock { turn: state.turn, due: now };
+            }
+            let wait = clock.due.saturating_duration_since(now);
+            if wait.is_zero() {
+                // By deadlines, so that the rate does not drift; what was missed is not made up for.
+                clock.due = (clock.due + job.period).max(now);
+                return Some((state.turn, job.clone()));
+            }
+            state = self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Publishes one card. False: not now, or not any more.
+    fn show(&self, turn: u64, job: &Job, card: &[u8]) -> Result<bool, Errno> {
+        let log = &job.ring.log;
+        if log.lock.try_lock(self.writer).is_err() {
+            // A pusher that is leaving is still at it; there will be another time.
+            return Ok(false);
+        }
+        let done = self.put(turn, job, card);
+        if log.lock.unlock() {
+            futex::wake_all(log.lock.word());
+        }
+        done
+    }
+
+    /// The same, with the right to write.
+    fn put(&self, turn: u64, job: &Job, card: &[u8]) -> Result<bool, Errno> {
+        let (log, slots) = (&job.ring.log, job.ring.slots() as usize);
+        let picked = {
+            let state = self.state();
+            if state.turn != turn {
+                return Ok(false);
+            }
+            pick(&self.board, log, &self.desk, slots, 0)
+        };
+        let Some(picked) = picked else { return Ok(false) };
+        if let Err(e) = job.ring.fill(picked.slot, card) {
+            cancel(log, picked);
+            return Err(e);
+        }
+        {
+            let state = self.state();
+            if state.turn != turn {
+                cancel(log, picked);
+                return Ok(false);
+            }
+            publish(log, &self.desk, picked, card.len() as u32, now());
+        }
+        futex::wake_all(&log.seq);
+        self.shown.fetch_add(1, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    /// Wakes the ringer for those who wait in poll.
+    fn ring(&self, rung: &mut Option<Instant>) {
+        let now = Instant::now();
+        if self.desk.any_armed() || rung.is_none_or(|last| now - last > RING_AT_LEAST) {
+            *rung = Some(now);
+            self.bell.ring();
+        }
+    }
+}
+
+/// When the thread shows the next card.
+struct Clock {
+    turn: u64,
+    due: Instant,
+}
+
+/// CLOCK_MONOTONIC, nanoseconds.
+fn now() -> u64 {
+    clock_gettime(ClockId::CLOCK_MONOTONIC)
+        .map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)
+}

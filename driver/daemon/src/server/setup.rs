@@ -1,0 +1,236 @@
+//! What pushers set and clients stream.
+
+use std::sync::atomic::Ordering;
+
+use nix::errno::Errno;
+use tracing::{info, warn};
+use vloopback_abi::v4l2::V4l2PixFormat;
+use vloopback_core::{Effects, Pipe, RingPlan};
+use vloopback_wire::{PixelFormat, Reply};
+
+use super::Engine;
+use super::device::errno;
+use crate::card;
+use crate::placeholder::Job;
+
+impl Engine {
+    pub(super) fn claim(&mut self, session: u32, index: usize) -> Result<Reply, Errno> {
+        self.end_closed_pusher(index);
+        let effects = self.pipes[index].core.claim(session).map_err(errno)?;
+        self.apply(index, effects);
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn set_palette(
+        &mut self,
+        session: u32,
+        index: usize,
+        palette: u32,
+        picture: [u32; 6],
+    ) -> Result<Reply, Errno> {
+        // By itself first: the claim stands, whatever becomes of the rest.
+        self.claim(session, index)?;
+        let effects = self.pipes[index].core.set_palette(session, palette, picture).map_err(errno)?;
+        self.apply(index, effects);
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn set_size(
+        &mut self,
+        session: u32,
+        index: usize,
+        width: u32,
+        height: u32,
+    ) -> Result<Reply, Errno> {
+        // By itself first: the claim stands, whatever becomes of the size.
+        self.claim(session, index)?;
+        let plan = self.pipes[index].core.plan_size(session, width, height).map_err(|refusal| {
+            info!(pipe = index, width, height, "size refused: {refusal}");
+            errno(refusal)
+        })?;
+        self.begin_feed(session, index, plan, Pipe::commit_size)
+    }
+
+    pub(super) fn set_format(
+        &mut self,
+        session: u32,
+        index: usize,
+        format: &PixelFormat,
+    ) -> Result<Reply, Errno> {
+        // By itself first: the claim stands, whatever becomes of the rest.
+        self.claim(session, index)?;
+        let asked = V4l2PixFormat {
+            width: format.width,
+            height: format.height,
+            pixelformat: format.fourcc,
+            field: format.field,
+            sizeimage: format.sizeimage,
+            colorspace: format.colorspace,
+            ycbcr_enc: format.colours & 0xff,
+            quantization: format.colours >> 8 & 0xff,
+            xfer_func: format.colours >> 16 & 0xff,
+            ..V4l2PixFormat::default()
+        };
+        let effects = self.pipes[index].core.set_format(session, &asked).map_err(|refusal| {
+            info!(pipe = index, "format refused: {refusal}");
+            errno(refusal)
+        })?;
+        self.apply(index, effects);
+        if effects.format {
+            self.notify(index);
+        }
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn feed(&mut self, session: u32, index: usize) -> Result<Reply, Errno> {
+        self.claim(session, index)?;
+        let plan = self.pipes[index].core.plan_feed(session).map_err(|refusal| {
+            info!(pipe = index, "the first frame is refused: {refusal}");
+            errno(refusal)
+        })?;
+        self.begin_feed(session, index, plan, Pipe::commit_feed)
+    }
+
+    /// Makes the ring of a plan, then the session feeds the pipe. No plan: it does already.
+    fn begin_feed(
+        &mut self,
+        session: u32,
+        index: usize,
+        plan: Option<RingPlan>,
+        commit: fn(&mut Pipe, RingPlan) -> Effects,
+    ) -> Result<Reply, Errno> {
+        let Some(plan) = plan else { return Ok(Reply::Done) };
+        let uid = self.sessions[&session].uid;
+        self.notify(index);
+        // No card is published any more once somebody feeds the pipe.
+        self.pipes[index].placeholder.set(None);
+        if let Err(e) = self.pipes[index].provide_ring(&plan, uid) {
+            let (width, height) = (plan.width, plan.height);
+            warn!(pipe = index, width, height, "no memory for the ring: {e}");
+            // Nothing has changed: what was shown goes on.
+            self.apply(index, Effects { board: true, ..Effects::default() });
+            return Err(Errno::ENOMEM);
+        }
+        let effects = commit(&mut self.pipes[index].core, plan);
+        self.apply(index, effects);
+        self.notify(index);
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn set_interval(
+        &mut self,
+        session: u32,
+        index: usize,
+        numerator: u32,
+        denominator: u32,
+    ) -> Result<Reply, Errno> {
+        self.end_closed_pusher(index);
+        let core = &mut self.pipes[index].core;
+        let effects = core.set_interval(session, numerator, denominator).map_err(errno)?;
+        self.apply(index, effects);
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn set_priority(&mut self, session: u32, index: usize, priority: u32) -> Result<Reply, Errno> {
+        self.pipes[index].core.set_priority(session, priority).map_err(errno)?;
+        self.sessions[&session].page.priority.store(priority, Ordering::SeqCst);
+        self.pipes[index].update_priorities();
+        Ok(Reply::Done)
+    }
+
+    pub(super) fn stream(
+        &mut self,
+        session: u32,
+        index: usize,
+        on: bool,
+        hold: u32,
+        fewer: bool,
+    ) -> Result<Reply, Errno> {
+        let pipe = &mut self.pipes[index];
+        pipe.clear_row(session);
+        // Who comes is counted first: for it there may have to be a ring to hold slots of.
+        let (_, effects) = pipe.core.stream(session, on, 0, fewer).map_err(errno)?;
+        let s = &self.sessions[&session];
+        if on {
+            let (client, legacy) = (s.info.client, s.info.legacy);
+            pipe.bell.add(session, client, legacy, s.end.clone(), s.page.clone())?;
+        } else {
+            pipe.bell.remove(session);
+        }
+        self.apply(index, effects);
+        let (grant, effects) = self.pipes[index].core.stream(session, on, hold, fewer).map_err(errno)?;
+        // clear_row once more: the row may be another one now.
+        self.pipes[index].clear_row(session);
+        if grant.is_some() {
+            self.apply(index, effects);
+        }
+        Ok(match grant {
+            Some(grant) => Reply::Stream { row: grant.row + 1, quota: grant.quota },
+            None => Reply::Stream { row: 0, quota: 0 },
+        })
+    }
+
+    /// Does what the pipe's state machine says has to be done.
+    pub(super) fn apply(&mut self, index: usize, effects: Effects) {
+        if effects.board || effects.fed_ended || effects.format {
+            self.pipes[index].release_ring_if_unused();
+            let idle = self.prepare_idle(index);
+            let job = self.idle_job(index);
+            let pipe = &mut self.pipes[index];
+            pipe.placeholder.stop_unless(job.as_ref());
+            pipe.update_board();
+            if effects.fed_ended || effects.format || idle.format {
+                pipe.forget_frames();
+            }
+            pipe.bell.set_ring(pipe.ring.clone(), pipe.core.feed().is_some(), job.is_some());
+            pipe.placeholder.set(job);
+            self.views_stale |= idle.views;
+            if idle.board {
+                self.notify(index);
+            }
+        }
+        self.views_stale |= effects.views;
+        if effects.claimed {
+            self.keep_spares();
+        }
+    }
+
+    /// Whether somebody streams who is shown a placeholder: not those whom the old rules tell of the end.
+    fn is_watched(&self, index: usize) -> bool {
+        self.pipes[index].core.openers().filter(|(_, opener)| opener.streaming).any(|(id, _)| {
+            self.sessions.get(&id).is_some_and(|s| !s.info.legacy && s.page.v4l1.load(Ordering::Relaxed) == 0)
+        })
+    }
+
+    /// What the placeholder needs, where one is to be shown and can be drawn.
+    fn idle_plan(&self, index: usize) -> Option<RingPlan> {
+        let core = &self.pipes[index].core;
+        core.plan_idle().filter(|_| self.is_watched(index) && card::can_draw(core.pix()))
+    }
+
+    /// Makes the ring that the placeholder needs, if there is none that fits.
+    fn prepare_idle(&mut self, index: usize) -> Effects {
+        let Some(plan) = self.idle_plan(index) else { return Effects::default() };
+        let pipe = &mut self.pipes[index];
+        if pipe.ring_fits(&plan) && pipe.core.pix_in_force() {
+            return Effects::default();
+        }
+        pipe.placeholder.set(None);
+        if !pipe.ring_fits(&plan) {
+            let own = nix::unistd::geteuid().as_raw();
+            if let Err(e) = pipe.provide_ring(&plan, own) {
+                warn!(pipe = index, "no memory for the ring of the placeholder: {e}");
+                return Effects::default();
+            }
+        }
+        pipe.core.commit_idle(plan)
+    }
+
+    /// What the placeholder's thread has to do as things stand.
+    fn idle_job(&self, index: usize) -> Option<Job> {
+        let plan = self.idle_plan(index)?;
+        let pipe = &self.pipes[index];
+        let ring = pipe.ring.clone().filter(|_| pipe.ring_fits(&plan) && pipe.core.pix_in_force())?;
+        Some(Job::new(ring, pipe.core.pix(), pipe.core.interval()))
+    }
+}

@@ -1,0 +1,389 @@
+//! A client's buffers. A queued buffer waits for a frame; DQBUF takes the oldest frame that the client has
+//! not had. Buffer *i* shows slot *i* of the ring where it can: a frame that lies there, in a buffer that
+//! is queued, is given in place. All others are copied into private memory of some queued buffer's.
+
+use core::ffi::c_int;
+use core::sync::atomic::Ordering;
+
+use vloopback_abi::palette::Palette;
+use vloopback_abi::v4l2::{V4l2Buffer, V4l2Requestbuffers};
+use vloopback_ring::{Format, Taken, claim_oldest, unclaim};
+use vloopback_wire::Request;
+
+use super::queue::{self, describe, enqueue, is_queued};
+use super::{frozen, same_frames};
+use crate::client::{BY_BUFFERS, Locked, Step, is_patient, may_wait, until_done};
+use crate::process;
+use crate::session::{Session, is_certain};
+use crate::sys::{self, FdList, Result};
+use crate::views::Mapping;
+
+/// `SessionPage::base` before the stream has met a ring.
+const NO_BASE: u64 = u64::MAX;
+/// After so many frames a buffer that had to become private may show its slot again: to change what a
+/// mapping shows costs about as much as one copy.
+const FORGIVEN_AFTER: u64 = 64;
+
+/// Whether the buffers can take the pipe's frames.
+///
+/// # Errors
+/// EIO: they are of another format by now, or V4L2 has no name for the format, or nobody feeds the pipe
+/// and the client is one that is told so. A restart of the stream mends it.
+fn check(session: &Session, format: &Format) -> Result<()> {
+    let unnamed = format.feed != 0
+        && format.palette != 0
+        && Palette::from_number(format.palette).and_then(Palette::fourcc).is_none();
+    let ended = format.feed == 0 && !is_patient(session);
+    if unnamed || ended || !same_frames(&frozen(session.page()), &format.pix) {
+        return Err(libc::EIO);
+    }
+    Ok(())
+}
+
+/// The descriptor is readable exactly if a frame can be dequeued, and becomes so with the next one.
+fn tell_poll(locked: &Locked, fd: c_int) -> Result<()> {
+    let session = locked.session;
+    let page = session.page();
+    if page.on.load(Ordering::Relaxed) == 0 || queue::first(page, |_| true).is_none() {
+        locked.disarm();
+        if page.rung.swap(0, Ordering::SeqCst) != 0 && is_certain(fd, session) {
+            sys::drain(fd);
+        }
+        return Ok(());
+    }
+    if locked.ring.number == 0 {
+        page.armed.store(1, Ordering::SeqCst);
+        session.desk().arm(session.info().client);
+        return Ok(());
+    }
+    locked.set_readiness(fd)
+}
+
+/// The queued buffer `index` shows its slot if it can, and the writer hears that it is wanted there. A
+/// slot with a frame that the client has not had is not: it would be lost.
+fn want(locked: &mut Locked, index: usize) -> Result<()> {
+    let (ring, views) = (&locked.ring, &mut locked.views);
+    if ring.number == 0 || locked.session.board().ring() != ring.number {
+        return Ok(());
+    }
+    views.prefer_direct(index, ring)?;
+    let direct = views.is_direct(index, ring.number);
+    let Some(row) = locked.row() else { return Ok(()) };
+    locked.tell_places(row);
+    let last = locked.session.page().last.load(Ordering::Relaxed);
+    if direct && locked.log()?.slots[index].number.load(Ordering::Relaxed) <= last {
+        locked.session.desk().rows[row].want.fetch_or(1 << index, Ordering::SeqCst);
+    }
+    Ok(())
+}
+
+/// Takes up the ring in force. False: there is none.
+fn follow(locked: &mut Locked) -> Result<bool> {
+    let session = locked.session;
+    let page = session.page();
+    if session.board().ring() == 0 {
+        return Ok(false);
+    }
+    locked.ring.refresh(session)?;
+    if page.ring.load(Ordering::Relaxed) != locked.ring.number {
+        // What the program holds lies in a ring that nobody writes any more.
+        for buffer in &page.buffers {
+            buffer.slot.store(0, Ordering::Relaxed);
+        }
+        locked.ask_for_row(page.count.load(Ordering::Relaxed), true)?;
+        queue::lay_out(locked);
+        for index in 0..queue::count(page) {
+            if is_queued(&page.buffers[index]) {
+                want(locked, index)?;
+            }
+        }
+    }
+    if page.base.load(Ordering::Relaxed) == NO_BASE {
+        // The ring came after the stream began: all that it holds is the client's.
+        page.last.store(0, Ordering::Relaxed);
+        let head = locked.log()?.head.load(Ordering::Acquire);
+        let base = locked.oldest()?.map_or(head, |found| found.number - 1);
+        page.last.store(base, Ordering::Relaxed);
+        page.base.store(base, Ordering::Relaxed);
+    }
+    Ok(true)
+}
+
+/// Gives back all that the client holds in place.
+fn let_go(locked: &Locked) {
+    let page = locked.session.page();
+    if let Some(row) = locked.row() {
+        let row = &locked.session.desk().rows[row];
+        row.claims.store(0, Ordering::Release);
+        row.want.store(0, Ordering::Relaxed);
+        row.places.store(0, Ordering::Relaxed);
+    }
+    for buffer in &page.buffers {
+        buffer.slot.store(0, Ordering::Relaxed);
+    }
+}
+
+/// VIDIOC_REQBUFS.
+pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -> Result<V4l2Requestbuffers> {
+    until_done(
+        session,
+        fd,
+        || true,
+        |locked| {
+            queue::check_reqbufs(session, &asked)?;
+            let pix = session.board().format().pix;
+            let count = queue::renew(locked, asked.count, &pix)?;
+            Ok(Step::Done(queue::answer(asked, count)))
+        },
+    )
+}
+
+/// mmap(2) of a buffer.
+///
+/// # Errors
+/// EINVAL: not a buffer's offset and length, not shared, or not for reading. ENOMEM, ENODEV.
+///
+/// # Safety
+/// As mmap(2): with MAP_FIXED what is at the address goes.
+pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Result<usize> {
+    until_done(
+        session,
+        fd,
+        || true,
+        |locked| {
+            let page = session.page();
+            let index = queue::mapped(page, wanted)?;
+            if wanted.prot & libc::PROT_READ == 0 {
+                return Err(libc::EINVAL);
+            }
+            queue::lay_out(locked);
+            let board = session.board();
+            if board.ring() != 0 && same_frames(&frozen(page), &board.format().pix) {
+                locked.ring.refresh(session)?;
+                locked.views.prefer_direct(index, &locked.ring)?;
+            }
+            let (ring, views) = (&locked.ring, &mut locked.views);
+            // SAFETY: the caller's promise.
+            let at = unsafe { views.map(ring, false, wanted) }?;
+            page.private.store(views.private_len() as u64, Ordering::Relaxed);
+            Ok(Step::Done(at))
+        },
+    )
+}
+
+/// VIDIOC_QBUF.
+pub(super) fn qbuf(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4l2Buffer> {
+    until_done(
+        session,
+        fd,
+        || true,
+        |locked| {
+            let page = session.page();
+            let index = queue::to_queue(page, &asked)?;
+            let on = page.on.load(Ordering::Relaxed) != 0;
+            if on {
+                check(session, &session.board().format())?;
+            }
+            queue::lay_out(locked);
+            let held = page.buffers[index].slot.swap(0, Ordering::Relaxed);
+            if let (Some(row), Some(slot)) = (locked.row(), held.checked_sub(1)) {
+                unclaim(session.desk(), row, 1 << (slot & 31));
+            }
+            let first = queue::first(page, |_| true).is_none();
+            enqueue(page, index);
+            if page.received.load(Ordering::Relaxed) % FORGIVEN_AFTER == 0 {
+                locked.views.unstick();
+            }
+            want(locked, index)?;
+            if on && first {
+                tell_poll(locked, fd)?;
+            }
+            Ok(Step::Done(describe(locked, index)))
+        },
+    )
+}
+
+/// VIDIOC_STREAMON.
+pub(super) fn streamon(session: &Session, fd: c_int) -> Result<()> {
+    until_done(
+        session,
+        fd,
+        || true,
+        |locked| {
+            let page = session.page();
+            if page.count.load(Ordering::Relaxed) == 0 {
+                return Err(libc::EINVAL);
+            }
+            if page.on.load(Ordering::Relaxed) != 0 {
+                return Ok(Step::Done(()));
+            }
+            check(session, &session.board().format())?;
+            page.patient.store(u32::from(is_patient(session)), Ordering::Relaxed);
+            // What was published before it came is not its.
+            let mut base = NO_BASE;
+            if session.board().ring() != 0 {
+                locked.ring.refresh(session)?;
+                base = locked.log()?.head.load(Ordering::Acquire);
+                page.last.store(base, Ordering::Relaxed);
+            }
+            page.base.store(base, Ordering::Relaxed);
+            locked.ask_for_row(page.count.load(Ordering::Relaxed), true)?;
+            page.streaming.store(BY_BUFFERS, Ordering::Relaxed);
+            page.on.store(1, Ordering::Relaxed);
+            queue::lay_out(locked);
+            for index in 0..queue::count(page) {
+                if is_queued(&page.buffers[index]) {
+                    want(locked, index)?;
+                }
+            }
+            tell_poll(locked, fd)?;
+            Ok(Step::Done(()))
+        },
+    )
+}
+
+/// VIDIOC_STREAMOFF: all buffers are the program's again. What it has in place is copied for it, because
+/// the slots are not its any more.
+pub(super) fn streamoff(session: &Session, fd: c_int) -> Result<()> {
+    let page = session.page();
+    until_done(
+        session,
+        fd,
+        || true,
+        |locked| {
+            queue::lay_out(locked);
+            let in_force = page.ring.load(Ordering::Relaxed) == locked.ring.number;
+            for index in 0..queue::count(page) {
+                let buffer = &page.buffers[index];
+                buffer.queued.store(0, Ordering::Relaxed);
+                let held = buffer.slot.load(Ordering::Relaxed) as usize == index + 1;
+                if held && in_force && index < locked.ring.slots && locked.views.is_mapped(index) {
+                    let to = locked.views.private_frame(index)?;
+                    let len = locked.views.buf_len.min(locked.ring.slot_len);
+                    // SAFETY: a slot has slot_len bytes, a frame's private memory buf_len.
+                    unsafe { core::ptr::copy_nonoverlapping(locked.ring.slot(index), to, len) };
+                    locked.views.make_private(index, &locked.ring)?;
+                    page.copies.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            let_go(locked);
+            locked.views.unstick();
+            if page.on.swap(0, Ordering::Relaxed) != 0 {
+                let mut fds = FdList::new();
+                let session = session.info().session;
+                process::ask(&Request::Stream { session, on: false, hold: 0, fewer: false }, None, &mut fds)?;
+                page.row.store(0, Ordering::Relaxed);
+                page.streaming.store(0, Ordering::Relaxed);
+            }
+            tell_poll(locked, fd)?;
+            Ok(Step::Done(()))
+        },
+    )?;
+    // Whoever waits in DQBUF looks again.
+    page.kick.fetch_add(1, Ordering::SeqCst);
+    sys::futex_wake_all(&page.kick);
+    Ok(())
+}
+
+/// VIDIOC_DQBUF.
+///
+/// # Errors
+/// EINVAL: not streaming. EIO: see [`check`]. EAGAIN with O_NONBLOCK, EINTR, ENODEV.
+pub(super) fn dqbuf(session: &Session, fd: c_int) -> Result<V4l2Buffer> {
+    until_done(
+        session,
+        fd,
+        || may_wait(fd),
+        |locked| {
+            if session.page().on.load(Ordering::Relaxed) == 0 {
+                return Err(libc::EINVAL);
+            }
+            check(session, &session.board().format())?;
+            let some = queue::first(session.page(), |_| true).is_some();
+            if some && follow(locked)? {
+                queue::lay_out(locked);
+                if let Some((index, taken)) = take(locked)? {
+                    let told = give(locked, index, &taken);
+                    tell_poll(locked, fd)?;
+                    return Ok(Step::Done(told));
+                }
+            }
+            if may_wait(fd) {
+                locked.disarm();
+            } else {
+                tell_poll(locked, fd)?;
+            }
+            Ok(Step::Sleep)
+        },
+    )
+}
+
+/// Gets the oldest frame that the client has not had into a queued buffer. None: there is none.
+fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
+    let session = locked.session;
+    let (page, desk) = (session.page(), session.desk());
+    let log = locked.log()?;
+    let (number, slots) = (locked.ring.number, locked.ring.slots);
+    loop {
+        let Some(found) = locked.oldest()? else { return Ok(None) };
+        // Slots of a row that it may still hold.
+        let row = locked.row().filter(|&row| {
+            let held = desk.rows[row].claims.load(Ordering::Relaxed).count_ones();
+            held < session.board().quotas[row].load(Ordering::Relaxed)
+        });
+        let index = found.slot;
+        let fits = index < queue::count(page)
+            && is_queued(&page.buffers[index])
+            && locked.views.is_direct(index, number);
+        if let Some(row) = row.filter(|_| fits) {
+            let last = page.last.load(Ordering::Relaxed);
+            match claim_oldest(log, desk, row, slots, 1 << index, last) {
+                Some(taken) if taken.found == found => {
+                    locked.count(found.number);
+                    page.buffers[index].slot.store(index as u32 + 1, Ordering::Relaxed);
+                    return Ok(Some((index, taken)));
+                }
+                // The writer was there first: an older frame may be elsewhere.
+                Some(_) => unclaim(desk, row, 1 << index),
+                None => {}
+            }
+            continue;
+        }
+        let private = queue::first(page, |k| !locked.views.is_direct(k, number));
+        let Some(into) = private.or_else(|| queue::first(page, |_| true)) else { return Ok(None) };
+        let to = locked.views.private_frame(into)?;
+        let room = locked.views.buf_len;
+        let taken = match row {
+            // SAFETY: a frame's private memory has buf_len bytes.
+            Some(row) => unsafe { locked.copy_held(row, to, room) }?,
+            // SAFETY: as above.
+            None => unsafe { locked.copy_oldest(to, room) }?,
+        };
+        let Some(taken) = taken else { continue };
+        locked.views.stay_private(into, &locked.ring)?;
+        page.private.store(locked.views.private_len() as u64, Ordering::Relaxed);
+        page.buffers[into].slot.store(0, Ordering::Relaxed);
+        let from = taken.found.slot;
+        if from != into && from < queue::count(page) && is_queued(&page.buffers[from]) {
+            want(locked, from)?;
+        }
+        return Ok(Some((into, taken)));
+    }
+}
+
+/// The buffer is the program's now, with a frame in it.
+fn give(locked: &Locked, index: usize, taken: &Taken) -> V4l2Buffer {
+    let session = locked.session;
+    let page = session.page();
+    let buffer = &page.buffers[index];
+    if let Some(row) = locked.row() {
+        session.desk().rows[row].want.fetch_and(!(1 << index), Ordering::SeqCst);
+        locked.tell_places(row);
+    }
+    let sequence = taken.found.number.wrapping_sub(page.base.load(Ordering::Relaxed)).wrapping_sub(1);
+    buffer.queued.store(0, Ordering::Relaxed);
+    buffer.bytesused.store(taken.len.min(frozen(page).sizeimage), Ordering::Relaxed);
+    buffer.sequence.store(sequence as u32, Ordering::Relaxed);
+    buffer.time.store(taken.time, Ordering::Relaxed);
+    describe(locked, index)
+}

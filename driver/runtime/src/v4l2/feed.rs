@@ -1,0 +1,374 @@
+//! A pusher's buffers. Buffer *i* is slot *i* of the ring where it can be: the program fills the slot
+//! itself, QBUF publishes it, nothing is copied. DQBUF gives a buffer whose slot no client holds; where
+//! there is none, some buffer gets private memory, and its frames are copied: a pusher never waits for a
+//! client.
+//!
+//! From the time that the program has a buffer in place until it queues it, the buffer's slot is marked
+//! as being filled (`SessionPage::filling`): invalid for clients, and not for `pick` to take.
+
+use core::ffi::c_int;
+use core::sync::atomic::Ordering;
+
+use vloopback_abi::v4l2::{PixelFormat, V4l2Buffer, V4l2Requestbuffers};
+use vloopback_ring::{Log, Picked, cancel, pick_this};
+
+use super::queue::{self, describe, enqueue, is_queued};
+use super::{frozen, same_frames, to_v4l2};
+use crate::client::{Locked, Step, may_wait, until_done};
+use crate::input::{give_back, reserve, show};
+use crate::process;
+use crate::session::Session;
+use crate::sys::{self, Result};
+use crate::views::Mapping;
+
+/// Slots that stay for clients and for frames that are copied, while the program fills others in place.
+const LEFT: u32 = 1;
+
+fn is_pending(session: &Session, index: usize) -> bool {
+    session.page().buffers[index].pending.load(Ordering::Relaxed) != 0
+}
+
+/// The slot of buffer `index` that the program fills in place.
+fn slot_of(session: &Session, index: usize) -> Option<usize> {
+    (session.page().buffers[index].slot.load(Ordering::Relaxed) as usize).checked_sub(1)
+}
+
+/// Slots that neither clients hold nor the program fills.
+fn free_slots(locked: &Locked) -> u32 {
+    let session = locked.session;
+    let (board, desk) = (session.board(), session.desk());
+    let held = (0..vloopback_ring::MAX_ROWS)
+        .filter(|&row| board.quotas[row].load(Ordering::Relaxed) != 0)
+        .fold(0, |all, row| all | desk.rows[row].claims.load(Ordering::Relaxed));
+    let filling = session.page().filling.load(Ordering::Relaxed);
+    let all = ((1u64 << locked.ring.slots) - 1) as u32;
+    (all & !(held | filling)).count_ones()
+}
+
+/// Takes slot `index` for buffer `index`, to be filled in place. False: a client holds it, or too few
+/// would be left. The caller has the right to write.
+fn take_slot(locked: &mut Locked, log: &Log, index: usize) -> Result<bool> {
+    let (session, page) = (locked.session, locked.session.page());
+    if !locked.views.may_be_direct(index, &locked.ring) || free_slots(locked) <= LEFT {
+        return Ok(false);
+    }
+    let Some(picked) = pick_this(session.board(), log, session.desk(), index) else { return Ok(false) };
+    if let Err(e) = locked.views.prefer_direct(index, &locked.ring) {
+        cancel(log, picked);
+        return Err(e);
+    }
+    page.filling.fetch_or(1 << index, Ordering::Relaxed);
+    page.buffers[index].slot.store(index as u32 + 1, Ordering::Relaxed);
+    Ok(true)
+}
+
+/// Gives all slots that the program was filling back, unpublished. The caller has the right to write.
+fn drop_slots(session: &Session, log: &Log) {
+    let page = session.page();
+    for buffer in &page.buffers {
+        let slot = buffer.slot.swap(0, Ordering::Relaxed);
+        if slot != 0 {
+            cancel(log, Picked { slot: (slot as usize - 1) % vloopback_ring::MAX_SLOTS });
+        }
+    }
+    page.filling.store(0, Ordering::Relaxed);
+}
+
+/// The ring and the right to write to it, or what to wait for.
+fn writing<T>(
+    locked: &mut Locked,
+    then: impl FnOnce(&mut Locked, &'static Log) -> Result<T>,
+) -> Result<Step<T>> {
+    let log = locked.log()?;
+    match log.lock.try_lock(process::peer()?) {
+        Ok(()) => {
+            let done = then(locked, log);
+            give_back(log);
+            done.map(Step::Done)
+        }
+        Err(owner) => Ok(Step::Writing(log, owner)),
+    }
+}
+
+/// Whether the buffers fit the ring in force, which is mapped then.
+///
+/// # Errors
+/// EIO: the format was changed, or the pipe is another pusher's by now; a restart of the stream mends it.
+fn check(locked: &mut Locked) -> Result<()> {
+    let session = locked.session;
+    let format = session.board().format();
+    if format.feed == 0 || format.ring == 0 || !same_frames(&frozen(session.page()), &format.pix) {
+        return Err(libc::EIO);
+    }
+    locked.ring.refresh(session)?;
+    // Slots of another ring are not the program's to fill.
+    if locked.ring.number != session.page().ring.load(Ordering::Relaxed) {
+        return Err(libc::EIO);
+    }
+    queue::lay_out(locked);
+    Ok(())
+}
+
+/// VIDIOC_REQBUFS: the claim, the ring, and the slots that the program fills.
+pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -> Result<V4l2Requestbuffers> {
+    let page = session.page();
+    let had = page.count.load(Ordering::Relaxed) != 0;
+    if asked.count != 0 || had {
+        queue::check_reqbufs(session, &asked)?;
+        super::feed(session)?;
+        session.claimed.store(true, Ordering::Relaxed);
+    }
+    until_done(
+        session,
+        fd,
+        || true,
+        |locked| {
+            queue::check_reqbufs(session, &asked)?;
+            if asked.count == 0 && !had {
+                return Ok(Step::Done(queue::answer(asked, 0)));
+            }
+            locked.ring.refresh(session)?;
+            let pix = session.board().format().pix;
+            writing(locked, |locked, log| {
+                if page.ring.load(Ordering::Relaxed) == locked.ring.number {
+                    drop_slots(session, log);
+                }
+                page.filling.store(0, Ordering::Relaxed);
+                let count = queue::renew(locked, asked.count, &pix)?;
+                page.ring.store(locked.ring.number, Ordering::Relaxed);
+                for index in 0..queue::count(page) {
+                    take_slot(locked, log, index)?;
+                }
+                Ok(queue::answer(asked, count))
+            })
+        },
+    )
+}
+
+/// mmap(2) of a buffer.
+///
+/// # Errors
+/// EINVAL: not a buffer's offset and length, not shared, or not for writing. ENOMEM, ENODEV.
+///
+/// # Safety
+/// As mmap(2): with MAP_FIXED what is at the address goes.
+pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Result<usize> {
+    until_done(
+        session,
+        fd,
+        || true,
+        |locked| {
+            let page = session.page();
+            queue::mapped(page, wanted)?;
+            if wanted.prot & libc::PROT_WRITE == 0 {
+                return Err(libc::EINVAL);
+            }
+            if session.board().ring() != 0 {
+                locked.ring.refresh(session)?;
+            }
+            queue::lay_out(locked);
+            let (ring, views) = (&locked.ring, &mut locked.views);
+            // SAFETY: the caller's promise.
+            let at = unsafe { views.map(ring, false, wanted) }?;
+            page.private.store(views.private_len() as u64, Ordering::Relaxed);
+            Ok(Step::Done(at))
+        },
+    )
+}
+
+/// The bytes of the frame that a program says it put into a buffer.
+///
+/// # Errors
+/// EINVAL: more than the buffer has, or not a whole frame of a format whose frames have one length.
+fn length(session: &Session, asked: &V4l2Buffer) -> Result<u32> {
+    let pix = frozen(session.page());
+    let varies = PixelFormat::of(to_v4l2(&pix).fourcc()).is_some_and(|format| format.is_compressed());
+    let len = asked.bytesused;
+    match len {
+        // Programs of the time when drivers knew better say 0.
+        0 => Ok(pix.sizeimage),
+        len if len == pix.sizeimage || (varies && len < pix.sizeimage) => Ok(len),
+        _ => Err(libc::EINVAL),
+    }
+}
+
+/// Publishes buffer `index`. The caller has the right to write.
+fn publish(locked: &mut Locked, log: &Log, index: usize) -> Result<()> {
+    let session = locked.session;
+    let page = session.page();
+    let buffer = &page.buffers[index];
+    let len = buffer.bytesused.load(Ordering::Relaxed);
+    buffer.pending.store(0, Ordering::Relaxed);
+    buffer.sequence.store(page.base.fetch_add(1, Ordering::Relaxed) as u32, Ordering::Relaxed);
+    buffer.time.store(sys::now(), Ordering::Relaxed);
+    if session.board().streamers.load(Ordering::Acquire) == 0 {
+        // A slot that is being filled stays the buffer's.
+        log.unwatched.fetch_add(1, Ordering::Relaxed);
+        return Ok(());
+    }
+    if let Some(slot) = slot_of(session, index) {
+        buffer.slot.store(0, Ordering::Relaxed);
+        page.filling.fetch_and(!(1 << slot), Ordering::Relaxed);
+        show(session, log, Picked { slot }, locked.ring.slots, len);
+        return Ok(());
+    }
+    let Some(picked) = reserve(session, &locked.ring, log, len as usize)? else { return Ok(()) };
+    let from = locked.views.private_frame(index)?;
+    let bytes = (len as usize).min(locked.views.buf_len);
+    // SAFETY: the frame's private memory has buf_len bytes, the slot at least `len`.
+    unsafe { core::ptr::copy_nonoverlapping(from, locked.ring.slot(picked.slot), bytes) };
+    log.copies.fetch_add(1, Ordering::Relaxed);
+    show(session, log, picked, locked.ring.slots, len);
+    Ok(())
+}
+
+/// VIDIOC_QBUF: publishes the frame, or keeps it until STREAMON.
+pub(super) fn qbuf(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4l2Buffer> {
+    until_done(
+        session,
+        fd,
+        || true,
+        |locked| {
+            let page = session.page();
+            let index = queue::to_queue(page, &asked)?;
+            let len = length(session, &asked)?;
+            check(locked)?;
+            writing(locked, |locked, log| {
+                let buffer = &page.buffers[index];
+                buffer.bytesused.store(len, Ordering::Relaxed);
+                buffer.pending.store(1, Ordering::Relaxed);
+                enqueue(page, index);
+                if page.on.load(Ordering::Relaxed) != 0 {
+                    publish(locked, log, index)?;
+                    // Whoever waits for a buffer that is done looks again.
+                    page.kick.fetch_add(1, Ordering::SeqCst);
+                    sys::futex_wake_all(&page.kick);
+                }
+                Ok(describe(locked, index))
+            })
+        },
+    )
+}
+
+/// VIDIOC_STREAMON: what was queued before is published in order.
+pub(super) fn streamon(session: &Session, fd: c_int) -> Result<()> {
+    let page = session.page();
+    if page.count.load(Ordering::Relaxed) == 0 {
+        return Err(libc::EINVAL);
+    }
+    until_done(
+        session,
+        fd,
+        || true,
+        |locked| {
+            if page.on.load(Ordering::Relaxed) != 0 {
+                return Ok(Step::Done(()));
+            }
+            check(locked)?;
+            writing(locked, |locked, log| {
+                page.base.store(0, Ordering::Relaxed);
+                page.on.store(1, Ordering::Relaxed);
+                while let Some(index) = queue::first(page, |k| is_pending(session, k)) {
+                    publish(locked, log, index)?;
+                }
+                Ok(())
+            })
+        },
+    )
+}
+
+/// VIDIOC_STREAMOFF: all buffers are the program's again, to fill.
+pub(super) fn streamoff(session: &Session, fd: c_int) -> Result<()> {
+    let page = session.page();
+    until_done(
+        session,
+        fd,
+        || true,
+        |locked| {
+            page.on.store(0, Ordering::Relaxed);
+            let fits = page.count.load(Ordering::Relaxed) != 0 && check(locked).is_ok();
+            if !fits {
+                for buffer in &page.buffers {
+                    buffer.queued.store(0, Ordering::Relaxed);
+                    buffer.pending.store(0, Ordering::Relaxed);
+                }
+                return Ok(Step::Done(()));
+            }
+            writing(locked, |locked, log| {
+                locked.views.unstick();
+                for index in 0..queue::count(page) {
+                    page.buffers[index].queued.store(0, Ordering::Relaxed);
+                    page.buffers[index].pending.store(0, Ordering::Relaxed);
+                    if slot_of(session, index).is_none() && !take_slot(locked, log, index)? {
+                        locked.views.make_private(index, &locked.ring)?;
+                    }
+                }
+                Ok(())
+            })
+        },
+    )?;
+    page.kick.fetch_add(1, Ordering::SeqCst);
+    sys::futex_wake_all(&page.kick);
+    Ok(())
+}
+
+/// VIDIOC_DQBUF: a buffer to fill, of which the oldest that can be filled in place comes first.
+///
+/// # Errors
+/// EINVAL: not streaming. EIO: the format was changed under the stream. EAGAIN with O_NONBLOCK, EINTR,
+/// ENODEV: none is queued.
+pub(super) fn dqbuf(session: &Session, fd: c_int) -> Result<V4l2Buffer> {
+    until_done(
+        session,
+        fd,
+        || may_wait(fd),
+        |locked| {
+            let page = session.page();
+            if page.on.load(Ordering::Relaxed) == 0 {
+                return Err(libc::EINVAL);
+            }
+            check(locked)?;
+            if !(0..queue::count(page)).any(|k| is_queued(&page.buffers[k])) {
+                return Ok(Step::Sleep);
+            }
+            writing(locked, |locked, log| {
+                let index = to_fill(locked, log)?;
+                page.buffers[index].queued.store(0, Ordering::Relaxed);
+                Ok(describe(locked, index))
+            })
+        },
+    )
+}
+
+/// The queued buffer that the program gets back. The caller has the right to write, and looked that one
+/// is queued.
+fn to_fill(locked: &mut Locked, log: &Log) -> Result<usize> {
+    let session = locked.session;
+    let page = session.page();
+    // One whose slot nobody has seen.
+    if let Some(index) = queue::first(page, |k| slot_of(session, k).is_some()) {
+        return Ok(index);
+    }
+    // The oldest in place, but the newest frame stays for those who come to look.
+    let head = log.head.load(Ordering::Relaxed);
+    let mut tried = 0u32;
+    loop {
+        let number = locked.ring.number;
+        let next = queue::first(page, |k| {
+            tried >> k & 1 == 0
+                && locked.views.is_direct(k, number)
+                && log.slots[k].number.load(Ordering::Relaxed) != head
+        });
+        let Some(index) = next else { break };
+        if take_slot(locked, log, index)? {
+            return Ok(index);
+        }
+        tried |= 1 << index;
+    }
+    let number = locked.ring.number;
+    let private = queue::first(page, |k| !locked.views.is_direct(k, number));
+    let index = private.or_else(|| queue::first(page, |_| true)).ok_or(libc::EAGAIN)?;
+    locked.views.make_private(index, &locked.ring)?;
+    page.private.store(locked.views.private_len() as u64, Ordering::Relaxed);
+    Ok(index)
+}

@@ -1,0 +1,417 @@
+//! The V4L2 requests of both nodes. The input is a V4L2 *output* device (programs give pictures to it),
+//! the output a V4L2 *capture* device.
+
+mod capture;
+mod feed;
+mod queue;
+
+use core::ffi::c_int;
+use core::sync::atomic::Ordering;
+
+use vloopback_abi::text;
+use vloopback_abi::v4l2::pixel::nearest;
+use vloopback_abi::v4l2::{
+    PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_CAP_DEVICE_CAPS,
+    V4L2_CAP_EXT_PIX_FORMAT, V4L2_CAP_READWRITE, V4L2_CAP_STREAMING, V4L2_CAP_TIMEPERFRAME,
+    V4L2_CAP_VIDEO_CAPTURE, V4L2_CAP_VIDEO_OUTPUT, V4L2_FIELD_NONE, V4L2_IN_ST_NO_SIGNAL,
+    V4L2_INPUT_TYPE_CAMERA, V4L2_OUTPUT_TYPE_ANALOG, V4L2_PIX_FMT_PRIV_MAGIC, V4L2_PRIORITY_DEFAULT,
+    V4l2Buffer, V4l2Capability, V4l2Fmtdesc, V4l2Format, V4l2Fract, V4l2Frmivalenum, V4l2Frmsizeenum,
+    V4l2Input, V4l2Output, V4l2PixFormat, V4l2Requestbuffers, V4l2Streamparm,
+};
+use vloopback_ioctl::{Errno, V4l2Device, V4l2Row};
+use vloopback_ring::{MAX_BUFFERS, Pix, SessionPage};
+use vloopback_wire::{PixelFormat as WireFormat, Request};
+
+use crate::process;
+use crate::session::Session;
+use crate::sys::{FdList, Result};
+use crate::v4l1;
+
+pub(crate) use capture::mmap as mmap_capture;
+pub(crate) use feed::mmap as mmap_feed;
+
+type Answer<T> = core::result::Result<T, Errno>;
+
+/// The kernel version whose API this is, as QUERYCAP tells it: Linux 6.1.
+const API_VERSION: u32 = 6 << 16 | 1 << 8;
+/// Buffers that read() and write() work with, as G_PARM tells: the one being filled and the newest.
+const READ_BUFFERS: u32 = 2;
+
+/// An open node as the V4L2 table sees it.
+pub(crate) struct Node<'a> {
+    pub(crate) session: &'a Session,
+    /// The descriptor that the program called with.
+    pub(crate) fd: c_int,
+}
+
+/// The program's structure of a format on the board.
+pub(crate) fn to_v4l2(pix: &Pix) -> V4l2PixFormat {
+    V4l2PixFormat {
+        width: pix.width,
+        height: pix.height,
+        pixelformat: pix.fourcc,
+        field: pix.field,
+        bytesperline: pix.bytesperline,
+        sizeimage: pix.sizeimage,
+        colorspace: pix.colorspace,
+        priv_: V4L2_PIX_FMT_PRIV_MAGIC,
+        flags: 0,
+        ycbcr_enc: pix.colours & 0xff,
+        quantization: pix.colours >> 8 & 0xff,
+        xfer_func: pix.colours >> 16 & 0xff,
+    }
+}
+
+fn to_wire(pix: &V4l2PixFormat) -> WireFormat {
+    WireFormat {
+        fourcc: pix.pixelformat,
+        width: pix.width,
+        height: pix.height,
+        sizeimage: pix.sizeimage,
+        colorspace: pix.colorspace,
+        colours: pix.ycbcr_enc | pix.quantization << 8 | pix.xfer_func << 16,
+        field: pix.field,
+    }
+}
+
+/// The format that the open file's buffers were made for.
+fn frozen(page: &SessionPage) -> Pix {
+    let [fourcc, width, height, bytesperline, sizeimage, colorspace, colours, field] =
+        core::array::from_fn(|k| page.pix[k].load(Ordering::Relaxed));
+    Pix { fourcc, width, height, bytesperline, sizeimage, colorspace, colours, field }
+}
+
+fn freeze(page: &SessionPage, pix: &Pix) {
+    let words = [
+        pix.fourcc,
+        pix.width,
+        pix.height,
+        pix.bytesperline,
+        pix.sizeimage,
+        pix.colorspace,
+        pix.colours,
+        pix.field,
+    ];
+    for (to, word) in page.pix.iter().zip(words) {
+        to.store(word, Ordering::Relaxed);
+    }
+}
+
+/// Whether frames of one format are frames of the other.
+fn same_frames(one: &Pix, other: &Pix) -> bool {
+    (one.fourcc, one.width, one.height, one.sizeimage)
+        == (other.fourcc, other.width, other.height, other.sizeimage)
+}
+
+fn tell(request: &Request) -> Result<()> {
+    let mut fds = FdList::new();
+    process::ask(request, None, &mut fds).map(drop)
+}
+
+fn only(fine: bool) -> Answer<()> {
+    if fine { Ok(()) } else { Err(Errno::EINVAL) }
+}
+
+/// Sets the format of the pipe by an input that is not the preload's (the SDK), to be fed from then on.
+///
+/// # Errors
+/// EBUSY: another's pipe. ENOMEM, ENODEV.
+pub(crate) fn set_format(session: &Session, pix: &V4l2PixFormat) -> Result<()> {
+    tell(&Request::SetFormat { session: session.info().session, format: to_wire(&nearest(pix)) })
+}
+
+/// The first frame is near: the claim, the ring, and from now on the pipe is fed.
+///
+/// # Errors
+/// EBUSY: another's pipe. ENOMEM, ENODEV.
+pub(crate) fn feed(session: &Session) -> Result<()> {
+    tell(&Request::Feed { session: session.info().session })
+}
+
+/// Says how often the pusher's frames come.
+///
+/// # Errors
+/// EINVAL: a 0. EBUSY: another's pipe. ENODEV.
+pub(crate) fn set_interval(session: &Session, numerator: u32, denominator: u32) -> Result<()> {
+    tell(&Request::SetInterval { session: session.info().session, numerator, denominator })
+}
+
+impl Node<'_> {
+    fn is_input(&self) -> bool {
+        self.session.info().input
+    }
+
+    fn page(&self) -> &SessionPage {
+        self.session.page()
+    }
+
+    fn buf_type(&self) -> u32 {
+        if self.is_input() { V4L2_BUF_TYPE_VIDEO_OUTPUT } else { V4L2_BUF_TYPE_VIDEO_CAPTURE }
+    }
+
+    fn check_type(&self, type_: u32) -> Answer<()> {
+        only(type_ == self.buf_type())
+    }
+
+    /// The format that the descriptor has: its buffers', else the pipe's.
+    fn pix(&self) -> Pix {
+        let page = self.page();
+        if page.count.load(Ordering::Relaxed) != 0 { frozen(page) } else { self.session.board().format().pix }
+    }
+
+    fn interval(&self) -> V4l2Fract {
+        let [numerator, denominator] = self.session.board().format().interval;
+        V4l2Fract { numerator, denominator }
+    }
+
+    /// What S_FMT would set.
+    fn resolve(&self, asked: &V4l2PixFormat) -> V4l2PixFormat {
+        // A client gets what the pipe carries.
+        if self.is_input() { nearest(asked) } else { to_v4l2(&self.pix()) }
+    }
+
+    fn parm(&self, type_: u32) -> V4l2Streamparm {
+        let mut parm = V4l2Streamparm { type_, ..V4l2Streamparm::default() };
+        if self.is_input() {
+            let mut output = parm.output();
+            output.capability = V4L2_CAP_TIMEPERFRAME;
+            output.timeperframe = self.interval();
+            output.writebuffers = READ_BUFFERS;
+            parm.set_output(output);
+        } else {
+            let mut capture = parm.capture();
+            capture.capability = V4L2_CAP_TIMEPERFRAME;
+            capture.timeperframe = self.interval();
+            capture.readbuffers = READ_BUFFERS;
+            parm.set_capture(capture);
+        }
+        parm
+    }
+}
+
+/// Three decimal digits, so that no name is the beginning of another.
+fn three_digits(n: u32) -> [u8; 3] {
+    [n / 100 % 10, n / 10 % 10, n % 10].map(|digit| b'0' + digit as u8)
+}
+
+/// `platform:vloopback-NNN-in` or `-out`.
+fn bus_info(pipe: u32, input: bool) -> [u8; 32] {
+    let mut field = [0; 32];
+    let mut at = 0;
+    for piece in [&b"platform:vloopback-"[..], &three_digits(pipe), if input { b"-in" } else { b"-out" }] {
+        field[at..at + piece.len()].copy_from_slice(piece);
+        at += piece.len();
+    }
+    field
+}
+
+impl V4l2Device for Node<'_> {
+    fn knows(&self, row: &V4l2Row) -> bool {
+        if self.is_input() { row.on_input } else { row.on_output }
+    }
+
+    fn admit(&mut self, row: &V4l2Row) -> Answer<()> {
+        if !row.ranked {
+            return Ok(());
+        }
+        let highest = &self.session.board().priorities[usize::from(!self.is_input())];
+        let own = match self.page().priority.load(Ordering::Relaxed) {
+            0 => V4L2_PRIORITY_DEFAULT,
+            own => own,
+        };
+        if highest.load(Ordering::Relaxed) > own { Err(Errno::EBUSY) } else { Ok(()) }
+    }
+
+    fn querycap(&mut self) -> Answer<V4l2Capability> {
+        let info = self.session.info();
+        let direction = if info.input { V4L2_CAP_VIDEO_OUTPUT } else { V4L2_CAP_VIDEO_CAPTURE };
+        let device_caps = direction | V4L2_CAP_READWRITE | V4L2_CAP_STREAMING | V4L2_CAP_EXT_PIX_FORMAT;
+        Ok(V4l2Capability {
+            driver: text::field("vloopback"),
+            card: v4l1::name(info.pipe, info.input),
+            bus_info: bus_info(info.pipe, info.input),
+            version: API_VERSION,
+            // ffmpeg and Chromium look here and not at device_caps.
+            capabilities: device_caps | V4L2_CAP_DEVICE_CAPS,
+            device_caps,
+            ..V4l2Capability::default()
+        })
+    }
+
+    /// An output has the format that the pipe carries; a pusher may bring any that we know.
+    fn enum_fmt(&mut self, asked: V4l2Fmtdesc) -> Answer<V4l2Fmtdesc> {
+        self.check_type(asked.type_)?;
+        let format = if self.is_input() {
+            PixelFormat::ALL.get(asked.index as usize).copied()
+        } else {
+            PixelFormat::of(to_v4l2(&self.pix()).fourcc()).filter(|_| asked.index == 0)
+        };
+        Ok(format.ok_or(Errno::EINVAL)?.fmtdesc(asked.index, asked.type_))
+    }
+
+    fn g_fmt(&mut self, asked: V4l2Format) -> Answer<V4l2Format> {
+        self.check_type(asked.type_)?;
+        Ok(V4l2Format::with_pix(asked.type_, to_v4l2(&self.pix())))
+    }
+
+    fn s_fmt(&mut self, asked: V4l2Format) -> Answer<V4l2Format> {
+        self.check_type(asked.type_)?;
+        let pix = self.resolve(&asked.pix());
+        if self.page().count.load(Ordering::Relaxed) != 0 {
+            // Buffers are of one format.
+            return Err(Errno::EBUSY);
+        }
+        if self.is_input() {
+            set_format(self.session, &pix).map_err(Errno)?;
+        }
+        Ok(V4l2Format::with_pix(asked.type_, pix))
+    }
+
+    fn try_fmt(&mut self, asked: V4l2Format) -> Answer<V4l2Format> {
+        self.check_type(asked.type_)?;
+        Ok(V4l2Format::with_pix(asked.type_, self.resolve(&asked.pix())))
+    }
+
+    fn enum_framesizes(&mut self, asked: V4l2Frmsizeenum) -> Answer<V4l2Frmsizeenum> {
+        let pix = self.pix();
+        only(asked.index == 0 && asked.pixel_format == pix.fourcc)?;
+        let mut answer = asked;
+        answer.set_discrete(pix.width, pix.height);
+        Ok(answer)
+    }
+
+    fn enum_frameintervals(&mut self, asked: V4l2Frmivalenum) -> Answer<V4l2Frmivalenum> {
+        let pix = self.pix();
+        only(asked.index == 0 && asked.pixel_format == pix.fourcc)?;
+        only((asked.width, asked.height) == (pix.width, pix.height))?;
+        let mut answer = asked;
+        answer.set_discrete(self.interval());
+        Ok(answer)
+    }
+
+    fn g_parm(&mut self, asked: V4l2Streamparm) -> Answer<V4l2Streamparm> {
+        self.check_type(asked.type_)?;
+        Ok(self.parm(asked.type_))
+    }
+
+    /// A pusher says how often its frames come; a client is told.
+    fn s_parm(&mut self, asked: V4l2Streamparm) -> Answer<V4l2Streamparm> {
+        self.check_type(asked.type_)?;
+        if self.is_input() {
+            let V4l2Fract { numerator, denominator } = asked.output().timeperframe;
+            // The specification: zeros ask for the nominal rate again.
+            let (numerator, denominator) =
+                if numerator == 0 || denominator == 0 { (1, 30) } else { (numerator, denominator) };
+            set_interval(self.session, numerator, denominator).map_err(Errno)?;
+        }
+        Ok(self.parm(asked.type_))
+    }
+
+    fn enuminput(&mut self, asked: V4l2Input) -> Answer<V4l2Input> {
+        only(asked.index == 0)?;
+        let status = if self.session.board().feed() == 0 { V4L2_IN_ST_NO_SIGNAL } else { 0 };
+        let (name, type_) = (text::field("Loopback"), V4L2_INPUT_TYPE_CAMERA);
+        Ok(V4l2Input { name, type_, status, ..V4l2Input::default() })
+    }
+
+    fn g_input(&mut self) -> Answer<i32> {
+        Ok(0)
+    }
+
+    fn s_input(&mut self, number: i32) -> Answer<i32> {
+        only(number == 0).map(|()| 0)
+    }
+
+    fn enumoutput(&mut self, asked: V4l2Output) -> Answer<V4l2Output> {
+        only(asked.index == 0)?;
+        let (name, type_) = (text::field("Loopback"), V4L2_OUTPUT_TYPE_ANALOG);
+        Ok(V4l2Output { name, type_, ..V4l2Output::default() })
+    }
+
+    fn g_output(&mut self) -> Answer<i32> {
+        Ok(0)
+    }
+
+    fn s_output(&mut self, number: i32) -> Answer<i32> {
+        only(number == 0).map(|()| 0)
+    }
+
+    fn g_priority(&mut self) -> Answer<u32> {
+        Ok(self.session.board().priorities[usize::from(!self.is_input())].load(Ordering::Relaxed))
+    }
+
+    fn s_priority(&mut self, priority: u32) -> Answer<()> {
+        only((1..=3).contains(&priority))?;
+        tell(&Request::SetPriority { session: self.session.info().session, priority }).map_err(Errno)?;
+        self.page().priority.store(priority, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn reqbufs(&mut self, asked: V4l2Requestbuffers) -> Answer<V4l2Requestbuffers> {
+        self.check_type(asked.type_)?;
+        if self.is_input() {
+            feed::reqbufs(self.session, self.fd, asked).map_err(Errno)
+        } else {
+            capture::reqbufs(self.session, self.fd, asked).map_err(Errno)
+        }
+    }
+
+    fn querybuf(&mut self, asked: V4l2Buffer) -> Answer<V4l2Buffer> {
+        self.check_type(asked.type_)?;
+        queue::querybuf(self.session, self.fd, asked).map_err(Errno)
+    }
+
+    fn qbuf(&mut self, asked: V4l2Buffer) -> Answer<V4l2Buffer> {
+        self.check_type(asked.type_)?;
+        if self.is_input() {
+            feed::qbuf(self.session, self.fd, asked).map_err(Errno)
+        } else {
+            capture::qbuf(self.session, self.fd, asked).map_err(Errno)
+        }
+    }
+
+    fn dqbuf(&mut self, asked: V4l2Buffer) -> Answer<V4l2Buffer> {
+        self.check_type(asked.type_)?;
+        if self.is_input() {
+            feed::dqbuf(self.session, self.fd).map_err(Errno)
+        } else {
+            capture::dqbuf(self.session, self.fd).map_err(Errno)
+        }
+    }
+
+    fn streamon(&mut self, type_: i32) -> Answer<()> {
+        self.check_type(type_ as u32)?;
+        if self.is_input() {
+            feed::streamon(self.session, self.fd).map_err(Errno)
+        } else {
+            capture::streamon(self.session, self.fd).map_err(Errno)
+        }
+    }
+
+    fn streamoff(&mut self, type_: i32) -> Answer<()> {
+        self.check_type(type_ as u32)?;
+        if self.is_input() {
+            feed::streamoff(self.session, self.fd).map_err(Errno)
+        } else {
+            capture::streamoff(self.session, self.fd).map_err(Errno)
+        }
+    }
+}
+
+const _: () = assert!(V4L2_FIELD_NONE == 1 && MAX_BUFFERS == vloopback_abi::v4l2::VIDEO_MAX_FRAME);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_bus_is_the_beginning_of_another() {
+        let all: Vec<Vec<u8>> = (0..64)
+            .flat_map(|pipe| [true, false].map(|input| text::bytes(&bus_info(pipe, input)).to_vec()))
+            .collect();
+        assert_eq!(all[0], b"platform:vloopback-000-in");
+        for (k, one) in all.iter().enumerate() {
+            assert!(all.iter().enumerate().all(|(j, other)| j == k || !other.starts_with(one)));
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! A door for programs that know of vloopback and watch a pipe, without the preload library.
+
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use vloopback_abi::v4l2::V4l2PixFormat;
+
+use crate::session::{self, Pin};
+use crate::sys::{self, Result};
+use crate::{native, output, v4l2};
+
+/// The longest wait between two looks at a pipe whose format changes.
+const SLICE: Duration = Duration::from_secs(1);
+
+/// An output node, open for reading frames.
+pub struct Output {
+    session: Pin,
+    /// None only while it is dropped.
+    fd: Option<OwnedFd>,
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Output").field("info", self.session.info()).finish_non_exhaustive()
+    }
+}
+
+/// Opens node `number` (the N of /dev/videoN), an output, for watching.
+///
+/// # Errors
+/// ENOTTY: the node is an input. ENOENT: no daemon, or no node of its. EINVAL: nobody feeds the pipe, and
+/// its policy is to refuse. ECONNREFUSED, EACCES, EPROTONOSUPPORT, EMFILE, ENOMEM, ENODEV.
+pub fn open_output(number: u32) -> Result<Output> {
+    let raw = session::open(number, libc::O_RDWR | libc::O_NONBLOCK | libc::O_CLOEXEC)?;
+    // SAFETY: session::open just made this descriptor; nobody else has it.
+    let fd = unsafe { OwnedFd::from_raw_fd(raw) };
+    let session = session::of(raw).ok_or(libc::EBADF)?;
+    if session.info().input {
+        return Err(libc::ENOTTY);
+    }
+    Ok(Output { session, fd: Some(fd) })
+}
+
+impl Output {
+    /// The pipe's format in force: also before anybody has set one.
+    pub fn format(&self) -> V4l2PixFormat {
+        v4l2::to_v4l2(&self.session.board().format().pix)
+    }
+
+    /// Whether a pusher feeds the pipe; if not, frames are the placeholder's.
+    pub fn is_fed(&self) -> bool {
+        self.session.board().feed() != 0
+    }
+
+    /// The next frame and its format, or None if none comes within `patience`.
+    ///
+    /// # Errors
+    /// ENODEV: the daemon is gone. EPIPE: the pusher is gone and the pipe's policy is not to wait. EINTR.
+    pub fn frame(&mut self, patience: Duration) -> Result<Option<(V4l2PixFormat, Vec<u8>)>> {
+        let until = Instant::now() + patience;
+        loop {
+            let format = self.format();
+            let mut frame = vec![0; format.sizeimage as usize];
+            let fd = self.fd.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+            let got = output::read(&self.session, fd, frame.as_mut_ptr() as usize, frame.len());
+            match got {
+                Ok(0) => return Err(libc::EPIPE),
+                Ok(len) if format == self.format() => {
+                    frame.truncate(len);
+                    return Ok(Some((format, frame)));
+                }
+                // The format changed meanwhile.
+                Ok(_) => {}
+                Err(libc::EAGAIN) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Ok(None);
+                    }
+                    sys::wait_readable_for(fd, left.min(SLICE))?;
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        if let Some(fd) = self.fd.take() {
+            native::close(fd, &self.session);
+        }
+    }
+}
