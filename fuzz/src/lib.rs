@@ -4,7 +4,9 @@
 //! known to matter, so that the properties are checked by a plain `cargo test` too.
 
 pub mod ioctl_v4l1;
+pub mod ioctl_v4l2;
 pub mod paths;
+pub mod pixel;
 pub mod proc;
 pub mod wire;
 
@@ -33,6 +35,16 @@ mod tests {
     #[test]
     fn ioctl_v4l1() {
         inputs().for_each(|data| super::ioctl_v4l1::check(&data));
+    }
+
+    #[test]
+    fn ioctl_v4l2() {
+        inputs().for_each(|data| super::ioctl_v4l2::check(&data));
+    }
+
+    #[test]
+    fn pixel() {
+        inputs().for_each(|data| super::pixel::check(&data));
     }
 
     #[test]

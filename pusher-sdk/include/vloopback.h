@@ -124,20 +124,35 @@ const char *vlb_output(const vlb_pusher *pusher);
  */
 int vlb_set_format(vlb_pusher *pusher, unsigned palette, unsigned width, unsigned height);
 
-/* Bytes of a frame; 0 before a format is set. */
+/* The same by a code of Video4Linux 2 (V4L2_PIX_FMT_* of <linux/videodev2.h>), also for what Video4Linux
+ * 1 has no palette for, such as NV12 or MJPEG.
+ *     EINVAL, ENOMEM, EBUSY  as vlb_set_format()
+ */
+int vlb_set_pixel_format(vlb_pusher *pusher, uint32_t fourcc, unsigned width, unsigned height);
+
+/* Says how often frames come, for clients that ask: one in numerator / denominator seconds. Frames may
+ * come at any other time all the same.
+ *     EINVAL  a number is 0
+ *     EBUSY   a slot is open
+ */
+int vlb_set_interval(vlb_pusher *pusher, unsigned numerator, unsigned denominator);
+
+/* Bytes of a frame, of a compressed format the most that it can have; 0 before a format is set. */
 size_t vlb_frame_size(const vlb_pusher *pusher);
 
 /* Writes a whole frame: one copy, or none while nobody watches. Never waits for a client.
- *     EINVAL  no format is set, or `size` is not vlb_frame_size()
+ *     EINVAL  no format is set, or `size` is not vlb_frame_size(); of a compressed format 0 or more than
+ *             that
  *     EBUSY   a slot is open
  *     EINTR   a signal came while a fork of this pusher was writing; nothing was written
  */
 int vlb_write(vlb_pusher *pusher, const void *frame, size_t size);
 
 /* Writes a frame whose lines lie further apart than they are long, from `count` planes in the
- * order in which they lie in a frame: three for the YUV...P palettes, else one. One copy, too.
+ * order in which they lie in a frame: three for the YUV...P palettes, two for NV12 and its like,
+ * else one. One copy, too.
  *     EINVAL  no format is set; another number of planes; a stride or a size too small; a palette
- *             whose order of bytes is not known (YUV420, YUV411)
+ *             whose order of bytes is not known (YUV420, YUV411), or a compressed format
  *     EBUSY, EINTR  as vlb_write()
  */
 int vlb_write_strided(vlb_pusher *pusher, const vlb_plane *planes, size_t count);

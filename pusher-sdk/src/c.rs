@@ -11,6 +11,7 @@ use std::ptr::{null, null_mut};
 
 use nix::errno::Errno;
 use vloopback_abi::palette::Palette;
+use vloopback_abi::v4l2::fourcc::Fourcc;
 
 use crate::planes::MAX_PLANES;
 use crate::{Finder, Plane, Pusher, PusherError};
@@ -219,6 +220,27 @@ unsafe extern "C" fn vlb_set_format(
         })?;
         Ok(pusher.set_format(palette, width, height)?)
     }))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vlb_set_pixel_format(
+    pusher: *mut vlb_pusher,
+    fourcc: u32,
+    width: c_uint,
+    height: c_uint,
+) -> c_int {
+    // SAFETY: the header's promises.
+    status(unsafe { ready(pusher) }.and_then(|pusher| Ok(pusher.set_format(Fourcc(fourcc), width, height)?)))
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn vlb_set_interval(
+    pusher: *mut vlb_pusher,
+    numerator: c_uint,
+    denominator: c_uint,
+) -> c_int {
+    // SAFETY: the header's promises.
+    status(unsafe { ready(pusher) }.and_then(|pusher| Ok(pusher.set_interval(numerator, denominator)?)))
 }
 
 #[unsafe(no_mangle)]

@@ -4,7 +4,8 @@ use std::io;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
-use vloopback_abi::palette::Palette;
+
+use crate::Pixels;
 
 /// Why a pusher could not do what it was asked to. Names the pipe and what helps.
 #[derive(Debug, thiserror::Error)]
@@ -96,14 +97,14 @@ pub enum PusherError {
     },
     /// No frame has that shape.
     #[error(
-        "{device} cannot have frames of {width}x{height} {palette}: {}",
-        shape_rule(*palette)
+        "{device} cannot have frames of {width}x{height} {pixels}: {}",
+        pixels.rule()
     )]
     Format {
         /// The pusher's node.
         device: String,
         /// What was asked for.
-        palette: Palette,
+        pixels: Pixels,
         /// Pixels a line.
         width: u32,
         /// Lines.
@@ -129,17 +130,19 @@ pub enum PusherError {
     },
     /// A frame of another length than the format's.
     #[error(
-        "{device}: a frame of {given} bytes, but {width}x{height} {palette} is {wanted}: give whole frames, or the planes with their strides"
+        "{device}: a frame of {given} bytes, but {width}x{height} {pixels} is {}{wanted}: {}",
+        if pixels.is_compressed() { "1 to " } else { "" },
+        if pixels.is_compressed() { "compress it more" } else { "give whole frames, or the planes with their strides" }
     )]
     Length {
         /// The pusher's node.
         device: String,
         /// Bytes that were given.
         given: usize,
-        /// Bytes of a frame.
+        /// Bytes of a frame; of a compressed format the most that it can have.
         wanted: usize,
         /// The format in force.
-        palette: Palette,
+        pixels: Pixels,
         /// Pixels a line.
         width: u32,
         /// Lines.
@@ -179,6 +182,16 @@ pub enum PusherError {
         /// The pusher's node.
         device: String,
     },
+    /// A rate of no frames.
+    #[error("{device}: a frame cannot last {numerator}/{denominator} seconds: both numbers must be above 0")]
+    Interval {
+        /// The pusher's node.
+        device: String,
+        /// Seconds.
+        numerator: u32,
+        /// Parts of them.
+        denominator: u32,
+    },
     /// A signal came while a fork of this pusher was writing.
     #[error(
         "{device}: interrupted by a signal while a fork of this pusher was writing: write the frame again"
@@ -197,19 +210,6 @@ pub enum PusherError {
     },
 }
 
-/// What sizes a palette's frames can have.
-fn shape_rule(palette: Palette) -> String {
-    if palette.depth() == 0 {
-        return "the length of such a frame is not known: choose another palette".to_owned();
-    }
-    match palette.granularity() {
-        (1, 1) => "width and height must be above 0".to_owned(),
-        (across, down) => {
-            format!("width must be a multiple of {across}, height of {down}, both above 0")
-        }
-    }
-}
-
 impl PusherError {
     /// The errno that the C interface gives for this.
     #[must_use]
@@ -226,6 +226,7 @@ impl PusherError {
             Self::Name { .. }
             | Self::NotAnInput { .. }
             | Self::Format { .. }
+            | Self::Interval { .. }
             | Self::NoFormat { .. }
             | Self::Length { .. }
             | Self::Planes { .. }

@@ -36,12 +36,15 @@
 mod c;
 mod errors;
 mod finder;
+mod pixels;
 mod planes;
 mod pusher;
 
 pub use errors::PusherError;
 pub use finder::Finder;
+pub use pixels::Pixels;
 pub use planes::{MAX_PLANES, Plane, PlaneShape, plane_shapes};
 pub use pusher::{FrameSlot, Pusher};
 pub use vloopback_abi::palette::Palette;
+pub use vloopback_abi::v4l2::fourcc::{self, Fourcc};
 pub use vloopback_runtime::native::Counters;

@@ -1,8 +1,8 @@
 //! Frames whose lines lie further apart than they are long.
 
-use vloopback_abi::palette::Palette;
+use crate::pixels::Pixels;
 
-/// The most planes that a palette has.
+/// The most planes that a frame has.
 pub const MAX_PLANES: usize = 3;
 
 /// One plane of a frame as the caller has it.
@@ -61,24 +61,11 @@ impl PlaneShape {
     }
 }
 
-/// The planes of a frame, in the order in which they lie in it. Empty if there is no such frame,
-/// or for the palettes 4:2:0 and 4:1:1 whose order each driver chose for itself.
+/// The planes of a frame, in the order in which they lie in it. Empty if there is no such frame, for
+/// compressed formats, or for the palettes 4:2:0 and 4:1:1 whose order each driver chose for itself.
 #[must_use]
-pub fn plane_shapes(palette: Palette, width: u32, height: u32) -> Vec<PlaneShape> {
-    let (across, down) = palette.granularity();
-    if palette.frame_len(width, height).is_none() {
-        return Vec::new();
-    }
-    let (w, h) = (width as usize, height as usize);
-    let luma = PlaneShape { line: w, lines: h };
-    match palette {
-        Palette::Yuv420 | Palette::Yuv411 | Palette::Raw => Vec::new(),
-        Palette::Yuv422P | Palette::Yuv411P | Palette::Yuv420P | Palette::Yuv410P => {
-            let chroma = PlaneShape { line: w / across as usize, lines: h / down as usize };
-            vec![luma, chroma, chroma]
-        }
-        _ => vec![PlaneShape { line: w * usize::from(palette.depth()) / 8, lines: h }],
-    }
+pub fn plane_shapes(pixels: impl Into<Pixels>, width: u32, height: u32) -> Vec<PlaneShape> {
+    pixels.into().shapes(width, height)
 }
 
 /// Checks the caller's planes against the shapes.
@@ -87,10 +74,10 @@ pub fn plane_shapes(palette: Palette, width: u32, height: u32) -> Vec<PlaneShape
 /// What is wrong with which plane.
 pub(crate) fn check(shapes: &[PlaneShape], planes: &[Plane]) -> Result<(), String> {
     if shapes.is_empty() {
-        return Err("this palette's lines have no known order: give whole frames".to_owned());
+        return Err("these frames' lines have no known order: give whole frames".to_owned());
     }
     if planes.len() != shapes.len() {
-        return Err(format!("{} planes were given, the palette has {}", planes.len(), shapes.len()));
+        return Err(format!("{} planes were given, the format has {}", planes.len(), shapes.len()));
     }
     shapes.iter().zip(planes).enumerate().try_for_each(|(number, (shape, plane))| shape.check(number, plane))
 }
@@ -113,6 +100,9 @@ pub(crate) fn copy(shapes: &[PlaneShape], planes: &[Plane], mut to: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use vloopback_abi::palette::Palette;
+    use vloopback_abi::v4l2::fourcc;
+    use vloopback_abi::v4l2::pixel::PixelFormat;
 
     #[test]
     fn planes_add_up_to_the_frame() {
@@ -126,6 +116,16 @@ mod tests {
                 }
             }
         }
+        for format in PixelFormat::ALL {
+            let shapes = plane_shapes(format.fourcc, 64, 48);
+            assert!(shapes.len() <= MAX_PLANES);
+            assert_eq!(shapes.is_empty(), format.is_compressed(), "{}", format.name);
+            let sum: usize = shapes.iter().map(|s| s.len()).sum();
+            let whole = format.sizeimage(64, 48).filter(|_| !format.is_compressed()).unwrap_or(0);
+            assert_eq!(sum, whole as usize, "{}", format.name);
+        }
+        let nv12 = plane_shapes(fourcc::NV12, 64, 48);
+        assert_eq!(nv12, [PlaneShape { line: 64, lines: 48 }, PlaneShape { line: 64, lines: 24 }]);
         assert!(plane_shapes(Palette::Yuyv, 3, 4).is_empty());
         assert!(plane_shapes(Palette::Raw, 4, 4).is_empty());
     }

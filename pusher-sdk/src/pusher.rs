@@ -3,17 +3,18 @@
 use std::ops::{Deref, DerefMut};
 
 use nix::errno::Errno;
-use vloopback_abi::palette::Palette;
+use vloopback_abi::v4l2::{V4l2PixFormat, fourcc::Fourcc};
 use vloopback_runtime::native::{Counters, Input};
 
 use crate::PusherError;
 use crate::finder::{Finder, node_number};
-use crate::planes::{self, Plane, PlaneShape, plane_shapes};
+use crate::pixels::Pixels;
+use crate::planes::{self, Plane, PlaneShape};
 
 /// What the pusher said its frames are.
 #[derive(Clone, Debug)]
 struct Format {
-    palette: Palette,
+    pixels: Pixels,
     width: u32,
     height: u32,
     frame_len: usize,
@@ -85,67 +86,92 @@ impl Pusher {
         &self.output
     }
 
-    /// Says what the frames are; may be done again at any time. Sizes are in pixels.
+    /// Says what the frames are, a [`Palette`](crate::Palette) or a [`Fourcc`]; may be done again at any
+    /// time. Sizes are in pixels.
     ///
-    /// Mind V4L1's names: [`Palette::Rgb24`] is blue, green, red in memory.
+    /// Mind V4L1's names: its `Palette::Rgb24` is blue, green, red in memory, `fourcc::BGR24`.
     ///
     /// # Errors
     /// [`PusherError::Format`], [`PusherError::TooLarge`]: the format that was in force still is.
     /// [`PusherError::ServerGone`], [`PusherError::Lost`], [`PusherError::System`].
-    pub fn set_format(&mut self, palette: Palette, width: u32, height: u32) -> Result<(), PusherError> {
+    pub fn set_format(
+        &mut self,
+        pixels: impl Into<Pixels>,
+        width: u32,
+        height: u32,
+    ) -> Result<(), PusherError> {
+        let pixels = pixels.into();
         let device = || self.device.clone();
-        let Some(frame_len) = palette.frame_len(width, height) else {
-            let (across, down) = palette.granularity();
-            let shaped = width != 0 && height != 0 && width % across == 0 && height % down == 0;
-            return Err(if shaped && palette != Palette::Raw {
+        let Some(frame_len) = pixels.frame_len(width, height) else {
+            return Err(if pixels.fits(width, height) {
                 PusherError::TooLarge { device: device(), width, height }
             } else {
-                PusherError::Format { device: device(), palette, width, height }
+                PusherError::Format { device: device(), pixels, width, height }
             });
         };
-        if let Err(errno) = self.input.set_format(palette, width, height) {
-            // The palette may be set already: back to what was.
+        if let Err(errno) = put(&mut self.input, pixels, width, height) {
+            // Half of it may be set already: back to what was.
             if let Some(old) = &self.format {
-                let _ = self.input.set_format(old.palette, old.width, old.height);
+                let _ = put(&mut self.input, old.pixels, old.width, old.height);
             }
             return Err(match errno {
                 e if e == Errno::ENOMEM as i32 => PusherError::TooLarge { device: device(), width, height },
                 e if e == Errno::EINVAL as i32 => {
-                    PusherError::Format { device: device(), palette, width, height }
+                    PusherError::Format { device: device(), pixels, width, height }
                 }
                 e => self.failure(e),
             });
         }
-        let shapes = plane_shapes(palette, width, height);
-        self.format = Some(Format { palette, width, height, frame_len, shapes });
+        let shapes = pixels.shapes(width, height);
+        self.format = Some(Format { pixels, width, height, frame_len, shapes });
         Ok(())
     }
 
-    /// Palette, width and height in force.
-    #[must_use]
-    pub fn format(&self) -> Option<(Palette, u32, u32)> {
-        self.format.as_ref().map(|f| (f.palette, f.width, f.height))
+    /// Says how often frames come, for clients that ask: one in `numerator / denominator` seconds.
+    /// Frames may come at any other time all the same.
+    ///
+    /// # Errors
+    /// [`PusherError::Interval`], [`PusherError::ServerGone`], [`PusherError::System`].
+    pub fn set_interval(&mut self, numerator: u32, denominator: u32) -> Result<(), PusherError> {
+        self.input.set_interval(numerator, denominator).map_err(|errno| match errno {
+            e if e == Errno::EINVAL as i32 => {
+                PusherError::Interval { device: self.device.clone(), numerator, denominator }
+            }
+            e => self.failure(e),
+        })
     }
 
-    /// Bytes of a frame; 0 before a format is set.
+    /// Pixels, width and height in force.
+    #[must_use]
+    pub fn format(&self) -> Option<(Pixels, u32, u32)> {
+        self.format.as_ref().map(|f| (f.pixels, f.width, f.height))
+    }
+
+    /// Bytes of a frame, of a compressed format the most that it can have; 0 before a format is set.
     #[must_use]
     pub fn frame_len(&self) -> usize {
         self.format.as_ref().map_or(0, |f| f.frame_len)
     }
 
-    /// Writes a whole frame: one copy, or none while nobody watches. Never waits for a client.
+    /// Writes a whole frame: one copy, or none while nobody watches. Never waits for a client. Frames of
+    /// compressed formats may be shorter than [`Pusher::frame_len`].
     ///
     /// # Errors
     /// [`PusherError::NoFormat`], [`PusherError::Length`], [`PusherError::ServerGone`],
     /// [`PusherError::Lost`], [`PusherError::Interrupted`].
     pub fn write_frame(&mut self, frame: &[u8]) -> Result<(), PusherError> {
         let format = self.format.as_ref().ok_or_else(|| self.no_format())?;
-        if frame.len() != format.frame_len {
+        let fits = if format.pixels.is_compressed() {
+            (1..=format.frame_len).contains(&frame.len())
+        } else {
+            frame.len() == format.frame_len
+        };
+        if !fits {
             return Err(PusherError::Length {
                 device: self.device.clone(),
                 given: frame.len(),
                 wanted: format.frame_len,
-                palette: format.palette,
+                pixels: format.pixels,
                 width: format.width,
                 height: format.height,
             });
@@ -171,7 +197,8 @@ impl Pusher {
     }
 
     /// The memory that clients map, to fill a frame in place: no copy. None: nobody wants a frame
-    /// now, which counts as one that nobody saw.
+    /// now, which counts as one that nobody saw. Frames are published as long as the format says, so
+    /// that compressed ones are better written with [`Pusher::write_frame`].
     ///
     /// What is in it is some former frame: fill all of it. Until it is published or dropped, this
     /// process has the pipe's right to write: clients go on with the frames that they have, and a
@@ -253,6 +280,20 @@ impl Pusher {
             Errno::EBUSY => PusherError::Busy { device },
             Errno::EINTR => PusherError::Interrupted { device },
             errno => PusherError::System { device, errno },
+        }
+    }
+}
+
+/// Tells the driver what the frames are.
+fn put(input: &mut Input, pixels: Pixels, width: u32, height: u32) -> Result<(), i32> {
+    match pixels {
+        Pixels::Palette(palette) => input.set_format(palette, width, height),
+        Pixels::Format(Fourcc(pixelformat)) => {
+            let asked = V4l2PixFormat { width, height, pixelformat, ..V4l2PixFormat::default() };
+            let set = input.set_pixel_format(&asked)?;
+            // The nearest that there is: the same, because the size was looked at.
+            let same = (set.pixelformat, set.width, set.height) == (pixelformat, width, height);
+            if same { Ok(()) } else { Err(Errno::EINVAL as i32) }
         }
     }
 }

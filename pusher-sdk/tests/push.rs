@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::{Client, Host, difference, picture};
-use vloopback_sdk::{Finder, Palette, Plane, Pusher, PusherError, plane_shapes};
+use vloopback_abi::v4l2::pixel::PixelFormat;
+use vloopback_sdk::{Finder, Fourcc, Palette, Pixels, Plane, Pusher, PusherError, fourcc, plane_shapes};
 
 const PIPES: u32 = 16;
 
@@ -41,10 +42,10 @@ fn pusher() -> Pusher {
 }
 
 /// The caller's planes of a frame: lines `gap` bytes longer, filled with what must not be seen.
-fn spread(palette: Palette, w: u32, h: u32, frame: &[u8], gap: usize) -> Vec<(Vec<u8>, usize)> {
+fn spread(pixels: impl Into<Pixels>, w: u32, h: u32, frame: &[u8], gap: usize) -> Vec<(Vec<u8>, usize)> {
     let mut rest = frame;
     let mut planes = Vec::new();
-    for shape in plane_shapes(palette, w, h) {
+    for shape in plane_shapes(pixels, w, h) {
         let (here, later) = rest.split_at(shape.len());
         let mut data = Vec::new();
         for line in here.chunks(shape.line) {
@@ -73,7 +74,7 @@ fn every_palette_arrives_in_each_way() {
             continue;
         }
         pusher.set_format(palette, w, h).unwrap();
-        assert_eq!(pusher.format(), Some((palette, w, h)));
+        assert_eq!(pusher.format(), Some((palette.into(), w, h)));
         let len = pusher.frame_len();
         let client = Client::watching(pusher.output());
         assert!(pusher.is_watched());
@@ -112,6 +113,62 @@ fn every_palette_arrives_in_each_way() {
         let now = pusher.counters();
         assert_eq!(now.published - before.published, wanted.len() as u64);
         assert_eq!((now.unwatched, now.lost, now.watchers), (before.unwatched, 0, 1));
+    }
+}
+
+#[test]
+fn every_v4l2_format_arrives() {
+    let mut pusher = pusher();
+    let (w, h) = (64, 48);
+    for format in PixelFormat::ALL {
+        pusher.set_format(format.fourcc, w, h).unwrap();
+        assert_eq!(pusher.format(), Some((format.fourcc.into(), w, h)));
+        let len = pusher.frame_len();
+        assert_eq!(Some(len as u32), format.sizeimage(w, h));
+        let client = Client::watching(pusher.output());
+        // Compressed frames are as long as they are.
+        let shorter = if format.is_compressed() { len - 100 } else { len };
+        let wanted = picture(4, shorter);
+        pusher.write_frame(&wanted).unwrap();
+        client.wait();
+        let got = client.read(len + 1).unwrap();
+        assert_eq!(difference(&got, &wanted), None, "{}", format.name);
+        if format.is_compressed() {
+            assert!(matches!(pusher.write_frame(&[]), Err(PusherError::Length { .. })));
+            let error = pusher.write_frame(&vec![0; len + 1]).unwrap_err();
+            assert!(error.to_string().contains(&format!("1 to {len}")), "{error}");
+        } else {
+            let error = pusher.write_frame(&wanted[1..]).unwrap_err();
+            assert!(error.to_string().contains(&format!("is {len}:")), "{error}");
+            let planes = spread(format.fourcc, w, h, &wanted, 8);
+            write_spread(&mut pusher, &planes);
+            client.wait();
+            assert_eq!(difference(&client.read(len).unwrap(), &wanted), None, "{}", format.name);
+        }
+    }
+    for (fourcc, w, h, hint) in [
+        (fourcc::NV12, 64, 47, "height of 2"),
+        (fourcc::MJPEG, 1, 64, "from 2 to 8192"),
+        (fourcc::RGB24, 9000, 64, "from 2 to 8192"),
+        (Fourcc::new(b"none"), 64, 48, "choose another"),
+    ] {
+        let error = pusher.set_format(fourcc, w, h).unwrap_err();
+        assert!(matches!(error, PusherError::Format { .. }), "{error:?}");
+        assert!(error.to_string().contains(hint), "{error}");
+    }
+    let last = PixelFormat::ALL.last().unwrap().fourcc;
+    assert_eq!(pusher.format(), Some((last.into(), w, h)), "what was refused changed nothing");
+}
+
+#[test]
+fn the_interval_is_told() {
+    let mut pusher = pusher();
+    pusher.set_format(fourcc::YUYV, 64, 48).unwrap();
+    pusher.set_interval(1001, 24000).unwrap();
+    for (numerator, denominator) in [(0, 1), (1, 0)] {
+        let error = pusher.set_interval(numerator, denominator).unwrap_err();
+        assert!(matches!(error, PusherError::Interval { .. }), "{error:?}");
+        assert!(error.to_string().contains(&format!("{numerator}/{denominator}")), "{error}");
     }
 }
 
@@ -215,7 +272,7 @@ fn wrong_sizes_are_named_and_change_nothing() {
     // Its palette is set before its size is refused: that half of the change is taken back.
     let error = pusher.set_format(Palette::Rgb32, 60_000, 60_000).unwrap_err();
     check(error, libc::ENOMEM, &["60000x60000", "--num-buffers"]);
-    assert_eq!(pusher.format(), Some((Palette::Yuv420P, 64, 48)));
+    assert_eq!(pusher.format(), Some((Palette::Yuv420P.into(), 64, 48)));
 
     let frame = picture(9, len + 1);
     check(pusher.write_frame(&frame).unwrap_err(), libc::EINVAL, &["4609 bytes", "is 4608", "64x48"]);

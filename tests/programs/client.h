@@ -108,7 +108,7 @@ static UNUSED int arm(int fd, int frame, int palette, int width, int height)
  * becomes opt.palette. */
 static UNUSED void arm_by_probing(int fd, int frame)
 {
-    static const int tries[] = { 15, 7, 8, 4, 1, 5, 3, 6, 9, 13 };
+    static const int tries[] = { 15, 7, 8, 4, 1, 5, 3, 6, 9, 13, 2, 14, 16 };
     size_t i;
     for (i = 0; i < sizeof tries / sizeof *tries; i++)
         if (!arm(fd, frame, tries[i], opt.width, opt.height)) {

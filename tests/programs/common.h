@@ -45,6 +45,12 @@ static struct {
     long alarm_ms;       /* --alarm-ms N */
     int nonblock;        /* --nonblock */
     const char *sizes;   /* --sizes WxH,WxH… */
+    const char *format;  /* --format FOURCC: V4L2's name of the pixel format */
+    const char *io;      /* --io mmap|read|write: how frames go to and from a V4L2 node */
+    const char *by;      /* --by poll|select|epoll: how it waits for its turn; else the call itself does */
+    int buffers;         /* --buffers N: V4L2 buffers to ask for, default 4 */
+    int keep;            /* --keep N: dequeued frames that are held and looked at again */
+    int wrong_all;       /* --wrong-all: every frame has one bit wrong */
     const char *name;    /* the first word that is no option: a case's name */
 } opt UNUSED;
 
@@ -123,7 +129,10 @@ static UNUSED size_t frame_len(int palette, int width, int height)
     size_t n = (size_t)width * height;
     switch (palette) {
     case VIDEO_PALETTE_GREY:
+    case VIDEO_PALETTE_HI240:
         return n;
+    case VIDEO_PALETTE_YUV410P:
+        return n + n / 8;
     case VIDEO_PALETTE_RGB565:
     case VIDEO_PALETTE_RGB555:
     case VIDEO_PALETTE_YUV422:
@@ -135,6 +144,7 @@ static UNUSED size_t frame_len(int palette, int width, int height)
         return n * 3;
     case VIDEO_PALETTE_RGB32:
         return n * 4;
+    case VIDEO_PALETTE_YUV411P:
     case VIDEO_PALETTE_YUV420P:
         return n + n / 2;
     default:
@@ -166,6 +176,8 @@ static UNUSED void begin(int argc, char **argv)
     opt.palette = VIDEO_PALETTE_YUV420P;
     opt.wrong = -1;
     opt.patience = 1;
+    opt.buffers = 4;
+    opt.io = "mmap";
     signal(SIGPIPE, SIG_DFL);
     for (i = 1; argv[i]; i++) {
         const char *a = argv[i];
@@ -175,6 +187,12 @@ static UNUSED void begin(int argc, char **argv)
             opt.find = argv[++i];
         else if (!strcmp(a, "--sizes"))
             opt.sizes = argv[++i];
+        else if (!strcmp(a, "--format"))
+            opt.format = argv[++i];
+        else if (!strcmp(a, "--io"))
+            opt.io = argv[++i];
+        else if (!strcmp(a, "--by"))
+            opt.by = argv[++i];
         else if (!strcmp(a, "--size")) {
             if (!argv[++i] || sscanf(argv[i], "%dx%d", &opt.width, &opt.height) != 2)
                 exit(2);
@@ -188,6 +206,12 @@ static UNUSED void begin(int argc, char **argv)
             opt.fps = (int)number_after(argv, &i);
         else if (!strcmp(a, "--wrong-frame"))
             opt.wrong = number_after(argv, &i);
+        else if (!strcmp(a, "--wrong-all"))
+            opt.wrong_all = 1;
+        else if (!strcmp(a, "--buffers"))
+            opt.buffers = (int)number_after(argv, &i);
+        else if (!strcmp(a, "--keep"))
+            opt.keep = (int)number_after(argv, &i);
         else if (!strcmp(a, "--report"))
             opt.report = number_after(argv, &i);
         else if (!strcmp(a, "--patience"))

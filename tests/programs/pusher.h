@@ -64,7 +64,7 @@ static UNUSED long push(int fd, enum write_rule rule, long number, long frames)
         if (frames == 0 && !opt.step && told())
             break;
         pattern_fill(frame, len, (uint32_t)number);
-        if (number == opt.wrong)
+        if (number == opt.wrong || opt.wrong_all)
             frame[len / 2] ^= 1;
         n = write(fd, frame, len);
         if (rule == ONLY_MINUS_ONE ? n == -1 : n != (ssize_t)len) {

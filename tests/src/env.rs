@@ -261,6 +261,11 @@ impl Env {
     #[track_caller]
     pub fn until(&self, what: &str, fine: impl Fn(&[Pipe]) -> bool) {
         let folder = self.tree().join("proc/video/vloopback");
+        assert!(
+            folder.exists(),
+            "the daemon has ended: {}",
+            self.daemon.as_ref().map_or(String::new(), Running::stderr)
+        );
         let changes = WatchFlags::MOVED_TO | WatchFlags::CLOSE_WRITE;
         assert!(watch(&folder, changes, || fine(&self.pipes())), "not in time: {what}; {:?}", self.pipes());
     }
@@ -273,6 +278,17 @@ impl Env {
     pub fn until_gone(&self, path: &Path) {
         let folder = path.parent().expect("a path in a directory");
         assert!(watch(folder, WatchFlags::DELETE, || !path.exists()), "{} is still there", path.display());
+    }
+
+    /// Waits until there is something at `path`.
+    ///
+    /// # Panics
+    /// Where that takes longer than [`PATIENCE`].
+    #[track_caller]
+    pub fn until_there(&self, path: &Path) {
+        let folder = path.parent().expect("a path in a directory");
+        let changes = WatchFlags::CREATE | WatchFlags::MOVED_TO;
+        assert!(watch(folder, changes, || path.exists()), "{} does not come", path.display());
     }
 
     /// Waits until nobody has a pipe open.

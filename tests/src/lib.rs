@@ -13,6 +13,7 @@
 //! | `VLOOPBACK_FULL` | set: run what is otherwise only sampled |
 #![forbid(unsafe_code)]
 
+pub mod cases;
 mod env;
 pub mod pattern;
 mod process;

@@ -1,5 +1,7 @@
 //! The frames' pattern, the same as in `tests/programs/pattern.h`.
 
+use std::ops::Range;
+
 const MAGIC: u64 = 0x564c_5031;
 
 fn word(number: u32, index: usize) -> u64 {
@@ -36,6 +38,24 @@ pub fn check(bytes: &[u8]) -> Result<u32, String> {
     }
 }
 
+/// The numbers of the frames in what a program saved, one frame of `len` bytes after the other.
+/// # Errors
+/// What is wrong, for a person: another number of frames than `count`, a torn or foreign frame, one that
+/// came twice or late, a number that is not in `numbers` (a frame of another pipe).
+pub fn frames(saved: &[u8], len: usize, count: usize, numbers: &Range<u32>) -> Result<Vec<u32>, String> {
+    if saved.len() != len * count {
+        return Err(format!("{} bytes are not {count} frames of {len}", saved.len()));
+    }
+    let found = saved.chunks(len).map(check).collect::<Result<Vec<u32>, String>>()?;
+    if let Some(pair) = found.windows(2).find(|pair| pair[1] <= pair[0]) {
+        return Err(format!("frame {} comes after frame {}", pair[1], pair[0]));
+    }
+    match found.iter().find(|number| !numbers.contains(number)) {
+        Some(number) => Err(format!("frame {number} is one of another pipe")),
+        None => Ok(found),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,6 +78,19 @@ mod tests {
         let mut bytes = frame(5, 4096);
         bytes[2048..].copy_from_slice(&frame(6, 4096)[2048..]);
         assert_eq!(check(&bytes), Err("frame 5 is torn at byte 2048 of 4096".to_owned()));
+    }
+
+    #[test]
+    fn saved_frames_are_judged() {
+        let saved: Vec<u8> = [3, 4, 7].into_iter().flat_map(|n| frame(n, 40)).collect();
+        assert_eq!(frames(&saved, 40, 3, &(0..8)), Ok(vec![3, 4, 7]));
+        assert!(frames(&saved, 40, 4, &(0..8)).is_err_and(|e| e.contains("are not 4 frames")));
+        assert!(frames(&saved, 40, 3, &(0..7)).is_err_and(|e| e.contains("another pipe")));
+        let late: Vec<u8> = [3, 3].into_iter().flat_map(|n| frame(n, 40)).collect();
+        assert!(frames(&late, 40, 2, &(0..8)).is_err_and(|e| e.contains("comes after")));
+        let mut wrong = saved;
+        wrong[47] ^= 4;
+        assert!(frames(&wrong, 40, 3, &(0..8)).is_err());
     }
 
     #[test]

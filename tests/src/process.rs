@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::OFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
 use serde_json::Value;
 
@@ -146,6 +147,11 @@ impl Ended {
     /// Standard output as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Whether its messages have this text, in either case.
+    pub fn says(&self, text: &str) -> bool {
+        self.stderr.to_lowercase().contains(&text.to_lowercase())
     }
 
     /// Asserts that it ended with 0.
@@ -301,6 +307,31 @@ impl Running {
         if let Some(stdin) = &mut self.stdin {
             // A program that is gone shows in what it does not answer.
             drop(stdin.write_all(b"\n"));
+        }
+    }
+
+    /// Sends bytes to its standard input; one that has ended does not get them.
+    ///
+    /// # Panics
+    /// Where it does not read for longer than [`PATIENCE`].
+    #[track_caller]
+    pub fn send(&mut self, bytes: &[u8]) {
+        let Some(stdin) = &self.stdin else { return };
+        rustix::fs::fcntl_setfl(stdin, OFlags::WRONLY | OFlags::NONBLOCK).expect("fcntl of a pipe");
+        let until = Instant::now() + PATIENCE;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            match rustix::io::write(stdin, rest) {
+                Ok(n) => rest = &rest[n..],
+                Err(rustix::io::Errno::AGAIN) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    assert!(!left.is_zero(), "it does not read: {}", self.story());
+                    let left = Timespec::try_from(left).expect("a short time");
+                    drop(poll(&mut [PollFd::new(stdin, PollFlags::OUT)], Some(&left)));
+                }
+                // What a program that is gone does not do shows later.
+                Err(_) => return,
+            }
         }
     }
 

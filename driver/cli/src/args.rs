@@ -5,9 +5,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use vloopback_abi::v4l2::fourcc::Fourcc;
+use vloopback_abi::v4l2::pixel::SIZES;
 use vloopback_daemon::{Config, ServerError, default_socket};
 
 use crate::exit_codes;
+use crate::push::Rate;
 
 /// `vloopback`: a video loopback for Linux that needs no kernel module and no root.
 #[derive(Debug, Parser)]
@@ -42,7 +45,7 @@ pub struct Vloopbackd {
 /// The subcommands of `vloopback`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show it work: push a film through a pipe, watch it as two old clients do, compare every pixel
+    /// Show it work: push a film through a pipe, watch it as old and new clients do, compare every pixel
     Demo(DemoArgs),
     /// Run a command that sees the pipes as /dev/videoN; starts a server when none is reachable
     #[command(after_help = "`run` ends with the command's own exit status, or 128 + n if signal n ended it.")]
@@ -51,6 +54,10 @@ pub enum Command {
     Env(EnvArgs),
     /// List the pipes of the running server
     List(ListArgs),
+    /// Push a film, a picture or a moving test pattern into a pipe; starts a server when none is reachable
+    Push(PushArgs),
+    /// Save one frame of a pipe as a PNG picture
+    Snapshot(SnapshotArgs),
     /// The server that `run` starts; ends by itself some seconds after its last user
     #[command(hide = true)]
     ServeForRun(ServerArgs),
@@ -96,6 +103,10 @@ pub struct ServerArgs {
     /// The bundle of policies: default, vloopback [default: default]
     #[arg(long, value_name = "P")]
     pub profile: Option<String>,
+    /// What a client meets while nobody pushes: placeholder (a no-signal card), wait, refuse [default:
+    /// the profile's]
+    #[arg(long, value_name = "POLICY")]
+    pub idle: Option<String>,
     /// A TOML file with these options; the command line goes before it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -121,6 +132,9 @@ impl ServerArgs {
         if let Some(profile) = &self.profile {
             config.profile = profile.parse().map_err(ServerError::Option)?;
         }
+        if let Some(idle) = &self.idle {
+            config.idle = Some(idle.parse().map_err(ServerError::Option)?);
+        }
         if let Some(socket) = &self.socket.socket {
             config.socket = socket.clone();
         }
@@ -138,6 +152,7 @@ impl ServerArgs {
             ("--num-buffers", self.num_buffers.is_some()),
             ("--dev-offset", self.dev_offset.is_some()),
             ("--profile", self.profile.is_some()),
+            ("--idle", self.idle.is_some()),
             ("--config", self.config.is_some()),
         ]
         .into_iter()
@@ -160,6 +175,7 @@ impl ServerArgs {
         option("--num-buffers", number(self.num_buffers));
         option("--dev-offset", self.dev_offset.map(|number| number.to_string().into()));
         option("--profile", self.profile.clone().map(OsString::from));
+        option("--idle", self.idle.clone().map(OsString::from));
         option("--config", self.config.clone().map(|path| absolute(path).into()));
         option("--socket", Some(socket.into()));
         arguments
@@ -234,6 +250,68 @@ pub struct ListArgs {
     pub socket: SocketArgs,
 }
 
+/// `vloopback push`.
+#[derive(Debug, Args)]
+pub struct PushArgs {
+    /// The pipe: its number, or one of its nodes as /dev/videoN or videoN
+    #[arg(value_name = "PIPE")]
+    pub pipe: String,
+    /// What to push: .mjpeg, .avi (Motion-JPEG), .y4m, .jpg, .png, or whatever ffmpeg reads; films end,
+    /// pictures stand until SIGINT or SIGTERM
+    #[arg(long, value_name = "FILE")]
+    pub input: Option<PathBuf>,
+    /// Push a moving test pattern that shows the number of each frame [the default]
+    #[arg(long, conflicts_with = "input")]
+    pub pattern: bool,
+    /// Push from a camera
+    #[arg(long, value_name = "DEVICE", hide = true, conflicts_with_all = ["input", "pattern"])]
+    pub camera: Option<String>,
+    /// The pixel format, by its fourcc or the kernel's name of it
+    #[arg(long, value_name = "FOURCC", default_value = "YUYV", value_parser = crate::push::format_named)]
+    pub format: Fourcc,
+    /// Scale to this size [default: the film's own, 640x480 for the pattern]
+    #[arg(long, value_name = "WxH", value_parser = size)]
+    pub size: Option<(u32, u32)>,
+    /// Frames a second, such as 30, 12.5 or 30000/1001 [default: the film's own, 30 for the pattern]
+    #[arg(long, value_name = "N")]
+    pub fps: Option<Rate>,
+    /// Begin a film again when it ends, until SIGINT or SIGTERM
+    #[arg(long = "loop", conflicts_with = "frames")]
+    pub repeat: bool,
+    /// How many frames to push; a shorter film begins again
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub frames: Option<u32>,
+    /// The options of a server that has to be started first.
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// The width and height that the word after `--size` tells.
+fn size(word: &str) -> Result<(u32, u32), String> {
+    let sides = word.split_once(['x', 'X']).and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    let range = SIZES.0..=SIZES.1;
+    sides
+        .filter(|(width, height)| range.contains(width) && range.contains(height))
+        .ok_or_else(|| format!("a size is width and height from {} to {}, such as 640x480", SIZES.0, SIZES.1))
+}
+
+/// `vloopback snapshot`.
+#[derive(Debug, Args)]
+pub struct SnapshotArgs {
+    /// The pipe: its number, or one of its nodes as /dev/videoN or videoN
+    #[arg(value_name = "PIPE")]
+    pub pipe: String,
+    /// The picture's file, - for standard output
+    #[arg(value_name = "OUT.png")]
+    pub out: PathBuf,
+    /// How many seconds to wait for a frame
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub timeout: u32,
+    /// Which server.
+    #[command(flatten)]
+    pub socket: SocketArgs,
+}
+
 /// `vloopback demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
@@ -287,19 +365,45 @@ pub struct DemoPusherArgs {
 /// How a demo client takes its frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum ClientKind {
-    /// Maps the driver's memory: MCAPTURE and SYNC.
+    /// V4L1: maps the driver's memory, MCAPTURE and SYNC.
     Mmap,
-    /// read(), a frame at a time.
+    /// V4L1: read(), a frame at a time.
     Read,
+    /// V4L2: maps its buffers, QBUF and DQBUF.
+    V4l2,
+    /// The program ffmpeg.
+    Ffmpeg,
+    /// The program v4l2-ctl.
+    #[value(name = "v4l2-ctl")]
+    V4l2Ctl,
 }
 
 impl ClientKind {
-    /// The word on the command line and in messages.
+    /// The word on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             ClientKind::Mmap => "mmap",
             ClientKind::Read => "read",
+            ClientKind::V4l2 => "v4l2",
+            ClientKind::Ffmpeg => "ffmpeg",
+            ClientKind::V4l2Ctl => "v4l2-ctl",
         }
+    }
+
+    /// What messages and tables call it.
+    pub const fn title(self) -> &'static str {
+        match self {
+            ClientKind::Mmap => "mmap client",
+            ClientKind::Read => "read() client",
+            ClientKind::V4l2 => "V4L2 client",
+            ClientKind::Ffmpeg => "ffmpeg",
+            ClientKind::V4l2Ctl => "v4l2-ctl",
+        }
+    }
+
+    /// Whether the driver is to serve it by the rules of V4L1's time.
+    pub const fn is_legacy(self) -> bool {
+        matches!(self, ClientKind::Mmap | ClientKind::Read)
     }
 }
 
@@ -330,6 +434,8 @@ pub struct DemoClientArgs {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use vloopback_abi::v4l2::fourcc;
+    use vloopback_daemon::Idle;
 
     fn run(arguments: &[&str]) -> RunArgs {
         let words = ["vloopback", "run"].iter().chain(arguments);
@@ -343,6 +449,14 @@ mod tests {
     fn clap_finds_no_contradiction() {
         Vloopback::command().debug_assert();
         Vloopbackd::command().debug_assert();
+    }
+
+    #[test]
+    fn demo_clients_by_name() {
+        use clap::ValueEnum;
+        for kind in ClientKind::value_variants() {
+            assert_eq!(ClientKind::from_str(kind.name(), false), Ok(*kind));
+        }
     }
 
     #[test]
@@ -377,6 +491,8 @@ mod tests {
             "-1",
             "--profile",
             "vloopback",
+            "--idle",
+            "wait",
             "--config",
             "/etc/v.toml",
             "--socket",
@@ -387,7 +503,7 @@ mod tests {
         let name = OsString::from("vloopbackd");
         let parsed = Vloopbackd::try_parse_from(std::iter::once(name).chain(again)).unwrap().server;
         assert_eq!(parsed, args);
-        assert_eq!(args.shaping().len(), 6);
+        assert_eq!(args.shaping().len(), 7);
     }
 
     #[test]
@@ -407,5 +523,45 @@ mod tests {
         assert!(args.config().unwrap_err().to_string().contains("--pipes"));
         let args = ServerArgs { profile: Some("nonesuch".into()), ..ServerArgs::default() };
         assert!(args.config().unwrap_err().to_string().contains("nonesuch"));
+        let args = ServerArgs { idle: Some("sleep".into()), ..ServerArgs::default() };
+        assert!(args.config().unwrap_err().to_string().contains("sleep"));
+    }
+
+    #[test]
+    fn the_idle_policy_is_told() {
+        for (word, policy) in
+            [("placeholder", Idle::Placeholder), ("wait", Idle::Wait), ("refuse", Idle::Refuse)]
+        {
+            let args = ServerArgs { idle: Some(word.into()), ..ServerArgs::default() };
+            assert_eq!(args.config().unwrap().idle, Some(policy));
+        }
+        assert_eq!(ServerArgs::default().config().unwrap().idle, None);
+    }
+
+    #[test]
+    fn what_is_pushed() {
+        let push = |arguments: &[&str]| {
+            let words = ["vloopback", "push", "0"].iter().chain(arguments);
+            match Vloopback::try_parse_from(words).map(|parsed| parsed.command) {
+                Ok(Command::Push(args)) => Ok(args),
+                Ok(other) => panic!("{other:?}"),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        let args = push(&["--pattern", "--size", "320x240", "--fps", "12.5", "--format", "NV12"]).unwrap();
+        assert_eq!((args.size, args.format), (Some((320, 240)), fourcc::NV12));
+        assert_eq!(push(&[]).unwrap().format, fourcc::YUYV);
+        for bad in [
+            &["--pattern", "--input", "x"][..],
+            &["--loop", "--frames", "3"],
+            &["--frames", "0"],
+            &["--size", "320"],
+            &["--size", "0x240"],
+            &["--size", "320x240x3"],
+            &["--format", "nonesuch"],
+            &["--fps", "0"],
+        ] {
+            assert!(push(bad).is_err(), "{bad:?}");
+        }
     }
 }

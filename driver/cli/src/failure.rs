@@ -7,7 +7,10 @@ use vloopback_daemon::ServerError;
 use crate::demo::DemoError;
 use crate::exit_codes::ExitCode;
 use crate::media::MediaError;
+use crate::pipes::NoSuchPipe;
 use crate::preload::PreloadError;
+use crate::push::PushError;
+use crate::snapshot::SnapshotError;
 
 /// Why a subcommand ended without success.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +32,15 @@ pub enum Failure {
     /// A film or picture.
     #[error(transparent)]
     Media(#[from] MediaError),
+    /// The command line names a pipe that is not there.
+    #[error(transparent)]
+    Pipe(#[from] NoSuchPipe),
+    /// `push`.
+    #[error(transparent)]
+    Push(#[from] PushError),
+    /// `snapshot`.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// The demonstration.
     #[error(transparent)]
     Demo(#[from] DemoError),
@@ -68,6 +80,9 @@ impl Failure {
         match self {
             Failure::Server(error) => server_code(error),
             Failure::ServerStart { code, .. } => *code,
+            Failure::Pipe(_) => ExitCode::BadDevice,
+            Failure::Push(error) => error.exit_code(),
+            Failure::Snapshot(error) => error.exit_code(),
             Failure::Demo(DemoError::WrongPixels { .. }) => ExitCode::WrongPixels,
             Failure::Demo(DemoError::Device { .. }) => ExitCode::BadDevice,
             Failure::CommandNotFound { .. } => ExitCode::CommandNotFound,

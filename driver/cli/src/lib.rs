@@ -8,11 +8,15 @@ pub mod exit_codes;
 pub mod failure;
 pub mod list;
 pub mod media;
+pub mod pipes;
 pub mod preload;
 pub mod private_dir;
+pub mod progress;
+pub mod push;
 pub mod run;
 pub mod serve;
 pub mod sheet;
+pub mod snapshot;
 
 use std::process::ExitCode as ProcessExitCode;
 
@@ -50,6 +54,8 @@ pub fn main_vloopback() -> ProcessExitCode {
         Command::Run(args) => run::run(args),
         Command::Env(args) => env::env(args),
         Command::List(args) => list::list(args),
+        Command::Push(args) => push::push(args),
+        Command::Snapshot(args) => snapshot::snapshot(args),
         Command::ServeForRun(args) => {
             start_logging();
             Ok(serve::serve_for_run(args))

@@ -1,6 +1,7 @@
 //! `vloopback list`: the pipes of the running server, as a table or as JSON.
 
 use std::io::Write;
+use std::path::Path;
 
 use serde::Deserialize;
 use vloopback_daemon::{ServerError, query_list};
@@ -44,9 +45,12 @@ pub struct Pipe {
 /// What a pipe carries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Format {
-    /// V4L1 palette name.
+    /// V4L1 palette name; empty for formats that have none.
     #[serde(default)]
     pub palette: String,
+    /// V4L2 code; empty for palettes that have none.
+    #[serde(default)]
+    pub fourcc: String,
     /// Pixels in a row.
     #[serde(default)]
     pub width: u32,
@@ -85,6 +89,8 @@ pub struct Owner {
     pub received: u64,
     /// Frames it missed (a pusher: that nobody watched).
     pub dropped: u64,
+    /// Copies of frames that were made for it (a pusher: by it); None where the server does not tell.
+    pub copies: Option<u64>,
 }
 
 /// Reads the server's list.
@@ -95,6 +101,16 @@ pub fn parse(json: &str) -> Result<Vec<Pipe>, serde_json::Error> {
     serde_json::from_str(json)
 }
 
+/// The pipes of the server that listens at `socket`.
+///
+/// # Errors
+/// [`ServerError::Unreachable`]; [`ServerError::Protocol`] where it is of another build.
+pub fn pipes(socket: &Path) -> Result<Vec<Pipe>, ServerError> {
+    let json = query_list(socket)?;
+    parse(&json)
+        .map_err(|error| ServerError::Protocol { socket: socket.to_owned(), reason: error.to_string() })
+}
+
 /// Asks and prints.
 ///
 /// # Errors
@@ -102,14 +118,8 @@ pub fn parse(json: &str) -> Result<Vec<Pipe>, serde_json::Error> {
 /// closed.
 pub fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
     let socket = args.socket.path();
-    let json = query_list(&socket)?;
-    let text = if args.json {
-        format!("{}\n", json.trim_end())
-    } else {
-        let pipes =
-            parse(&json).map_err(|error| ServerError::Protocol { socket, reason: error.to_string() })?;
-        table(&pipes)
-    };
+    let text =
+        if args.json { format!("{}\n", query_list(&socket)?.trim_end()) } else { table(&pipes(&socket)?) };
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(Failure::system("cannot write to standard output"))?;
@@ -126,7 +136,10 @@ fn table(pipes: &[Pipe]) -> String {
     for pipe in pipes {
         let format = pipe.format.as_ref().map_or_else(
             || "-".to_owned(),
-            |format| format!("{} {}x{}", shown(&format.palette), format.width, format.height),
+            |format| {
+                let name = if format.palette.is_empty() { &format.fourcc } else { &format.palette };
+                format!("{} {}x{}", shown(name), format.width, format.height)
+            },
         );
         let counters = &pipe.counters;
         rows.push([
@@ -178,17 +191,19 @@ fn shown(text: &str) -> String {
 }
 
 /// Lines of aligned columns, two spaces between them and none at the end.
-pub fn columns<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
-    let mut widths = [0; N];
+pub fn columns<R: AsRef<[String]>>(rows: &[R]) -> Vec<String> {
+    let mut widths: Vec<usize> = Vec::new();
     for row in rows {
+        let row = row.as_ref();
+        widths.resize(widths.len().max(row.len()), 0);
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.chars().count().max(*width);
         }
     }
     rows.iter()
         .map(|row| {
-            let cells: Vec<String> =
-                row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+            let cells = row.as_ref().iter().zip(&widths);
+            let cells: Vec<String> = cells.map(|(cell, &width)| format!("{cell:<width$}")).collect();
             cells.join("  ").trim_end().to_owned()
         })
         .collect()
@@ -202,13 +217,16 @@ mod tests {
         "readers":1,"streaming":1,"format":{"palette":"YUV420P","fourcc":"YU12","width":320,"height":180},
         "counters":{"written":9,"read":8,"dropped":1,"unwatched":0,"copies":9,"lost":0},
         "owners":[{"pid":7,"name":"mo\u001btion","role":"pusher","received":9,"dropped":0}]},
-        {"index":1,"input":"/dev/video2","output":"/dev/video3","format":null}]"#;
+        {"index":1,"input":"/dev/video2","output":"/dev/video3","format":null},
+        {"index":2,"input":"/dev/video4","output":"/dev/video5","format":
+            {"palette":"","fourcc":"NV12","width":64,"height":48}}]"#;
 
     #[test]
     fn a_table_with_owners() {
         let text = table(&parse(JSON).unwrap());
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 4, "{text}");
+        assert_eq!(lines.len(), 5, "{text}");
+        assert!(lines[4].contains("NV12 64x48"), "{text}");
         assert!(lines[0].starts_with("PIPE  INPUT"));
         assert!(lines[1].contains("YUV420P 320x180") && lines[1].contains("yes"));
         assert_eq!(lines[2], "      pusher mo?tion (7): wrote 9, unwatched 0");

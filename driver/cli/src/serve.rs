@@ -112,6 +112,7 @@ fn let_go() -> io::Result<()> {
 #[derive(Debug)]
 pub struct Reached {
     socket: PathBuf,
+    new: bool,
     _connection: Connection,
 }
 
@@ -119,6 +120,11 @@ impl Reached {
     /// Where it listens, absolute.
     pub fn socket(&self) -> &Path {
         &self.socket
+    }
+
+    /// Whether it had to be started; it ends some seconds after its last user.
+    pub fn is_new(&self) -> bool {
+        self.new
     }
 }
 
@@ -140,7 +146,7 @@ pub fn reach_or_start(args: &ServerArgs) -> Result<Reached, Failure> {
                     late.join(" ")
                 );
             }
-            return Ok(Reached { socket, _connection: connection });
+            return Ok(Reached { socket, new: false, _connection: connection });
         }
         Err(ServerError::Unreachable { .. }) => {}
         Err(error) => return Err(error.into()),
@@ -149,7 +155,7 @@ pub fn reach_or_start(args: &ServerArgs) -> Result<Reached, Failure> {
     let deadline = Instant::now() + START_WAIT;
     loop {
         match Connection::to(&socket) {
-            Ok(connection) => return Ok(Reached { socket, _connection: connection }),
+            Ok(connection) => return Ok(Reached { socket, new: true, _connection: connection }),
             // Somebody else's server has the lock and will listen in a moment.
             Err(ServerError::Unreachable { .. }) if Instant::now() < deadline => {
                 std::thread::sleep(START_STEP);

@@ -14,6 +14,8 @@ pub const RESERVED_SLOTS: u32 = 2;
 const MIN_SLOTS: u32 = 4;
 /// As many as a claim word has bits.
 const MAX_SLOTS: u32 = 32;
+/// Buffers of a V4L2 pusher that the ring has slots for; further ones are copied.
+const MAX_IN_PLACE: u32 = 8;
 
 /// Which node of the pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub struct Opener {
     pub streaming: bool,
     /// Slots that it may hold in place, and the row in which it says so.
     pub grant: Option<Grant>,
+    /// The row of its last grant, its own until it streams no more.
+    pub row: Option<u32>,
     /// `V4L2_PRIORITY_*`.
     pub priority: u32,
 }
@@ -155,7 +159,8 @@ impl Pipe {
             }
         }
         let priority = V4L2_PRIORITY_DEFAULT;
-        self.openers.insert(session, Opener { side, access, streaming: false, grant: None, priority });
+        self.openers
+            .insert(session, Opener { side, access, streaming: false, grant: None, row: None, priority });
         Ok(effects)
     }
 
@@ -343,18 +348,47 @@ impl Pipe {
 
     /// The first frame or buffer of a V4L2 pusher, first half: nothing changes yet but the claim. The
     /// plan is that of the format in force; where none was set, or one that V4L2 has no name for, of
-    /// [`Pipe::pix`]. None: the session feeds the pipe already.
+    /// [`Pipe::pix`]. None: the session feeds the pipe already. `buffers`: how many the pusher fills in
+    /// place.
     ///
     /// # Errors
     /// As [`Pipe::claim`]; `TooLarge` and `InUse` as [`Pipe::plan_size`].
-    pub fn plan_feed(&mut self, session: u32) -> Result<Option<RingPlan>, Refusal> {
+    pub fn plan_feed(&mut self, session: u32, buffers: u32) -> Result<Option<RingPlan>, Refusal> {
         self.claim(session)?;
-        if self.fed {
+        // What the pusher fills in place, and what is written or newest meanwhile.
+        let slots = (buffers.min(MAX_IN_PLACE) + RESERVED_SLOTS).clamp(self.slots(), MAX_SLOTS);
+        if self.fed && self.size.is_some_and(|size| size.slots >= slots) {
             return Ok(None);
         }
-        let plan = self.pix_plan()?;
+        let plan = RingPlan { slots, ..self.pix_plan()? };
         self.check_use(&plan)?;
         Ok(Some(plan))
+    }
+
+    /// The pusher has given its buffers back: it feeds the pipe no more, but the claim stays.
+    ///
+    /// # Errors
+    /// `Busy`: the pipe is another's, or nobody's. `Unknown`.
+    pub fn end_feed(&mut self, session: u32) -> Result<Effects, Refusal> {
+        self.opener(session)?;
+        if self.pusher != Some(session) {
+            return Err(Refusal::Busy);
+        }
+        let fed_ended = std::mem::take(&mut self.fed);
+        Ok(Effects { board: fed_ended, views: fed_ended, fed_ended, ..Effects::default() })
+    }
+
+    /// Another open file of the pusher's own process takes the claim over, as V4L2 lets it while the first
+    /// has neither buffers nor frames (whether it is of the same process, the caller knows).
+    ///
+    /// # Errors
+    /// As [`Pipe::claim`]; `Busy`: the pusher feeds the pipe.
+    pub fn take_over(&mut self, session: u32) -> Result<Effects, Refusal> {
+        if self.fed {
+            return Err(Refusal::Busy);
+        }
+        let former = self.pusher.take();
+        self.claim(session).inspect_err(|_| self.pusher = former)
     }
 
     /// Second half: the ring of the plan exists, the session feeds the pipe.
@@ -443,7 +477,10 @@ impl Pipe {
         let slots = self.size.map_or(0, |s| s.slots);
         let free = slots.saturating_sub(RESERVED_SLOTS + given);
         let hold = if fewer { hold.min(free) } else { hold };
-        let row = (0..MAX_SLOTS).find(|&row| others.iter().all(|g| g.row != row));
+        // Its former row, or one that nobody had: who has not noticed yet that a grant ended writes
+        // there a moment longer, and must not disturb another.
+        let taken = |row: u32| self.openers.values().any(|o| o.row == Some(row));
+        let row = opener.row.or_else(|| (0..MAX_SLOTS).find(|&row| !taken(row)));
         let grant = match row {
             Some(row) if on && hold > 0 && hold <= free => Some(Grant { row, quota: hold }),
             _ => None,
@@ -451,6 +488,7 @@ impl Pipe {
         if let Some(opener) = self.openers.get_mut(&session) {
             opener.streaming = on;
             opener.grant = grant;
+            opener.row = if on { grant.map(|g| g.row).or(opener.row) } else { None };
         }
         Ok((grant, Effects { board: true, views: true, ..Effects::default() }))
     }

@@ -394,3 +394,26 @@ fn profiles_have_names() {
     let error = "v4l".parse::<Profile>().expect_err("there is none");
     assert!(error.contains("'v4l'") && error.contains("vloopback"), "{error}");
 }
+
+/// A client that has not noticed the new ring yet writes its former row: it is nobody else's.
+#[test]
+fn a_row_stays_its_client_s_until_it_streams_no_more() {
+    let mut pipe = fed();
+    for session in [50, 51] {
+        pipe.open(session, Side::Output, Access { write: true, legacy: false }).expect("fed");
+    }
+    let (first, _) = pipe.stream(50, true, 2, true).expect("an output");
+    let first = first.expect("two slots are free");
+    let plan = pipe.plan_size(1, 640, 480).expect("a size").expect("another one");
+    pipe.commit_size(plan);
+    assert_eq!(pipe.grants().count(), 0, "grants end with the ring");
+    let (second, _) = pipe.stream(51, true, 1, true).expect("an output");
+    let second = second.expect("a slot is free");
+    assert_ne!(first.row, second.row);
+    let (again, _) = pipe.stream(50, true, 1, true).expect("an output");
+    assert_eq!(again.expect("one is left").row, first.row);
+    pipe.stream(50, false, 0, true).expect("an output");
+    pipe.open(52, Side::Output, Access { write: true, legacy: false }).expect("fed");
+    let (third, _) = pipe.stream(52, true, 1, true).expect("an output");
+    assert_eq!(third.expect("it is free").row, first.row, "given back");
+}

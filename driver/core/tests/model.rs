@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use vloopback_abi::v4l2::pixel::{self, PixelFormat};
 use vloopback_abi::v4l2::V4l2PixFormat;
+use vloopback_abi::v4l2::pixel::{self, PixelFormat};
 use vloopback_core::{Access, Idle, Options, Pipe, Profile, Refusal, RingPlan, Side, frame_geometry};
 
 const SESSIONS: u32 = 8;
@@ -255,7 +255,7 @@ impl Oracle {
             }
             Event::Feed { session, memory } => {
                 let (before, claim) = (pipe.clone(), self.may_claim(session));
-                let plan = pipe.plan_feed(session);
+                let plan = pipe.plan_feed(session, 0);
                 prop_assert_eq!((pipe.size(), pipe.feed()), (before.size(), before.feed()));
                 if let Err(refusal) = claim {
                     prop_assert_eq!(plan, Err(refusal));

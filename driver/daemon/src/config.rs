@@ -157,3 +157,27 @@ fn own_socket() -> Option<PathBuf> {
     let ours = found.is_dir() && found.uid() == uid.as_raw() && found.mode() & 0o022 == 0;
     ours.then(|| dir.join("socket"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merged(text: &str) -> Result<Config, ServerError> {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), text).expect("it can be written");
+        let mut config = Config::default();
+        config.merge_file(file.path()).map(|()| config)
+    }
+
+    #[test]
+    fn a_file_names_the_idle_policy() {
+        assert_eq!(merged("pipes = 2").expect("a good file").idle, None);
+        for idle in [Idle::Placeholder, Idle::Wait, Idle::Refuse] {
+            let config = merged(&format!("pipes = 2\nidle = \"{idle}\"")).expect("a good file");
+            assert_eq!((config.pipes, config.idle), (2, Some(idle)));
+        }
+        let error = merged("idle = \"never\"").expect_err("there is none").to_string();
+        assert!(error.contains("key idle") && error.contains("placeholder, wait, refuse"), "{error}");
+        assert!(merged("idle = 3").is_err() && merged("idel = \"wait\"").is_err());
+    }
+}

@@ -7,7 +7,6 @@
 //! changed the turn, nothing of an earlier turn is published any more: so the card has ended before a
 //! pusher is told that it feeds the pipe.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -67,6 +66,8 @@ struct State {
     /// Counts changes of the job.
     turn: u64,
     running: bool,
+    /// Cards published so far.
+    shown: u64,
 }
 
 /// A pipe's placeholder.
@@ -80,8 +81,6 @@ pub(crate) struct Placeholder {
     bell: Arc<Bell>,
     state: Mutex<State>,
     changed: Condvar,
-    /// Cards published so far.
-    shown: AtomicU64,
 }
 
 impl Placeholder {
@@ -93,17 +92,19 @@ impl Placeholder {
         desk: Arc<Page<Desk>>,
         bell: Arc<Bell>,
     ) -> Arc<Self> {
-        let (state, changed, shown) = Default::default();
-        Arc::new(Self { writer, sign, board, desk, bell, state, changed, shown })
+        let (state, changed) = Default::default();
+        Arc::new(Self { writer, sign, board, desk, bell, state, changed })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many cards were published.
-    pub(crate) fn shown(&self) -> u64 {
-        self.shown.load(Ordering::Relaxed)
+    /// How many of the pipe's publications, which `head` counts, were not cards.
+    pub(crate) fn written(&self, head: impl FnOnce() -> u64) -> u64 {
+        // No card comes between the two numbers.
+        let state = self.state();
+        head().saturating_sub(state.shown)
     }
 
     /// Stops the thread's work, unless it is this job already. When it returns, nothing of another job
@@ -171,12 +172,13 @@ impl Placeholder {
             };
             let now = Instant::now();
             if clock.turn != state.turn {
-                *clock = Clock { turn: state.turn, due: now };
+                // As a camera's first picture, not at once: who asks without waiting is told to try again,
+                // whatever thread is faster.
+                *clock = Clock { turn: state.turn, due: now + job.period.min(FIRST) };
             }
             let wait = clock.due.saturating_duration_since(now);
             if wait.is_zero() {
-                // By deadlines, so that the rate does not drift; what was missed is not made up for.
-                clock.due = (clock.due + job.period).max(now);
+                clock.due = following(clock.due, job.period, now);
                 return Some((state.turn, job.clone()));
             }
             state = self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
@@ -213,15 +215,15 @@ impl Placeholder {
             return Err(e);
         }
         {
-            let state = self.state();
+            let mut state = self.state();
             if state.turn != turn {
                 cancel(log, picked);
                 return Ok(false);
             }
             publish(log, &self.desk, picked, card.len() as u32, now());
+            state.shown += 1;
         }
         futex::wake_all(&log.seq);
-        self.shown.fetch_add(1, Ordering::Relaxed);
         Ok(true)
     }
 
@@ -235,14 +237,56 @@ impl Placeholder {
     }
 }
 
+/// The longest time to the first card.
+const FIRST: Duration = Duration::from_millis(33);
+
 /// When the thread shows the next card.
 struct Clock {
     turn: u64,
     due: Instant,
 }
 
+/// When the card after the one that was due at `due` is: a period later, however late that one came, so
+/// that the rate does not drift. What was missed altogether is not made up for.
+fn following(due: Instant, period: Duration, now: Instant) -> Instant {
+    (due + period).max(now)
+}
+
 /// CLOCK_MONOTONIC, nanoseconds.
 fn now() -> u64 {
     clock_gettime(ClockId::CLOCK_MONOTONIC)
         .map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_does_not_drift() {
+        let (start, period) = (Instant::now(), Duration::from_millis(40));
+        let at = |millis| start + Duration::from_millis(millis);
+        assert_eq!(following(start, period, start), at(40));
+        assert_eq!(following(start, period, at(7)), at(40), "it came late, the next one does not");
+        assert_eq!(following(start, period, at(40)), at(40));
+        assert_eq!(following(start, period, at(500)), at(500), "no burst after a pause");
+    }
+
+    #[test]
+    fn periods_are_sensible() {
+        let ring = Arc::new(RingMemory::new(&PLAN, 1, 0, 0).expect("memory"));
+        for ((num, den), period) in [
+            ((1, 25), Duration::from_millis(40)),
+            ((1001, 30_000), Duration::from_nanos(33_366_666)),
+            ((1, u32::MAX), SHORTEST),
+            ((u32::MAX, 1), LONGEST),
+            ((3600, 1), LONGEST),
+        ] {
+            let job = Job::new(ring.clone(), &vloopback_abi::v4l2::pixel::DEFAULT, (num, den));
+            assert_eq!(job.period, period, "{num}/{den}");
+        }
+    }
+
+    const PLAN: vloopback_core::RingPlan =
+        vloopback_core::RingPlan { width: 1, height: 1, frame_len: 1, buf_len: 4096, slots: 4 };
 }

@@ -433,7 +433,9 @@ impl Engine {
             Request::SetFormat { session, format } => {
                 self.with_session(id, session, |e, s, p| e.set_format(s, p, &format))
             }
-            Request::Feed { session } => self.with_session(id, session, Self::feed),
+            Request::Feed { session, on, buffers } => {
+                self.with_session(id, session, |e, s, p| e.feed(s, p, on, buffers))
+            }
             Request::SetInterval { session, numerator, denominator } => {
                 self.with_session(id, session, |e, s, p| e.set_interval(s, p, numerator, denominator))
             }

@@ -1,5 +1,6 @@
-//! Prints the table of V4L1 requests that the README has.
+//! Prints the tables of requests that the README has.
 
 fn main() {
-    print!("{}", vloopback_ioctl::v4l1::SupportMatrix);
+    println!("{}", vloopback_ioctl::v4l1::SupportMatrix);
+    print!("{}", vloopback_ioctl::v4l2::SupportMatrix);
 }

@@ -20,6 +20,7 @@ pub mod font;
 pub mod jpeg;
 mod mosaic;
 mod packing;
+pub mod pattern;
 mod pixels;
 mod planes;
 mod rgb;

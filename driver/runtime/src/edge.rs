@@ -201,7 +201,7 @@ pub unsafe fn ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int>
         let mut node = v4l1::Node { session: &session, fd };
         return dispatch_v4l1(&mut node, &Caller, Abi::NATIVE, request, arg).map_err(|e| e.raw());
     }
-    if is_v4l2(request) {
+    if is_v4l2(request) && session.info().v4l2 {
         let mut node = v4l2::Node { session: &session, fd };
         return dispatch_v4l2(&mut node, &Caller, Abi::NATIVE, request, arg).map_err(|e| e.raw());
     }

@@ -74,7 +74,7 @@ pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
     let len = frame.len().ok_or(libc::EINVAL)?;
     if (format.ring == 0 || format.feed == 0) && is_v4l2(session) && is_frame(&format.pix, len) {
         // A V4L2 device always has a format: the first frame of it begins the feed.
-        v4l2::feed(session)?;
+        v4l2::feed(session, 0)?;
         format = board.format();
     }
     let fits =

@@ -227,7 +227,7 @@ impl Input {
         self.still_mine()?;
         self.begin_counting_anew();
         v4l2::set_format(&self.session, asked)?;
-        v4l2::feed(&self.session)?;
+        v4l2::feed(&self.session, 0)?;
         {
             let quiet = NoSignals::new();
             self.session.ring.lock(&quiet).refresh(&self.session)?;

@@ -13,14 +13,15 @@ use crate::lock::NoSignals;
 use crate::process;
 use crate::session::Session;
 use crate::sys::{FdList, Result};
+use crate::v4l2;
 use crate::views::Mapping;
 
 /// read(2): one frame, or as much of it as there is room for. 0 (end of file) once nobody feeds the
 /// pipe.
 ///
 /// # Errors
-/// EAGAIN, EINTR, EFAULT, ENODEV; EBADF if opened for writing only; EBUSY while the descriptor has V4L2
-/// buffers.
+/// EAGAIN, EINTR, EFAULT, ENODEV; EBADF if opened for writing only; EBUSY while this
+/// descriptor, or another one of the process's for the node, has V4L2 buffers.
 pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Result<usize> {
     session.alive()?;
     if session.info().input {
@@ -38,7 +39,9 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
         fd,
         || may_wait(fd),
         |locked| {
-            if session.page().count.load(Ordering::Relaxed) != 0 {
+            let page = session.page();
+            let begins = page.streaming.load(Ordering::Relaxed) & BY_READ == 0;
+            if page.count.load(Ordering::Relaxed) != 0 || (begins && v4l2::is_owned_elsewhere(session)) {
                 return Err(libc::EBUSY);
             }
             if fed(session, NOBODY)? {

@@ -89,8 +89,14 @@ impl Session {
     }
 
     fn tear_down(&self, quiet: &NoSignals) {
-        self.ring.lock(quiet).unmap_all();
-        self.views.lock(quiet).forget_all();
+        {
+            let (mut ring, mut views) = (self.ring.lock(quiet), self.views.lock(quiet));
+            if views.is_of_buffers() && !self.page.load(Ordering::Relaxed).is_null() {
+                self.keep_buffers(&ring, &mut views);
+            }
+            ring.unmap_all();
+            views.forget_all();
+        }
         self.log.store(core::ptr::null_mut(), Ordering::Release);
         self.log_ring.store(0, Ordering::Release);
         for page in [
@@ -102,6 +108,25 @@ impl Session {
                 // SAFETY: the last user is gone; nobody can pin it any more.
                 unsafe { sys::munmap(page, PAGE_LEN) };
             }
+        }
+    }
+
+    /// What the program still has mapped of its V4L2 buffers stays as it is after the close: frames that
+    /// it has in place are copied while they are still its own.
+    fn keep_buffers(&self, ring: &RingMap, views: &mut Views) {
+        let page = self.page();
+        for (index, buffer) in page.buffers.iter().enumerate().take(views.frames) {
+            if !views.is_mapped(index) || !views.is_direct(index, ring.number) || index >= ring.slots {
+                continue;
+            }
+            // With no memory left the mapping shows what it shows.
+            let Ok(to) = views.private_frame(index) else { return };
+            if buffer.slot.load(Ordering::Relaxed) as usize == index + 1 {
+                let len = views.buf_len.min(ring.slot_len);
+                // SAFETY: a slot has slot_len bytes, a frame's private memory buf_len.
+                unsafe { core::ptr::copy_nonoverlapping(ring.slot(index), to, len) };
+            }
+            let _ = views.make_private(index, ring);
         }
     }
 

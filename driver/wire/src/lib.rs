@@ -132,6 +132,10 @@ pub enum Request {
     Feed {
         /// The session.
         session: u32,
+        /// Begin, or end: the pusher has given its buffers back. The claim stays.
+        on: bool,
+        /// Buffers that the pusher fills in place: the ring has a slot for each, within bounds.
+        buffers: u32,
     },
     /// VIDIOC_S_PARM on an input: the nominal seconds a frame.
     SetInterval {
@@ -253,6 +257,8 @@ pub struct SessionInfo {
     pub client: u32,
     /// Idle policy in force: see [`Idle`].
     pub idle: u32,
+    /// V4L2 requests are served: not so in profile vloopback, whose driver knew none.
+    pub v4l2: bool,
 }
 
 /// What a client meets while nobody pushes (DESIGN.md 7), as a number on the wire.
@@ -319,7 +325,7 @@ impl Request {
                 let (fourcc, colours) = (f.fourcc, f.colours);
                 head(12, &[session, fourcc, f.width, f.height, f.sizeimage, f.colorspace, colours, f.field])
             }
-            Self::Feed { session } => head(13, &[session]),
+            Self::Feed { session, on, buffers } => head(13, &[session, u32::from(on), buffers]),
             Self::SetInterval { session, numerator, denominator } => {
                 head(14, &[session, numerator, denominator])
             }
@@ -365,7 +371,7 @@ impl Request {
                     field: a[7],
                 },
             },
-            13 => Self::Feed { session: a[0] },
+            13 => Self::Feed { session: a[0], on: a[1] != 0, buffers: a[2] },
             14 => Self::SetInterval { session: a[0], numerator: a[1], denominator: a[2] },
             15 => Self::SetPriority { session: a[0], priority: a[1] },
             kind => return Err(WireError::Kind(kind)),
@@ -394,6 +400,7 @@ impl Reply {
                         u32::from(s.legacy),
                         s.client,
                         s.idle,
+                        u32::from(s.v4l2),
                     ],
                 );
                 (head, "")
@@ -427,6 +434,7 @@ impl Reply {
                 legacy: a[6] != 0,
                 client: a[7],
                 idle: a[8],
+                v4l2: a[9] != 0,
             }),
             105 => Self::Ring { ring: a[0], slots: a[1], slot_len: a[2] },
             106 => Self::Stream { row: a[0], quota: a[1] },
@@ -465,7 +473,7 @@ mod tests {
                     field: 1,
                 },
             },
-            Request::Feed { session: 7 },
+            Request::Feed { session: 7, on: true, buffers: 4 },
             Request::SetInterval { session: 7, numerator: 1001, denominator: 30_000 },
             Request::SetPriority { session: 7, priority: 3 },
             Request::List,
@@ -487,6 +495,7 @@ mod tests {
             legacy: true,
             client: 8,
             idle: 1,
+            v4l2: true,
         };
         for reply in [
             Reply::Done,

@@ -81,7 +81,19 @@ int main(void)
 	FAILS(vlb_set_format(p, VLB_PALETTE_GREY, 60000, 60000), -1, ENOMEM, "60000x60000");
 	FAILS(vlb_set_format(p, VLB_PALETTE_GREY, 0xffffffffu, 0xffffffffu), -1, ENOMEM, vlb_device(p));
 
+	FAILS(vlb_set_pixel_format(p, 0x656e6f6e, 64, 48), -1, EINVAL, "none"); /* of 'none' */
+	FAILS(vlb_set_pixel_format(p, 0x3231564e, 64, 47), -1, EINVAL, "NV12");
+	FAILS(vlb_set_interval(p, 1, 0), -1, EINVAL, "1/0");
+	FAILS(vlb_set_interval(NULL, 1, 30), -1, EINVAL, "NULL");
+	FAILS(vlb_set_pixel_format(NULL, 0x3231564e, 64, 48), -1, EINVAL, "NULL");
+
 	/* Frames. */
+	CHECK(vlb_set_pixel_format(p, 0x47504a4d, 64, 48) == 0); /* MJPG */
+	CHECK(vlb_set_interval(p, 1, 30) == 0);
+	CHECK(vlb_write(p, frame, 700) == 0);
+	FAILS(vlb_write(p, frame, 0), -1, EINVAL, "0 bytes");
+	CHECK(vlb_set_pixel_format(p, 0x3231564e, 64, 48) == 0);
+	CHECK(vlb_frame_size(p) == 64 * 48 * 3 / 2);
 	CHECK(vlb_set_format(p, VLB_PALETTE_YUYV, 64, 48) == 0);
 	CHECK(vlb_frame_size(p) == sizeof frame);
 	CHECK(vlb_write(p, frame, sizeof frame) == 0);
@@ -105,10 +117,10 @@ int main(void)
 	/* A program that is older or newer than the library. */
 	memset(longer, 0xff, sizeof longer);
 	CHECK(vlb_get_counters(p, (vlb_counters *)longer, sizeof longer) == 0);
-	CHECK(longer[0] == 0 && longer[1] == 3 && longer[2] == 0 && longer[3] == 0 && longer[5] == 0);
+	CHECK(longer[0] == 0 && longer[1] == 4 && longer[2] == 0 && longer[3] == 0 && longer[5] == 0);
 	memset(longer, 0xff, sizeof longer);
 	CHECK(vlb_get_counters(p, (vlb_counters *)longer, 2 * sizeof longer[0]) == 0);
-	CHECK(longer[0] == 0 && longer[1] == 3 && longer[2] == (uint64_t)-1);
+	CHECK(longer[0] == 0 && longer[1] == 4 && longer[2] == (uint64_t)-1);
 	FAILS(vlb_get_counters(p, NULL, sizeof counters), -1, EINVAL, "NULL");
 
 	/* Closing keeps errno, and gives the pipe back at once. */

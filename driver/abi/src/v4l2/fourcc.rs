@@ -170,17 +170,17 @@ fourccs! {
         "4:1:0, a plane each, U first.";
     YVU410 = b"YVU9", "V4L2_PIX_FMT_YVU410", "Planar YVU 4:1:0", planar(4, 4), Yuv,
         "4:1:0, a plane each, V first.";
-    NV12 = b"NV12", "V4L2_PIX_FMT_NV12", "Y/UV 4:2:0", semi(2, 2), Yuv,
+    NV12 = b"NV12", "V4L2_PIX_FMT_NV12", "Y/CbCr 4:2:0", semi(2, 2), Yuv,
         "4:2:0, U and V interleaved in one plane.";
-    NV21 = b"NV21", "V4L2_PIX_FMT_NV21", "Y/VU 4:2:0", semi(2, 2), Yuv,
+    NV21 = b"NV21", "V4L2_PIX_FMT_NV21", "Y/CrCb 4:2:0", semi(2, 2), Yuv,
         "4:2:0, V and U interleaved in one plane.";
-    NV16 = b"NV16", "V4L2_PIX_FMT_NV16", "Y/UV 4:2:2", semi(2, 1), Yuv,
+    NV16 = b"NV16", "V4L2_PIX_FMT_NV16", "Y/CbCr 4:2:2", semi(2, 1), Yuv,
         "4:2:2, U and V interleaved in one plane.";
-    NV61 = b"NV61", "V4L2_PIX_FMT_NV61", "Y/VU 4:2:2", semi(2, 1), Yuv,
+    NV61 = b"NV61", "V4L2_PIX_FMT_NV61", "Y/CrCb 4:2:2", semi(2, 1), Yuv,
         "4:2:2, V and U interleaved in one plane.";
-    NV24 = b"NV24", "V4L2_PIX_FMT_NV24", "Y/UV 4:4:4", semi(1, 1), Yuv,
+    NV24 = b"NV24", "V4L2_PIX_FMT_NV24", "Y/CbCr 4:4:4", semi(1, 1), Yuv,
         "4:4:4, U and V interleaved in one plane.";
-    NV42 = b"NV42", "V4L2_PIX_FMT_NV42", "Y/VU 4:4:4", semi(1, 1), Yuv,
+    NV42 = b"NV42", "V4L2_PIX_FMT_NV42", "Y/CrCb 4:4:4", semi(1, 1), Yuv,
         "4:4:4, V and U interleaved in one plane.";
     SBGGR8 = b"BA81", "V4L2_PIX_FMT_SBGGR8", "8-bit Bayer BGBG/GRGR", BAYER, Rgb,
         "A colour a pixel: blue, green; green, red.";

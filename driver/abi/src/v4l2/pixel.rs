@@ -58,8 +58,8 @@ pub struct PixelFormat {
     pub fourcc: Fourcc,
     /// The kernel's name, as in `V4L2_PIX_FMT_YUYV`.
     pub name: &'static str,
-    /// The description that the kernel gives for it in ENUM_FMT, whatever the driver; at most 31
-    /// bytes.
+    /// The description that the kernel gives for it in ENUM_FMT, whatever the driver (until 5.19: 6.0
+    /// renamed the NV formats, and the v4l2-compliance of that time compares); at most 31 bytes.
     pub description: &'static str,
     /// How the bytes lie.
     pub layout: Layout,
@@ -108,8 +108,9 @@ pub const fn nearest(asked: &V4l2PixFormat) -> V4l2PixFormat {
     };
     let (width, height) = format.fit(clamp(asked.width), clamp(asked.height));
     let Some(mut pix) = format.pix(width, height) else { return DEFAULT };
-    if format.is_compressed() && asked.sizeimage > pix.sizeimage {
-        pix.sizeimage = if asked.sizeimage > COMPRESSED_MAX { COMPRESSED_MAX } else { asked.sizeimage };
+    let more = if asked.sizeimage > COMPRESSED_MAX { COMPRESSED_MAX } else { asked.sizeimage };
+    if format.is_compressed() && more > pix.sizeimage {
+        pix.sizeimage = more;
     }
     if asked.colorspace != 0 {
         pix.colorspace = asked.colorspace;
@@ -330,7 +331,7 @@ mod tests {
             (fourcc::YUV422P, "Planar YUV 4:2:2"),
             (fourcc::YUV411P, "Planar YUV 4:1:1"),
             (fourcc::YUV410, "Planar YUV 4:1:0"),
-            (fourcc::NV12, "Y/UV 4:2:0"),
+            (fourcc::NV12, "Y/CbCr 4:2:0"),
             (fourcc::MJPEG, "Motion-JPEG"),
             (fourcc::JPEG, "JFIF JPEG"),
             (fourcc::H264, "H.264"),
@@ -425,6 +426,7 @@ mod tests {
         assert_eq!(asked(fourcc::MJPEG, 640, 480, 1).sizeimage, 614_400);
         assert_eq!(asked(fourcc::MJPEG, 640, 480, 1_000_000).sizeimage, 1_000_000);
         assert_eq!(asked(fourcc::MJPEG, 640, 480, u32::MAX).sizeimage, COMPRESSED_MAX);
+        assert_eq!(asked(fourcc::MJPEG, 8192, 8192, u32::MAX).sizeimage, 2 * 8192 * 8192);
         let former = V4l2PixFormat { bytesperline: 4096, ..asked(fourcc::YUYV, 320, 240, 0) };
         assert_eq!(nearest(&former).bytesperline, 640);
         let coloured = V4l2PixFormat { colorspace: 3, quantization: 1, ..DEFAULT };

@@ -1,32 +1,43 @@
-//! The demonstration's clients, as old programs take their pictures: one maps the driver's memory
-//! (MCAPTURE and SYNC, two frames in turn), the other calls read(). Both compare every byte of
-//! every frame with what was pushed. They run under the preload library and know nothing of it.
+//! The demonstration's clients. Those of V4L1 are here, which take their pictures as old programs do:
+//! one maps the driver's memory (MCAPTURE and SYNC, two frames in turn), the other calls read(). All
+//! compare every byte of every frame with what was pushed. They run under the preload library and know
+//! nothing of it.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
-use std::path::PathBuf;
 
 use nix::errno::Errno;
 use vloopback_abi::Palette;
 use vloopback_abi::v4l1::{VID_TYPE_CAPTURE, VideoMmap};
 
 use super::film::Reel;
+use super::judge::Judge;
 use super::message::{Flaw, Says, now, say};
-use super::sys;
+use super::{sys, tool, v4l2};
 use crate::args::{ClientKind, DemoClientArgs};
 
-/// Watches the pipe until its pusher leaves.
+/// Watches the pipe until its pusher leaves; another program, until it is told to end.
 ///
 /// # Errors
 /// What did not work, for [`Says::Failed`].
 pub fn watch(args: &DemoClientArgs) -> Result<(), String> {
+    let reel = Reel::open(&args.frames).map_err(|error| format!("the frames file: {error}"))?;
+    let mut judge = Judge::new(&reel, args);
+    match args.kind {
+        ClientKind::Mmap | ClientKind::Read => v4l1(args, &mut judge),
+        ClientKind::V4l2 => v4l2::watch(args, &mut judge),
+        ClientKind::Ffmpeg | ClientKind::V4l2Ctl => tool::watch(args, &mut judge),
+    }?;
+    tell(&Says::Ended)
+}
+
+fn v4l1(args: &DemoClientArgs, judge: &mut Judge<'_>) -> Result<(), String> {
     let path = args.device.display().to_string();
     let failed = |call: &'static str| {
         let path = path.clone();
         move |error: io::Error| format!("{path}: {call}: {error}")
     };
-    let reel = Reel::open(&args.frames).map_err(|error| format!("the frames file: {error}"))?;
     let device = File::options().read(true).write(true).open(&args.device).map_err(failed("open"))?;
     let capability = sys::capability(device.as_fd()).map_err(failed("VIDIOCGCAP"))?;
     if capability.type_ & VID_TYPE_CAPTURE == 0 {
@@ -40,20 +51,20 @@ pub fn watch(args: &DemoClientArgs) -> Result<(), String> {
             picture.palette, size.0, size.1
         ));
     }
-    let mut judge = Judge::new(&reel, args)?;
-    match args.kind {
-        ClientKind::Mmap => by_mmap(args, &device, &mut judge),
-        ClientKind::Read => {
-            // As programs do that cannot map: both must be accepted as they are.
-            sys::set_picture(device.as_fd(), picture).map_err(failed("VIDIOCSPICT"))?;
-            sys::set_size(device.as_fd(), size.0, size.1).map_err(failed("VIDIOCSWIN"))?;
-            by_read(args, &device, &mut judge)
-        }
-    }?;
-    tell(&Says::Ended)
+    if args.kind == ClientKind::Mmap {
+        return by_mmap(args, &device, judge);
+    }
+    // As programs do that cannot map: both must be accepted as they are.
+    sys::set_picture(device.as_fd(), picture).map_err(failed("VIDIOCSPICT"))?;
+    sys::set_size(device.as_fd(), size.0, size.1).map_err(failed("VIDIOCSWIN"))?;
+    by_read(args, &device, judge)
 }
 
-fn tell(what: &Says) -> Result<(), String> {
+/// Says it to whoever started us.
+///
+/// # Errors
+/// That nobody reads any more.
+pub fn tell(what: &Says) -> Result<(), String> {
     say(what).map_err(|error| format!("standard output: {error}"))
 }
 
@@ -135,123 +146,5 @@ fn by_read(args: &DemoClientArgs, mut device: &File, judge: &mut Judge<'_>) -> R
         let at = now().map_err(|error| format!("the clock: {error}"))?;
         let verdict = judge.judge(&frame, at)?;
         tell(&verdict)?;
-    }
-}
-
-/// Knows what was pushed, and says which frame a client got.
-struct Judge<'a> {
-    reel: &'a Reel,
-    /// The number of the first frame that has not been received yet.
-    next: u32,
-    /// How many frames are pushed in all.
-    count: u32,
-    received: u32,
-    every: u32,
-    samples: PathBuf,
-    expected: Vec<u8>,
-    /// Bytes of a row of the frame.
-    row: usize,
-}
-
-impl<'a> Judge<'a> {
-    fn new(reel: &'a Reel, args: &DemoClientArgs) -> Result<Self, String> {
-        Ok(Judge {
-            reel,
-            next: 0,
-            count: args.count,
-            received: 0,
-            every: args.sample_every.max(1),
-            samples: args.samples.join(args.kind.name()),
-            expected: vec![0; reel.length],
-            row: (args.frames.width as usize).max(1),
-        })
-    }
-
-    /// Compares a frame with those that may come now: the next one, or one further on where some
-    /// were dropped.
-    fn judge(&mut self, frame: &[u8], at: u64) -> Result<Says, String> {
-        let last = self.next.saturating_add(self.reel.frames).min(self.count);
-        for number in self.next..last {
-            if self.matches(number, frame)? {
-                self.next = number + 1;
-                if self.received % self.every == 0 {
-                    let file = self.samples.with_extension(format!("{number:08}"));
-                    std::fs::write(&file, frame).map_err(|error| format!("{}: {error}", file.display()))?;
-                }
-                self.received += 1;
-                return Ok(Says::Received { frame: number, at });
-            }
-        }
-        Ok(Says::Spoiled { flaw: self.flaw(frame)? })
-    }
-
-    fn matches(&mut self, number: u32, frame: &[u8]) -> Result<bool, String> {
-        self.reel.frame(number, &mut self.expected).map_err(|error| format!("the frames file: {error}"))?;
-        Ok(self.expected == frame)
-    }
-
-    /// In which way a frame that was not expected is wrong.
-    fn flaw(&mut self, frame: &[u8]) -> Result<Flaw, String> {
-        // Torn is what was put together from pieces of frames; a piece is a row.
-        let mut known = vec![false; frame.len().div_ceil(self.row)];
-        for number in 0..self.reel.frames {
-            if self.matches(number, frame)? {
-                return Ok(Flaw::Repeated);
-            }
-            let rows = self.expected.chunks(self.row).zip(frame.chunks(self.row));
-            for (known, (expected, row)) in known.iter_mut().zip(rows) {
-                *known |= expected == row;
-            }
-        }
-        Ok(if known.iter().all(|&known| known) { Flaw::Torn } else { Flaw::Unknown })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::args::FramesArgs;
-
-    /// A film of eight frames of 20x20, each filled with its number.
-    fn film(dir: &std::path::Path) -> DemoClientArgs {
-        let file = dir.join("frames");
-        let bytes: Vec<u8> = (0..8u8).flat_map(|number| vec![number; 600]).collect();
-        std::fs::write(&file, bytes).unwrap();
-        DemoClientArgs {
-            frames: FramesArgs { file, width: 20, height: 20 },
-            kind: ClientKind::Read,
-            device: PathBuf::new(),
-            samples: dir.to_owned(),
-            sample_every: 2,
-            count: 12,
-        }
-    }
-
-    #[test]
-    fn frames_are_told_apart() {
-        let temp = tempfile::tempdir().unwrap();
-        let args = film(temp.path());
-        let reel = Reel::open(&args.frames).unwrap();
-        let mut judge = Judge::new(&reel, &args).unwrap();
-        let mut verdict = |bytes: &[u8]| judge.judge(bytes, 1).unwrap();
-        let received = |frame| Says::Received { frame, at: 1 };
-        let spoiled = |flaw| Says::Spoiled { flaw };
-        let whole = |number: u8| vec![number; 600];
-        assert_eq!(verdict(&whole(0)), received(0));
-        assert_eq!(verdict(&whole(3)), received(3));
-        assert_eq!(verdict(&whole(9)), spoiled(Flaw::Unknown));
-        let torn = [vec![4; 300], vec![5; 300]].concat();
-        assert_eq!(verdict(&torn), spoiled(Flaw::Torn));
-        let mut speck = whole(4);
-        speck[77] ^= 1;
-        assert_eq!(verdict(&speck), spoiled(Flaw::Unknown));
-        assert_eq!(verdict(&whole(0)), received(8), "the film goes round");
-        assert_eq!(verdict(&whole(0)), spoiled(Flaw::Repeated));
-        assert_eq!(verdict(&whole(3)), received(11));
-        assert_eq!(verdict(&whole(4)), spoiled(Flaw::Repeated), "more than were pushed");
-        let mut names: Vec<_> =
-            std::fs::read_dir(temp.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        names.sort();
-        assert_eq!(names, ["frames", "read.00000000", "read.00000008"]);
     }
 }

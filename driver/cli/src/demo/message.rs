@@ -20,8 +20,18 @@ pub enum Says {
         /// The input's name by VIDIOCGCAP.
         name: String,
     },
-    /// The client has set up its device and waits for its first frame.
+    /// The client has set up its device and waits for its first frame; another program was started.
     Waiting,
+    /// The program that a client started.
+    Process {
+        /// Its number.
+        pid: u32,
+    },
+    /// The program that a client started gave up before any frame: it does not take part.
+    LeftOut {
+        /// Its own words.
+        reason: String,
+    },
     /// The pusher is about to write frame number `frame`, counted from 0.
     Pushed {
         /// Its number.
@@ -43,7 +53,7 @@ pub enum Says {
         /// In which way.
         flaw: Flaw,
     },
-    /// The client's device said that the pusher is gone.
+    /// The client's device said that the pusher is gone, or the client was told to end.
     Ended,
     /// Something did not work.
     Failed {

@@ -13,13 +13,13 @@ mod pusher;
 mod report;
 mod sys;
 
-use std::io::{self, IsTerminal, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use vloopback_daemon::{Config, Server, query_list};
+use vloopback_daemon::{Config, Server};
 
 use crate::args::{ClientKind, DemoArgs, DemoClientArgs, DemoPusherArgs};
 use crate::exit_codes::ExitCode;
@@ -27,6 +27,7 @@ use crate::failure::Failure;
 use crate::list;
 use crate::media::Source;
 use crate::preload;
+use crate::progress::Progress;
 use crate::sheet::{Cell, write_png};
 
 use film::Film;
@@ -91,33 +92,6 @@ pub enum DemoError {
         /// What the system said.
         source: io::Error,
     },
-}
-
-/// A progress line on standard error, where that is a terminal.
-struct Progress {
-    shown: bool,
-    terminal: bool,
-}
-
-impl Progress {
-    fn new() -> Progress {
-        Progress { shown: false, terminal: io::stderr().is_terminal() }
-    }
-
-    fn show(&mut self, text: &str) {
-        if self.terminal {
-            // The line is wiped to its end, because the next text may be shorter.
-            eprint!("\r{text}\x1b[K");
-            let _ = io::stderr().flush();
-            self.shown = true;
-        }
-    }
-
-    fn clear(&mut self) {
-        if std::mem::take(&mut self.shown) {
-            eprint!("\r\x1b[K");
-        }
-    }
 }
 
 /// Runs the demonstration.
@@ -385,8 +359,7 @@ fn wait_until_streaming(socket: &Path, index: u32) {
 }
 
 fn query(socket: &Path, index: u32) -> Option<list::Pipe> {
-    let pipes = list::parse(&query_list(socket).ok()?).ok()?;
-    pipes.into_iter().find(|pipe| pipe.index == index)
+    list::pipes(socket).ok()?.into_iter().find(|pipe| pipe.index == index)
 }
 
 fn counters(socket: &Path, index: u32) -> Option<list::Counters> {

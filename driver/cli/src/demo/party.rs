@@ -4,10 +4,9 @@
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Instant;
 
-use super::DemoError;
 use super::message::Says;
 use crate::args::EraArgs;
 use crate::{run, serve};
@@ -69,8 +68,9 @@ impl Party {
     }
 
     /// Starts this program again with these arguments, under the preload library.
-    pub fn start(&mut self, who: Who, arguments: Vec<String>) -> io::Result<()> {
-        let era = EraArgs { uname: None, legacy: who != Who::Pusher };
+    /// One that is `legacy` is served by the rules of V4L1's time.
+    pub fn start(&mut self, who: Who, legacy: bool, arguments: Vec<String>) -> io::Result<()> {
+        let era = EraArgs { uname: None, legacy };
         let mut child = Command::new(serve::own_program())
             .args(arguments)
             .envs(run::environment(&self.library, &self.socket, &era))
@@ -109,23 +109,20 @@ impl Party {
         }
     }
 
+    /// A process's number; None for one that was not started.
+    pub fn pid(&self, who: Who) -> Option<u32> {
+        self.members.iter().find(|(name, _)| *name == who).map(|(_, member)| member.child.id())
+    }
+
     fn member(&mut self, who: Who) -> Option<&mut Member> {
         self.members.iter_mut().find(|(name, _)| *name == who).map(|(_, member)| member)
     }
 
-    /// The next event before `deadline`.
-    ///
-    /// # Errors
-    /// [`DemoError::TimedOut`] with `stage`.
-    pub fn next(&self, deadline: Instant, stage: &'static str) -> Result<Event, DemoError> {
+    /// The next event; None if none comes before `deadline`.
+    pub fn next(&self, deadline: Instant) -> Option<Event> {
         let left = deadline.saturating_duration_since(Instant::now());
-        match self.events.recv_timeout(left) {
-            Ok(event) => Ok(event),
-            // We hold a sender: it cannot be closed.
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                Err(DemoError::TimedOut { stage })
-            }
-        }
+        // We hold a sender: it cannot be closed.
+        self.events.recv_timeout(left).ok()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The system calls of a V4L1 program, made as those programs make them: ioctl and mmap on the
+//! The system calls of V4L1 and V4L2 programs, made as those programs make them: ioctl and mmap on the
 //! device's descriptor. All `unsafe` of the demonstration is here.
 
 use std::io;
@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 
 use zerocopy::{FromBytes, IntoBytes};
 
+use vloopback_abi::v4l2::{self, V4l2Buffer, V4l2Capability, V4l2Format, V4l2Input, V4l2Requestbuffers};
 use vloopback_abi::v4l1::{VideoCapability, VideoMbuf, VideoMmap, VideoPicture, request};
 
 /// The window structure as this program's own word size has it.
@@ -81,6 +82,66 @@ pub fn sync(fd: BorrowedFd<'_>, frame: i32) -> io::Result<()> {
     ioctl(fd, request::SYNC, &mut frame)
 }
 
+/// VIDIOC_QUERYCAP.
+pub fn v4l2_capability(fd: BorrowedFd<'_>) -> io::Result<V4l2Capability> {
+    get(fd, v4l2::request::QUERYCAP)
+}
+
+/// VIDIOC_ENUMINPUT of the first input.
+pub fn v4l2_input(fd: BorrowedFd<'_>) -> io::Result<V4l2Input> {
+    get(fd, v4l2::request::ENUMINPUT)
+}
+
+/// VIDIOC_G_FMT.
+pub fn v4l2_format(fd: BorrowedFd<'_>) -> io::Result<V4l2Format> {
+    let mut format = V4l2Format { type_: v4l2::V4L2_BUF_TYPE_VIDEO_CAPTURE, ..V4l2Format::default() };
+    ioctl(fd, v4l2::request::G_FMT, &mut format)?;
+    Ok(format)
+}
+
+/// VIDIOC_S_FMT; `format` becomes what was set.
+pub fn v4l2_set_format(fd: BorrowedFd<'_>, format: &mut V4l2Format) -> io::Result<()> {
+    ioctl(fd, v4l2::request::S_FMT, format)
+}
+
+/// VIDIOC_REQBUFS for memory of the driver's: how many there are.
+pub fn v4l2_buffers(fd: BorrowedFd<'_>, count: u32) -> io::Result<u32> {
+    let (type_, memory) = (v4l2::V4L2_BUF_TYPE_VIDEO_CAPTURE, v4l2::V4L2_MEMORY_MMAP);
+    let mut buffers = V4l2Requestbuffers { count, type_, memory, ..V4l2Requestbuffers::default() };
+    ioctl(fd, v4l2::request::REQBUFS, &mut buffers)?;
+    Ok(buffers.count)
+}
+
+/// A request about a buffer.
+fn v4l2_buffer(fd: BorrowedFd<'_>, request: u32, index: u32) -> io::Result<V4l2Buffer> {
+    let (type_, memory) = (v4l2::V4L2_BUF_TYPE_VIDEO_CAPTURE, v4l2::V4L2_MEMORY_MMAP);
+    let mut buffer = V4l2Buffer { index, type_, memory, ..V4l2Buffer::default() };
+    ioctl(fd, request, &mut buffer)?;
+    Ok(buffer)
+}
+
+/// VIDIOC_QUERYBUF, and the buffer's memory.
+pub fn v4l2_map(fd: BorrowedFd<'_>, index: u32) -> io::Result<Mapping> {
+    let buffer = v4l2_buffer(fd, v4l2::request::QUERYBUF, index)?;
+    Mapping::at(fd, buffer.offset(), buffer.length as usize)
+}
+
+/// VIDIOC_QBUF.
+pub fn v4l2_queue(fd: BorrowedFd<'_>, index: u32) -> io::Result<()> {
+    v4l2_buffer(fd, v4l2::request::QBUF, index).map(drop)
+}
+
+/// VIDIOC_DQBUF.
+pub fn v4l2_dequeue(fd: BorrowedFd<'_>) -> io::Result<V4l2Buffer> {
+    v4l2_buffer(fd, v4l2::request::DQBUF, 0)
+}
+
+/// VIDIOC_STREAMON.
+pub fn v4l2_stream_on(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let mut type_ = v4l2::V4L2_BUF_TYPE_VIDEO_CAPTURE;
+    ioctl(fd, v4l2::request::STREAMON, &mut type_)
+}
+
 /// The driver's memory, mapped.
 #[derive(Debug)]
 pub struct Mapping {
@@ -91,6 +152,13 @@ pub struct Mapping {
 impl Mapping {
     /// Maps `length` bytes from offset 0 for reading and writing, as nearly all programs do.
     pub fn new(fd: BorrowedFd<'_>, length: usize) -> io::Result<Mapping> {
+        Mapping::at(fd, 0, length)
+    }
+
+    /// Maps `length` bytes from `offset` for reading and writing.
+    pub fn at(fd: BorrowedFd<'_>, offset: u32, length: usize) -> io::Result<Mapping> {
+        // Where an offset is a signed word of 32 bits, larger ones are no file's.
+        let offset = libc::off_t::try_from(offset).map_err(io::Error::other)?;
         // SAFETY: a new mapping at a place of the kernel's choice touches no memory in use.
         let start = unsafe {
             libc::mmap(
@@ -99,7 +167,7 @@ impl Mapping {
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_SHARED,
                 fd.as_raw_fd(),
-                0,
+                offset,
             )
         };
         if start == libc::MAP_FAILED {

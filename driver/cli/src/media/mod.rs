@@ -130,6 +130,36 @@ impl Source {
         Ok(Some(picture))
     }
 
+    /// Whether there is only one picture, which no film is.
+    pub fn is_still(&self) -> bool {
+        match &self.reader {
+            Reader::Jpegs { pictures, .. } => pictures.len() == 1,
+            Reader::Still { .. } => true,
+            Reader::Y4m { .. } | Reader::Ffmpeg { .. } => false,
+        }
+    }
+
+    /// Passes over the next frame of this round, without decoding it where that can be done; false once
+    /// at its end.
+    ///
+    /// # Errors
+    /// As [`Source::next_in_round`].
+    pub fn skip_in_round(&mut self) -> Result<bool, MediaError> {
+        match &mut self.reader {
+            Reader::Jpegs { pictures, next, .. } if self.first.is_none() && !self.looped => {
+                let there = *next < pictures.len();
+                if there {
+                    *next += 1;
+                    self.position += 1;
+                    return Ok(true);
+                }
+                // The end, which is told in one place.
+                Ok(self.next_in_round()?.is_some())
+            }
+            _ => Ok(self.next_in_round()?.is_some()),
+        }
+    }
+
     fn read_error(&self, source: io::Error) -> MediaError {
         MediaError::Read { path: self.path.clone(), source }
     }

@@ -82,6 +82,7 @@ fn a_still_repeats() {
     let mut source = Source::open(Some(file.path())).unwrap();
     let first = source.next().unwrap().unwrap();
     assert_eq!(source.next().unwrap().unwrap(), first);
+    assert!(source.is_still());
 }
 
 #[test]
@@ -104,6 +105,23 @@ fn png_pictures_of_every_kind() {
         let want = Picture::Rgb(Rgb::new(3, 2, [77; 3]));
         assert_eq!(source.next().unwrap().unwrap(), want);
     }
+}
+
+#[test]
+fn frames_are_passed_over() {
+    let mut source = Source::open(None).unwrap();
+    let all: Vec<Picture> = std::iter::from_fn(|| source.next_in_round().unwrap()).collect();
+    assert!(!source.is_still());
+    for (number, frame) in all.iter().enumerate() {
+        if number % 3 == 1 {
+            assert_eq!(&source.next_in_round().unwrap().unwrap(), frame);
+        } else {
+            assert!(source.skip_in_round().unwrap());
+        }
+    }
+    assert!(!source.skip_in_round().unwrap());
+    assert!(source.skip_in_round().unwrap());
+    assert_eq!(source.next_in_round().unwrap().unwrap(), all[1]);
 }
 
 #[test]

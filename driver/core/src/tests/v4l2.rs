@@ -22,7 +22,7 @@ fn asked(fourcc: fourcc::Fourcc, width: u32, height: u32) -> V4l2PixFormat {
 }
 
 fn feed(p: &mut Pipe, session: u32) -> Result<Option<Effects>, Refusal> {
-    let plan = p.plan_feed(session)?;
+    let plan = p.plan_feed(session, 0)?;
     Ok(plan.map(|plan| p.commit_feed(plan)))
 }
 
@@ -107,12 +107,12 @@ fn a_format_is_set_then_fed() {
     let plan = RingPlan { width: 320, height: 240, frame_len: 153_600, buf_len: 307_200, slots: 4 };
     assert_eq!((p.size(), p.feed()), (Some(plan), None));
     assert_eq!((p.palette(), p.picture()[5]), (YUYV, 16), "V4L1 clients see the same");
-    assert_eq!(p.plan_feed(1), Ok(Some(plan)));
+    assert_eq!(p.plan_feed(1, 0), Ok(Some(plan)));
     assert_eq!(p.feed(), None, "the plan alone changes nothing");
     let effects = p.commit_feed(plan);
     assert!(effects.board && effects.views && !effects.format);
     assert_eq!(p.feed(), Some(1));
-    assert_eq!(p.plan_feed(1), Ok(None), "twice is nothing");
+    assert_eq!(p.plan_feed(1, 0), Ok(None), "twice is nothing");
     assert_eq!(resize(&mut p, 1, 320, 240), Ok(None), "nor is V4L1's word for it");
 }
 
@@ -228,7 +228,7 @@ fn only_the_pusher_sets_formats_and_feeds() {
         [(2, Refusal::Busy), (3, Refusal::WrongNode), (4, Refusal::WrongNode), (9, Refusal::Unknown)]
     {
         assert_eq!(p.set_format(session, &DEFAULT), Err(refusal));
-        assert_eq!(p.plan_feed(session), Err(refusal));
+        assert_eq!(p.plan_feed(session, 0), Err(refusal));
     }
     assert_eq!(*p.pix(), pix(fourcc::YUYV, 320, 240));
     p.close(1);
@@ -258,7 +258,7 @@ fn a_v4l2_pusher_after_one_that_v4l2_has_no_name_for() {
     let mut p = fed();
     p.set_palette(1, YUV420, PICTURE).expect("there is such a palette");
     resize(&mut p, 1, 64, 64).expect("fits");
-    assert_eq!(p.plan_feed(1), Ok(None), "it feeds already, whatever it is");
+    assert_eq!(p.plan_feed(1, 0), Ok(None), "it feeds already, whatever it is");
     p.close(1);
     p.open(2, Side::Input, MODERN).expect("opens");
     let effects = feed(&mut p, 2).expect("fits").expect("it is another pusher");
@@ -284,7 +284,7 @@ fn a_ring_that_v4l1_cannot_tell_is_refused_when_it_is_wanted() {
     let mut p = Pipe::new(Options { num_buffers: 30, ..Options::default() }, PAGE);
     p.open(1, Side::Input, MODERN).expect("opens");
     p.set_format(1, &asked(fourcc::YUYV, 8192, 8192)).expect("never an error for the format");
-    assert_eq!(p.plan_feed(1), Err(Refusal::TooLarge));
+    assert_eq!(p.plan_feed(1, 0), Err(Refusal::TooLarge));
     assert_eq!((p.feed(), p.plan_idle()), (None, None), "nothing is shown either");
 }
 
@@ -418,4 +418,40 @@ fn palettes_and_fourccs_agree_on_lengths() {
         let bytes = format.sizeimage(64, 48).map(|n| n as usize);
         assert_eq!(bytes, palette.frame_len(64, 48), "{palette:?}");
     }
+}
+
+/// A pusher that fills buffers in place gets a slot for each, within bounds; one that has a ring of as many
+/// keeps it.
+#[test]
+fn the_ring_has_a_slot_for_each_buffer_in_place() {
+    let mut p = pipe();
+    p.open(1, Side::Input, Access { write: true, legacy: false }).expect("free");
+    let plan = p.plan_feed(1, 6).expect("free").expect("a ring");
+    assert_eq!(plan.slots, 6 + RESERVED_SLOTS);
+    p.commit_feed(plan);
+    assert_eq!(p.plan_feed(1, 5), Ok(None));
+    assert_eq!(p.plan_feed(1, 0), Ok(None));
+    assert_eq!(p.plan_feed(1, 32).expect("its own").expect("a larger ring").slots, 8 + RESERVED_SLOTS);
+}
+
+#[test]
+fn buffers_given_back_end_the_feed_and_keep_the_claim() {
+    let mut p = pipe();
+    for session in [1, 2] {
+        p.open(session, Side::Input, Access { write: true, legacy: false }).expect("V4L2");
+    }
+    let plan = p.plan_feed(1, 4).expect("free").expect("a ring");
+    p.commit_feed(plan);
+    assert_eq!(p.take_over(2), Err(Refusal::Busy), "it feeds");
+    assert_eq!(p.end_feed(2), Err(Refusal::Busy));
+    let effects = p.end_feed(1).expect("its own");
+    assert!(effects.fed_ended && effects.board);
+    assert_eq!((p.feed(), p.pusher()), (None, Some(1)));
+    assert!(!p.end_feed(1).expect("its own").fed_ended, "once");
+    assert_eq!(p.claim(2), Err(Refusal::Busy), "another process's");
+    p.take_over(2).expect("of one process");
+    assert_eq!(p.pusher(), Some(2));
+    p.open(3, Side::Input, Access { write: false, legacy: false }).expect("V4L2");
+    assert_eq!(p.take_over(3), Err(Refusal::WrongNode));
+    assert_eq!(p.pusher(), Some(2), "nothing was lost by trying");
 }

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -15,6 +16,7 @@ use nix::sys::stat::fstat;
 use tracing::debug;
 use vloopback_core::{Idle, Refusal, Side};
 use vloopback_proc::owners::process_name;
+use vloopback_ring::SessionPage;
 use vloopback_wire::{DEVICE_PREFIX, Reply, SessionInfo};
 
 use super::{Engine, Session, Token};
@@ -62,7 +64,7 @@ impl Engine {
         let session = self.fresh();
         let client = self.pipes[index].free_client_number(&self.sessions, index);
         // All that can fail comes before the pipe's state changes.
-        let page = Arc::new(Page::writable("vloopback-session")?);
+        let page = Arc::new(Page::<SessionPage>::writable("vloopback-session")?);
         let (ours, theirs) = device_pair(&self.device_name(session), side, flags)?;
         let inode = fstat(&theirs)?.st_ino;
         let event = EpollEvent::new(EpollFlags::empty(), Token::Session(session).pack());
@@ -87,7 +89,14 @@ impl Engine {
                 Idle::Wait => vloopback_wire::Idle::Wait,
                 Idle::Refuse => vloopback_wire::Idle::Refuse,
             } as u32,
+            v4l2: self.config.profile != vloopback_core::Profile::Vloopback,
         };
+        if side == Side::Output && !info.legacy {
+            // Nobody can see who waits in poll before its first read(). As with a device that does not
+            // stream yet poll returns, and the read begins the stream; what begins one takes this away.
+            page.rung.store(1, Ordering::SeqCst);
+            let _ = send(ours.as_raw_fd(), &[1], MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL);
+        }
         let comm = process_name(peer.pid).unwrap_or_default();
         let (pid, uid, end) = (peer.pid, peer.uid, Arc::new(ours));
         let made = Session { info, pipe: index, end, page, inode, pid, uid, comm };

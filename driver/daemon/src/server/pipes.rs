@@ -216,15 +216,15 @@ impl PipeState {
 
     fn view(&self, sessions: &BTreeMap<u32, Session>) -> PipeView {
         let mut counters = self.past;
-        let (mut head, mut unwatched) = (self.head, 0);
+        let mut unwatched = 0;
         if let Some(ring) = &self.ring {
-            head = ring.log.head.load(Ordering::Relaxed);
             unwatched = ring.log.unwatched.load(Ordering::Relaxed);
-            counters.copies += ring.log.copies.load(Ordering::Relaxed);
+            counters.copies = counters.copies.saturating_add(ring.log.copies.load(Ordering::Relaxed));
         }
-        counters.unwatched += unwatched;
+        counters.unwatched = counters.unwatched.saturating_add(unwatched);
         // What pushers handed in: the daemon's own pictures are published, not written.
-        counters.written = head.saturating_sub(self.placeholder.shown()).saturating_add(counters.unwatched);
+        let head = || self.ring.as_ref().map_or(self.head, |r| r.log.head.load(Ordering::Relaxed));
+        counters.written = self.placeholder.written(head).saturating_add(counters.unwatched);
         let mut owners = Vec::new();
         for (id, opener) in self.core.openers() {
             let Some(session) = sessions.get(&id) else { continue };

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use nix::errno::Errno;
 use tracing::{info, warn};
 use vloopback_abi::v4l2::V4l2PixFormat;
-use vloopback_core::{Effects, Pipe, RingPlan};
+use vloopback_core::{Effects, Pipe, Refusal, RingPlan};
 use vloopback_wire::{PixelFormat, Reply};
 
 use super::Engine;
@@ -16,9 +16,31 @@ use crate::placeholder::Job;
 impl Engine {
     pub(super) fn claim(&mut self, session: u32, index: usize) -> Result<Reply, Errno> {
         self.end_closed_pusher(index);
-        let effects = self.pipes[index].core.claim(session).map_err(errno)?;
+        let effects = match self.pipes[index].core.claim(session) {
+            Err(Refusal::Busy) if self.may_take_over(session, index) => {
+                self.pipes[index].core.take_over(session)
+            }
+            other => other,
+        }
+        .map_err(errno)?;
         self.apply(index, effects);
         Ok(Reply::Done)
+    }
+
+    /// Whether the pusher's is another descriptor of the same process, both used as V4L2 has it, and
+    /// without buffers: there the claim is that of whoever sets something next.
+    fn may_take_over(&self, session: u32, index: usize) -> bool {
+        let Some(pusher) = self.pipes[index].core.pusher() else { return false };
+        let is_v4l2 = |id: u32| {
+            self.sessions.get(&id).is_some_and(|s| {
+                !s.info.legacy
+                    && s.page.v4l1.load(Ordering::Relaxed) == 0
+                    && s.page.count.load(Ordering::Relaxed) == 0
+            })
+        };
+        let one_process =
+            self.connections.values().any(|c| c.sessions.contains(&session) && c.sessions.contains(&pusher));
+        one_process && is_v4l2(session) && is_v4l2(pusher)
     }
 
     pub(super) fn set_palette(
@@ -82,9 +104,23 @@ impl Engine {
         Ok(Reply::Done)
     }
 
-    pub(super) fn feed(&mut self, session: u32, index: usize) -> Result<Reply, Errno> {
+    pub(super) fn feed(
+        &mut self,
+        session: u32,
+        index: usize,
+        on: bool,
+        buffers: u32,
+    ) -> Result<Reply, Errno> {
+        if !on {
+            let effects = self.pipes[index].core.end_feed(session).map_err(errno)?;
+            self.apply(index, effects);
+            if effects.fed_ended {
+                self.notify(index);
+            }
+            return Ok(Reply::Done);
+        }
         self.claim(session, index)?;
-        let plan = self.pipes[index].core.plan_feed(session).map_err(|refusal| {
+        let plan = self.pipes[index].core.plan_feed(session, buffers).map_err(|refusal| {
             info!(pipe = index, "the first frame is refused: {refusal}");
             errno(refusal)
         })?;
@@ -158,7 +194,9 @@ impl Engine {
             pipe.bell.remove(session);
         }
         self.apply(index, effects);
-        let (grant, effects) = self.pipes[index].core.stream(session, on, hold, fewer).map_err(errno)?;
+        let pipe = &mut self.pipes[index];
+        let hold = if pipe.ring.is_some() { hold } else { 0 };
+        let (grant, effects) = pipe.core.stream(session, on, hold, fewer).map_err(errno)?;
         // clear_row once more: the row may be another one now.
         self.pipes[index].clear_row(session);
         if grant.is_some() {

@@ -372,11 +372,11 @@ requests! {
     /// Describes the frame size whose number and format are in the argument.
     EnumFramesizes: Exchange V4l2Frmsizeenum [..=pixel_format], "struct v4l2_frmsizeenum",
         "VIDIOC_ENUM_FRAMESIZES" = ENUM_FRAMESIZES, Same,
-        enum_framesizes, Output, Free, "discrete sizes, then EINVAL";
+        enum_framesizes, Both, Free, "output: the size, discrete, then EINVAL; input: the range";
     /// Describes the frame interval whose number, format and size are in the argument.
     EnumFrameintervals: Exchange V4l2Frmivalenum [..=height], "struct v4l2_frmivalenum",
         "VIDIOC_ENUM_FRAMEINTERVALS" = ENUM_FRAMEINTERVALS, Same,
-        enum_frameintervals, Output, Free, "discrete intervals, then EINVAL";
+        enum_frameintervals, Both, Free, "output: the interval, discrete, then EINVAL; input: the range";
     /// An encoder's index.
     GEncIndex: Refused (), "struct v4l2_enc_idx",
         "VIDIOC_G_ENC_INDEX" = G_ENC_INDEX, Same,
@@ -500,20 +500,24 @@ pub fn rows() -> impl Iterator<Item = &'static V4l2Row> {
     V4L2.iter()
 }
 
-/// The table as Markdown, for the README.
+/// The table as Markdown, for the README: what is served, and a list of what is not.
 #[derive(Debug, Clone, Copy)]
 pub struct SupportMatrix;
 
 impl fmt::Display for SupportMatrix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("| request | argument | input | output | answer |\n|---|---|---|---|---|\n")?;
-        let word = |served| if served { "yes" } else { "no" };
-        for row in rows() {
+        let word = |served| if served { "yes" } else { "ENOTTY" };
+        for row in rows().filter(|row| row.on_input || row.on_output) {
             let argument = if row.argument.is_empty() { "–" } else { row.argument };
             let (input, output) = (word(row.on_input), word(row.on_output));
             writeln!(f, "| {} | {argument} | {input} | {output} | {} |", row.name, row.answer)?;
         }
-        Ok(())
+        f.write_str("\nENOTTY on both nodes: ")?;
+        for (k, row) in rows().filter(|row| !row.on_input && !row.on_output).enumerate() {
+            write!(f, "{}{}", if k == 0 { "" } else { ", " }, row.name)?;
+        }
+        f.write_str(".\n")
     }
 }
 

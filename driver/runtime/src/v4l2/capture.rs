@@ -197,6 +197,9 @@ pub(super) fn qbuf(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4
             want(locked, index)?;
             if on && first {
                 tell_poll(locked, fd)?;
+                // A thread that found nothing queued looks again.
+                page.kick.fetch_add(1, Ordering::SeqCst);
+                sys::futex_wake_all(&page.kick);
             }
             Ok(Step::Done(describe(locked, index)))
         },

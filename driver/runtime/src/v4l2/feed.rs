@@ -30,7 +30,9 @@ fn is_pending(session: &Session, index: usize) -> bool {
 
 /// The slot of buffer `index` that the program fills in place.
 fn slot_of(session: &Session, index: usize) -> Option<usize> {
-    (session.page().buffers[index].slot.load(Ordering::Relaxed) as usize).checked_sub(1)
+    // Whoever shares the descriptor can write there.
+    let slot = (session.page().buffers[index].slot.load(Ordering::Relaxed) as usize).checked_sub(1);
+    slot.filter(|slot| *slot < vloopback_ring::MAX_SLOTS)
 }
 
 /// Slots that neither clients hold nor the program fills.
@@ -113,18 +115,19 @@ fn check(locked: &mut Locked) -> Result<()> {
 pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -> Result<V4l2Requestbuffers> {
     let page = session.page();
     let had = page.count.load(Ordering::Relaxed) != 0;
-    if asked.count != 0 || had {
-        queue::check_reqbufs(session, &asked)?;
-        super::feed(session)?;
-        session.claimed.store(true, Ordering::Relaxed);
+    queue::check_reqbufs(session, &asked)?;
+    if asked.count != 0 {
+        super::feed(session, asked.count)?;
     }
-    until_done(
+    let answer = until_done(
         session,
         fd,
         || true,
         |locked| {
             queue::check_reqbufs(session, &asked)?;
-            if asked.count == 0 && !had {
+            if asked.count == 0 && (!had || session.board().ring() == 0) {
+                // There is nothing to give back, or no ring to give it to.
+                queue::renew(locked, 0, &frozen(page))?;
                 return Ok(Step::Done(queue::answer(asked, 0)));
             }
             locked.ring.refresh(session)?;
@@ -142,7 +145,11 @@ pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -
                 Ok(queue::answer(asked, count))
             })
         },
-    )
+    )?;
+    if asked.count == 0 && had {
+        super::end_feed(session)?;
+    }
+    Ok(answer)
 }
 
 /// mmap(2) of a buffer.

@@ -9,14 +9,15 @@ use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::text;
-use vloopback_abi::v4l2::pixel::nearest;
+use vloopback_abi::v4l2::pixel::{SIZES, nearest};
 use vloopback_abi::v4l2::{
-    PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_CAP_DEVICE_CAPS,
+    Fourcc, PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_CAP_DEVICE_CAPS,
     V4L2_CAP_EXT_PIX_FORMAT, V4L2_CAP_READWRITE, V4L2_CAP_STREAMING, V4L2_CAP_TIMEPERFRAME,
-    V4L2_CAP_VIDEO_CAPTURE, V4L2_CAP_VIDEO_OUTPUT, V4L2_FIELD_NONE, V4L2_IN_ST_NO_SIGNAL,
-    V4L2_INPUT_TYPE_CAMERA, V4L2_OUTPUT_TYPE_ANALOG, V4L2_PIX_FMT_PRIV_MAGIC, V4L2_PRIORITY_DEFAULT,
-    V4l2Buffer, V4l2Capability, V4l2Fmtdesc, V4l2Format, V4l2Fract, V4l2Frmivalenum, V4l2Frmsizeenum,
-    V4l2Input, V4l2Output, V4l2PixFormat, V4l2Requestbuffers, V4l2Streamparm,
+    V4L2_CAP_VIDEO_CAPTURE, V4L2_CAP_VIDEO_OUTPUT, V4L2_FIELD_NONE, V4L2_FRMIVAL_TYPE_CONTINUOUS,
+    V4L2_IN_ST_NO_SIGNAL, V4L2_INPUT_TYPE_CAMERA, V4L2_OUTPUT_TYPE_ANALOG, V4L2_PIX_FMT_PRIV_MAGIC,
+    V4L2_PRIORITY_DEFAULT, V4l2Buffer, V4l2Capability, V4l2Fmtdesc, V4l2Format, V4l2Fract,
+    V4l2FrmivalStepwise, V4l2Frmivalenum, V4l2FrmsizeStepwise, V4l2Frmsizeenum, V4l2Input, V4l2Output,
+    V4l2PixFormat, V4l2Requestbuffers, V4l2Streamparm,
 };
 use vloopback_ioctl::{Errno, V4l2Device, V4l2Row};
 use vloopback_ring::{MAX_BUFFERS, Pix, SessionPage};
@@ -29,6 +30,7 @@ use crate::v4l1;
 
 pub(crate) use capture::mmap as mmap_capture;
 pub(crate) use feed::mmap as mmap_feed;
+pub(crate) use queue::is_owned_elsewhere;
 
 type Answer<T> = core::result::Result<T, Errno>;
 
@@ -36,6 +38,32 @@ type Answer<T> = core::result::Result<T, Errno>;
 const API_VERSION: u32 = 6 << 16 | 1 << 8;
 /// Buffers that read() and write() work with, as G_PARM tells: the one being filled and the newest.
 const READ_BUFFERS: u32 = 2;
+
+/// What a pusher may say of its rate: from 1000 frames a second to one in 1000 seconds.
+const INTERVALS: V4l2FrmivalStepwise = V4l2FrmivalStepwise {
+    min: V4l2Fract { numerator: 1, denominator: 1000 },
+    max: V4l2Fract { numerator: 1000, denominator: 1 },
+    step: V4l2Fract { numerator: 1, denominator: 1 },
+};
+
+/// The interval that a pusher gets who asks for this one. Zeros ask for the nominal rate again (V4L2
+/// specification, VIDIOC_S_PARM).
+fn nearest_interval(asked: V4l2Fract) -> V4l2Fract {
+    let V4l2Fract { numerator, denominator } = asked;
+    if numerator == 0 || denominator == 0 {
+        return V4l2Fract { numerator: 1, denominator: 30 };
+    }
+    let shorter = |a: V4l2Fract, b: V4l2Fract| {
+        u64::from(a.numerator) * u64::from(b.denominator) < u64::from(b.numerator) * u64::from(a.denominator)
+    };
+    if shorter(asked, INTERVALS.min) {
+        INTERVALS.min
+    } else if shorter(INTERVALS.max, asked) {
+        INTERVALS.max
+    } else {
+        asked
+    }
+}
 
 /// An open node as the V4L2 table sees it.
 pub(crate) struct Node<'a> {
@@ -108,6 +136,12 @@ fn tell(request: &Request) -> Result<()> {
     process::ask(request, None, &mut fds).map(drop)
 }
 
+/// # Errors
+/// EINVAL: a code that nobody knows.
+fn known(fourcc: u32) -> Answer<PixelFormat> {
+    PixelFormat::of(Fourcc(fourcc)).ok_or(Errno::EINVAL)
+}
+
 fn only(fine: bool) -> Answer<()> {
     if fine { Ok(()) } else { Err(Errno::EINVAL) }
 }
@@ -120,12 +154,21 @@ pub(crate) fn set_format(session: &Session, pix: &V4l2PixFormat) -> Result<()> {
     tell(&Request::SetFormat { session: session.info().session, format: to_wire(&nearest(pix)) })
 }
 
-/// The first frame is near: the claim, the ring, and from now on the pipe is fed.
+/// The first frame is near: the claim, the ring (with slots for so many buffers that are filled in
+/// place), and from now on the pipe is fed.
 ///
 /// # Errors
 /// EBUSY: another's pipe. ENOMEM, ENODEV.
-pub(crate) fn feed(session: &Session) -> Result<()> {
-    tell(&Request::Feed { session: session.info().session })
+pub(crate) fn feed(session: &Session, buffers: u32) -> Result<()> {
+    tell(&Request::Feed { session: session.info().session, on: true, buffers })?;
+    session.claimed.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// No frame comes any more until [`feed`]; another descriptor of the process may begin.
+fn end_feed(session: &Session) -> Result<()> {
+    session.claimed.store(false, Ordering::Relaxed);
+    tell(&Request::Feed { session: session.info().session, on: false, buffers: 0 })
 }
 
 /// Says how often the pusher's frames come.
@@ -273,6 +316,22 @@ impl V4l2Device for Node<'_> {
     }
 
     fn enum_framesizes(&mut self, asked: V4l2Frmsizeenum) -> Answer<V4l2Frmsizeenum> {
+        if self.is_input() {
+            let format = only(asked.index == 0).and_then(|()| known(asked.pixel_format))?;
+            let (step_width, step_height) = format.granularity();
+            let ((min_width, min_height), (max_width, max_height)) =
+                (format.fit(SIZES.0, SIZES.0), format.fit(SIZES.1, SIZES.1));
+            let mut answer = asked;
+            answer.set_stepwise(V4l2FrmsizeStepwise {
+                min_width,
+                max_width,
+                step_width,
+                min_height,
+                max_height,
+                step_height,
+            });
+            return Ok(answer);
+        }
         let pix = self.pix();
         only(asked.index == 0 && asked.pixel_format == pix.fourcc)?;
         let mut answer = asked;
@@ -281,6 +340,20 @@ impl V4l2Device for Node<'_> {
     }
 
     fn enum_frameintervals(&mut self, asked: V4l2Frmivalenum) -> Answer<V4l2Frmivalenum> {
+        if self.is_input() {
+            let format = only(asked.index == 0).and_then(|()| known(asked.pixel_format))?;
+            let near = nearest(&V4l2PixFormat {
+                pixelformat: format.fourcc.0,
+                width: asked.width,
+                height: asked.height,
+                ..V4l2PixFormat::default()
+            });
+            only((near.width, near.height) == (asked.width, asked.height))?;
+            let mut answer = asked;
+            answer.set_stepwise(INTERVALS);
+            answer.type_ = V4L2_FRMIVAL_TYPE_CONTINUOUS;
+            return Ok(answer);
+        }
         let pix = self.pix();
         only(asked.index == 0 && asked.pixel_format == pix.fourcc)?;
         only((asked.width, asked.height) == (pix.width, pix.height))?;
@@ -298,11 +371,8 @@ impl V4l2Device for Node<'_> {
     fn s_parm(&mut self, asked: V4l2Streamparm) -> Answer<V4l2Streamparm> {
         self.check_type(asked.type_)?;
         if self.is_input() {
-            let V4l2Fract { numerator, denominator } = asked.output().timeperframe;
-            // The specification: zeros ask for the nominal rate again.
-            let (numerator, denominator) =
-                if numerator == 0 || denominator == 0 { (1, 30) } else { (numerator, denominator) };
-            set_interval(self.session, numerator, denominator).map_err(Errno)?;
+            let interval = nearest_interval(asked.output().timeperframe);
+            set_interval(self.session, interval.numerator, interval.denominator).map_err(Errno)?;
         }
         Ok(self.parm(asked.type_))
     }
@@ -403,6 +473,17 @@ const _: () = assert!(V4L2_FIELD_NONE == 1 && MAX_BUFFERS == vloopback_abi::v4l2
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn intervals_are_brought_into_range() {
+        let near = |numerator, denominator| {
+            let near = nearest_interval(V4l2Fract { numerator, denominator });
+            (near.numerator, near.denominator)
+        };
+        assert_eq!(near(1001, 30_000), (1001, 30_000));
+        assert_eq!((near(0, 5), near(5, 0)), ((1, 30), (1, 30)));
+        assert_eq!((near(1, u32::MAX), near(u32::MAX, 1)), ((1, 1000), (1000, 1)));
+    }
 
     #[test]
     fn no_bus_is_the_beginning_of_another() {

@@ -49,7 +49,7 @@ pub(super) fn first(page: &SessionPage, fits: impl Fn(usize) -> bool) -> Option<
 
 /// Whether another descriptor of this process has buffers of the same node: the V4L2 specification has
 /// one owner of a stream; that other processes' are apart is what this loopback adds.
-fn is_owned_elsewhere(session: &Session) -> bool {
+pub(crate) fn is_owned_elsewhere(session: &Session) -> bool {
     let mut owned = false;
     session::each(|other| {
         let mine = other.info().session == session.info().session;

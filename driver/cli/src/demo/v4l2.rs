@@ -1,0 +1,107 @@
+//! A client as today's programs are: V4L2, a queue of buffers of the driver's memory.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+
+use vloopback_abi::v4l2::{
+    V4L2_CAP_DEVICE_CAPS, V4L2_CAP_STREAMING, V4L2_CAP_VIDEO_CAPTURE, V4L2_IN_ST_NO_SIGNAL, V4l2Capability,
+};
+
+use super::client::tell;
+use super::film::FORMAT;
+use super::judge::Judge;
+use super::message::{Flaw, Says, now};
+use super::sys;
+use crate::args::DemoClientArgs;
+
+/// The buffers that it asks for: one is looked at, one waits for the next frame.
+const BUFFERS: u32 = 2;
+
+/// Watches until the device's input says that it has no signal.
+///
+/// # Errors
+/// What did not work, for [`Says::Failed`].
+pub fn watch(args: &DemoClientArgs, judge: &mut Judge<'_>) -> Result<(), String> {
+    let path = args.device.display().to_string();
+    let failed = |call: &'static str| {
+        let path = path.clone();
+        move |error: io::Error| format!("{path}: {call}: {error}")
+    };
+    let device = File::options().read(true).write(true).open(&args.device).map_err(failed("open"))?;
+    let fd = device.as_fd();
+    let capability = sys::v4l2_capability(fd).map_err(failed("VIDIOC_QUERYCAP"))?;
+    let needed = V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_STREAMING;
+    if caps(&capability) & needed != needed {
+        return Err(format!("{path}: VIDIOC_QUERYCAP does not call it a capture device that streams"));
+    }
+    let mut format = sys::v4l2_format(fd).map_err(failed("VIDIOC_G_FMT"))?;
+    sys::v4l2_set_format(fd, &mut format).map_err(failed("VIDIOC_S_FMT"))?;
+    let pix = format.pix();
+    let size = (pix.width, pix.height);
+    let length = judge.reel.length;
+    if pix.fourcc() != FORMAT.fourcc
+        || size != (args.frames.width, args.frames.height)
+        || pix.sizeimage as usize != length
+    {
+        return Err(format!(
+            "{path}: shows {} at {}x{} of {} bytes, which was not pushed",
+            pix.fourcc(),
+            size.0,
+            size.1,
+            pix.sizeimage
+        ));
+    }
+    let count = sys::v4l2_buffers(fd, BUFFERS).map_err(failed("VIDIOC_REQBUFS"))?;
+    let mut buffers = Vec::new();
+    for index in 0..count {
+        buffers.push(sys::v4l2_map(fd, index).map_err(failed("VIDIOC_QUERYBUF and mmap"))?);
+        sys::v4l2_queue(fd, index).map_err(failed("VIDIOC_QBUF"))?;
+    }
+    sys::v4l2_stream_on(fd).map_err(failed("VIDIOC_STREAMON"))?;
+    tell(&Says::Waiting)?;
+    let (mut held, mut again) = (vec![0; length], vec![0; length]);
+    loop {
+        let buffer = match sys::v4l2_dequeue(fd) {
+            Ok(buffer) => buffer,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(format!("{path}: VIDIOC_DQBUF: {error}")),
+        };
+        let at = now().map_err(|error| format!("the clock: {error}"))?;
+        let memory = buffers
+            .get(buffer.index as usize)
+            .ok_or_else(|| format!("{path}: VIDIOC_DQBUF gives buffer {} of {count}", buffer.index))?;
+        if buffer.bytesused as usize != length {
+            return Err(format!(
+                "{path}: VIDIOC_DQBUF gives a frame of {} bytes instead of {length}",
+                buffer.bytesused
+            ));
+        }
+        let copy = |out: &mut [u8]| memory.copy(0, out).map_err(|error| format!("{path}: {error}"));
+        copy(&mut held)?;
+        let mut verdict = judge.judge(&held, at)?;
+        // It is ours until it is queued again: it must not have changed meanwhile.
+        copy(&mut again)?;
+        if again != held {
+            verdict = Says::Spoiled { flaw: Flaw::Torn };
+        }
+        if !matches!(verdict, Says::Received { .. }) {
+            let input = sys::v4l2_input(fd).map_err(failed("VIDIOC_ENUMINPUT"))?;
+            if input.status & V4L2_IN_ST_NO_SIGNAL != 0 {
+                // What the driver shows while nobody pushes.
+                return Ok(());
+            }
+        }
+        tell(&verdict)?;
+        sys::v4l2_queue(fd, buffer.index).map_err(failed("VIDIOC_QBUF"))?;
+    }
+}
+
+/// What this node can do, where the device has several.
+fn caps(capability: &V4l2Capability) -> u32 {
+    if capability.capabilities & V4L2_CAP_DEVICE_CAPS != 0 {
+        capability.device_caps
+    } else {
+        capability.capabilities
+    }
+}

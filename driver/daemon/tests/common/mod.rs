@@ -1,0 +1,358 @@
+//! A process's side of the protocol, done by hand: no preload library, no runtime.
+
+#![allow(dead_code, reason = "each test file uses its own part of it")]
+
+use std::io::IoSliceMut;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use memmap2::{MmapOptions, MmapRaw};
+use nix::cmsg_space;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{
+    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, recvmsg, send,
+    socket,
+};
+use vloopback_daemon::{Config, Server, ServerHandle};
+use vloopback_ring::{
+    Board, Desk, Format, Log, PAGE_LEN, SessionPage, find_oldest, pick, publish, still_there,
+};
+use vloopback_wire::{PixelFormat, Reply, Request, SessionInfo, build_id};
+use zerocopy::IntoBytes;
+
+/// How long anything may take that happens at once on a machine that is not busy.
+const PATIENCE_MS: u16 = 30_000;
+
+/// A server of the test's own.
+pub struct Daemon {
+    pub handle: ServerHandle,
+    _dir: tempfile::TempDir,
+}
+
+impl Daemon {
+    /// One that was told so.
+    pub fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let dir = tempfile::Builder::new().prefix("vl").tempdir().expect("a directory");
+        let mut config = Config { socket: dir.path().join("s"), ..Config::default() };
+        change(&mut config);
+        Self { handle: Server::start(config).expect("it serves"), _dir: dir }
+    }
+
+    pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.handle.socket().to_owned()
+    }
+
+    /// `vloopback list --json` of a pipe.
+    pub fn pipe(&self, index: usize) -> serde_json::Value {
+        let text = vloopback_daemon::query_list(self.handle.socket()).expect("a list");
+        let pipes: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        pipes[index].clone()
+    }
+
+    /// The number of a pipe's node.
+    fn node(&self, index: usize, name: &str) -> u32 {
+        let node = self.pipe(index)[name].as_str().expect("a path").to_owned();
+        node.trim_start_matches("/dev/video").parse().expect("/dev/videoN")
+    }
+
+    /// A new process opens a pipe's input.
+    pub fn input(&self, pipe: usize) -> Device {
+        Device::open(self, self.node(pipe, "input"), false).expect("the input opens")
+    }
+
+    /// A new process opens a pipe's output.
+    pub fn output(&self, pipe: usize) -> Device {
+        Device::open(self, self.node(pipe, "output"), false).expect("the output opens")
+    }
+
+    /// A legacy process opens a pipe's output, or gets an errno.
+    pub fn old_output(&self, pipe: usize) -> Result<Device, i32> {
+        Device::open(self, self.node(pipe, "output"), true)
+    }
+
+    /// A process opens a pipe's output, or gets an errno.
+    pub fn try_output(&self, pipe: usize) -> Result<Device, i32> {
+        Device::open(self, self.node(pipe, "output"), false)
+    }
+}
+
+/// A page of atomics, as a process maps it.
+pub struct Map<T> {
+    map: MmapRaw,
+    of: PhantomData<T>,
+}
+
+impl<T> Map<T> {
+    fn of(fd: &OwnedFd, writable: bool) -> Self {
+        let mut options = MmapOptions::new();
+        let options = options.len(PAGE_LEN);
+        let map = if writable { options.map_raw(fd) } else { options.map_raw_read_only(fd) };
+        Self { map: map.expect("it can be mapped"), of: PhantomData }
+    }
+}
+
+impl<T> Deref for Map<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: all that is mapped here are the ring's pages, which consist of atomics; the daemon
+        // sealed their size. Who maps one for reading only does not store to it.
+        unsafe { &*self.map.as_ptr().cast::<T>() }
+    }
+}
+
+/// A process with one open device.
+pub struct Device {
+    connection: OwnedFd,
+    /// Its number in shared locks.
+    pub peer: u32,
+    pub info: SessionInfo,
+    pub fd: OwnedFd,
+    pub page: Map<SessionPage>,
+    pub board: Map<Board>,
+    pub desk: Map<Desk>,
+}
+
+fn ask(connection: &OwnedFd, request: &Request) -> (Reply, Vec<OwnedFd>) {
+    let raw = connection.as_raw_fd();
+    send(raw, request.encode().as_bytes(), MsgFlags::MSG_NOSIGNAL).expect("the daemon reads");
+    let mut record = vec![0; vloopback_wire::MAX_RECORD];
+    let mut space = cmsg_space!([RawFd; vloopback_wire::MAX_FDS]);
+    let mut iov = [IoSliceMut::new(&mut record)];
+    let message = recvmsg::<UnixAddr>(raw, &mut iov, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)
+        .expect("the daemon answers");
+    let mut fds = Vec::new();
+    for control in message.cmsgs().expect("whole") {
+        if let ControlMessageOwned::ScmRights(raw) = control {
+            // SAFETY: the kernel has just put these descriptors into our table; they are ours alone.
+            fds.extend(raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+        }
+    }
+    let n = message.bytes;
+    (Reply::decode(&record[..n]).expect("a reply"), fds)
+}
+
+impl Device {
+    fn open(daemon: &Daemon, node: u32, legacy: bool) -> Result<Self, i32> {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let connection = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).expect("a socket");
+        let address = UnixAddr::new(&daemon.socket()).expect("it fits");
+        connect(connection.as_raw_fd(), &address).expect("the daemon listens");
+        let (reply, _) = ask(&connection, &Request::Hello { build: build_id() });
+        let Reply::Welcome { peer } = reply else { panic!("{reply:?}") };
+        let request = Request::Open { node, flags: nix::libc::O_RDWR as u32, legacy };
+        match ask(&connection, &request) {
+            (Reply::Session(info), fds) => {
+                let [fd, page, board, desk] = <[OwnedFd; 4]>::try_from(fds).expect("four descriptors");
+                let (page, board) = (Map::of(&page, true), Map::of(&board, false));
+                Ok(Self { connection, peer, info, fd, page, board, desk: Map::of(&desk, true) })
+            }
+            (Reply::Error(errno), _) => Err(errno),
+            (other, _) => panic!("{other:?}"),
+        }
+    }
+
+    /// A request that is answered with "done" or an errno.
+    #[track_caller]
+    pub fn ask(&self, request: &Request) -> Result<(), i32> {
+        match ask(&self.connection, request).0 {
+            Reply::Done => Ok(()),
+            Reply::Error(errno) => Err(errno),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn set_format(&self, fourcc: &[u8; 4], width: u32, height: u32) -> Result<(), i32> {
+        let fourcc = u32::from_le_bytes(*fourcc);
+        let format = PixelFormat { fourcc, width, height, ..PixelFormat::default() };
+        self.ask(&Request::SetFormat { session: self.info.session, format })
+    }
+
+    pub fn feed(&self) -> Result<(), i32> {
+        self.ask(&Request::Feed { session: self.info.session, on: true, buffers: 0 })
+    }
+
+    pub fn set_rate(&self, frames: u32) -> Result<(), i32> {
+        let session = self.info.session;
+        self.ask(&Request::SetInterval { session, numerator: 1, denominator: frames })
+    }
+
+    pub fn set_palette(&self, palette: u32) -> Result<(), i32> {
+        self.ask(&Request::SetPalette { session: self.info.session, palette, picture: [0; 6] })
+    }
+
+    pub fn set_size(&self, width: u32, height: u32) -> Result<(), i32> {
+        self.ask(&Request::SetSize { session: self.info.session, width, height })
+    }
+
+    /// Streams, holding as many of `hold` slots as are free; tells the row plus 1 and how many they are.
+    pub fn stream(&self, hold: u32) -> (u32, u32) {
+        let request = Request::Stream { session: self.info.session, on: true, hold, fewer: true };
+        match ask(&self.connection, &request).0 {
+            Reply::Stream { row, quota } => (row, quota),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The same, all or nothing.
+    pub fn stream_all(&self, hold: u32) -> (u32, u32) {
+        let request = Request::Stream { session: self.info.session, on: true, hold, fewer: false };
+        match ask(&self.connection, &request).0 {
+            Reply::Stream { row, quota } => (row, quota),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn stop(&self) {
+        let request = Request::Stream { session: self.info.session, on: false, hold: 0, fewer: true };
+        assert!(matches!(ask(&self.connection, &request).0, Reply::Stream { row: 0, quota: 0 }));
+    }
+
+    pub fn format(&self) -> Format {
+        self.board.format()
+    }
+
+    /// The ring in force.
+    pub fn ring(&self) -> Ring {
+        let (reply, fds) = ask(&self.connection, &Request::Ring { session: self.info.session });
+        let Reply::Ring { ring, slots, slot_len } = reply else { panic!("{reply:?}") };
+        let (log, rest) = fds.split_first().expect("a log");
+        assert_eq!(rest.len(), slots as usize);
+        let slots = rest
+            .iter()
+            .map(|fd| MmapOptions::new().len(slot_len as usize).map_raw(fd).expect("a slot can be mapped"))
+            .collect();
+        Ring { number: ring, log: Map::of(log, self.info.input), slots }
+    }
+
+    /// Closes the descriptor and waits until the daemon has seen it, as the library's close() does.
+    pub fn close(self) {
+        drop(self.fd);
+        let (reply, _) = ask(&self.connection, &Request::Closed { session: self.info.session });
+        assert_eq!(reply, Reply::Done);
+    }
+
+    /// From now on the descriptor is to become readable with the next thing to see.
+    pub fn arm(&self) {
+        self.page.armed.store(1, Ordering::SeqCst);
+        self.desk.arm(self.info.client);
+    }
+
+    /// Waits until the descriptor is readable.
+    #[track_caller]
+    pub fn wait_readable(&self) {
+        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut fds, PollTimeout::from(PATIENCE_MS)), Ok(1), "it does not become readable");
+    }
+
+    /// Takes what made the descriptor readable: it was so from its open on, as a device that does not
+    /// stream yet.
+    pub fn drain(&self) {
+        self.page.rung.store(0, Ordering::SeqCst);
+        let mut bytes = [0; 64];
+        while recv(self.fd.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT).is_ok_and(|n| n > 0) {}
+    }
+
+    pub fn is_readable(&self) -> bool {
+        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO) == Ok(1)
+    }
+}
+
+/// A frame out of a ring.
+#[derive(Debug)]
+pub struct Frame {
+    pub number: u64,
+    /// CLOCK_MONOTONIC nanoseconds.
+    pub time: u64,
+    pub bytes: Vec<u8>,
+}
+
+/// A ring, as a process maps it.
+pub struct Ring {
+    pub number: u32,
+    pub log: Map<Log>,
+    slots: Vec<MmapRaw>,
+}
+
+impl Ring {
+    /// The oldest frame after `last`, if there is one.
+    pub fn look(&self, last: u64) -> Option<Frame> {
+        loop {
+            let found = find_oldest(&self.log, self.slots.len(), u32::MAX, last)?;
+            let entry = &self.log.slots[found.slot];
+            let (len, time) = (entry.len.load(Ordering::Relaxed), entry.time.load(Ordering::Relaxed));
+            let slot = &self.slots[found.slot];
+            let mut bytes = vec![0u8; (len as usize).min(slot.len())];
+            // SAFETY: the slot has so many bytes; a writer that comes in between is noticed below.
+            unsafe { std::ptr::copy_nonoverlapping(slot.as_ptr(), bytes.as_mut_ptr(), bytes.len()) };
+            if still_there(&self.log, found) {
+                return Some(Frame { number: found.number, time, bytes });
+            }
+        }
+    }
+
+    /// Waits for the oldest frame after `last`.
+    #[track_caller]
+    pub fn next(&self, last: u64) -> Frame {
+        loop {
+            let seen = self.log.seq.load(Ordering::SeqCst);
+            if let Some(frame) = self.look(last) {
+                return frame;
+            }
+            wait(&self.log.seq, seen);
+        }
+    }
+
+    pub fn head(&self) -> u64 {
+        self.log.head.load(Ordering::SeqCst)
+    }
+
+    /// Publishes a frame as the pusher does; tells its number.
+    pub fn write(&self, pusher: &Device, frame: &[u8]) -> u64 {
+        while let Err(owner) = self.log.lock.try_lock(pusher.peer) {
+            wait(self.log.lock.word(), owner);
+        }
+        let picked = pick(&pusher.board, &self.log, &pusher.desk, self.slots.len(), 0).expect("a slot");
+        let slot = &self.slots[picked.slot];
+        assert!(frame.len() <= slot.len());
+        // SAFETY: the slot is ours until it is published, and long enough.
+        unsafe { std::ptr::copy_nonoverlapping(frame.as_ptr(), slot.as_mut_ptr(), frame.len()) };
+        let number = publish(&self.log, &pusher.desk, picked, frame.len() as u32, 0);
+        wake(&self.log.seq);
+        if self.log.lock.unlock() {
+            wake(self.log.lock.word());
+        }
+        number
+    }
+}
+
+/// Sleeps while `word` holds `value`, for as long as is sensible.
+#[track_caller]
+fn wait(word: &AtomicU32, value: u32) {
+    let timeout = nix::libc::timespec { tv_sec: (PATIENCE_MS / 1000).into(), tv_nsec: 0 };
+    // SAFETY: FUTEX_WAIT reads the word and the timeout, which both live on.
+    let result = unsafe {
+        nix::libc::syscall(
+            nix::libc::SYS_futex,
+            word.as_ptr(),
+            nix::libc::FUTEX_WAIT,
+            value,
+            &raw const timeout,
+        )
+    };
+    let late = result < 0 && nix::errno::Errno::last() == nix::errno::Errno::ETIMEDOUT;
+    assert!(!late, "nothing has come");
+}
+
+fn wake(word: &AtomicU32) {
+    // SAFETY: FUTEX_WAKE does not touch the memory.
+    unsafe { nix::libc::syscall(nix::libc::SYS_futex, word.as_ptr(), nix::libc::FUTEX_WAKE, i32::MAX) };
+}

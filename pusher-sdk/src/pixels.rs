@@ -1,0 +1,129 @@
+//! What a frame's pixels are: a V4L1 palette or a V4L2 format.
+
+use std::fmt;
+
+use vloopback_abi::palette::Palette;
+use vloopback_abi::v4l2::fourcc::Fourcc;
+use vloopback_abi::v4l2::pixel::{Layout, PixelFormat, SIZES};
+
+use crate::planes::PlaneShape;
+
+/// What a frame's pixels are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pixels {
+    /// By its V4L1 name.
+    Palette(Palette),
+    /// By its V4L2 code: also for formats that V4L1 had no palette for, such as NV12 or MJPG.
+    Format(Fourcc),
+}
+
+impl From<Palette> for Pixels {
+    fn from(palette: Palette) -> Self {
+        Self::Palette(palette)
+    }
+}
+
+impl From<Fourcc> for Pixels {
+    fn from(fourcc: Fourcc) -> Self {
+        Self::Format(fourcc)
+    }
+}
+
+impl fmt::Display for Pixels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Palette(palette) => palette.fmt(f),
+            Self::Format(fourcc) => fourcc.fmt(f),
+        }
+    }
+}
+
+impl Pixels {
+    /// Bytes of a frame of a size in pixels; of a compressed format the most that it can have. None if
+    /// there is no such frame.
+    #[must_use]
+    pub fn frame_len(self, width: u32, height: u32) -> Option<usize> {
+        match self {
+            Self::Palette(palette) => palette.frame_len(width, height),
+            Self::Format(fourcc) => {
+                let sizes = SIZES.0..=SIZES.1;
+                let format =
+                    PixelFormat::of(fourcc).filter(|_| sizes.contains(&width) && sizes.contains(&height));
+                format?.sizeimage(width, height).map(|len| len as usize)
+            }
+        }
+    }
+
+    /// Whether frames vary in length.
+    #[must_use]
+    pub fn is_compressed(self) -> bool {
+        match self {
+            Self::Palette(_) => false,
+            Self::Format(fourcc) => PixelFormat::of(fourcc).is_some_and(|format| format.is_compressed()),
+        }
+    }
+
+    /// Whether frames of this size fit the pixels, however long they are.
+    pub(crate) fn fits(self, width: u32, height: u32) -> bool {
+        match self {
+            Self::Palette(palette) => {
+                let (across, down) = palette.granularity();
+                palette != Palette::Raw
+                    && width != 0
+                    && height != 0
+                    && width % across == 0
+                    && height % down == 0
+            }
+            Self::Format(_) => self.frame_len(width, height).is_some(),
+        }
+    }
+
+    /// What sizes frames can have, for a message.
+    pub(crate) fn rule(self) -> String {
+        let (across, down) = match self {
+            Self::Palette(palette) if palette.depth() == 0 => {
+                return "the length of such a frame is not known: choose another palette".to_owned();
+            }
+            Self::Palette(palette) => palette.granularity(),
+            Self::Format(fourcc) => match PixelFormat::of(fourcc) {
+                Some(format) => format.granularity(),
+                None => return "pipes do not carry that format: choose another".to_owned(),
+            },
+        };
+        let range = match self {
+            Self::Palette(_) => "above 0".to_owned(),
+            Self::Format(_) => format!("from {} to {}", SIZES.0, SIZES.1),
+        };
+        match (across, down) {
+            (1, 1) => format!("width and height must be {range}"),
+            (across, down) => format!("width must be a multiple of {across}, height of {down}, both {range}"),
+        }
+    }
+
+    /// The planes of a frame, as [`crate::plane_shapes`] gives them.
+    pub(crate) fn shapes(self, width: u32, height: u32) -> Vec<PlaneShape> {
+        let fourcc = match self {
+            Self::Palette(palette) => palette.fourcc(),
+            Self::Format(fourcc) => Some(fourcc),
+        };
+        let format = fourcc.and_then(PixelFormat::of).filter(|_| self.frame_len(width, height).is_some());
+        let Some((format, line)) = format.and_then(|f| f.bytesperline(width).map(|line| (f, line as usize)))
+        else {
+            return Vec::new();
+        };
+        let first = PlaneShape { line, lines: height as usize };
+        let (across, down) = format.granularity();
+        let (across, down) = (across as usize, down as usize);
+        match format.layout {
+            Layout::Compressed => Vec::new(),
+            Layout::Packed { .. } | Layout::Mosaic => vec![first],
+            Layout::Planar { .. } => {
+                let colour = PlaneShape { line: line / across, lines: first.lines / down };
+                vec![first, colour, colour]
+            }
+            Layout::SemiPlanar { .. } => {
+                vec![first, PlaneShape { line: 2 * line / across, lines: first.lines / down }]
+            }
+        }
+    }
+}

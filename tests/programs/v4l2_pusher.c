@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Pushes as today's programs do: QUERYCAP, S_FMT (--format and --size), then --io write, or --io mmap: the
+ * driver's buffers are filled in place and queued. Frames of compressed formats vary in length. */
+#include "v4l2.h"
+
+static struct v4l2_pix_format pix;
+static long written, errors;
+
+/* Whether there is another frame to push, and it is time. */
+static int turn(long number, int clock)
+{
+    if (opt.frames && number >= opt.first + opt.frames)
+        return 0;
+    if (opt.step)
+        return order();
+    if (clock >= 0)
+        clock_tick(clock);
+    return opt.frames || !told();
+}
+
+static size_t fill(unsigned char *frame, long number)
+{
+    size_t len = length_of(&pix, (uint32_t)number);
+    pattern_fill(frame, len, (uint32_t)number);
+    if (number == opt.wrong || opt.wrong_all)
+        frame[len / 2] ^= 1;
+    return len;
+}
+
+/* Tells of a failed call; whether it has had enough of them. */
+static int given_up(const char *call)
+{
+    errors++;
+    say("{\"event\":\"error\",\"call\":\"%s\",\"errno\":%d}", call, errno);
+    return errors >= opt.patience;
+}
+
+static void pushed(long number)
+{
+    written++;
+    if (opt.report && number % opt.report == 0)
+        say("{\"event\":\"frame\",\"n\":%ld}", number);
+}
+
+static long by_write(int fd, int clock)
+{
+    unsigned char *frame = malloc(pix.sizeimage);
+    long number;
+    for (number = opt.first; turn(number, clock); number++) {
+        size_t len = fill(frame, number);
+        ssize_t n = write(fd, frame, len);
+        if (n != (ssize_t)len) {
+            if (n >= 0)
+                errno = 0;
+            if (given_up("write"))
+                break;
+            continue;
+        }
+        pushed(number);
+    }
+    free(frame);
+    return number;
+}
+
+static long by_mmap(int fd, int clock)
+{
+    struct queue q;
+    struct v4l2_buffer b;
+    unsigned fresh = 0, index;
+    long number;
+    int on = 0;
+    queue_open(fd, &q, V4L2_BUF_TYPE_VIDEO_OUTPUT, opt.buffers, PROT_READ | PROT_WRITE);
+    for (number = opt.first; turn(number, clock); number++) {
+        if (fresh < q.count) {
+            index = fresh++;
+        } else if (queue_take(fd, &q, &b)) {
+            if (given_up("VIDIOC_DQBUF"))
+                break;
+            continue;
+        } else {
+            index = b.index;
+        }
+        if (queue_put(fd, &q, index, fill(q.buffer[index].start, number))) {
+            if (given_up("VIDIOC_QBUF"))
+                break;
+            continue;
+        }
+        if (!on++ && stream(fd, &q, 1))
+            fail("VIDIOC_STREAMON");
+        pushed(number);
+    }
+    return number;
+}
+
+int main(int argc, char **argv)
+{
+    struct v4l2_capability cap;
+    long next;
+    int fd, clock;
+    begin(argc, argv);
+    fd = open(opt.device, O_RDWR);
+    if (fd < 0)
+        fail("open");
+    say("{\"event\":\"open\",\"device\":\"%s\"}", opt.device);
+    memset(&cap, 0, sizeof cap);
+    if (ioctl(fd, VIDIOC_QUERYCAP, &cap))
+        fail("VIDIOC_QUERYCAP");
+    if (!(cap.capabilities & V4L2_CAP_VIDEO_OUTPUT))
+        fail("V4L2_CAP_VIDEO_OUTPUT");
+    pix = set_format(fd, V4L2_BUF_TYPE_VIDEO_OUTPUT);
+    say_format("setup", &pix);
+    if (opt.wait && !order())
+        return 0;
+    clock = opt.fps ? clock_open(opt.fps) : -1;
+    next = strcmp(opt.io, "write") ? by_mmap(fd, clock) : by_write(fd, clock);
+    say("{\"event\":\"pushed\",\"written\":%ld,\"errors\":%ld,\"next\":%ld}", written, errors, next);
+    if (opt.hold)
+        while (order())
+            ;
+    close(fd);
+    return errors ? 1 : 0;
+}

@@ -1,0 +1,145 @@
+//! ffmpeg as client (libavdevice's v4l2 demuxer) and as pusher (its v4l2 muxer).
+
+use std::fs;
+use std::path::Path;
+
+use vloopback_tests::{Env, Job, have, skip};
+
+use super::{HEIGHT, Palette, WIDTH, YUV420P, YUYV, fails, feeds, saves};
+
+/// `ffmpeg` under `vloopback run`, quiet unless something is wrong.
+fn ffmpeg(env: &Env, words: &[&str]) -> Job {
+    let mut command = vec!["ffmpeg", "-hide_banner", "-loglevel", "warning", "-nostdin", "-y"];
+    command.extend(words);
+    env.run(&command)
+}
+
+fn saves_raw(palette: Palette, more: &[&str]) {
+    saves(palette, 20, |env, device| {
+        let mut words = vec!["-f", "v4l2"];
+        words.extend(more);
+        words.extend(["-i", device, "-frames:v", "20", "-fps_mode", "passthrough", "-f", "rawvideo", "-"]);
+        let ended = ffmpeg(env, &words).output().ok();
+        // CLIENTS.md 4.4: a frame whose bytesused is not exact is dropped with this word.
+        assert!(!ended.says("corrupt"), "{}", ended.stderr);
+        ended.stdout
+    });
+}
+
+#[test]
+fn ffmpeg_reads_yuv420p() {
+    if !have("ffmpeg") {
+        skip!("ffmpeg is not installed");
+    }
+    saves_raw(YUV420P, &[]);
+}
+
+/// With a format, a size and a rate asked for.
+#[test]
+fn ffmpeg_reads_yuyv_asked_for() {
+    if !have("ffmpeg") {
+        skip!("ffmpeg is not installed");
+    }
+    let size = format!("{WIDTH}x{HEIGHT}");
+    saves_raw(YUYV, &["-input_format", "yuyv422", "-video_size", &size, "-framerate", "30"]);
+}
+
+fn feeds_raw(pix_fmt: &str, len: usize) {
+    feeds(len, |env, pipe| {
+        let size = format!("{WIDTH}x{HEIGHT}");
+        let source = ["-f", "rawvideo", "-pix_fmt", pix_fmt, "-s", &size, "-r", "50", "-i", "-"];
+        let mut words = vec!["-probesize", "32", "-analyzeduration", "0"];
+        words.extend(source);
+        words.extend(["-pix_fmt", pix_fmt, "-f", "v4l2", &pipe.input]);
+        ffmpeg(env, &words).start()
+    });
+}
+
+#[test]
+fn ffmpeg_pushes_yuyv() {
+    if !have("ffmpeg") {
+        skip!("ffmpeg is not installed");
+    }
+    feeds_raw("yuyv422", YUYV.len);
+}
+
+#[test]
+fn ffmpeg_pushes_yuv420p() {
+    if !have("ffmpeg") {
+        skip!("ffmpeg is not installed");
+    }
+    feeds_raw("yuv420p", YUV420P.len);
+}
+
+/// The pictures of a Motion-JPEG film, byte by byte.
+pub(super) fn pictures(film: &[u8]) -> Vec<Vec<u8>> {
+    let mut pictures = Vec::new();
+    let mut start = 0;
+    // Within a picture's data FF is followed by 00 or a restart mark, so FF D9 is its end.
+    while let Some(end) = film[start..].windows(2).position(|w| w == [0xff, 0xd9]) {
+        pictures.push(film[start..start + end + 2].to_vec());
+        start += end + 2;
+    }
+    assert_eq!(start, film.len(), "the film ends with a picture");
+    pictures
+}
+
+/// A Motion-JPEG film of a test picture.
+pub(super) fn film(path: &Path, picture: &str, frames: u32) -> Vec<Vec<u8>> {
+    let source = format!("{picture}=size={WIDTH}x{HEIGHT}:rate=50");
+    Job::new("ffmpeg")
+        .args(["-hide_banner", "-loglevel", "error", "-nostdin", "-y", "-f", "lavfi", "-i", &source])
+        .args(["-frames:v", &frames.to_string(), "-pix_fmt", "yuvj420p", "-c:v", "mjpeg", "-q:v", "4"])
+        .args(["-f", "mjpeg"])
+        .arg(path)
+        .output()
+        .ok();
+    let pictures = pictures(&fs::read(path).expect("the film"));
+    assert_eq!(pictures.len(), frames as usize);
+    pictures
+}
+
+/// An ffmpeg that pushes a film's pictures as they are, over and over.
+pub(super) fn push_film(env: &Env, path: &Path, device: &str) -> Job {
+    let path = path.to_str().expect("a name of letters");
+    let source = ["-re", "-stream_loop", "-1", "-f", "mjpeg", "-framerate", "50", "-i", path];
+    ffmpeg(env, &[&source[..], &["-c:v", "copy", "-f", "v4l2", device]].concat())
+}
+
+/// The pictures that were saved follow each other in the film as they do here.
+fn in_film(saved: &[Vec<u8>], film: &[Vec<u8>]) -> Result<(), String> {
+    let mut place = None;
+    for (n, picture) in saved.iter().enumerate() {
+        let found = film.iter().position(|p| p == picture).ok_or(format!("picture {n} is not the film's"))?;
+        if place.is_some_and(|p| found == p) {
+            return Err(format!("picture {n} comes twice"));
+        }
+        place = Some(found);
+    }
+    Ok(())
+}
+
+/// Motion-JPEG, whose frames vary in length, in and out.
+#[test]
+fn ffmpeg_pushes_and_reads_motion_jpeg() {
+    if !have("ffmpeg") {
+        skip!("ffmpeg is not installed");
+    }
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    let path = env.dir().join("film.mjpg");
+    let right = film(&path, "testsrc", 100);
+    let other = film(&env.dir().join("other.mjpg"), "testsrc2", 100);
+    let _pusher = push_film(&env, &path, &pipe.input).start();
+    env.until("ffmpeg has the pipe", |pipes| pipes[0].input_status == "W");
+    let words = ["-f", "v4l2", "-input_format", "mjpeg", "-i", &pipe.output, "-frames:v", "20"];
+    let out = ["-fps_mode", "passthrough", "-c:v", "copy", "-f", "mjpeg", "-"];
+    let ended = ffmpeg(&env, &[&words[..], &out[..]].concat()).output().ok();
+    let saved = pictures(&ended.stdout);
+    assert_eq!(saved.len(), 20);
+    assert_eq!(in_film(&saved, &right), Ok(()));
+    fails(in_film(&saved, &other), "not the film's");
+    let mut wrong = saved.clone();
+    wrong[7][100] ^= 1;
+    fails(in_film(&wrong, &right), "picture 7");
+}

@@ -1,0 +1,1 @@
+//! Motion 4 as client and as pusher.

@@ -1,0 +1,1 @@
+//! Several programs on one pipe at once.

@@ -1,0 +1,202 @@
+//! The rules of streaming by V4L2 (CLIENTS.md 3 and 4), one C case each.
+
+use vloopback_tests::cases::{pass, step};
+use vloopback_tests::{Env, Pipe, Running};
+
+const SIZE: &str = "64x48";
+
+/// A daemon, and a V4L1 pusher of YUV420P with these options.
+fn fed(pusher_args: &[&str]) -> (Env, Running, Pipe) {
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    let mut args = vec!["--device", pipe.input.as_str(), "--size", SIZE];
+    args.extend(pusher_args);
+    let mut pusher = env.program("push_motion", &args).start();
+    pusher.event("setup");
+    (env, pusher, pipe)
+}
+
+/// Runs a case that asks for each frame.
+#[track_caller]
+fn stepped(name: &str, more: &[&str]) {
+    let (env, mut pusher, pipe) = fed(&["--step", "--report", "1"]);
+    let mut args = vec![name, "--device", pipe.output.as_str(), "--size", SIZE];
+    args.extend(more);
+    pass(env.program("v4l2_stream", &args), step(&mut pusher));
+}
+
+/// Runs a case beside a pusher at 200 frames a second.
+#[track_caller]
+fn flowing(name: &str) {
+    let (env, _pusher, pipe) = fed(&["--fps", "200"]);
+    let args = [name, "--device", &pipe.output, "--size", SIZE];
+    pass(env.program("v4l2_stream", &args), |_, _| {});
+}
+
+/// Rule 4: 256, 1, 0 first; other memory and other types are refused.
+#[test]
+fn reqbufs() {
+    stepped("reqbufs", &[]);
+}
+
+#[test]
+fn a_buffers_states_and_flags() {
+    stepped("states", &[]);
+}
+
+/// Rule 7: O_NONBLOCK at open, and set later.
+#[test]
+fn nonblocking() {
+    stepped("eagain", &[]);
+}
+
+#[test]
+fn streamoff_of_another_thread_ends_a_dqbuf() {
+    stepped("streamoff", &[]);
+}
+
+#[test]
+fn close_in_another_thread_ends_a_dqbuf_and_a_read() {
+    stepped("close", &[]);
+}
+
+#[test]
+fn a_signal_ends_a_dqbuf_unless_it_restarts() {
+    stepped("signals", &[]);
+}
+
+/// Rule 8, and read() beside buffers both ways.
+#[test]
+fn a_second_descriptor_of_the_process_is_refused() {
+    flowing("busy");
+}
+
+/// Rule 4: mapped twice, for reading only, a dup whose original closes first, mapped after close.
+#[test]
+fn mappings() {
+    stepped("mappings", &[]);
+}
+
+/// Rule 6.
+#[test]
+fn those_who_open_ask_and_close_disturb_nothing() {
+    stepped("others", &[]);
+}
+
+#[test]
+fn readiness_by_poll() {
+    stepped("ready", &["--by", "poll"]);
+}
+
+#[test]
+fn readiness_by_select() {
+    stepped("ready", &["--by", "select"]);
+}
+
+#[test]
+fn readiness_by_epoll() {
+    stepped("ready", &["--by", "epoll"]);
+}
+
+/// Rule 7.
+#[test]
+fn sequence_gaps_and_timestamps() {
+    stepped("sequence", &[]);
+}
+
+/// DESIGN.md 3, invariant 1.
+#[test]
+fn frames_that_a_program_holds_stay() {
+    stepped("held", &[]);
+}
+
+#[test]
+fn reading() {
+    stepped("read", &[]);
+}
+
+#[test]
+fn a_buffer_queued_late_gets_the_frame_that_is_there() {
+    stepped("queue-later", &[]);
+}
+
+/// The negative run: with one wrong bit in each frame the cases that look at frames fail.
+#[test]
+fn a_wrong_bit_fails_a_case() {
+    for name in ["eagain", "held", "sequence", "mappings", "read"] {
+        let (env, mut pusher, pipe) = fed(&["--step", "--report", "1", "--wrong-all"]);
+        let mut case = env.program("v4l2_stream", &[name, "--device", &pipe.output, "--size", SIZE]).start();
+        let mut serve = step(&mut pusher);
+        loop {
+            let event = case.any_event().unwrap_or_else(|| panic!("{name}: no verdict"));
+            match event["event"].as_str() {
+                Some("pass") => panic!("{name} does not see a wrong bit"),
+                Some("failed") => break,
+                Some(event) => serve(event, &mut case),
+                None => {}
+            }
+        }
+    }
+}
+
+/// DESIGN.md 7: the first call that sets a format, allocates or writes claims the pipe.
+#[test]
+fn a_second_pusher_is_refused() {
+    let env = Env::new(1);
+    pass(env.program("v4l2_feed", &["claims", "--device", &env.pipe(0).input]), |_, _| {});
+}
+
+#[test]
+fn writes_of_a_wrong_length_are_refused() {
+    let env = Env::new(1);
+    pass(env.program("v4l2_feed", &["write", "--device", &env.pipe(0).input]), |_, _| {});
+}
+
+/// The same once nobody watches, and once somebody does.
+#[test]
+fn a_pushers_queue() {
+    for watched in [false, true] {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let mut client = None;
+        pass(env.program("v4l2_feed", &["queue", "--device", &pipe.input]), |name, case| {
+            if name == "setup" {
+                if watched {
+                    let args = ["--device", &pipe.output, "--frames", "5", "--by", "poll"];
+                    let mut watcher = env.program("v4l2_client", &args).start();
+                    assert_eq!(watcher.event("ready")["format"], "YU12");
+                    client = Some(watcher);
+                }
+                case.order();
+            }
+        });
+        if let Some(client) = client {
+            let result = client.result();
+            assert_eq!(result["torn"], 0, "{result}");
+        }
+    }
+}
+
+/// DESIGN.md 3, invariant 6: a pusher that is killed with a half-filled buffer: its client never sees that
+/// buffer, and goes on with the next pusher.
+#[test]
+fn a_killed_pushers_half_frame_is_never_seen() {
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    let mut pusher = env.program("v4l2_feed", &["half", "--device", &pipe.input]).start();
+    pusher.event("setup");
+    let mut client = env.program("v4l2_client", &["--device", &pipe.output, "--report", "1"]).start();
+    client.event("ready");
+    pusher.order();
+    pusher.event("half");
+    client.frame(9);
+    env.until("the dead pusher's claim is gone", |pipes| pipes[0].input_status == "-");
+    let args =
+        ["--device", &pipe.input, "--format", "YU12", "--size", "320x240", "--first", "1000", "--fps", "100"];
+    let _next = env.program("v4l2_pusher", &args).start();
+    client.frame(1005);
+    client.end_input();
+    let result = client.result();
+    assert_eq!(result["torn"], 0, "{result}");
+    assert_eq!(result["errors"], 0, "{result}");
+}
