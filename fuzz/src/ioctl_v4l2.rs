@@ -57,8 +57,8 @@ fn call(u: &mut Unstructured<'_>) -> arbitrary::Result<Call> {
     Ok(Call { abi, request, base, arg, memory, device })
 }
 
-/// Makes something of the argument that gets past the first looks: a picture's format, or a list of a few
-/// controls that lie somewhere.
+/// Makes something of the argument that gets past the first looks: a picture's format with colours that
+/// are about the last that there are, or a list of a few controls, or of about as many as there may be.
 fn plant_sense(row: &V4l2Row, how: u8, base: usize, argument: &mut [u8]) {
     let mut put = |at: usize, bytes: &[u8]| {
         if let Some(to) = argument.get_mut(at..at + bytes.len()) {
@@ -66,13 +66,17 @@ fn plant_sense(row: &V4l2Row, how: u8, base: usize, argument: &mut [u8]) {
         }
     };
     if row.copies_on_error {
-        put(4, &u32::from(how % 5).to_ne_bytes());
+        let count = [0, 1, 2, 3, 4, 1023, 1024, 1025][usize::from(how % 8)];
+        put(4, &u32::to_ne_bytes(count));
         put(24, &(base as u64).wrapping_add(how.into()).to_ne_bytes());
         return;
     }
     let format = if row.argument == "struct v4l2_create_buffers" { 16 } else { 0 };
     put(format, &u32::from(1 + how % 2).to_ne_bytes());
     if how & 2 != 0 {
+        for at in expected::COLOURS {
+            put(format + at, &u32::from(how >> 2 & 15).to_ne_bytes());
+        }
         put(format + expected::PRIV, &vloopback_abi::v4l2::V4L2_PIX_FMT_PRIV_MAGIC.to_ne_bytes());
     }
 }

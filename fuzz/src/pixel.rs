@@ -18,13 +18,12 @@ pub fn check(data: &[u8]) {
 fn read(data: &[u8]) -> arbitrary::Result<(Fourcc, V4l2PixFormat)> {
     let mut u = Unstructured::new(data);
     let code = u.choose(PixelFormat::ALL)?.fourcc;
-    let small = u.arbitrary::<bool>()?;
+    // Sizes on both sides of the smallest and of the largest, or any.
+    let below = *u.choose(&[32, 2 * SIZES.1, u32::MAX])?;
     let bytes = u.bytes(size_of::<V4l2PixFormat>())?;
     let mut asked = V4l2PixFormat::read_from_bytes(bytes).expect("as long as it is");
-    if small {
-        asked.width %= 2 * SIZES.1;
-        asked.height %= 2 * SIZES.1;
-    }
+    asked.width %= below;
+    asked.height %= below;
     Ok((code, asked))
 }
 
@@ -76,7 +75,7 @@ fn counted(format: &PixelFormat, width: u32, height: u32) -> Option<u32> {
 fn lengths(code: Fourcc, width: u32, height: u32, stride: u32) {
     let format = PixelFormat::of(code).expect("known");
     let (across, down) = format.granularity();
-    let whole = width != 0 && height != 0 && width % across == 0 && height % down == 0;
+    let whole = width != 0 && height != 0 && width.is_multiple_of(across) && height.is_multiple_of(down);
     let image = format.sizeimage(width, height);
     assert_eq!(image, if whole { counted(&format, width, height) } else { None }, "{width}x{height} {code}");
     // Never panics, whatever the distance of the lines; without padding it says the same.

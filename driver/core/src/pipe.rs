@@ -397,13 +397,15 @@ impl Pipe {
         self.commit_idle(plan)
     }
 
-    /// What the pipe needs so that a placeholder can be shown: the ring of [`Pipe::pix`]. None: somebody
-    /// feeds the pipe, its policy is another, or the ring would be too large.
+    /// What the pipe needs so that a placeholder can be shown: the ring of [`Pipe::pix`], the one in force
+    /// if there is one. None: somebody feeds the pipe, its policy is another, or the ring would be too
+    /// large.
     pub fn plan_idle(&self) -> Option<RingPlan> {
         if self.fed || self.options.idle != Idle::Placeholder {
             return None;
         }
-        self.pix_plan().ok()
+        let plan = self.pix_plan().ok()?;
+        Some(self.size.filter(|_| self.pix_in_force).unwrap_or(plan))
     }
 
     /// The ring of the plan exists: its format is in force from now on.

@@ -43,7 +43,16 @@ enum Event {
     /// The first frame of a V4L2 pusher; `memory` as above.
     Feed {
         session: u32,
+        buffers: u32,
         memory: bool,
+    },
+    /// The pusher gives its buffers back.
+    EndFeed {
+        session: u32,
+    },
+    /// Another open file of the pusher's process.
+    TakeOver {
+        session: u32,
     },
     /// Somebody streams whom a placeholder is shown; `memory` as above.
     Placeholder {
@@ -95,7 +104,10 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     let few = prop_oneof![6 => 0u32..5, 1 => any::<u32>()];
     let event = prop_oneof![
         3 => (session.clone(), asked).prop_map(|(session, asked)| Event::Format { session, asked }),
-        3 => (session.clone(), memory).prop_map(|(session, memory)| Event::Feed { session, memory }),
+        3 => (session.clone(), few.clone(), memory)
+            .prop_map(|(session, buffers, memory)| Event::Feed { session, buffers, memory }),
+        1 => session.clone().prop_map(|session| Event::EndFeed { session }),
+        1 => session.clone().prop_map(|session| Event::TakeOver { session }),
         1 => memory.prop_map(|memory| Event::Placeholder { memory }),
         1 => (session.clone(), few.clone(), few.clone()).prop_map(|(session, numerator, denominator)| {
             Event::Interval { session, numerator, denominator }
@@ -253,9 +265,9 @@ impl Oracle {
                     prop_assert_eq!((pipe.size(), pipe.palette()), (before.size(), before.palette()));
                 }
             }
-            Event::Feed { session, memory } => {
+            Event::Feed { session, buffers, memory } => {
                 let (before, claim) = (pipe.clone(), self.may_claim(session));
-                let plan = pipe.plan_feed(session, 0);
+                let plan = pipe.plan_feed(session, buffers);
                 prop_assert_eq!((pipe.size(), pipe.feed()), (before.size(), before.feed()));
                 if let Err(refusal) = claim {
                     prop_assert_eq!(plan, Err(refusal));
@@ -269,6 +281,27 @@ impl Oracle {
                     self.fed = true;
                     prop_assert_eq!((pipe.size(), pipe.pix_in_force()), (Some(plan), true));
                     prop_assert_eq!(pipe.pix(), before.pix());
+                }
+            }
+            Event::EndFeed { session } => {
+                let expected = match self.open.get(&session) {
+                    None => Err(Refusal::Unknown),
+                    Some(_) if self.pusher != Some(session) => Err(Refusal::Busy),
+                    Some(_) => Ok(self.fed),
+                };
+                prop_assert_eq!(pipe.end_feed(session).map(|e| e.fed_ended), expected);
+                self.fed &= expected.is_err();
+            }
+            Event::TakeOver { session } => {
+                let expected = match self.open.get(&session) {
+                    _ if self.fed => Err(Refusal::Busy),
+                    None => Err(Refusal::Unknown),
+                    Some(open) if !open.input || !open.write => Err(Refusal::WrongNode),
+                    Some(_) => Ok(()),
+                };
+                prop_assert_eq!(pipe.take_over(session).map(|_| ()), expected);
+                if expected.is_ok() {
+                    self.pusher = Some(session);
                 }
             }
             Event::Placeholder { memory } => {

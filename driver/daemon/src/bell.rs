@@ -135,14 +135,17 @@ impl Bell {
             }
             let last = page.last.load(Ordering::Relaxed);
             let old = session.is_old();
+            let has_frame =
+                |ring: &RingMemory| find_oldest(&ring.log, ring.slots() as usize, u32::MAX, last).is_some();
+            let same_ring = |ring: &RingMemory| page.ring.load(Ordering::Relaxed) == ring.number;
             let ready = match &state.ring {
-                Some(ring) if state.fed || (state.card && !old) => {
-                    let other_ring = page.ring.load(Ordering::Relaxed) != ring.number;
-                    other_ring || find_oldest(&ring.log, ring.slots() as usize, u32::MAX, last).is_some()
+                Some(ring) if state.fed || (state.card && !old) => !same_ring(ring) || has_frame(ring),
+                // Nobody feeds. Who waits for a pusher all the same goes on waiting, after what there still
+                // is; to all others a read says so at once, and poll must let it.
+                ring => {
+                    let left = ring.as_ref().is_some_and(|r| same_ring(r) && has_frame(r));
+                    old || left || page.patient.load(Ordering::Relaxed) == 0
                 }
-                // Nobody feeds. Who waits for a pusher all the same goes on waiting; to all others a read
-                // says so at once, and poll must let it.
-                _ => old || page.patient.load(Ordering::Relaxed) == 0,
             };
             if !ready {
                 self.desk.arm(session.client);

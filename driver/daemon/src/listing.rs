@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vloopback_proc::model::{PipeView, Role, Snapshot};
 
 /// What the views under /proc do not tell.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct More {
     pub(crate) ring_slots: u32,
     pub(crate) slot_bytes: u32,
@@ -12,19 +12,30 @@ pub(crate) struct More {
     pub(crate) streaming: u32,
     pub(crate) retries: u64,
     pub(crate) private_bytes: u64,
+    /// By owner, in the view's order: frames that the pusher copied into the ring, that a client copied
+    /// out of it.
+    pub(crate) copies: Vec<u64>,
 }
 
 fn pipe(view: &PipeView, more: &More) -> Value {
-    let owner = |o: &vloopback_proc::model::Owner| {
+    let owner = |(o, copies): (&vloopback_proc::model::Owner, Option<&u64>)| {
         let role = match o.role {
             Role::Pusher => "pusher",
             Role::Client => "client",
         };
-        json!({ "pid": o.pid, "name": o.comm, "role": role, "received": o.received, "dropped": o.dropped })
+        json!({
+            "pid": o.pid,
+            "name": o.comm,
+            "role": role,
+            "received": o.received,
+            "dropped": o.dropped,
+            "copies": copies,
+        })
     };
     let format = view.format.as_ref().map(
         |f| json!({ "palette": f.palette_name, "fourcc": f.fourcc, "width": f.width, "height": f.height }),
     );
+    let copies = more.copies.iter().map(Some).chain(std::iter::repeat(None));
     json!({
         "index": view.index,
         "input": format!("/dev/video{}", view.input),
@@ -48,7 +59,7 @@ fn pipe(view: &PipeView, more: &More) -> Value {
             "retries": more.retries,
             "private_bytes": more.private_bytes,
         },
-        "owners": view.owners.iter().map(owner).collect::<Vec<_>>(),
+        "owners": view.owners.iter().zip(copies).map(owner).collect::<Vec<_>>(),
     })
 }
 

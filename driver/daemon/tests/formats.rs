@@ -251,3 +251,63 @@ fn profile_vloopback_keeps_what_is_mapped() {
     assert_eq!(pusher.set_format(b"YUYV", 128, 64), Err(EINVAL));
     assert_eq!(client.format().feed, 1);
 }
+
+/// V4L2's REQBUFS(0) on an input: the claim stays, the feed does not.
+#[test]
+fn buffers_given_back_end_the_feed() {
+    let daemon = Daemon::new();
+    let (pusher, other, client) = (daemon.input(0), daemon.input(0), daemon.output(0));
+    pusher.feed_with(6).expect("free");
+    assert_eq!((pusher.format().feed, pusher.format().slots), (1, 8), "a slot for each, and two more");
+    let kick = client.page.kick.load(Ordering::SeqCst);
+    pusher.end_feed().expect("its own");
+    assert_eq!((client.format().feed, other.feed()), (0, Err(EBUSY)));
+    assert_ne!(client.page.kick.load(Ordering::SeqCst), kick, "who waits is told to look");
+    assert_eq!(other.end_feed(), Err(EBUSY));
+    pusher.end_feed().expect("twice is nothing");
+    pusher.feed().expect("its own");
+    assert_eq!(client.format().feed, 2);
+}
+
+/// v4l2-compliance sets formats by two descriptors in turn.
+#[test]
+fn a_claim_goes_over_to_another_descriptor_of_the_process() {
+    let daemon = Daemon::new();
+    let (first, stranger) = (daemon.input(0), daemon.input(0));
+    let second = first.again();
+    first.set_format(b"YUYV", 64, 64).expect("free");
+    second.set_format(b"UYVY", 64, 64).expect("of the same process");
+    assert_eq!(stranger.set_format(b"YUYV", 64, 64), Err(EBUSY));
+    first.feed().expect("and back");
+    assert_eq!(second.set_format(b"YUYV", 64, 64), Err(EBUSY), "a descriptor that feeds keeps the pipe");
+    first.end_feed().expect("its own");
+    first.page.count.store(4, Ordering::SeqCst);
+    assert_eq!(second.feed(), Err(EBUSY), "also one that has buffers");
+    first.page.count.store(0, Ordering::SeqCst);
+    second.page.v4l1.store(1, Ordering::SeqCst);
+    assert_eq!(second.set_palette(4), Err(EBUSY), "V4L1 knows no such thing");
+    second.page.v4l1.store(0, Ordering::SeqCst);
+    second.feed().expect("of the same process");
+    second.close();
+    stranger.feed().expect("free");
+}
+
+#[test]
+fn the_list_tells_copies_by_owner() {
+    let daemon = Daemon::new();
+    let (pusher, client) = (daemon.input(0), daemon.output(0));
+    pusher.feed().expect("free");
+    client.page.copies.store(7, Ordering::SeqCst);
+    client.page.received.store(u64::MAX, Ordering::SeqCst);
+    let other = daemon.output(0);
+    other.page.received.store(u64::MAX, Ordering::SeqCst);
+    let ring = pusher.ring();
+    ring.log.copies.store(5, Ordering::SeqCst);
+    let shown = daemon.pipe(0);
+    let owners = shown["owners"].as_array().expect("a list");
+    let told: Vec<_> = owners.iter().map(|o| (o["role"].as_str(), o["copies"].as_u64())).collect();
+    let expected = [("pusher", 5), ("client", 7), ("client", 0)].map(|(role, n)| (Some(role), Some(n)));
+    assert_eq!(told, expected);
+    assert_eq!(shown["counters"]["copies"], 12);
+    assert_eq!(shown["counters"]["read"], u64::MAX, "what clients claim to have had overflows nothing");
+}

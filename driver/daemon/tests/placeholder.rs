@@ -396,5 +396,54 @@ fn who_waits_for_a_pusher_is_not_woken_for_nothing() {
     let pusher = daemon.input(0);
     pusher.set_format(b"YUYV", 64, 48).expect("free");
     pusher.feed().expect("it fits");
-    patient.wait_readable();
+    assert!(!patient.is_readable(), "a pusher is no frame");
+}
+
+/// A client that is slower than its pusher's end gets what was pushed, then waits or sees cards.
+#[test]
+fn what_was_pushed_outlives_the_pusher() {
+    for idle in [Idle::Wait, Idle::Placeholder] {
+        let daemon = Daemon::with(|c| c.idle = Some(idle));
+        let pusher = daemon.input(0);
+        pusher.set_format(b"YUYV", 64, 48).expect("free");
+        pusher.set_rate(1).expect("its own");
+        pusher.feed().expect("it fits");
+        let client = daemon.output(0);
+        client.page.patient.store(1, Ordering::SeqCst);
+        client.drain();
+        client.stream(2);
+        let ring = pusher.ring();
+        client.page.ring.store(ring.number, Ordering::SeqCst);
+        for round in 1..=3 {
+            ring.write(&pusher, &[round; 6144]);
+        }
+        pusher.close();
+        client.arm();
+        client.desk.bell.fetch_add(1, Ordering::SeqCst);
+        client.stream(2);
+        client.wait_readable();
+        let ring = client.ring();
+        for round in 1..=3 {
+            let frame = ring.next(u64::from(round) - 1);
+            assert_eq!((frame.number, frame.bytes == [round; 6144]), (round.into(), true), "{idle}");
+        }
+        // Another pusher's frames follow; what was not taken until then is nobody's.
+        let next = daemon.input(0);
+        next.feed().expect("free");
+        assert!(ring.look(0).is_none());
+    }
+}
+
+/// A descriptor that does not stream yet lets poll return, so that a first read() can begin the stream.
+#[test]
+fn a_fresh_output_is_readable() {
+    let daemon = Daemon::new();
+    let client = daemon.output(0);
+    assert!(client.is_readable());
+    assert_eq!(client.page.rung.load(Ordering::SeqCst), 1, "whoever begins a stream takes that away");
+    client.drain();
+    assert!(!client.is_readable());
+    daemon.input(0).feed().expect("free");
+    assert!(!daemon.old_output(0).expect("it is fed").is_readable(), "the old driver's were not");
+    assert!(!daemon.input(0).is_readable());
 }

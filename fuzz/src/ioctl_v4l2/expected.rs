@@ -19,6 +19,8 @@ pub const MOST_CONTROLS: usize = 1024;
 const UNION: usize = 8;
 /// Where in a format `fmt.pix.priv` is.
 pub const PRIV: usize = UNION + 28;
+/// Where in a format the picture's colours are.
+pub const COLOURS: [usize; 4] = [UNION + 24, UNION + 36, UNION + 40, UNION + 44];
 /// Where in a format the picture's ends.
 const PIX_END: usize = UNION + 48;
 /// Where in `struct v4l2_create_buffers` the format is, and where it ends.

@@ -1,17 +1,20 @@
-//! `vloopback demo`: a film goes through a pipe, from a pusher that finds it in
-//! /proc/video/vloopback to a client that maps the driver's memory and one that calls read().
+//! `vloopback demo`: a film goes through a pipe, from a V4L1 pusher that finds it in
+//! /proc/video/vloopback to clients of V4L1 and V4L2, our own and other people's.
 //!
 //! The server is embedded; pusher and clients are processes of their own under the preload
-//! library, which do what programs of that time did. They tell over pipes when each frame left and
+//! library, which do what programs of their time do. They tell over pipes when each frame left and
 //! came; the clients compare every byte.
 
 mod client;
 mod film;
+mod judge;
 mod message;
 mod party;
 mod pusher;
 mod report;
 mod sys;
+mod tool;
+mod v4l2;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,7 +36,7 @@ use crate::sheet::{Cell, write_png};
 use film::Film;
 use message::{Says, say};
 use party::{Event, Party, Who};
-use report::Tally;
+use report::{Counted, Tally};
 
 pub use film::FilmError;
 
@@ -43,15 +46,21 @@ const RATE: u32 = 30;
 const SAMPLES: u32 = 4;
 /// The contact sheet's name.
 const SHEET: &str = "vloopback-demo.png";
-/// The clients, in the order of their numbers.
-const CLIENTS: [ClientKind; 2] = [ClientKind::Mmap, ClientKind::Read];
-/// What the table calls them.
-const NAMES: [&str; 2] = ["mmap client", "read() client"];
+/// The clients that always take part. V4L2's structures are here of 64-bit programs only.
+const OWN: &[ClientKind] = if cfg!(target_pointer_width = "64") {
+    &[ClientKind::Mmap, ClientKind::Read, ClientKind::V4l2]
+} else {
+    &[ClientKind::Mmap, ClientKind::Read]
+};
+/// Those that do where they are installed.
+const TOOLS: &[ClientKind] = &[ClientKind::Ffmpeg, ClientKind::V4l2Ctl];
 /// How long a process may take to set up or to end.
 const SETUP: Duration = Duration::from_secs(20);
+/// How long the clients may take to begin to stream.
+const START: Duration = Duration::from_secs(10);
 /// How long the clients may take for the last frames after all are pushed.
 const LAST_FRAMES: Duration = Duration::from_secs(2);
-/// How often the driver is asked whether both clients are streaming.
+/// How often the driver is asked whether all clients are streaming.
 const STREAMING_STEP: Duration = Duration::from_millis(5);
 
 /// Why the demonstration did not come to its end, or not to a good one.
@@ -133,29 +142,46 @@ fn demonstrate(args: &DemoArgs, progress: &mut Progress) -> Result<ExitCode, Fai
         film.height
     );
 
-    let mut play = Play { args, film: &film, temp: temp.path(), tally: Tally::default(), progress };
+    let clients = clients();
+    let tally = Tally::of(clients.len());
+    let mut play = Play { args, film: &film, temp: temp.path(), clients, tally, progress };
     let ended = play.run(&mut party, server.socket());
-    let tally = play.tally;
+    let Play { tally, clients, .. } = play;
     drop(party);
     signals.close();
     server.stop();
     progress.clear();
-    let counters = match ended? {
+    let counted = match ended? {
         End::Signal(number) => return Ok(ExitCode::Signalled(u8::try_from(number).unwrap_or(0))),
-        End::Played(counters) => counters,
+        End::Played(counted) => counted,
     };
 
-    write_sheet(&sheet, &film, temp.path())?;
+    write_sheet(&sheet, &film, temp.path(), &clients)?;
     println!();
-    print!("{}", report::table(&tally, NAMES, counters.as_ref()));
+    print!("{}", report::table(&tally, &clients, counted.as_ref()));
     println!("contact sheet of what the clients saw: {}", sheet.display());
-    for (seen, client) in tally.seen.iter().zip(NAMES) {
+    for (seen, client) in tally.seen.iter().zip(&clients) {
         if seen.wrong() > 0 {
+            let client = client.title();
             return Err(DemoError::WrongPixels { client, wrong: seen.wrong(), torn: seen.torn }.into());
         }
     }
     print_next();
     Ok(ExitCode::Success)
+}
+
+/// Who takes part; tells of those who do not, where that is not for want of installing them, of which the
+/// last lines tell.
+fn clients() -> Vec<ClientKind> {
+    let mut clients = OWN.to_vec();
+    for &kind in TOOLS {
+        match tool::obstacle(kind) {
+            None => clients.push(kind),
+            Some(tool::Obstacle::NotInstalled) => {}
+            Some(obstacle) => println!("{} does not take part: {obstacle}.", kind.title()),
+        }
+    }
+    clients
 }
 
 /// Turns the signals that end programs into events, so that nothing is left behind.
@@ -176,7 +202,7 @@ fn watch_signals(party: &Party) -> Result<signal_hook::iterator::Handle, Failure
 /// How the showing ended.
 enum End {
     /// To its end, with what the driver counted.
-    Played(Option<list::Counters>),
+    Played(Option<Counted>),
     /// A signal ended it.
     Signal(i32),
 }
@@ -186,14 +212,15 @@ struct Play<'a> {
     args: &'a DemoArgs,
     film: &'a Film,
     temp: &'a Path,
+    clients: Vec<ClientKind>,
     tally: Tally,
     progress: &'a mut Progress,
 }
 
 /// What waiting for a word came to.
 enum Heard {
-    /// The word.
-    Says(Says),
+    /// The word, and who said it.
+    Says(Who, Says),
     /// A signal that ends it all.
     Signal(i32),
 }
@@ -202,7 +229,7 @@ enum Heard {
 macro_rules! hear {
     ($wait:expr) => {
         match $wait? {
-            Heard::Says(says) => says,
+            Heard::Says(_, says) => says,
             Heard::Signal(number) => return Ok(End::Signal(number)),
         }
     };
@@ -218,7 +245,7 @@ impl Play<'_> {
             arguments.extend(["--spoil".into(), frame.to_string()]);
         }
         arguments.extend(self.film.arguments());
-        party.start(Who::Pusher, arguments).map_err(Failure::system(stage))?;
+        party.start(Who::Pusher, false, arguments).map_err(Failure::system(stage))?;
         let claimed = hear!(self.wait(party, stage, SETUP, |play, who, says| {
             play.not_ended(who, says)?;
             Ok(who == Who::Pusher && matches!(says, Says::Claimed { .. }))
@@ -229,23 +256,25 @@ impl Play<'_> {
         println!("The pusher found pipe {index} in /proc/video/vloopback/vloopbacks: {input}, \"{name}\".");
 
         let stage = "starting the clients";
-        for (number, kind) in CLIENTS.iter().enumerate() {
+        for (number, kind) in self.clients.clone().into_iter().enumerate() {
             let mut arguments = vec!["demo-client".into(), "--kind".into(), kind.name().into()];
             arguments.extend(["--device".into(), output.clone(), "--count".into(), count.clone()]);
             arguments.extend(["--samples".into(), self.temp.display().to_string()]);
             let every = self.args.frames.div_ceil(SAMPLES).to_string();
             arguments.extend(["--sample-every".into(), every]);
             arguments.extend(self.film.arguments());
-            party.start(Who::Client(number), arguments).map_err(Failure::system(stage))?;
+            party.start(Who::Client(number), kind.is_legacy(), arguments).map_err(Failure::system(stage))?;
         }
         let mut waiting = 0;
         hear!(self.wait(party, stage, SETUP, |play, who, says| {
             play.not_ended(who, says)?;
-            waiting += u32::from(matches!(says, Says::Waiting));
-            Ok(waiting as usize == CLIENTS.len())
+            waiting += usize::from(matches!(says, Says::Waiting));
+            Ok(waiting == play.clients.len())
         }));
-        wait_until_streaming(socket, index);
-        println!("Two clients watch {output}: one maps the driver's memory, one calls read().");
+        if let Some(number) = self.wait_until_streaming(party, socket, index)? {
+            return Ok(End::Signal(number));
+        }
+        println!("{output} is watched by {}.", self.audience());
 
         let showing = Duration::from_secs(u64::from(self.args.frames / RATE)) + SETUP;
         party.tell(Who::Pusher, "go").map_err(Failure::system("the pusher's standard input"))?;
@@ -264,21 +293,32 @@ impl Play<'_> {
             });
             match heard {
                 Ok(Heard::Signal(number)) => return Ok(End::Signal(number)),
-                Ok(Heard::Says(_)) | Err(Failure::Demo(DemoError::TimedOut { .. })) => {}
+                Ok(Heard::Says(..)) | Err(Failure::Demo(DemoError::TimedOut { .. })) => {}
                 Err(error) => return Err(error),
             }
         }
-        let counters = counters(socket, index);
+        let counted = self.counted(party, socket, index);
+        // Programs that go on without a pusher are told to end, before they get what nobody pushed.
+        for (number, kind) in self.clients.iter().enumerate() {
+            if tool::program(*kind).is_some() {
+                party.release(Who::Client(number));
+            }
+        }
+        hear!(self.wait(party, "the programs' end", SETUP, |play, _, _| {
+            let mut tools = play.clients.iter().zip(&play.tally.seen);
+            Ok(tools.all(|(kind, seen)| tool::program(*kind).is_none() || seen.ended))
+        }));
         party.release(Who::Pusher);
         hear!(self.wait(party, "the clients' notice of the pusher's end", SETUP, |play, _, _| {
             Ok(play.tally.seen.iter().all(|seen| seen.ended))
         }));
-        for (seen, who) in self.tally.seen.iter().zip(NAMES) {
-            if seen.received == 0 && seen.wrong() == 0 {
+        for (seen, who) in self.tally.seen.iter().zip(&self.clients) {
+            if seen.received == 0 && seen.wrong() == 0 && !seen.left_out {
+                let who = who.title();
                 return Err(DemoError::Device { who, reason: "got no frame at all".into() }.into());
             }
         }
-        Ok(End::Played(counters))
+        Ok(End::Played(counted))
     }
 
     /// Takes note of all that is said until `done` says that it is the word.
@@ -291,70 +331,140 @@ impl Play<'_> {
     ) -> Result<Heard, Failure> {
         let deadline = Instant::now() + patience;
         loop {
-            match party.next(deadline, stage)? {
-                Event::Signal(number) => return Ok(Heard::Signal(number)),
-                Event::Says(who, Says::Failed { reason }) => {
-                    return Err(DemoError::Device { who: name(who), reason }.into());
-                }
-                Event::Says(who, says) => {
-                    self.tally.note(who.client(), &says);
-                    if done(self, who, &says)? {
-                        return Ok(Heard::Says(says));
+            let event = party.next(deadline).ok_or(DemoError::TimedOut { stage })?;
+            match self.heed(event)? {
+                Some(Heard::Says(who, says)) => {
+                    let there = done(self, who, &says)?;
+                    if there {
+                        return Ok(Heard::Says(who, says));
                     }
                 }
-                Event::Gone(who) => {
-                    // A client that has ended as it should may go; the pusher goes when released.
-                    let expected = match who {
-                        Who::Client(number) => self.tally.seen[number].ended,
-                        Who::Pusher => self.tally.pushed() == self.args.frames,
-                    };
-                    if !expected {
-                        let reason = "ended before its time, without a word".into();
-                        return Err(DemoError::Device { who: name(who), reason }.into());
-                    }
+                Some(signal) => return Ok(signal),
+                None => {}
+            }
+        }
+    }
+
+    /// Takes note of an event: what a process said, and by whom, or that a signal came.
+    fn heed(&mut self, event: Event) -> Result<Option<Heard>, Failure> {
+        match event {
+            Event::Signal(number) => Ok(Some(Heard::Signal(number))),
+            Event::Says(who, Says::Failed { reason }) => {
+                Err(DemoError::Device { who: self.name(who), reason }.into())
+            }
+            Event::Says(who, says) => {
+                if let Says::LeftOut { reason } = &says {
+                    self.progress.clear();
+                    println!("{} does not take part: {reason}.", self.name(who));
                 }
+                self.tally.note(who.client(), &says);
+                Ok(Some(Heard::Says(who, says)))
+            }
+            Event::Gone(who) => {
+                // A client that has ended as it should may go; the pusher goes when released.
+                let expected = match who {
+                    Who::Client(number) => self.tally.seen[number].ended,
+                    Who::Pusher => self.tally.pushed() == self.args.frames,
+                };
+                if expected {
+                    return Ok(None);
+                }
+                let reason = "ended before its time, without a word".into();
+                Err(DemoError::Device { who: self.name(who), reason }.into())
             }
         }
     }
 
     /// A client must not be told that the pusher is gone while it is there.
     fn not_ended(&self, who: Who, says: &Says) -> Result<(), Failure> {
-        if matches!(says, Says::Ended) {
+        let left_out = who.client().is_some_and(|number| self.tally.seen[number].left_out);
+        if matches!(says, Says::Ended) && !left_out {
             let reason = "was told that the pusher is gone while it was there".into();
-            return Err(DemoError::Device { who: name(who), reason }.into());
+            return Err(DemoError::Device { who: self.name(who), reason }.into());
         }
         Ok(())
     }
 
+    /// Waits until the driver says that all clients stream, so that the first frame finds them; the number
+    /// of a signal that came instead. Where it does not say so, they may miss a frame, and the table shows
+    /// it.
+    fn wait_until_streaming(
+        &mut self,
+        party: &Party,
+        socket: &Path,
+        index: u32,
+    ) -> Result<Option<i32>, Failure> {
+        let deadline = Instant::now() + START;
+        while Instant::now() < deadline {
+            let streaming = query(socket, index).map(|pipe| pipe.streaming);
+            if streaming.is_none_or(|streaming| streaming as usize >= self.tally.present()) {
+                return Ok(None);
+            }
+            let Some(event) = party.next(Instant::now() + STREAMING_STEP) else { continue };
+            match self.heed(event)? {
+                Some(Heard::Signal(number)) => return Ok(Some(number)),
+                Some(Heard::Says(who, says)) => self.not_ended(who, &says)?,
+                None => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// What the driver counted, if it tells.
+    fn counted(&self, party: &Party, socket: &Path, index: u32) -> Option<Counted> {
+        let pipe = query(socket, index)?;
+        let copies = |pid: Option<u32>| {
+            let pid = i32::try_from(pid?).ok()?;
+            pipe.owners.iter().find(|owner| owner.pid == pid)?.copies
+        };
+        let client = |number: usize| self.tally.seen[number].process.or(party.pid(Who::Client(number)));
+        Some(Counted {
+            written: pipe.counters.written,
+            copies: pipe.counters.copies,
+            pusher: copies(party.pid(Who::Pusher)),
+            clients: (0..self.clients.len()).map(|number| copies(client(number))).collect(),
+        })
+    }
+
     fn have_all(&self, last: u32) -> bool {
-        self.tally.seen.iter().all(|seen| seen.last == Some(last))
+        self.tally.seen.iter().all(|seen| seen.left_out || seen.last == Some(last))
     }
 
     fn tell_progress(&mut self) {
-        let [a, b] = &self.tally.seen;
-        let (pushed, frames) = (self.tally.pushed(), self.args.frames);
-        self.progress
-            .show(&format!("pushed {pushed} of {frames}, received {} and {}", a.received, b.received));
-    }
-}
-
-fn name(who: Who) -> &'static str {
-    match who {
-        Who::Pusher => "pusher",
-        Who::Client(number) => NAMES[number],
-    }
-}
-
-/// Waits until the driver says that both clients stream, so that the first frame finds them.
-/// Where it does not, they may miss a frame, and the table shows it.
-fn wait_until_streaming(socket: &Path, index: u32) {
-    let deadline = Instant::now() + LAST_FRAMES;
-    while Instant::now() < deadline {
-        let streaming = query(socket, index).map(|pipe| pipe.streaming);
-        if streaming.is_none_or(|streaming| streaming as usize >= CLIENTS.len()) {
-            return;
+        if self.progress.is_seen() {
+            let received: Vec<String> =
+                self.tally.seen.iter().map(|seen| seen.received.to_string()).collect();
+            let (pushed, frames) = (self.tally.pushed(), self.args.frames);
+            self.progress.show(&format!("pushed {pushed} of {frames}, received {}", received.join(", ")));
         }
-        std::thread::sleep(STREAMING_STEP);
+    }
+
+    /// Those who watch, for a sentence.
+    fn audience(&self) -> String {
+        let present = self.clients.iter().zip(&self.tally.seen).filter(|(_, seen)| !seen.left_out);
+        let all: Vec<&str> = present.map(|(kind, _)| describe(*kind)).collect();
+        match all.split_last() {
+            Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+            _ => all.concat(),
+        }
+    }
+
+    fn name(&self, who: Who) -> &'static str {
+        match who {
+            Who::Pusher => "pusher",
+            Who::Client(number) => self.clients[number].title(),
+        }
+    }
+}
+
+/// What a client is, for a sentence.
+const fn describe(kind: ClientKind) -> &'static str {
+    match kind {
+        ClientKind::Mmap => "a V4L1 client that maps the driver's memory",
+        ClientKind::Read => "a V4L1 client that calls read()",
+        ClientKind::V4l2 => "a V4L2 client",
+        ClientKind::Ffmpeg => "ffmpeg",
+        ClientKind::V4l2Ctl => "v4l2-ctl",
     }
 }
 
@@ -362,15 +472,11 @@ fn query(socket: &Path, index: u32) -> Option<list::Pipe> {
     list::pipes(socket).ok()?.into_iter().find(|pipe| pipe.index == index)
 }
 
-fn counters(socket: &Path, index: u32) -> Option<list::Counters> {
-    query(socket, index).map(|pipe| pipe.counters)
-}
-
 /// Puts the frames that the clients left in `dir` on one sheet, a row for each client.
-fn write_sheet(path: &Path, film: &Film, dir: &Path) -> Result<(), DemoError> {
+fn write_sheet(path: &Path, film: &Film, dir: &Path, clients: &[ClientKind]) -> Result<(), DemoError> {
     let failed = |source| DemoError::Sheet { path: path.to_owned(), source };
     let mut cells = Vec::new();
-    for (kind, client) in CLIENTS.iter().zip(NAMES) {
+    for kind in clients {
         let prefix = format!("{}.", kind.name());
         let mut samples = Vec::new();
         for entry in std::fs::read_dir(dir).map_err(failed)? {
@@ -383,7 +489,7 @@ fn write_sheet(path: &Path, film: &Film, dir: &Path) -> Result<(), DemoError> {
             let frame = std::fs::read(file).map_err(failed)?;
             // A frame that is too short was told of as one that is wrong.
             cells.extend(film.picture(&frame).map(|picture| {
-                let caption = format!("frame {number} {client}");
+                let caption = format!("frame {number} {}", kind.title());
                 Cell { picture, caption }
             }));
         }
@@ -404,10 +510,10 @@ fn print_next() {
     println!("  {me} run --pipes 2 -- cat /proc/video/vloopback/vloopbacks");
     println!("  {me} run --uname 2.6 -- sh -c 'uname -r; cat /sys/class/video4linux/*/name'");
     println!("  {me} run -- sh    # a shell in which every program sees the pipes");
-    let path = std::env::var_os("PATH");
-    let missing: Vec<&str> = [("ffmpeg", "ffmpeg"), ("v4l2-ctl", "v4l-utils")]
-        .into_iter()
-        .filter(|(command, _)| crate::run::find(command.as_ref(), path.as_deref()).is_err())
+    let missing: Vec<&str> = TOOLS
+        .iter()
+        .filter(|kind| matches!(tool::obstacle(**kind), Some(tool::Obstacle::NotInstalled)))
+        .filter_map(|kind| tool::program(*kind))
         .map(|(_, package)| package)
         .collect();
     if !missing.is_empty() {

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 use super::message::{Flaw, Says};
-use crate::list::{Counters, columns};
+use crate::args::ClientKind;
+use crate::list::columns;
 
 /// What one client saw.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,10 @@ pub struct Seen {
     latencies: Vec<u64>,
     /// Its device said that the pusher is gone.
     pub ended: bool,
+    /// It gave up before the first frame, and does not count.
+    pub left_out: bool,
+    /// The program that it started.
+    pub process: Option<u32>,
 }
 
 impl Seen {
@@ -49,10 +54,33 @@ pub struct Tally {
     /// Receptions that were heard of before their push: the two come over different pipes.
     early: Vec<(usize, u32, u64)>,
     /// The clients' counts, in the order in which they were started.
-    pub seen: [Seen; 2],
+    pub seen: Vec<Seen>,
+}
+
+/// What the driver counted in the data path.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Frames that the pusher wrote.
+    pub written: u64,
+    /// Copies of frames, by whomever.
+    pub copies: u64,
+    /// Those by the pusher, where the driver tells.
+    pub pusher: Option<u64>,
+    /// Those for each client.
+    pub clients: Vec<Option<u64>>,
 }
 
 impl Tally {
+    /// Nothing counted yet, for so many clients.
+    pub fn of(clients: usize) -> Tally {
+        Tally { seen: vec![Seen::default(); clients], ..Tally::default() }
+    }
+
+    /// How many clients take part.
+    pub fn present(&self) -> usize {
+        self.seen.iter().filter(|seen| !seen.left_out).count()
+    }
+
     /// Frames pushed so far.
     pub fn pushed(&self) -> u32 {
         u32::try_from(self.pushed_at.len()).unwrap_or(u32::MAX)
@@ -85,6 +113,8 @@ impl Tally {
                 }
             }
             (Some(client), Says::Ended) => self.seen[client].ended = true,
+            (Some(client), Says::LeftOut { .. }) => self.seen[client].left_out = true,
+            (Some(client), Says::Process { pid }) => self.seen[client].process = Some(*pid),
             _ => {}
         }
     }
@@ -97,46 +127,58 @@ impl Tally {
     }
 }
 
-/// The table. `counters` are the driver's own, None where it did not tell.
-pub fn table(tally: &Tally, names: [&str; 2], counters: Option<&Counters>) -> String {
+/// The table. `counted` is the driver's own, None where it did not tell.
+pub fn table(tally: &Tally, clients: &[ClientKind], counted: Option<&Counted>) -> String {
     let pushed = tally.pushed();
-    let [a, b] = &tally.seen;
     let none = || "-".to_owned();
-    let row = |name: &str, of: &dyn Fn(&Seen) -> String| [name.to_owned(), none(), of(a), of(b)];
+    let present: Vec<usize> = (0..clients.len()).filter(|&number| !tally.seen[number].left_out).collect();
+    let row = |name: &str, pusher: String, of: &dyn Fn(usize) -> String| {
+        let head = [name.to_owned(), pusher];
+        head.into_iter().chain(present.iter().map(|&number| of(number))).collect::<Vec<String>>()
+    };
+    let seen =
+        |name: &str, of: &dyn Fn(&Seen) -> String| row(name, none(), &|number| of(&tally.seen[number]));
     let micros = |percent: usize| {
         move |seen: &Seen| {
             seen.latency(percent)
                 .map_or_else(|| "-".to_owned(), |nanos| format!("{:.0} µs", nanos as f64 / 1000.0))
         }
     };
-    let rows = [
-        [String::new(), "pusher".into(), names[0].to_owned(), names[1].to_owned()],
-        ["frames pushed".into(), pushed.to_string(), none(), none()],
-        row("frames received, every pixel right", &|seen| seen.received.to_string()),
-        row("frames dropped", &|seen| pushed.saturating_sub(seen.received).to_string()),
-        row("frames torn", &|seen| seen.torn.to_string()),
-        row("frames wrong otherwise", &|seen| (seen.repeated + seen.unknown).to_string()),
-        row("latency, median", &micros(50)),
-        row("latency, 99th percentile", &micros(99)),
+    let mut rows = vec![
+        row("", "pusher".into(), &|number| clients[number].title().to_owned()),
+        row("frames pushed", pushed.to_string(), &|_| none()),
+        seen("frames received, every pixel right", &|seen| seen.received.to_string()),
+        seen("frames dropped", &|seen| pushed.saturating_sub(seen.received).to_string()),
+        seen("frames torn", &|seen| seen.torn.to_string()),
+        seen("frames wrong otherwise", &|seen| (seen.repeated + seen.unknown).to_string()),
+        seen("latency, median", &micros(50)),
+        seen("latency, 99th percentile", &micros(99)),
     ];
-    let mut text = columns(&rows).join("\n");
-    text.push('\n');
-    if let Some(counters) = counters {
-        // The reading client's own copy is the one that read() cannot do without.
-        let read = u64::from(b.received).min(counters.copies);
-        let written = counters.written.max(1) as f64;
-        let _ = write!(
-            text,
-            "copies per frame, counted in the data path: {:.2}\n  \
-             {:.2} for the pusher and the {}, {:.2} for read() ({} copies of {} frames)\n",
-            counters.copies as f64 / written,
-            (counters.copies - read) as f64 / written,
-            names[0],
-            read as f64 / written,
-            counters.copies,
-            counters.written,
-        );
+    let Some(counted) = counted else { return text(&rows) };
+    let per = |copies: Option<u64>, frames: u64| {
+        copies.map_or_else(none, |copies| format!("{:.2}", copies as f64 / frames.max(1) as f64))
+    };
+    if counted.pusher.is_some() || counted.clients.iter().any(Option::is_some) {
+        rows.push(row(
+            "copies a frame, made by or for it",
+            per(counted.pusher, counted.written),
+            &|number| per(counted.clients[number], u64::from(tally.seen[number].received)),
+        ));
     }
+    let mut text = text(&rows);
+    let _ = writeln!(
+        text,
+        "copies per frame, counted in the data path: {} ({} copies of {} frames)",
+        per(Some(counted.copies), counted.written),
+        counted.copies,
+        counted.written,
+    );
+    text
+}
+
+fn text(rows: &[Vec<String>]) -> String {
+    let mut text = columns(rows).join("\n");
+    text.push('\n');
     text
 }
 
@@ -146,7 +188,7 @@ mod tests {
 
     #[test]
     fn latencies_whoever_speaks_first() {
-        let mut tally = Tally::default();
+        let mut tally = Tally::of(2);
         tally.note(Some(0), &Says::Received { frame: 0, at: 1_500 });
         tally.note(None, &Says::Pushed { frame: 0, at: 1_000 });
         tally.note(None, &Says::Pushed { frame: 1, at: 2_000 });
@@ -167,7 +209,7 @@ mod tests {
 
     #[test]
     fn the_table_counts_drops_and_copies() {
-        let mut tally = Tally::default();
+        let mut tally = Tally::of(3);
         for frame in 0..10 {
             tally.note(None, &Says::Pushed { frame, at: 0 });
             tally.note(Some(0), &Says::Received { frame, at: 5_000 });
@@ -176,11 +218,19 @@ mod tests {
             }
         }
         tally.note(Some(1), &Says::Spoiled { flaw: Flaw::Torn });
-        let counters = Counters { written: 10, copies: 19, ..Counters::default() };
-        let text = table(&tally, ["mmap client", "read() client"], Some(&counters));
-        assert!(text.contains("frames dropped                      -       0            1\n"), "{text}");
-        assert!(text.contains("frames torn                         -       0            1\n"), "{text}");
-        assert!(text.contains("data path: 1.90\n  1.00 for the pusher"), "{text}");
-        assert_eq!(tally.seen[1].wrong(), 1);
+        tally.note(Some(2), &Says::LeftOut { reason: String::new() });
+        assert_eq!((tally.seen[1].wrong(), tally.present()), (1, 2));
+        let clients = [ClientKind::Mmap, ClientKind::Read, ClientKind::Ffmpeg];
+        let mut counted = Counted { written: 10, copies: 19, pusher: None, clients: vec![None; 3] };
+        let told = table(&tally, &clients, Some(&counted));
+        assert!(told.contains("frames dropped                      -       0            1\n"), "{told}");
+        assert!(told.contains("frames torn                         -       0            1\n"), "{told}");
+        assert!(told.contains("data path: 1.90 (19 copies of 10 frames)\n"), "{told}");
+        assert!(!told.contains("ffmpeg") && !told.contains("copies a frame"), "{told}");
+
+        counted.pusher = Some(10);
+        counted.clients = vec![Some(0), Some(9), None];
+        let told = table(&tally, &clients, Some(&counted));
+        assert!(told.contains("copies a frame, made by or for it   1.00    0.00         1.00\n"), "{told}");
     }
 }

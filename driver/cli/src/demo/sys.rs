@@ -7,8 +7,8 @@ use std::ptr::NonNull;
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use vloopback_abi::v4l2::{self, V4l2Buffer, V4l2Capability, V4l2Format, V4l2Input, V4l2Requestbuffers};
 use vloopback_abi::v4l1::{VideoCapability, VideoMbuf, VideoMmap, VideoPicture, request};
+use vloopback_abi::v4l2::{self, V4l2Buffer, V4l2Capability, V4l2Format, V4l2Input, V4l2Requestbuffers};
 
 /// The window structure as this program's own word size has it.
 #[cfg(target_pointer_width = "64")]
@@ -157,8 +157,6 @@ impl Mapping {
 
     /// Maps `length` bytes from `offset` for reading and writing.
     pub fn at(fd: BorrowedFd<'_>, offset: u32, length: usize) -> io::Result<Mapping> {
-        // Where an offset is a signed word of 32 bits, larger ones are no file's.
-        let offset = libc::off_t::try_from(offset).map_err(io::Error::other)?;
         // SAFETY: a new mapping at a place of the kernel's choice touches no memory in use.
         let start = unsafe {
             libc::mmap(
@@ -167,7 +165,7 @@ impl Mapping {
                 libc::PROT_READ | libc::PROT_WRITE,
                 libc::MAP_SHARED,
                 fd.as_raw_fd(),
-                offset,
+                offset as libc::off_t,
             )
         };
         if start == libc::MAP_FAILED {

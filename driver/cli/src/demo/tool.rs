@@ -3,11 +3,9 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::channel;
-
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::client::tell;
 use super::judge::Judge;
@@ -27,18 +25,30 @@ pub const fn program(kind: ClientKind) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// Why a program cannot take part; None if it can.
-pub fn obstacle(kind: ClientKind) -> Option<String> {
+/// Why a program cannot take part.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Obstacle {
+    /// It is not there.
+    #[error("it is not installed")]
+    NotInstalled,
+    /// It needs another one.
+    #[error("{UNBUFFERED}, of the package coreutils, is not installed")]
+    NoUnbuffered,
+    /// The preload library does not reach it.
+    #[error("{0}")]
+    Unserved(run::Obstacle),
+}
+
+/// Why a program cannot take part; None if it can, as far as is known before it is started.
+pub fn obstacle(kind: ClientKind) -> Option<Obstacle> {
     let path = std::env::var_os("PATH");
     let find = |name: &str| run::find(name.as_ref(), path.as_deref());
-    let (name, package) = program(kind)?;
-    let Ok(file) = find(name) else {
-        return Some(format!("it is not installed: apt-get install -y --no-install-recommends {package}"));
-    };
+    let (name, _) = program(kind)?;
+    let Ok(file) = find(name) else { return Some(Obstacle::NotInstalled) };
     if kind == ClientKind::V4l2Ctl && find(UNBUFFERED).is_err() {
-        return Some(format!("{UNBUFFERED}, of the package coreutils, is not installed"));
+        return Some(Obstacle::NoUnbuffered);
     }
-    run::inspect(&file, path.as_deref(), false).map(|unserved| unserved.obstacle.to_string())
+    run::inspect(&file, path.as_deref(), false).map(|unserved| Obstacle::Unserved(unserved.obstacle))
 }
 
 /// The program that keeps another one from holding back what it writes: the end of a frame would
@@ -88,15 +98,12 @@ pub fn watch(args: &DemoClientArgs, judge: &mut Judge<'_>) -> Result<(), String>
         let _ = io::copy(&mut stderr, &mut io::sink());
         String::from_utf8_lossy(&words).into_owned()
     });
-    // It is waited for below, and only after this thread has been told: its number stays its own.
-    let pid = i32::try_from(child.id()).map(Pid::from_raw).map_err(|error| error.to_string())?;
-    let (ended, end) = channel();
+    let (child, told) = (Arc::new(Mutex::new(child)), Arc::new(AtomicBool::new(false)));
+    let (its, tell_it) = (Arc::clone(&child), Arc::clone(&told));
     std::thread::spawn(move || {
         let _ = io::copy(&mut io::stdin(), &mut io::sink());
-        // Where nobody listens any more, it has ended by itself and may be another's number.
-        if ended.send(()).is_ok() {
-            let _ = kill(pid, Signal::SIGKILL);
-        }
+        tell_it.store(true, Ordering::SeqCst);
+        end(&its);
     });
     let mut frame = vec![0; judge.reel.length];
     let mut received = false;
@@ -107,19 +114,28 @@ pub fn watch(args: &DemoClientArgs, judge: &mut Judge<'_>) -> Result<(), String>
             Err(error) => return Err(format!("{name}: {error}")),
         }
         let at = now().map_err(|error| format!("the clock: {error}"))?;
-        if end.try_recv().is_ok() {
-            return done(child, received);
+        if told.load(Ordering::SeqCst) {
+            break;
         }
         received = true;
         tell(&judge.judge(&frame, at)?)?;
     }
-    if end.try_recv().is_ok() {
-        return done(child, received);
+    if told.load(Ordering::SeqCst) {
+        end(&child);
+        return Ok(());
     }
-    drop(end);
-    let status = child.wait().map_err(|error| format!("{name}: {error}"))?;
+    let status = child.lock().map_err(|error| error.to_string())?.wait();
+    let status = status.map_err(|error| format!("{name}: {error}"))?;
     let words = words.join().unwrap_or_default();
     let words: Vec<&str> = words.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let reason = format!("it ended with {status}: {}", words.join("; "));
     if received { Err(reason) } else { tell(&Says::LeftOut { reason }) }
+}
+
+/// Ends the program, which may have ended already.
+fn end(child: &Mutex<Child>) {
+    if let Ok(mut child) = child.lock() {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
 }

@@ -315,6 +315,17 @@ fn a_placeholder_needs_a_ring_where_it_is_policy() {
     }
 }
 
+/// Also if a pusher had more slots of it than would be made now.
+#[test]
+fn a_placeholder_takes_the_ring_that_there_is() {
+    let mut p = pipe();
+    p.open(1, Side::Input, MODERN).expect("opens");
+    let plan = p.plan_feed(1, 6).expect("free").expect("it is the first");
+    p.commit_feed(plan);
+    p.close(1);
+    assert_eq!((plan.slots, p.plan_idle()), (8, Some(plan)));
+}
+
 #[test]
 fn a_placeholder_brings_its_format_into_force() {
     let mut p = pipe();

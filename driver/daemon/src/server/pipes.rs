@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::errno::Errno;
 use tracing::{info, warn};
@@ -11,7 +11,7 @@ use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l2::Fourcc;
 use vloopback_core::{Options, Pipe, RingPlan, Side};
 use vloopback_proc::model::{Counters, FormatView, NodeAccess, Owner, PipeView, Rate, Role, Snapshot};
-use vloopback_ring::{Board, Desk, Format, MAX_ROWS, Pix, SessionPage};
+use vloopback_ring::{Board, Desk, Format, Log, MAX_ROWS, Pix, SessionPage};
 
 use super::{Engine, Session};
 use crate::bell::Bell;
@@ -177,12 +177,15 @@ impl PipeState {
     fn remember_ring(&mut self) {
         if let Some(ring) = &self.ring {
             self.head = ring.log.head.load(Ordering::Relaxed);
-            self.past.unwatched += ring.log.unwatched.load(Ordering::Relaxed);
-            self.past.copies += ring.log.copies.load(Ordering::Relaxed);
+            for (sum, more) in
+                [(&mut self.past.unwatched, &ring.log.unwatched), (&mut self.past.copies, &ring.log.copies)]
+            {
+                *sum = sum.saturating_add(more.load(Ordering::Relaxed));
+            }
         }
     }
 
-    /// Frames of another palette or pusher are not for anybody any more.
+    /// Frames of another format or pusher are not for anybody any more.
     pub(super) fn forget_frames(&self) {
         if let Some(ring) = &self.ring {
             for slot in &ring.log.slots {
@@ -192,9 +195,14 @@ impl PipeState {
     }
 
     pub(super) fn remember_counters(&mut self, page: &SessionPage) {
-        self.past.read += page.received.load(Ordering::Relaxed);
-        self.past.dropped += page.dropped.load(Ordering::Relaxed);
-        self.past.copies += page.copies.load(Ordering::Relaxed);
+        let past = &mut self.past;
+        for (sum, more) in [
+            (&mut past.read, &page.received),
+            (&mut past.dropped, &page.dropped),
+            (&mut past.copies, &page.copies),
+        ] {
+            *sum = sum.saturating_add(more.load(Ordering::Relaxed));
+        }
     }
 
     /// A process is gone: if it was writing, others may go on.
@@ -214,6 +222,14 @@ impl PipeState {
         }
     }
 
+    /// Who has the pipe open: the pusher, and all that have the output.
+    fn owners<'a>(&'a self, sessions: &'a BTreeMap<u32, Session>) -> impl Iterator<Item = &'a Session> {
+        self.core
+            .openers()
+            .filter(|(id, opener)| opener.side == Side::Output || self.core.pusher() == Some(*id))
+            .filter_map(|(id, _)| sessions.get(&id))
+    }
+
     fn view(&self, sessions: &BTreeMap<u32, Session>) -> PipeView {
         let mut counters = self.past;
         let mut unwatched = 0;
@@ -226,20 +242,17 @@ impl PipeState {
         let head = || self.ring.as_ref().map_or(self.head, |r| r.log.head.load(Ordering::Relaxed));
         counters.written = self.placeholder.written(head).saturating_add(counters.unwatched);
         let mut owners = Vec::new();
-        for (id, opener) in self.core.openers() {
-            let Some(session) = sessions.get(&id) else { continue };
-            let (role, received, dropped) = if opener.side == Side::Input {
-                if self.core.pusher() != Some(id) {
-                    continue;
-                }
+        for session in self.owners(sessions) {
+            let (role, received, dropped) = if session.info.input {
                 (Role::Pusher, counters.written, counters.unwatched)
             } else {
                 let page = &session.page;
                 let received = page.received.load(Ordering::Relaxed);
                 let dropped = page.dropped.load(Ordering::Relaxed);
-                counters.read += received;
-                counters.dropped += dropped;
-                counters.copies += page.copies.load(Ordering::Relaxed);
+                // Clients write these: no sum may run over.
+                counters.read = counters.read.saturating_add(received);
+                counters.dropped = counters.dropped.saturating_add(dropped);
+                counters.copies = counters.copies.saturating_add(page.copies.load(Ordering::Relaxed));
                 (Role::Client, received, dropped)
             };
             let comm = session.comm.clone();
@@ -353,23 +366,29 @@ impl Engine {
         self.pipes
             .iter()
             .enumerate()
-            .map(|(index, pipe)| crate::listing::More {
-                ring_slots: pipe.ring.as_ref().map_or(0, |r| r.slots()),
-                slot_bytes: pipe.ring.as_ref().map_or(0, |r| r.slot_len),
-                lost: pipe.ring.as_ref().map_or(0, |r| r.log.lost.load(Ordering::Relaxed)),
-                streaming: pipe.core.streamers(),
-                retries: self
-                    .sessions
-                    .values()
-                    .filter(|s| s.pipe == index)
-                    .map(|s| s.page.retries.load(Ordering::Relaxed))
-                    .sum(),
-                private_bytes: self
-                    .sessions
-                    .values()
-                    .filter(|s| s.pipe == index)
-                    .map(|s| s.page.private.load(Ordering::Relaxed))
-                    .sum(),
+            .map(|(index, pipe)| {
+                let log = pipe.ring.as_ref().map(|r| &r.log);
+                let in_log =
+                    |what: fn(&Log) -> &AtomicU64| log.map_or(0, |l| what(l).load(Ordering::Relaxed));
+                let sum = |what: fn(&SessionPage) -> &AtomicU64| {
+                    let pages = self.sessions.values().filter(|s| s.pipe == index).map(|s| &s.page);
+                    pages.fold(0u64, |sum, page| sum.saturating_add(what(page).load(Ordering::Relaxed)))
+                };
+                crate::listing::More {
+                    ring_slots: pipe.ring.as_ref().map_or(0, |r| r.slots()),
+                    slot_bytes: pipe.ring.as_ref().map_or(0, |r| r.slot_len),
+                    lost: in_log(|l| &l.lost),
+                    streaming: pipe.core.streamers(),
+                    retries: sum(|p| &p.retries),
+                    private_bytes: sum(|p| &p.private),
+                    copies: pipe
+                        .owners(&self.sessions)
+                        .map(|s| match s.info.input {
+                            true => in_log(|l| &l.copies),
+                            false => s.page.copies.load(Ordering::Relaxed),
+                        })
+                        .collect(),
+                }
             })
             .collect()
     }

@@ -217,7 +217,8 @@ impl Engine {
             let pipe = &mut self.pipes[index];
             pipe.placeholder.stop_unless(job.as_ref());
             pipe.update_board();
-            if effects.fed_ended || effects.format || idle.format {
+            // What a pusher that left has published is still for those who were slower.
+            if effects.format || idle.format {
                 pipe.forget_frames();
             }
             pipe.bell.set_ring(pipe.ring.clone(), pipe.core.feed().is_some(), job.is_some());

@@ -147,6 +147,16 @@ impl Device {
         connect(connection.as_raw_fd(), &address).expect("the daemon listens");
         let (reply, _) = ask(&connection, &Request::Hello { build: build_id() });
         let Reply::Welcome { peer } = reply else { panic!("{reply:?}") };
+        Self::open_by(connection, peer, node, legacy)
+    }
+
+    /// The same process opens the same node once more.
+    pub fn again(&self) -> Self {
+        let connection = self.connection.try_clone().expect("a descriptor");
+        Self::open_by(connection, self.peer, self.info.node, false).expect("it opens")
+    }
+
+    fn open_by(connection: OwnedFd, peer: u32, node: u32, legacy: bool) -> Result<Self, i32> {
         let request = Request::Open { node, flags: nix::libc::O_RDWR as u32, legacy };
         match ask(&connection, &request) {
             (Reply::Session(info), fds) => {
@@ -176,7 +186,16 @@ impl Device {
     }
 
     pub fn feed(&self) -> Result<(), i32> {
-        self.ask(&Request::Feed { session: self.info.session, on: true, buffers: 0 })
+        self.feed_with(0)
+    }
+
+    /// The same with so many buffers to fill in place.
+    pub fn feed_with(&self, buffers: u32) -> Result<(), i32> {
+        self.ask(&Request::Feed { session: self.info.session, on: true, buffers })
+    }
+
+    pub fn end_feed(&self) -> Result<(), i32> {
+        self.ask(&Request::Feed { session: self.info.session, on: false, buffers: 0 })
     }
 
     pub fn set_rate(&self, frames: u32) -> Result<(), i32> {
