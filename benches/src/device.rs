@@ -30,7 +30,7 @@ impl File {
     }
 
     /// ioctl() with a structure.
-    fn ioctl<T>(&self, request: u32, argument: &mut T) -> io::Result<()> {
+    pub(crate) fn ioctl<T>(&self, request: u32, argument: &mut T) -> io::Result<()> {
         // SAFETY: every caller passes the structure that belongs to the request.
         checked(unsafe { libc::ioctl(self.0, request.into(), std::ptr::from_mut(argument)) }).map(drop)
     }

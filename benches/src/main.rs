@@ -1,5 +1,6 @@
 //! What vloopback costs, measured beside what it is compared with; README.md says how to read it.
 
+mod buffers;
 mod device;
 mod error;
 mod roles;

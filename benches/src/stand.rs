@@ -174,6 +174,9 @@ impl Stand {
         if let Some(pipe) = role.pipe {
             command.args(["--pipe", &pipe.to_string()]);
         }
+        if role.v4l2 {
+            command.arg("--v4l2");
+        }
         for (name, value) in &self.environment {
             if role.with_library || name != "LD_PRELOAD" {
                 command.env(name, value);
@@ -221,6 +224,8 @@ pub struct RoleStart<'a> {
     pub pipe: Option<i32>,
     /// The client's number.
     pub number: u32,
+    /// A client that takes its frames as a V4L2 program does, or as a V4L1 program.
+    pub v4l2: bool,
     /// Under the preload library, or not.
     pub with_library: bool,
 }

@@ -327,7 +327,8 @@ impl Running {
                     let left = until.saturating_duration_since(Instant::now());
                     assert!(!left.is_zero(), "it does not read: {}", self.story());
                     let left = Timespec::try_from(left).expect("a short time");
-                    drop(poll(&mut [PollFd::new(stdin, PollFlags::OUT)], Some(&left)));
+                    // Whatever it says, the next write finds out.
+                    let _ = poll(&mut [PollFd::new(stdin, PollFlags::OUT)], Some(&left));
                 }
                 // What a program that is gone does not do shows later.
                 Err(_) => return,

@@ -1,8 +1,10 @@
-//! Takes frames, as a V4L1 program with two of them mapped does.
+//! Takes frames, as a V4L1 program with two of them mapped does, or as a V4L2 program with four.
 
+use std::io;
 use std::sync::atomic::Ordering::SeqCst;
 
 use super::RoleArgs;
+use crate::buffers::{Direction, Queue};
 use crate::device::{File, Frames, GREY, YUYV};
 use crate::error::BenchError;
 use crate::shared::{Shared, now};
@@ -17,29 +19,111 @@ pub fn run(args: &RoleArgs) -> Result<(), BenchError> {
         let active = shared.active.load(SeqCst);
         if args.number >= active {
             shared.wait_active(active);
-        } else {
-            stream(args, &shared, pipe.as_ref())?;
+            continue;
         }
+        let device = File::open(&args.device, libc::O_RDWR)
+            .map_err(|e| BenchError::system(format!("opening {}", args.device.display()), e))?;
+        let begin = |e| BenchError::system("beginning to stream", e);
+        if args.v4l2 {
+            let mut frames = Dequeued::start(&device).map_err(begin)?;
+            stream(args, &shared, pipe.as_ref(), &mut frames)?;
+        } else {
+            let mut frames = Ordered::start(&device).map_err(begin)?;
+            stream(args, &shared, pipe.as_ref(), &mut frames)?;
+        }
+        device.close();
     }
 }
 
-fn stream(args: &RoleArgs, shared: &Shared, pipe: Option<&File>) -> Result<(), BenchError> {
-    let device = File::open(&args.device, libc::O_RDWR)
-        .map_err(|e| BenchError::system(format!("opening {}", args.device.display()), e))?;
-    let frames = Frames::map(&device).map_err(|e| BenchError::system("mapping the frames", e))?;
-    // The size in an order says nothing (LEGACY.md 6); the palette must be the pipe's.
-    let palette = [GREY, YUYV]
-        .into_iter()
-        .find(|&palette| device.order(0, palette, 0, 0).is_ok())
-        .ok_or_else(|| BenchError::last("ordering a frame"))?;
-    let order =
-        |frame| device.order(frame, palette, 0, 0).map_err(|e| BenchError::system("ordering a frame", e));
-    for frame in 1..frames.count() {
-        order(frame)?;
+/// Frames as they come.
+trait Source {
+    /// Waits for the next one, which is the client's until it is given back.
+    fn wait(&mut self) -> io::Result<()>;
+    /// Its first eight bytes.
+    fn stamp(&self) -> u64;
+    /// Gives it back.
+    fn give_back(&mut self) -> io::Result<()>;
+}
+
+/// Frames of V4L1: each is ordered, and waited for by its number.
+struct Ordered<'a> {
+    device: &'a File,
+    frames: Frames,
+    palette: u16,
+    at: u32,
+}
+
+impl<'a> Ordered<'a> {
+    fn start(device: &'a File) -> io::Result<Self> {
+        let frames = Frames::map(device)?;
+        // The size in an order says nothing (LEGACY.md 6); the palette must be the pipe's.
+        let palette = [GREY, YUYV]
+            .into_iter()
+            .find(|&palette| device.order(0, palette, 0, 0).is_ok())
+            .ok_or_else(io::Error::last_os_error)?;
+        for frame in 1..frames.count() {
+            device.order(frame, palette, 0, 0)?;
+        }
+        Ok(Self { device, frames, palette, at: 0 })
     }
+}
+
+impl Source for Ordered<'_> {
+    fn wait(&mut self) -> io::Result<()> {
+        self.device.sync(self.at)
+    }
+
+    fn stamp(&self) -> u64 {
+        self.frames.stamp(self.at)
+    }
+
+    fn give_back(&mut self) -> io::Result<()> {
+        self.device.order(self.at, self.palette, 0, 0)?;
+        self.at = (self.at + 1) % self.frames.count();
+        Ok(())
+    }
+}
+
+/// Frames of V4L2: the device says which buffer one is in.
+struct Dequeued<'a> {
+    queue: Queue<'a>,
+    at: u32,
+}
+
+impl<'a> Dequeued<'a> {
+    fn start(device: &'a File) -> io::Result<Self> {
+        let queue = Queue::new(device, Direction::Capture)?;
+        for index in 0..queue.count() {
+            queue.queue(index)?;
+        }
+        queue.start()?;
+        Ok(Self { queue, at: 0 })
+    }
+}
+
+impl Source for Dequeued<'_> {
+    fn wait(&mut self) -> io::Result<()> {
+        self.at = self.queue.dequeue()?;
+        Ok(())
+    }
+
+    fn stamp(&self) -> u64 {
+        self.queue.stamp(self.at)
+    }
+
+    fn give_back(&mut self) -> io::Result<()> {
+        self.queue.queue(self.at)
+    }
+}
+
+fn stream(
+    args: &RoleArgs,
+    shared: &Shared,
+    pipe: Option<&File>,
+    frames: &mut impl Source,
+) -> Result<(), BenchError> {
     shared.streaming.fetch_add(1, SeqCst);
     let first = args.number == 0;
-    let mut frame = 0;
     while args.number < shared.active.load(SeqCst) {
         if let Some(pipe) = pipe.filter(|_| shared.in_pipe.load(SeqCst) == 1) {
             let mut stamp = [0; 8];
@@ -48,21 +132,18 @@ fn stream(args: &RoleArgs, shared: &Shared, pipe: Option<&File>) -> Result<(), B
             shared.got.fetch_add(1, SeqCst);
             continue;
         }
-        if let Err(error) = device.sync(frame) {
+        if let Err(error) = frames.wait() {
             shared.failures.fetch_add(1, SeqCst);
             return Err(BenchError::system("waiting for a frame", error));
         }
         if first {
-            let stamp = frames.stamp(frame);
+            let stamp = frames.stamp();
             shared.delay.store(now().saturating_sub(stamp), SeqCst);
             shared.last.store(stamp, SeqCst);
         }
-        order(frame)?;
+        frames.give_back().map_err(|e| BenchError::system("giving a frame back", e))?;
         shared.got.fetch_add(1, SeqCst);
-        frame = (frame + 1) % frames.count();
     }
     shared.streaming.fetch_sub(1, SeqCst);
-    drop(frames);
-    device.close();
     Ok(())
 }

@@ -29,6 +29,9 @@ pub struct RoleArgs {
     /// The client's number
     #[arg(long, default_value_t = 0)]
     pub number: u32,
+    /// Take frames as a V4L2 program does
+    #[arg(long)]
+    pub v4l2: bool,
 }
 
 /// Answers one line for each line, until there are no more.

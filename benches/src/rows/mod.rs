@@ -2,8 +2,8 @@
 
 mod calls;
 mod growth;
-mod one_copy;
 mod table;
+mod throughput;
 mod wake;
 
 pub use table::Table;
@@ -59,8 +59,12 @@ macro_rules! names {
 }
 
 names! {
-    /// Throughput of large frames.
+    /// Throughput of large frames to a V4L1 client.
     OneCopy = "one-copy";
+    /// Throughput of large frames to a V4L2 client.
+    OneCopyDequeued = "one-copy-dqbuf";
+    /// Throughput of large frames that are filled in place.
+    InPlace = "in-place";
     /// Cost of further sleeping clients.
     Sleepers = "sleepers";
     /// Cost of a frame that nobody looks at.
@@ -157,10 +161,11 @@ impl Bar {
 /// Measures one row with a server of its own.
 pub fn measure(name: RowName, scale: Scale) -> Result<Row, BenchError> {
     let mut row = match name {
-        RowName::OneCopy => one_copy::throughput(scale),
+        RowName::OneCopy => throughput::to_v4l1(scale),
+        RowName::OneCopyDequeued => throughput::to_v4l2(scale),
+        RowName::InPlace => throughput::in_place(scale),
         RowName::Sleepers => wake::sleepers(scale),
-        RowName::Unused => one_copy::unused(name, scale),
-        RowName::UnusedLarge => one_copy::unused(name, scale),
+        RowName::Unused | RowName::UnusedLarge => throughput::unused(name, scale),
         RowName::Wake => wake::wake(scale),
         RowName::Read | RowName::Ioctl | RowName::Open => calls::calls(name, scale),
         RowName::DaemonMemory => growth::daemon(),
@@ -193,40 +198,34 @@ impl Set {
         Ok(Self { stand, shared: Shared::new()?, near, far, nodes })
     }
 
-    fn pusher(&self, pipe: Option<i32>) -> Result<Process, BenchError> {
-        self.stand.start(&RoleStart {
-            name: "role-pusher",
-            device: &self.nodes.0,
-            processor: self.near,
-            shared: &self.shared,
-            pipe,
-            number: 0,
-            with_library: true,
-        })
-    }
-
-    fn client(&self, number: u32, pipe: Option<i32>) -> Result<Process, BenchError> {
-        self.stand.start(&RoleStart {
-            name: "role-client",
-            device: &self.nodes.1,
-            processor: self.far,
-            shared: &self.shared,
-            pipe,
-            number,
-            with_library: true,
-        })
-    }
-
-    fn caller(&self, with_library: bool) -> Result<Process, BenchError> {
-        self.stand.start(&RoleStart {
-            name: "role-caller",
-            device: &self.nodes.1,
-            processor: self.near,
+    fn role(&self, name: &'static str) -> RoleStart<'_> {
+        let pushes = name == "role-pusher";
+        RoleStart {
+            name,
+            device: if pushes { &self.nodes.0 } else { &self.nodes.1 },
+            processor: if name == "role-client" { self.far } else { self.near },
             shared: &self.shared,
             pipe: None,
             number: 0,
-            with_library,
-        })
+            v4l2: false,
+            with_library: true,
+        }
+    }
+
+    fn pusher(&self, pipe: Option<i32>) -> Result<Process, BenchError> {
+        self.stand.start(&RoleStart { pipe, ..self.role("role-pusher") })
+    }
+
+    fn client(&self, number: u32, pipe: Option<i32>) -> Result<Process, BenchError> {
+        self.stand.start(&RoleStart { pipe, number, ..self.role("role-client") })
+    }
+
+    fn v4l2_client(&self) -> Result<Process, BenchError> {
+        self.stand.start(&RoleStart { v4l2: true, ..self.role("role-client") })
+    }
+
+    fn caller(&self, with_library: bool) -> Result<Process, BenchError> {
+        self.stand.start(&RoleStart { with_library, ..self.role("role-caller") })
     }
 
     /// Lets so many clients stream, and waits until they do.

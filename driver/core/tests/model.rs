@@ -274,10 +274,13 @@ impl Oracle {
                     return Ok(());
                 }
                 self.pusher = Some(session);
-                prop_assert_eq!(plan == Ok(None), self.fed, "exactly once");
+                let slots = self.options.num_buffers.max(buffers.min(8)) + RESERVED;
+                let enough = before.size().is_some_and(|s| s.slots >= slots);
+                prop_assert_eq!(plan == Ok(None), self.fed && enough, "exactly once for so many slots");
+                prop_assert!(plan.is_err() || plan.is_ok_and(|p| p.is_none_or(|p| p.slots == slots)));
                 if let (Ok(Some(plan)), true) = (plan, memory) {
                     pipe.commit_feed(plan);
-                    self.feeds += 1;
+                    self.feeds += u32::from(!self.fed);
                     self.fed = true;
                     prop_assert_eq!((pipe.size(), pipe.pix_in_force()), (Some(plan), true));
                     prop_assert_eq!(pipe.pix(), before.pix());

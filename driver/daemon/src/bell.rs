@@ -135,18 +135,16 @@ impl Bell {
             }
             let last = page.last.load(Ordering::Relaxed);
             let old = session.is_old();
+            // Publications are counted on from ring to ring, so that `last` is good for a new one too: a
+            // client is woken by its first frame, not by the ring.
+            let ring = state.ring.as_ref();
             let has_frame =
-                |ring: &RingMemory| find_oldest(&ring.log, ring.slots() as usize, u32::MAX, last).is_some();
-            let same_ring = |ring: &RingMemory| page.ring.load(Ordering::Relaxed) == ring.number;
-            let ready = match &state.ring {
-                Some(ring) if state.fed || (state.card && !old) => !same_ring(ring) || has_frame(ring),
-                // Nobody feeds. Who waits for a pusher all the same goes on waiting, after what there still
-                // is; to all others a read says so at once, and poll must let it.
-                ring => {
-                    let left = ring.as_ref().is_some_and(|r| same_ring(r) && has_frame(r));
-                    old || left || page.patient.load(Ordering::Relaxed) == 0
-                }
-            };
+                ring.is_some_and(|r| find_oldest(&r.log, r.slots() as usize, u32::MAX, last).is_some());
+            let live = ring.is_some() && (state.fed || (state.card && !old));
+            // Nobody feeds. Who waits for a pusher all the same goes on waiting, after what there still is;
+            // to all others a read says so at once, and poll must let it.
+            let hasty = old || page.patient.load(Ordering::Relaxed) == 0;
+            let ready = has_frame || (!live && hasty);
             if !ready {
                 self.desk.arm(session.client);
                 continue;

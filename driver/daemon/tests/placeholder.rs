@@ -396,7 +396,23 @@ fn who_waits_for_a_pusher_is_not_woken_for_nothing() {
     let pusher = daemon.input(0);
     pusher.set_format(b"YUYV", 64, 48).expect("free");
     pusher.feed().expect("it fits");
-    assert!(!patient.is_readable(), "a pusher is no frame");
+    // A pusher is no frame, nor is its ring. Only the last of them has not had the first frame.
+    let ring = pusher.ring();
+    for client in [&patient, &hasty] {
+        client.page.last.store(1, Ordering::SeqCst);
+    }
+    for client in [&hasty, &old] {
+        client.drain();
+        client.arm();
+    }
+    assert_eq!(ring.write(&pusher, &[0; 6144]), 1);
+    old.stream(0);
+    old.wait_readable();
+    assert!(!patient.is_readable() && !hasty.is_readable());
+    assert_eq!(ring.write(&pusher, &[0; 6144]), 2);
+    hasty.stream(0);
+    hasty.wait_readable();
+    patient.wait_readable();
 }
 
 /// A client that is slower than its pusher's end gets what was pushed, then waits or sees cards.
@@ -419,7 +435,7 @@ fn what_was_pushed_outlives_the_pusher() {
         }
         pusher.close();
         client.arm();
-        client.desk.bell.fetch_add(1, Ordering::SeqCst);
+        // This wakes the ringer, too.
         client.stream(2);
         client.wait_readable();
         let ring = client.ring();
@@ -443,7 +459,8 @@ fn a_fresh_output_is_readable() {
     assert_eq!(client.page.rung.load(Ordering::SeqCst), 1, "whoever begins a stream takes that away");
     client.drain();
     assert!(!client.is_readable());
-    daemon.input(0).feed().expect("free");
+    let pusher = daemon.input(0);
+    pusher.feed().expect("free");
     assert!(!daemon.old_output(0).expect("it is fed").is_readable(), "the old driver's were not");
     assert!(!daemon.input(0).is_readable());
 }

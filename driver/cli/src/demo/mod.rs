@@ -304,10 +304,9 @@ impl Play<'_> {
                 party.release(Who::Client(number));
             }
         }
-        hear!(self.wait(party, "the programs' end", SETUP, |play, _, _| {
-            let mut tools = play.clients.iter().zip(&play.tally.seen);
-            Ok(tools.all(|(kind, seen)| tool::program(*kind).is_none() || seen.ended))
-        }));
+        if !self.tools_ended() {
+            hear!(self.wait(party, "the programs' end", SETUP, |play, _, _| Ok(play.tools_ended())));
+        }
         party.release(Who::Pusher);
         hear!(self.wait(party, "the clients' notice of the pusher's end", SETUP, |play, _, _| {
             Ok(play.tally.seen.iter().all(|seen| seen.ended))
@@ -428,6 +427,11 @@ impl Play<'_> {
 
     fn have_all(&self, last: u32) -> bool {
         self.tally.seen.iter().all(|seen| seen.left_out || seen.last == Some(last))
+    }
+
+    fn tools_ended(&self) -> bool {
+        let mut all = self.clients.iter().zip(&self.tally.seen);
+        all.all(|(kind, seen)| tool::program(*kind).is_none() || seen.ended)
     }
 
     fn tell_progress(&mut self) {
