@@ -49,8 +49,9 @@ impl File {
 
 /// A queue of buffers, mapped.
 #[derive(Debug)]
-pub struct Queue<'a> {
-    file: &'a File,
+pub struct Queue {
+    /// By its number: who opened it closes it, after the queue is gone.
+    file: File,
     direction: Direction,
     buffers: Vec<Mapped>,
 }
@@ -62,9 +63,9 @@ struct Mapped {
     len: usize,
 }
 
-impl<'a> Queue<'a> {
+impl Queue {
     /// VIDIOC_REQBUFS, VIDIOC_QUERYBUF and mmap(). All buffers are the program's.
-    pub fn new(file: &'a File, direction: Direction) -> io::Result<Self> {
+    pub fn new(file: &File, direction: Direction) -> io::Result<Self> {
         let mut ask = V4l2Requestbuffers {
             count: WANTED,
             type_: direction.buf_type(),
@@ -72,7 +73,7 @@ impl<'a> Queue<'a> {
             ..V4l2Requestbuffers::default()
         };
         file.ioctl(request::REQBUFS, &mut ask)?;
-        let mut queue = Self { file, direction, buffers: Vec::new() };
+        let mut queue = Self { file: File(file.0), direction, buffers: Vec::new() };
         for index in 0..ask.count {
             let mut buffer = queue.named(index);
             file.ioctl(request::QUERYBUF, &mut buffer)?;
@@ -83,8 +84,7 @@ impl<'a> Queue<'a> {
             let prot = libc::PROT_READ | libc::PROT_WRITE;
             let offset = i64::from(buffer.offset());
             // SAFETY: a new mapping at an address of the system's choice.
-            let at =
-                unsafe { libc::mmap(std::ptr::null_mut(), len, prot, libc::MAP_SHARED, file.0, offset) };
+            let at = unsafe { libc::mmap(std::ptr::null_mut(), len, prot, libc::MAP_SHARED, file.0, offset) };
             if at == libc::MAP_FAILED {
                 return Err(io::Error::last_os_error());
             }
@@ -144,7 +144,7 @@ impl<'a> Queue<'a> {
     }
 }
 
-impl Drop for Queue<'_> {
+impl Drop for Queue {
     fn drop(&mut self) {
         for buffer in &self.buffers {
             // SAFETY: the mapping is ours and nobody refers to it any more.

@@ -85,13 +85,13 @@ impl Source for Ordered<'_> {
 }
 
 /// Frames of V4L2: the device says which buffer one is in.
-struct Dequeued<'a> {
-    queue: Queue<'a>,
+struct Dequeued {
+    queue: Queue,
     at: u32,
 }
 
-impl<'a> Dequeued<'a> {
-    fn start(device: &'a File) -> io::Result<Self> {
+impl Dequeued {
+    fn start(device: &File) -> io::Result<Self> {
         let queue = Queue::new(device, Direction::Capture)?;
         for index in 0..queue.count() {
             queue.queue(index)?;
@@ -101,7 +101,7 @@ impl<'a> Dequeued<'a> {
     }
 }
 
-impl Source for Dequeued<'_> {
+impl Source for Dequeued {
     fn wait(&mut self) -> io::Result<()> {
         self.at = self.queue.dequeue()?;
         Ok(())

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use memmap2::MmapOptions;
 use nix::sys::memfd::{MFdFlags, memfd_create};
+use vloopback_abi::v4l2::Fourcc;
 
 use super::{RoleArgs, line, serve};
+use crate::buffers::{Direction, Queue};
 use crate::device::File;
 use crate::error::BenchError;
 use crate::shared::{Shared, now, spin_for, spin_until};
@@ -23,16 +25,25 @@ struct Pusher {
     frame: Vec<u8>,
     /// What memcpy is measured over: slots of shared memory, as a ring's are.
     slots: Vec<memmap2::MmapMut>,
+    /// Buffers to fill in place, and those of them that were never queued.
+    buffers: Option<(Queue, Vec<u32>)>,
 }
 
 /// Commands: `format PALETTE WIDTH HEIGHT BYTES`, `slots N`, `copy N`, `push N`, `paced N`, `unused N`,
-/// `wake N`, `wake-pipe N`, `quiet CLIENTS`, `memory`.
+/// `wake N`, `wake-pipe N`, `quiet CLIENTS`, `memory`; `buffers FOURCC WIDTH HEIGHT BYTES` (instead of
+/// `format`), `fill N`, `queue N`.
 pub fn run(args: &RoleArgs) -> Result<(), BenchError> {
     let shared = Shared::inherited(args.shared)?;
     let device = File::open(&args.device, libc::O_RDWR)
         .map_err(|e| BenchError::system(format!("opening {}", args.device.display()), e))?;
-    let mut pusher =
-        Pusher { shared, device, pipe: args.pipe.map(File), frame: Vec::new(), slots: Vec::new() };
+    let mut pusher = Pusher {
+        shared,
+        device,
+        pipe: args.pipe.map(File),
+        frame: Vec::new(),
+        slots: Vec::new(),
+        buffers: None,
+    };
     serve(args, |verb, numbers| {
         let n = numbers.first().copied().unwrap_or(0);
         match (verb, numbers) {
@@ -41,13 +52,28 @@ pub fn run(args: &RoleArgs) -> Result<(), BenchError> {
                     .device
                     .set_format(palette as u16, width as u32, height as u32)
                     .map_err(|e| BenchError::system("setting the format", e))?;
-                // Written to, so that it is memory and not the page of zeros.
-                pusher.frame = (0..bytes).map(|k| k as u8).collect();
+                pusher.make_frame(bytes);
+                Ok("ok".into())
+            }
+            ("buffers", &[fourcc, width, height, bytes]) => {
+                let failed = |e| BenchError::system("setting the format and mapping buffers", e);
+                let fourcc = Fourcc(fourcc as u32);
+                pusher
+                    .device
+                    .set_pixels(fourcc, width as u32, height as u32, bytes as u32)
+                    .map_err(failed)?;
+                let queue = Queue::new(&pusher.device, Direction::Output).map_err(failed)?;
+                let fresh = (0..queue.count()).rev().collect();
+                queue.start().map_err(failed)?;
+                pusher.buffers = Some((queue, fresh));
+                pusher.make_frame(bytes);
                 Ok("ok".into())
             }
             ("slots", _) => pusher.make_slots(n).map(|()| "ok".into()),
             ("copy", _) => Ok(line(&[pusher.copy(n)])),
-            ("push", _) => pusher.push(n),
+            ("push", _) => pusher.push(n, Pusher::write_stamped),
+            ("fill", _) => Ok(line(&[pusher.fill(n)])),
+            ("queue", _) => pusher.push(n, Pusher::fill_and_queue),
             ("paced", _) => pusher.paced(n),
             ("unused", _) => pusher.unused(n),
             ("wake", _) => pusher.wake(n, false),
@@ -60,6 +86,11 @@ pub fn run(args: &RoleArgs) -> Result<(), BenchError> {
 }
 
 impl Pusher {
+    fn make_frame(&mut self, bytes: u64) {
+        // Written to, so that it is memory and not the page of zeros.
+        self.frame = (0..bytes).map(|k| k as u8).collect();
+    }
+
     fn make_slots(&mut self, slots: u64) -> Result<(), BenchError> {
         let failed = |e: std::io::Error| BenchError::system("memory to copy to", e);
         self.slots.clear();
@@ -94,15 +125,45 @@ impl Pusher {
         now() - start
     }
 
+    /// The baseline of `queue`: nanoseconds for so many frames made in shared memory.
+    fn fill(&mut self, frames: u64) -> u64 {
+        let start = now();
+        for n in 0..frames {
+            let slot = n as usize % self.slots.len();
+            self.slots[slot].fill(n as u8);
+            self.slots[slot][..8].copy_from_slice(&n.to_ne_bytes());
+            std::hint::black_box(&mut self.slots[slot]);
+        }
+        now() - start
+    }
+
+    fn write_stamped(&mut self, stamp: u64) -> Result<(), BenchError> {
+        self.stamp(stamp);
+        self.write()
+    }
+
+    fn fill_and_queue(&mut self, stamp: u64) -> Result<(), BenchError> {
+        let (queue, fresh) = self.buffers.as_mut().ok_or_else(|| BenchError::last("there are no buffers"))?;
+        let index = match fresh.pop() {
+            Some(index) => index,
+            None => queue.dequeue().map_err(|e| BenchError::system("VIDIOC_DQBUF of an input", e))?,
+        };
+        queue.fill(index, stamp);
+        queue.queue(index).map_err(|e| BenchError::system("VIDIOC_QBUF of an input", e))
+    }
+
     /// Flat out, until client 0 has the last frame: nanoseconds, and how many it got.
-    fn push(&mut self, frames: u64) -> Result<String, BenchError> {
+    fn push(
+        &mut self,
+        frames: u64,
+        give: fn(&mut Self, u64) -> Result<(), BenchError>,
+    ) -> Result<String, BenchError> {
         let before = self.shared.got.load(SeqCst);
         let start = now();
         let mut stamp = start;
         for _ in 0..frames {
             stamp += 1;
-            self.stamp(stamp);
-            self.write()?;
+            give(self, stamp)?;
         }
         spin_until("the client has the last frame", || self.shared.last.load(SeqCst) == stamp)?;
         let time = now() - start;

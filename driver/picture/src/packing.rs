@@ -15,16 +15,14 @@ pub(crate) fn pack(shape: YuvShape, planes: &Planes) -> Vec<u8> {
             luma.iter().flat_map(|&luma| (u16::from(luma) << shift).to_le_bytes()).collect()
         }
         YuvShape::Packed(group) => {
-            let (pixels, colours) = (group.luma.len(), group.u.len());
             // Spare bytes are opaque alpha for whoever takes them so.
-            let mut frame = vec![255; luma.len() / pixels * group.length];
+            let mut frame = vec![255; luma.len() / group.luma.len() * group.length];
             // A line is whole groups, so that neither planes nor frame need be cut by lines.
-            let samples = luma.chunks_exact(pixels).zip(u.chunks_exact(colours).zip(v.chunks_exact(colours)));
-            for (out, (luma, (u, v))) in frame.chunks_exact_mut(group.length).zip(samples) {
-                for (places, samples) in [(group.luma, luma), (group.u, u), (group.v, v)] {
-                    for (&at, &sample) in places.iter().zip(samples) {
-                        out[at] = sample;
-                    }
+            for (places, samples) in [(group.luma, luma), (group.u, u), (group.v, v)] {
+                for (k, &at) in places.iter().enumerate() {
+                    let from = samples.iter().skip(k).step_by(places.len());
+                    let to = frame.iter_mut().skip(at).step_by(group.length);
+                    to.zip(from).for_each(|(to, &sample)| *to = sample);
                 }
             }
             frame
@@ -57,8 +55,13 @@ pub(crate) fn unpack(shape: YuvShape, width: u32, height: u32, frame: &[u8]) -> 
         }
         YuvShape::Packed(group) => {
             let pick = |places: &'static [usize]| {
-                let groups = frame.chunks_exact(group.length);
-                groups.flat_map(|group| places.iter().map(|&at| group[at])).collect()
+                let mut samples = vec![0; frame.len() / group.length * places.len()];
+                for (k, &at) in places.iter().enumerate() {
+                    let from = frame.iter().skip(at).step_by(group.length);
+                    let to = samples.iter_mut().skip(k).step_by(places.len());
+                    to.zip(from).for_each(|(to, &byte)| *to = byte);
+                }
+                samples
             };
             (pick(group.luma), pick(group.u), pick(group.v))
         }

@@ -22,6 +22,44 @@ impl std::fmt::Debug for Planes {
     }
 }
 
+/// Samples of colour as they are made.
+struct Samples {
+    u: Vec<u8>,
+    v: Vec<u8>,
+}
+
+impl Samples {
+    fn with_capacity(samples: usize) -> Samples {
+        Samples { u: Vec::with_capacity(samples), v: Vec::with_capacity(samples) }
+    }
+
+    /// Adds the samples of a band of lines, each as high as the band and `bytes` of a line wide, which is
+    /// `WIDE` unless that is 0.
+    fn add<const WIDE: usize>(&mut self, band: &[u8], stride: usize, bytes: usize) {
+        for from in (0..stride).step_by(bytes) {
+            let (mut sum, mut pixels) = ([0u32; 3], 0);
+            for line in band.chunks_exact(stride) {
+                let mut add = |part: &[u8]| {
+                    for pixel in part.chunks_exact(3) {
+                        for (sum, &byte) in sum.iter_mut().zip(pixel) {
+                            *sum += u32::from(byte);
+                        }
+                    }
+                    pixels += part.len() as u32 / 3;
+                };
+                match line[from..].first_chunk::<WIDE>() {
+                    Some(whole) if WIDE != 0 => add(whole),
+                    // The last one of a line may be narrower.
+                    _ => add(&line[from..(from + bytes).min(stride)]),
+                }
+            }
+            let [_, u, v] = colour::yuv(sum.map(|sum| ((sum + pixels / 2) / pixels) as u8));
+            self.u.push(u);
+            self.v.push(v);
+        }
+    }
+}
+
 impl Planes {
     /// A picture from its planes, without gaps between lines: `width * height` samples of luma, and of
     /// each colour as many as cover the picture where each is `across` pixels wide and `down` high.
@@ -62,27 +100,18 @@ impl Planes {
     pub(crate) fn from_rgb(picture: &Rgb, across: usize, down: usize) -> Planes {
         let (width, height) = (picture.width as usize, picture.height as usize);
         let luma = picture.data.chunks_exact(3).map(|p| colour::yuv([p[0], p[1], p[2]])[0]).collect();
-        let (columns, rows) = (width.div_ceil(across), height.div_ceil(down));
-        let mut u = Vec::with_capacity(columns * rows);
-        let mut v = Vec::with_capacity(columns * rows);
+        let mut samples = Samples::with_capacity(width.div_ceil(across) * height.div_ceil(down));
         let stride = width * 3;
         for band in picture.data.chunks(stride * down) {
-            for column in 0..columns {
-                let (from, to) = (column * across * 3, ((column + 1) * across * 3).min(stride));
-                let (mut sum, mut count) = ([0u32; 3], 0);
-                for line in band.chunks_exact(stride) {
-                    for pixel in line[from..to].chunks_exact(3) {
-                        for (sum, &byte) in sum.iter_mut().zip(pixel) {
-                            *sum += u32::from(byte);
-                        }
-                        count += 1;
-                    }
-                }
-                let [_, cu, cv] = colour::yuv(sum.map(|sum| ((sum + count / 2) / count) as u8));
-                u.push(cu);
-                v.push(cv);
+            // The usual widths by themselves: known to the compiler, they are unrolled.
+            match across {
+                1 => samples.add::<3>(band, stride, 3),
+                2 => samples.add::<6>(band, stride, 6),
+                4 => samples.add::<12>(band, stride, 12),
+                _ => samples.add::<0>(band, stride, across * 3),
             }
         }
+        let Samples { u, v } = samples;
         Planes { width, height, across, down, luma, u, v }
     }
 
@@ -90,12 +119,17 @@ impl Planes {
     #[must_use]
     pub fn to_rgb(&self) -> Rgb {
         let columns = self.columns();
-        let mut data = Vec::with_capacity(self.luma.len() * 3);
-        for (y, line) in self.luma.chunks_exact(self.width.max(1)).enumerate() {
+        let mut data = vec![0; self.luma.len() * 3];
+        let stride = self.width.max(1);
+        let lines = self.luma.chunks_exact(stride).zip(data.chunks_exact_mut(3 * stride)).enumerate();
+        for (y, (line, out)) in lines {
             let row = y / self.down * columns;
-            let (u, v) = (&self.u[row..row + columns], &self.v[row..row + columns]);
-            for (x, &luma) in line.iter().enumerate() {
-                data.extend(colour::rgb([luma, u[x / self.across], v[x / self.across]]));
+            let colours = self.u[row..row + columns].iter().zip(&self.v[row..row + columns]);
+            let groups = line.chunks(self.across).zip(out.chunks_mut(3 * self.across));
+            for ((luma, out), (&u, &v)) in groups.zip(colours) {
+                for (&luma, out) in luma.iter().zip(out.chunks_exact_mut(3)) {
+                    out.copy_from_slice(&colour::rgb([luma, u, v]));
+                }
             }
         }
         Rgb { width: self.width(), height: self.height(), data }
