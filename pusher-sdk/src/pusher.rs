@@ -180,7 +180,7 @@ impl Pusher {
     }
 
     /// Writes a frame whose lines lie `stride` bytes apart in planes of their own: one copy, too.
-    /// How many planes and how long their lines are: [`plane_shapes`].
+    /// How many planes and how long their lines are: [`crate::plane_shapes`].
     ///
     /// # Errors
     /// [`PusherError::Planes`], and as [`Pusher::write_frame`].

@@ -149,6 +149,39 @@ static void intervals(int fd, uint32_t code, uint32_t width, uint32_t height)
     expect(0, "ENUM_FRAMEINTERVALS of %s ends", name_of(code));
 }
 
+/* An input's sizes and intervals are the program's to choose: one range of each. */
+static void ranges(int fd, uint32_t code, const struct v4l2_pix_format *own)
+{
+    struct v4l2_frmsizeenum v;
+    struct v4l2_frmivalenum t;
+    memset(&v, 0xa5, sizeof v);
+    v.index = 0;
+    v.pixel_format = code;
+    GIVES(0, fd, VIDIOC_ENUM_FRAMESIZES, &v);
+    expect(v.type == V4L2_FRMSIZE_TYPE_STEPWISE, "ENUM_FRAMESIZES of an input: stepwise");
+    expect(v.stepwise.min_width && v.stepwise.min_height && v.stepwise.step_width && v.stepwise.step_height,
+           "ENUM_FRAMESIZES of %s: a range", name_of(code));
+    expect(v.stepwise.max_width >= 1920 && v.stepwise.max_height >= 1080, "ENUM_FRAMESIZES of %s: large enough",
+           name_of(code));
+    expect(v.stepwise.min_width <= own->width && v.stepwise.min_height <= own->height, "ENUM_FRAMESIZES: small enough");
+    ZERO(v.reserved, "ENUM_FRAMESIZES");
+    v.index = 1;
+    GIVES(EINVAL, fd, VIDIOC_ENUM_FRAMESIZES, &v);
+    memset(&t, 0xa5, sizeof t);
+    t.index = 0;
+    t.pixel_format = code;
+    t.width = own->width;
+    t.height = own->height;
+    GIVES(0, fd, VIDIOC_ENUM_FRAMEINTERVALS, &t);
+    expect(t.type == V4L2_FRMIVAL_TYPE_CONTINUOUS || t.type == V4L2_FRMIVAL_TYPE_STEPWISE,
+           "ENUM_FRAMEINTERVALS of an input: a range");
+    expect(t.stepwise.min.denominator && t.stepwise.max.numerator && t.stepwise.max.denominator,
+           "ENUM_FRAMEINTERVALS: a range");
+    ZERO(t.reserved, "ENUM_FRAMEINTERVALS");
+    t.index = 1;
+    GIVES(EINVAL, fd, VIDIOC_ENUM_FRAMEINTERVALS, &t);
+}
+
 /* Whether the size is among a format's sizes. */
 static int sizes(int fd, uint32_t code, const struct v4l2_pix_format *own)
 {
@@ -213,7 +246,9 @@ static void case_formats(void)
         seen_codes[i] = d.pixelformat;
         if (d.pixelformat == now.fmt.pix.pixelformat)
             listed = 1;
-        if (!on_input && sizes(fd, d.pixelformat, &now.fmt.pix) && d.pixelformat == now.fmt.pix.pixelformat)
+        if (on_input)
+            ranges(fd, d.pixelformat, &now.fmt.pix);
+        else if (sizes(fd, d.pixelformat, &now.fmt.pix) && d.pixelformat == now.fmt.pix.pixelformat)
             found = 1;
         say("{\"event\":\"format\",\"format\":\"%s\",\"description\":\"%.32s\"}", name_of(d.pixelformat), d.description);
     }
@@ -222,8 +257,7 @@ static void case_formats(void)
     expect(on_input || found, "ENUM_FRAMESIZES lists G_FMT's size");
     memset(&s, 0, sizeof s);
     s.pixel_format = fourcc("none");
-    /* An input's sizes are the program's to choose: it has no list. */
-    GIVES(on_input ? ENOTTY : EINVAL, fd, VIDIOC_ENUM_FRAMESIZES, &s);
+    GIVES(EINVAL, fd, VIDIOC_ENUM_FRAMESIZES, &s);
     for (i = 0; wrong_type(i) != 0xdead; i++) {
         memset(&d, 0, sizeof d);
         d.type = wrong_type(i);
@@ -380,8 +414,8 @@ static void case_addresses(void)
         { VIDIOC_G_PARM, "G_PARM", 0, 1 }, { VIDIOC_S_PARM, "S_PARM", 0, 1 },
         { VIDIOC_G_PRIORITY, "G_PRIORITY", 0, 1 }, { VIDIOC_S_PRIORITY, "S_PRIORITY", 0, 0 },
         { VIDIOC_ENUMINPUT, "ENUMINPUT", 2, 1 }, { VIDIOC_G_INPUT, "G_INPUT", 2, 1 },
-        { VIDIOC_S_INPUT, "S_INPUT", 2, 1 }, { VIDIOC_ENUM_FRAMESIZES, "ENUM_FRAMESIZES", 2, 1 },
-        { VIDIOC_ENUM_FRAMEINTERVALS, "ENUM_FRAMEINTERVALS", 2, 1 }, { VIDIOC_ENUMOUTPUT, "ENUMOUTPUT", 1, 1 },
+        { VIDIOC_S_INPUT, "S_INPUT", 2, 1 }, { VIDIOC_ENUM_FRAMESIZES, "ENUM_FRAMESIZES", 0, 1 },
+        { VIDIOC_ENUM_FRAMEINTERVALS, "ENUM_FRAMEINTERVALS", 0, 1 }, { VIDIOC_ENUMOUTPUT, "ENUMOUTPUT", 1, 1 },
         { VIDIOC_G_OUTPUT, "G_OUTPUT", 1, 1 }, { VIDIOC_S_OUTPUT, "S_OUTPUT", 1, 1 } };
     int fd = open_node(O_RDWR);
     char room[1024];

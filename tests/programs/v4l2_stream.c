@@ -280,6 +280,15 @@ static void until_asleep(void)
 static pthread_t begin_to_sleep(int fd, int reads)
 {
     pthread_t t;
+    if (reads) {
+        /* The first read begins to stream; only then a frame is the thread's. */
+        void *frame = malloc(len);
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+        if (read(fd, frame, len) != -1 || errno != EAGAIN)
+            fail("a first read with no frame");
+        free(frame);
+        fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+    }
     sleeper.fd = fd;
     sleeper.reads = reads;
     sleeper.tid = 0;
@@ -582,8 +591,14 @@ static void case_ready(void)
     struct queue q;
     struct v4l2_buffer b, held[32];
     unsigned kept = 0;
-    r = readiness(fd, by, 0, 0);
-    expect(!(r & POLLOUT), "%s: never writable, also before the stream: 0x%x", by, r);
+    /* Who polls before a first read must get to it, also after it asked what REQBUFS can do. */
+    for (round = 0; round < 3; round++) {
+        uint32_t count = 0;
+        r = readiness(fd, by, 0, 0);
+        expect(r == POLLIN, "%s: fresh, a first read may come: 0x%x", by, r);
+        expect(ask_buffers(fd, CAPTURE, round ? V4L2_MEMORY_MMAP : V4L2_MEMORY_USERPTR, &count) == (round ? 0 : EINVAL),
+               "REQBUFS(0)");
+    }
     queue_open(fd, &q, CAPTURE, 4, PROT_READ);
     queue_put_all(fd, &q);
     r = readiness(fd, by, 0, 0);

@@ -237,7 +237,10 @@ impl Env {
     /// Where the list can't be read.
     pub fn pipes(&self) -> Vec<Pipe> {
         let path = self.tree().join("proc/video/vloopback/vloopbacks");
-        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| {
+            let daemon = self.daemon.as_ref().map_or_else(String::new, Running::stderr);
+            panic!("{}: {e}; the daemon: {daemon}", path.display())
+        });
         let rows = text.lines().skip(2).map(|line| {
             let columns: Vec<&str> = line.split('\t').collect();
             let [_, input, input_status, output, output_status] = columns[..] else {
@@ -261,11 +264,6 @@ impl Env {
     #[track_caller]
     pub fn until(&self, what: &str, fine: impl Fn(&[Pipe]) -> bool) {
         let folder = self.tree().join("proc/video/vloopback");
-        assert!(
-            folder.exists(),
-            "the daemon has ended: {}",
-            self.daemon.as_ref().map_or(String::new(), Running::stderr)
-        );
         let changes = WatchFlags::MOVED_TO | WatchFlags::CLOSE_WRITE;
         assert!(watch(&folder, changes, || fine(&self.pipes())), "not in time: {what}; {:?}", self.pipes());
     }

@@ -136,13 +136,16 @@ fn stream(
             shared.failures.fetch_add(1, SeqCst);
             return Err(BenchError::system("waiting for a frame", error));
         }
+        let stamp = frames.stamp();
         if first {
-            let stamp = frames.stamp();
             shared.delay.store(now().saturating_sub(stamp), SeqCst);
-            shared.last.store(stamp, SeqCst);
         }
         frames.give_back().map_err(|e| BenchError::system("giving a frame back", e))?;
         shared.got.fetch_add(1, SeqCst);
+        // Last: who waits for a stamp finds its frame counted.
+        if first {
+            shared.last.store(stamp, SeqCst);
+        }
     }
     shared.streaming.fetch_sub(1, SeqCst);
     Ok(())

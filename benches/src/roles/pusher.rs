@@ -56,15 +56,15 @@ pub fn run(args: &RoleArgs) -> Result<(), BenchError> {
                 Ok("ok".into())
             }
             ("buffers", &[fourcc, width, height, bytes]) => {
-                let failed = |e| BenchError::system("setting the format and mapping buffers", e);
-                let fourcc = Fourcc(fourcc as u32);
+                let (width, height, len) = (width as u32, height as u32, bytes as u32);
                 pusher
                     .device
-                    .set_pixels(fourcc, width as u32, height as u32, bytes as u32)
-                    .map_err(failed)?;
-                let queue = Queue::new(&pusher.device, Direction::Output).map_err(failed)?;
+                    .set_pixels(Fourcc(fourcc as u32), width, height, len)
+                    .map_err(|e| BenchError::system("setting the format", e))?;
+                let queue = Queue::new(&pusher.device, Direction::Output)
+                    .map_err(|e| BenchError::system("mapping buffers", e))?;
                 let fresh = (0..queue.count()).rev().collect();
-                queue.start().map_err(failed)?;
+                queue.start().map_err(|e| BenchError::system("VIDIOC_STREAMON of an input", e))?;
                 pusher.buffers = Some((queue, fresh));
                 pusher.make_frame(bytes);
                 Ok("ok".into())

@@ -92,7 +92,7 @@ fn a_spoiled_byte_is_noticed() {
     assert!(row(&stdout, "frames torn")[1..].iter().all(|torn| *torn == "0"), "{stdout}");
     // Whoever did not miss that frame noticed.
     let noticed = row(&stdout, "frames wrong otherwise");
-    assert!(noticed.len() >= 4 && noticed[1..].iter().any(|wrong| *wrong == "1"), "{stdout}");
+    assert!(noticed.len() >= 4 && noticed[1..].contains(&"1"), "{stdout}");
 }
 
 #[test]

@@ -29,16 +29,28 @@ pub(crate) fn encode_within(picture: &Rgb, most: usize) -> Option<Vec<u8>> {
     })
 }
 
+/// Width and height in pixels as a JPEG picture's header tells them; `None` where it does not.
+#[must_use]
+pub fn size(bytes: &[u8]) -> Option<(u32, u32)> {
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options());
+    decoder.decode_headers().ok()?;
+    let (width, height) = decoder.dimensions()?;
+    Some((width.try_into().ok()?, height.try_into().ok()?))
+}
+
+fn options() -> DecoderOptions {
+    DecoderOptions::default()
+        .jpeg_set_out_colorspace(ColorSpace::RGB)
+        .set_max_width(SIDE_MAX)
+        .set_max_height(SIDE_MAX)
+}
+
 /// Decodes one JPEG picture, grey or colour; also one without Huffman tables, as cameras send them.
 ///
 /// # Errors
 /// The decoder's words.
 pub fn decode(bytes: &[u8]) -> Result<Rgb, String> {
-    let options = DecoderOptions::default()
-        .jpeg_set_out_colorspace(ColorSpace::RGB)
-        .set_max_width(SIDE_MAX)
-        .set_max_height(SIDE_MAX);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options());
     decoder.decode_headers().map_err(|error| error.to_string())?;
     let (width, height) = decoder.dimensions().ok_or("its header does not tell its size")?;
     if width == 0 || height == 0 || width > SIDE_MAX || height > SIDE_MAX || width * height > PIXELS_MAX {

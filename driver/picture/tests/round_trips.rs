@@ -139,6 +139,7 @@ fn jpeg_pictures_look_alike() {
             assert!((0..3).all(|i| a[i].abs_diff(b[i]) <= 8), "{x},{y}: {a:?} for {b:?}");
         }
         assert!(decode(code, 48, 64, &frame).is_none(), "of another size");
+        assert_eq!((jpeg::size(&frame), jpeg::size(&frame[..9])), (Some((64, 48)), None));
     }
     assert!(encode(fourcc::H264, &picture).is_none());
     assert!(encode(Fourcc::new(b"none"), &picture).is_none());

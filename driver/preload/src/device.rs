@@ -57,7 +57,7 @@ fn ours(fd: c_int, request: usize, arg: usize) -> c_int {
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn ioctl(fd: c_int, request: usize, arg: usize) -> c_int {
+pub(crate) unsafe extern "C" fn ioctl(fd: c_int, request: usize, arg: usize) -> c_int {
     // SAFETY: the program's own arguments.
     control(fd, request, arg, || unsafe { real::ioctl(fd, request, arg) })
 }
@@ -97,7 +97,7 @@ fn map(
 macro_rules! mmap_hooks {
     ($($name:ident: $offset:ty;)*) => {$(
         #[unsafe(no_mangle)]
-        unsafe extern "C" fn $name(
+        pub(crate) unsafe extern "C" fn $name(
             addr: *mut c_void,
             len: size_t,
             prot: c_int,
@@ -121,7 +121,7 @@ mmap_hooks! {
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn munmap(addr: *mut c_void, len: size_t) -> c_int {
+pub(crate) unsafe extern "C" fn munmap(addr: *mut c_void, len: size_t) -> c_int {
     edge::before_munmap(addr, len);
     // SAFETY: the program's own arguments.
     unsafe { real::munmap(addr, len) }

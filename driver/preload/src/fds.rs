@@ -27,7 +27,7 @@ fn close_one(fd: c_int) -> c_int {
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn close(fd: c_int) -> c_int {
+pub(crate) unsafe extern "C" fn close(fd: c_int) -> c_int {
     close_one(fd)
 }
 
@@ -60,7 +60,7 @@ fn around_hidden(first: c_uint, last: c_uint, mut each: impl FnMut(c_uint, c_uin
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
+pub(crate) unsafe extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
     if first > last {
         // SAFETY: the program's own arguments; the kernel refuses them.
         return unsafe { real::close_range(first, last, flags) };
@@ -107,7 +107,7 @@ fn close_each(first: c_uint, last: c_uint) {
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn dup(fd: c_int) -> c_int {
+pub(crate) unsafe extern "C" fn dup(fd: c_int) -> c_int {
     // SAFETY: the program's own argument.
     let new = unsafe { real::dup(fd) };
     if new >= 0 {
@@ -129,7 +129,7 @@ fn dup_onto(old: c_int, new: c_int, call: impl Fn() -> c_int) -> c_int {
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn dup2(old: c_int, new: c_int) -> c_int {
+pub(crate) unsafe extern "C" fn dup2(old: c_int, new: c_int) -> c_int {
     // SAFETY: the program's own arguments.
     dup_onto(old, new, || unsafe { real::dup2(old, new) })
 }
@@ -141,7 +141,7 @@ unsafe extern "C" fn __dup2(old: c_int, new: c_int) -> c_int {
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn dup3(old: c_int, new: c_int, flags: c_int) -> c_int {
+pub(crate) unsafe extern "C" fn dup3(old: c_int, new: c_int, flags: c_int) -> c_int {
     // SAFETY: the program's own arguments.
     dup_onto(old, new, || unsafe { real::dup3(old, new, flags) })
 }
@@ -158,7 +158,7 @@ fn control(fd: c_int, command: c_int, call: impl Fn() -> c_int) -> c_int {
 macro_rules! fcntl_hooks {
     ($($name:ident => $real:ident;)*) => {$(
         #[unsafe(no_mangle)]
-        unsafe extern "C" fn $name(fd: c_int, command: c_int, arg: usize) -> c_int {
+        pub(crate) unsafe extern "C" fn $name(fd: c_int, command: c_int, arg: usize) -> c_int {
             // SAFETY: the program's own arguments.
             control(fd, command, || unsafe { real::$real(fd, command, arg) })
         }

@@ -39,7 +39,7 @@ fn writev_ours(fd: c_int, iov: *const iovec, pieces: c_int) -> ssize_t {
 macro_rules! transfer_hooks {
     ($($name:ident => $real:ident, $ours:ident; $buf:ty, $len:ty $(, $more:ident: $more_ty:ty)*;)*) => {$(
         #[unsafe(no_mangle)]
-        unsafe extern "C" fn $name(fd: c_int, buf: $buf, len: $len $(, $more: $more_ty)*) -> ssize_t {
+        pub(crate) unsafe extern "C" fn $name(fd: c_int, buf: $buf, len: $len $(, $more: $more_ty)*) -> ssize_t {
             if ours(fd) {
                 return $ours(fd, buf, len);
             }
@@ -77,7 +77,7 @@ transfer_hooks! {
 macro_rules! fortified_hooks {
     ($($name:ident $(, $at:ident: $at_ty:ty)?;)*) => {$(
         #[unsafe(no_mangle)]
-        unsafe extern "C" fn $name(
+        pub(crate) unsafe extern "C" fn $name(
             fd: c_int,
             buf: *mut c_void,
             len: size_t,
@@ -102,7 +102,7 @@ fortified_hooks! {
 macro_rules! in_kernel_hooks {
     ($($name:ident($first:ident, $second:ident; $($arg:ident: $ty:ty),*);)*) => {$(
         #[unsafe(no_mangle)]
-        unsafe extern "C" fn $name($($arg: $ty),*) -> ssize_t {
+        pub(crate) unsafe extern "C" fn $name($($arg: $ty),*) -> ssize_t {
             if ours($first) || ours($second) {
                 return fail(libc::EINVAL);
             }

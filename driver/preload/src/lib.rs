@@ -16,6 +16,7 @@
 //! | `dirs` | `opendir` `fdopendir` `readdir` `readdir64` `readdir_r` `readdir64_r` `closedir` `rewinddir` |
 //! | `scan` | `scandir` `scandir64` `glob` `glob64` |
 //! | `host` | `uname` `inotify_add_watch` |
+//! | `system` | `syscall` (on x86_64), for the numbers of `read` `write` `readv` `writev` `open` `openat` `close` `close_range` `dup` `dup2` `dup3` `fcntl` `ioctl` `mmap` `munmap` |
 //!
 //! and on 32 bits, for programs with a 64-bit `time_t`:
 //!
@@ -53,6 +54,8 @@ mod route;
 mod scan;
 mod stat;
 mod stdio;
+#[cfg(target_arch = "x86_64")]
+mod system;
 mod types;
 
 /// The dynamic linker calls this before the program's own constructors. It looks up the C

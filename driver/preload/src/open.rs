@@ -123,7 +123,7 @@ fn open_at(
 macro_rules! open_hooks {
     ($($name:ident => $real:ident;)*) => {$(
         #[unsafe(no_mangle)]
-        unsafe extern "C" fn $name(path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
+        pub(crate) unsafe extern "C" fn $name(path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
             open_at(AT_FDCWD, path, flags, |_, path, flags| {
                 // SAFETY: the program's own arguments, the path perhaps replaced by another.
                 unsafe { real::$real(path, flags, mode) }
@@ -142,7 +142,7 @@ open_hooks! {
 macro_rules! openat_hooks {
     ($($name:ident => $real:ident;)*) => {$(
         #[unsafe(no_mangle)]
-        unsafe extern "C" fn $name(dirfd: c_int, path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
+        pub(crate) unsafe extern "C" fn $name(dirfd: c_int, path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
             open_at(dirfd, path, flags, |dirfd, path, flags| {
                 // SAFETY: the program's own arguments, the path perhaps replaced by another.
                 unsafe { real::$real(dirfd, path, flags, mode) }
@@ -159,7 +159,7 @@ openat_hooks! {
 macro_rules! creat_hooks {
     ($($name:ident => $creat:ident, $open:ident;)*) => {$(
         #[unsafe(no_mangle)]
-        unsafe extern "C" fn $name(path: *const c_char, mode: c_uint) -> c_int {
+        pub(crate) unsafe extern "C" fn $name(path: *const c_char, mode: c_uint) -> c_int {
             const FLAGS: c_int = O_CREAT | libc::O_WRONLY | O_TRUNC;
             open_at(AT_FDCWD, path, FLAGS, |_, path, flags| {
                 if flags == FLAGS {
@@ -184,7 +184,7 @@ creat_hooks! {
 macro_rules! fortified_hooks {
     ($($name:ident;)*) => {$(
         #[unsafe(no_mangle)]
-        unsafe extern "C" fn $name(path: *const c_char, flags: c_int) -> c_int {
+        pub(crate) unsafe extern "C" fn $name(path: *const c_char, flags: c_int) -> c_int {
             open_at(AT_FDCWD, path, flags, |_, path, flags| {
                 // SAFETY: the program's own arguments, the path perhaps replaced by another.
                 unsafe { real::$name(path, flags) }
@@ -201,7 +201,7 @@ fortified_hooks! {
 macro_rules! fortified_at_hooks {
     ($($name:ident;)*) => {$(
         #[unsafe(no_mangle)]
-        unsafe extern "C" fn $name(dirfd: c_int, path: *const c_char, flags: c_int) -> c_int {
+        pub(crate) unsafe extern "C" fn $name(dirfd: c_int, path: *const c_char, flags: c_int) -> c_int {
             open_at(dirfd, path, flags, |dirfd, path, flags| {
                 // SAFETY: the program's own arguments, the path perhaps replaced by another.
                 unsafe { real::$name(dirfd, path, flags) }

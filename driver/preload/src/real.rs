@@ -11,7 +11,7 @@ use crate::errno;
 #[cfg(target_pointer_width = "32")]
 use crate::types::StatTime64;
 use crate::types::{CompareDirents, CompareDirents64, FilterDirent, FilterDirent64, Glob};
-use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use core::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 use core::sync::atomic::{AtomicPtr, Ordering};
 use libc::{DIR, FILE, dirent, dirent64, iovec, off_t, off64_t, size_t, ssize_t};
 
@@ -64,6 +64,10 @@ impl Entry {
 pub fn resolve_all() {
     for entry in TABLE {
         entry.get();
+    }
+    #[cfg(target_arch = "x86_64")]
+    if let Some(address) = entries::syscall.get() {
+        crate::system::REAL.store(address, Ordering::Relaxed);
     }
 }
 
@@ -147,6 +151,8 @@ table! {
     fn mmap(addr: *mut c_void, len: size_t, prot: c_int, flags: c_int, fd: c_int, offset: off_t) -> *mut c_void = libc::MAP_FAILED;
     fn mmap64(addr: *mut c_void, len: size_t, prot: c_int, flags: c_int, fd: c_int, offset: off64_t) -> *mut c_void = libc::MAP_FAILED;
     fn munmap(addr: *mut c_void, len: size_t) -> c_int = -1;
+
+    fn syscall(number: c_long; a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> c_long = -1;
 
     fn read(fd: c_int, buf: *mut c_void, len: size_t) -> ssize_t = -1;
     fn __read_chk(fd: c_int, buf: *mut c_void, len: size_t, room: size_t) -> ssize_t = -1;

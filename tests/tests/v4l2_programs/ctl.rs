@@ -95,7 +95,7 @@ fn v4l2_ctl_pushes_what_it_reads() {
         skip!("v4l2-ctl is not installed");
     }
     for (format, len) in [("YUYV", YUYV.len), ("YU12", YUV420P.len)] {
-        feeds(len, |env, pipe| {
+        feeds(len, 0, |env, pipe| {
             let set = format!("--set-fmt-video-out=width={WIDTH},height={HEIGHT},pixelformat={format}");
             ctl(env, &pipe.input, &[&set, "--stream-out-mmap", "--stream-from=-"]).start()
         });

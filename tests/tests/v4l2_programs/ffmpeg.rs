@@ -45,7 +45,7 @@ fn ffmpeg_reads_yuyv_asked_for() {
 }
 
 fn feeds_raw(pix_fmt: &str, len: usize) {
-    feeds(len, |env, pipe| {
+    feeds(len, 2, |env, pipe| {
         let size = format!("{WIDTH}x{HEIGHT}");
         let source = ["-f", "rawvideo", "-pix_fmt", pix_fmt, "-s", &size, "-r", "50", "-i", "-"];
         let mut words = vec!["-probesize", "32", "-analyzeduration", "0"];

@@ -10,9 +10,10 @@ mod together;
 mod viewers;
 
 use std::ops::Range;
+use std::time::Instant;
 
 use serde_json::Value;
-use vloopback_tests::{Env, Pipe, Running, pattern};
+use vloopback_tests::{Env, PATIENCE, Pipe, Running, pattern};
 
 /// The numbers of the frames that are pushed into the pipe that a test means; all others are higher.
 const OURS: Range<u32> = 0..1_000_000;
@@ -86,13 +87,13 @@ fn fails<T>(judged: Result<T, String>, what: &str) {
 
 /// Frames that are sent to a pushing program before its client is waited for: programs read ahead.
 const AHEAD: u32 = 6;
-/// Frames that the program may have and its client has not seen yet.
-const LAG: u32 = 2;
 
 /// The next frame that a client tells of.
 fn next_frame(client: &mut Running) -> Result<u32, String> {
+    let until = Instant::now() + PATIENCE;
     loop {
         let event = client.any_event().ok_or("the client has ended")?;
+        assert!(Instant::now() < until, "nothing but cards: {event}");
         let number = || event["n"].as_u64().and_then(|n| u32::try_from(n).ok()).ok_or(event.to_string());
         match event["event"].as_str() {
             Some("frame") => return number(),
@@ -111,6 +112,7 @@ fn pushes(
     pipe: &Pipe,
     watched: &Pipe,
     program: &mut Running,
+    lag: u32,
     make: &dyn Fn(u32) -> Vec<u8>,
 ) -> Result<(), String> {
     for number in 0..AHEAD {
@@ -125,7 +127,7 @@ fn pushes(
     for number in AHEAD..AHEAD + 30 {
         program.send(&make(number));
         for client in &mut clients {
-            client.keep_up(number)?;
+            client.keep_up(number - lag)?;
         }
         if clients.len() == 1 {
             // There are frames, so a V4L1 client finds its memory.
@@ -149,9 +151,9 @@ impl Watcher {
         Watcher { client, last: None }
     }
 
-    /// Waits until the client has seen all frames up to `number`, but for [`LAG`]: each once, in order.
+    /// Waits until the client has seen all frames up to `number`, each once, in order.
     fn keep_up(&mut self, number: u32) -> Result<(), String> {
-        while self.last.is_none_or(|n| n + LAG < number) {
+        while self.last.is_none_or(|n| n < number) {
             let next = next_frame(&mut self.client)?;
             if !OURS.contains(&next) {
                 return Err(format!("frame {next} is one of another pipe"));
@@ -167,8 +169,9 @@ impl Watcher {
 }
 
 /// A program that pushes what it reads: right frames arrive, wrong ones and those of another pipe are seen.
+/// The program keeps `lag` frames to itself until it gets more.
 #[track_caller]
-fn feeds(len: usize, start: impl Fn(&Env, &Pipe) -> Running) {
+fn feeds(len: usize, lag: u32, start: impl Fn(&Env, &Pipe) -> Running) {
     let env = Env::new(2);
     let (pipe, other) = (env.pipe(0), env.pipe(1));
     let right = |number| pattern::frame(number, len);
@@ -179,7 +182,7 @@ fn feeds(len: usize, start: impl Fn(&Env, &Pipe) -> Running) {
     };
     let run = |watched: &Pipe, make: &dyn Fn(u32) -> Vec<u8>| {
         let mut program = start(&env, &pipe);
-        let verdict = pushes(&env, &pipe, watched, &mut program, make);
+        let verdict = pushes(&env, &pipe, watched, &mut program, lag, make);
         if let Err(message) = &verdict {
             eprintln!("{message}\n{}", program.stderr());
         }

@@ -139,6 +139,14 @@ impl Source {
         }
     }
 
+    /// The JPEG picture that the next frame of this round is in the file, as it is there; None for files
+    /// that hold no such pictures, and at the end of a round.
+    pub fn next_jpeg(&self) -> Option<&[u8]> {
+        let Reader::Jpegs { bytes, pictures, next } = &self.reader else { return None };
+        let next = if self.first.is_some() || self.looped { 0 } else { *next };
+        bytes.get(pictures.get(next)?.clone())
+    }
+
     /// Passes over the next frame of this round, without decoding it where that can be done; false once
     /// at its end.
     ///

@@ -112,14 +112,18 @@ fn frames_are_passed_over() {
     let mut source = Source::open(None).unwrap();
     let all: Vec<Picture> = std::iter::from_fn(|| source.next_in_round().unwrap()).collect();
     assert!(!source.is_still());
+    let pictures = split(CLIP).unwrap();
     for (number, frame) in all.iter().enumerate() {
+        assert_eq!(source.next_jpeg().unwrap(), &CLIP[pictures[number].clone()]);
         if number % 3 == 1 {
             assert_eq!(&source.next_in_round().unwrap().unwrap(), frame);
         } else {
             assert!(source.skip_in_round().unwrap());
         }
     }
+    assert_eq!(source.next_jpeg(), None);
     assert!(!source.skip_in_round().unwrap());
+    assert_eq!(source.next_jpeg().unwrap(), &CLIP[pictures[0].clone()]);
     assert!(source.skip_in_round().unwrap());
     assert_eq!(source.next_in_round().unwrap().unwrap(), all[1]);
 }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use vloopback_abi::v4l2::fourcc;
 use vloopback_abi::v4l2::pixel::PixelFormat;
-use vloopback_picture::{encode, pattern::Pattern};
+use vloopback_picture::{encode, jpeg, pattern::Pattern};
 
 use super::PushError;
 use super::pace::Rate;
@@ -19,6 +20,14 @@ const PATTERN_RATE: Rate = Rate { frames: 30, seconds: 1 };
 enum Origin {
     Pattern(Pattern),
     Film(Box<Source>),
+}
+
+/// What a film or the pattern gives.
+enum Next {
+    /// A frame as it is to be pushed.
+    Frame(Vec<u8>),
+    /// A picture to make one of.
+    Picture(Picture),
 }
 
 /// A row of frames of one format and size.
@@ -61,6 +70,7 @@ impl Frames {
         };
         let size = size.unwrap_or_else(|| size_in(&format, own));
         let scaled = size != size_in(&format, own);
+        let endless = endless || matches!(&origin, Origin::Film(source) if source.is_still());
         Ok(Frames { origin, format, size, scaled, endless, still: None, number: 0 })
     }
 
@@ -96,16 +106,14 @@ impl Frames {
         if let Some(still) = &self.still {
             return Ok(Some(still.clone()));
         }
-        let picture = match &mut self.origin {
-            Origin::Pattern(pattern) => Picture::Rgb(pattern.frame(self.number)),
-            Origin::Film(source) => {
-                let picture = match source.next_in_round()? {
-                    None if self.endless || source.is_still() => source.next_in_round()?,
-                    picture => picture,
-                };
-                let Some(picture) = picture else { return Ok(None) };
-                picture
-            }
+        let mut next = self.read()?;
+        if next.is_none() && self.endless {
+            next = self.read()?;
+        }
+        let picture = match next {
+            None => return Ok(None),
+            Some(Next::Frame(frame)) => return Ok(Some(frame)),
+            Some(Next::Picture(picture)) => picture,
         };
         self.number = self.number.wrapping_add(1);
         let frame = if self.scaled {
@@ -120,6 +128,27 @@ impl Frames {
             self.still = Some(frame.clone());
         }
         Ok(Some(frame))
+    }
+
+    /// What comes next; None once at the end of a film.
+    fn read(&mut self) -> Result<Option<Next>, PushError> {
+        let source = match &mut self.origin {
+            Origin::Pattern(pattern) => {
+                return Ok(Some(Next::Picture(Picture::Rgb(pattern.frame(self.number)))));
+            }
+            Origin::Film(source) => source,
+        };
+        if matches!(self.format.fourcc, fourcc::MJPEG | fourcc::JPEG) {
+            // As it is in the file, where it fits.
+            let (width, height) = self.size;
+            let most = self.format.sizeimage(width, height).map_or(0, |length| length as usize);
+            let fits = |bytes: &&[u8]| bytes.len() <= most && jpeg::size(bytes) == Some((width, height));
+            if let Some(frame) = source.next_jpeg().filter(fits).map(<[u8]>::to_vec) {
+                source.skip_in_round()?;
+                return Ok(Some(Next::Frame(frame)));
+            }
+        }
+        Ok(source.next_in_round()?.map(Next::Picture))
     }
 
     /// Passes over the next frame, for when nobody watches; false at the end of a film.
@@ -142,7 +171,8 @@ impl Frames {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vloopback_abi::v4l2::fourcc::{self, Fourcc};
+    use crate::media::{CLIP, split};
+    use vloopback_abi::v4l2::fourcc::Fourcc;
     use vloopback_picture::{decode, pattern};
 
     fn of(fourcc: Fourcc) -> PixelFormat {
@@ -193,6 +223,25 @@ mod tests {
         let mut frames = Frames::open(Some(&film(temp.path())), of(fourcc::UYVY), None, false).unwrap();
         let skipped = (0..5).filter(|_| frames.skip().unwrap()).count();
         assert_eq!(skipped, 4, "the three, the end, and the first one again");
+    }
+
+    #[test]
+    fn jpeg_pictures_pass_as_they_are() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("film.mjpeg");
+        let pictures = split(CLIP).unwrap();
+        std::fs::write(&path, &CLIP[..pictures[2].start]).unwrap();
+        let mut frames = Frames::open(Some(&path), of(fourcc::MJPEG), None, true).unwrap();
+        for number in [0, 1, 0, 1, 0] {
+            assert!(frames.next().unwrap().unwrap() == CLIP[pictures[number].clone()], "{number}");
+        }
+        let mut once = Frames::open(Some(&path), of(fourcc::MJPEG), None, false).unwrap();
+        assert!(once.next().unwrap().is_some() && once.next().unwrap().is_some());
+        assert_eq!(once.next().unwrap(), None);
+        // Of another size they are made anew.
+        let mut small = Frames::open(Some(&path), of(fourcc::MJPEG), Some((160, 90)), true).unwrap();
+        let frame = small.next().unwrap().unwrap();
+        assert_eq!(jpeg::size(&frame), Some((160, 90)));
     }
 
     #[test]

@@ -16,6 +16,14 @@ use crate::placeholder::Job;
 impl Engine {
     pub(super) fn claim(&mut self, session: u32, index: usize) -> Result<Reply, Errno> {
         self.end_closed_pusher(index);
+        let effects = self.pipes[index].core.claim(session).map_err(errno)?;
+        self.apply(index, effects);
+        Ok(Reply::Done)
+    }
+
+    /// The claim that comes with a V4L2 request that sets something.
+    fn claim_v4l2(&mut self, session: u32, index: usize) -> Result<(), Errno> {
+        self.end_closed_pusher(index);
         let effects = match self.pipes[index].core.claim(session) {
             Err(Refusal::Busy) if self.may_take_over(session, index) => {
                 self.pipes[index].core.take_over(session)
@@ -24,7 +32,7 @@ impl Engine {
         }
         .map_err(errno)?;
         self.apply(index, effects);
-        Ok(Reply::Done)
+        Ok(())
     }
 
     /// Whether the pusher's is another descriptor of the same process, both used as V4L2 has it, and
@@ -80,7 +88,7 @@ impl Engine {
         format: &PixelFormat,
     ) -> Result<Reply, Errno> {
         // By itself first: the claim stands, whatever becomes of the rest.
-        self.claim(session, index)?;
+        self.claim_v4l2(session, index)?;
         let asked = V4l2PixFormat {
             width: format.width,
             height: format.height,
@@ -119,7 +127,7 @@ impl Engine {
             }
             return Ok(Reply::Done);
         }
-        self.claim(session, index)?;
+        self.claim_v4l2(session, index)?;
         let plan = self.pipes[index].core.plan_feed(session, buffers).map_err(|refusal| {
             info!(pipe = index, "the first frame is refused: {refusal}");
             errno(refusal)

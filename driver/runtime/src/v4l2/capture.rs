@@ -133,8 +133,11 @@ pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -
             queue::check_reqbufs(session, &asked)?;
             let pix = session.board().format().pix;
             let count = queue::renew(locked, asked.count, &pix)?;
-            // The byte that lets a first poll return (see the daemon) is not for who has buffers.
-            tell_poll(locked, fd)?;
+            if count != 0 {
+                // The byte that lets a first poll return (see the daemon) is not for who has buffers.
+                // REQBUFS 0 leaves it: GStreamer asks that before it polls and reads.
+                tell_poll(locked, fd)?;
+            }
             Ok(Step::Done(queue::answer(asked, count)))
         },
     )

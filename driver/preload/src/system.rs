@@ -1,0 +1,120 @@
+//! `syscall`: libv4l2, and with it VLC, xawtv, guvcview and others, opens and uses devices by it.
+//!
+//! Most of its callers mean none of what we serve, and some stand where little is allowed: a browser's
+//! zygote, a child of a raw clone. So what is exported is a filter of a few instructions that has no stack
+//! frame, touches no thread-local storage and jumps on with all registers as they came: to the C library's
+//! own, or, for the numbers that we serve, to the hooks of the calls of the same name. (A wrapper in C
+//! killed a sandboxed Chromium at its start; see CLIENTS.md 1.)
+
+use core::arch::asm;
+use core::ffi::{c_int, c_long, c_uint};
+use core::ptr::null_mut;
+use core::sync::atomic::AtomicPtr;
+
+use crate::{device, fds, io, open, real};
+
+/// The C library's `syscall`; null before the constructor has run.
+pub(crate) static REAL: AtomicPtr<core::ffi::c_void> = AtomicPtr::new(null_mut());
+
+/// The numbers below 64 that we serve, a bit each.
+const SERVED: u64 = bits(&[
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_open,
+    libc::SYS_close,
+    libc::SYS_mmap,
+    libc::SYS_munmap,
+    libc::SYS_ioctl,
+    libc::SYS_readv,
+    libc::SYS_writev,
+    libc::SYS_dup,
+    libc::SYS_dup2,
+]);
+
+const fn bits(numbers: &[c_long]) -> u64 {
+    let (mut all, mut k) = (0, 0);
+    while k < numbers.len() {
+        assert!(numbers[k] >= 0 && numbers[k] < 64);
+        all |= 1 << numbers[k];
+        k += 1;
+    }
+    all
+}
+
+/// The filter. The seventh argument of C's `syscall` lies on the stack, where whoever is jumped to finds
+/// it, because nothing was pushed.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn syscall() -> ! {
+    // SAFETY: no local, no call: the compiler adds nothing before this (a test looks). rax and r11 are the
+    // caller's to lose. Both targets have the C prototype.
+    unsafe {
+        asm!(
+            "cmp rdi, 63",
+            "ja 2f",
+            "mov rax, {served}",
+            "bt rax, rdi",
+            "jc 3f",
+            "jmp 4f",
+            "2:",
+            "cmp rdi, {fcntl}",
+            "je 3f",
+            "cmp rdi, {openat}",
+            "je 3f",
+            "cmp rdi, {dup3}",
+            "je 3f",
+            "cmp rdi, {close_range}",
+            "je 3f",
+            "4:",
+            "mov r11, [rip + {real}]",
+            "test r11, r11",
+            "jz 3f",
+            "jmp r11",
+            "3:",
+            "jmp {ours}",
+            served = const SERVED,
+            fcntl = const libc::SYS_fcntl,
+            openat = const libc::SYS_openat,
+            dup3 = const libc::SYS_dup3,
+            close_range = const libc::SYS_close_range,
+            real = sym REAL,
+            ours = sym ours,
+            options(noreturn, nostack),
+        )
+    }
+}
+
+/// The hooks by number. They answer as `syscall` does: -1 and errno.
+unsafe extern "C" fn ours(
+    number: c_long,
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+    e: usize,
+    f: usize,
+) -> c_long {
+    let (fd, second) = (a as c_int, b as c_int);
+    // SAFETY: the program's own arguments, each with the type that its call gives it.
+    unsafe {
+        match number {
+            libc::SYS_read => io::read(fd, b as *mut _, c) as c_long,
+            libc::SYS_write => io::write(fd, b as *const _, c) as c_long,
+            libc::SYS_readv => io::readv(fd, b as *const _, c as c_int) as c_long,
+            libc::SYS_writev => io::writev(fd, b as *const _, c as c_int) as c_long,
+            libc::SYS_open => open::open(a as *const _, second, c as c_uint).into(),
+            libc::SYS_openat => open::openat(fd, b as *const _, c as c_int, d as c_uint).into(),
+            libc::SYS_close => fds::close(fd).into(),
+            libc::SYS_close_range => fds::close_range(a as c_uint, b as c_uint, c as c_int).into(),
+            libc::SYS_dup => fds::dup(fd).into(),
+            libc::SYS_dup2 => fds::dup2(fd, second).into(),
+            libc::SYS_dup3 => fds::dup3(fd, second, c as c_int).into(),
+            libc::SYS_fcntl => fds::fcntl(fd, second, c).into(),
+            libc::SYS_ioctl => device::ioctl(fd, b, c).into(),
+            libc::SYS_mmap => {
+                device::mmap(a as *mut _, b, c as c_int, d as c_int, e as c_int, f as libc::off_t) as c_long
+            }
+            libc::SYS_munmap => device::munmap(a as *mut _, b).into(),
+            number => real::syscall(number, a, b, c, d, e, f),
+        }
+    }
+}

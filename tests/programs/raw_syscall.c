@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Uses a node as libv4l2 does, by syscall(), and checks that the rest of syscall() is as ever. With the
+ * argument "--filter" it looks at the function that is in force: its first instruction must compare, not
+ * push: callers of raw clone stand on a stack that nobody may have changed. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/videodev2.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int wrong;
+
+static void expect(int fine, const char *what)
+{
+    if (!fine) {
+        printf("wrong: %s (errno %d)\n", what, errno);
+        wrong++;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct v4l2_capability cap;
+    struct v4l2_requestbuffers ask;
+    struct v4l2_buffer b;
+    uint32_t word = 5;
+    char bytes[8];
+    void *at;
+    long fd, other;
+    int ends[2];
+    if (argc < 2)
+        return 2;
+    if (!strcmp(argv[1], "--filter")) {
+        const unsigned char *code = dlsym(RTLD_DEFAULT, "syscall");
+        const unsigned char cmp_rdi_63[] = { 0x48, 0x83, 0xff, 0x3f };
+        expect(code && !memcmp(code, cmp_rdi_63, sizeof cmp_rdi_63), "the filter begins with its comparison");
+        return wrong != 0;
+    }
+    fd = syscall(SYS_openat, AT_FDCWD, argv[1], O_RDWR | O_NONBLOCK, 0);
+    expect(fd >= 0, "openat of a node");
+    memset(&cap, 0, sizeof cap);
+    expect(syscall(SYS_ioctl, fd, VIDIOC_QUERYCAP, &cap) == 0, "QUERYCAP");
+    expect(!strcmp((char *)cap.driver, "vloopback"), "the driver's name");
+    expect(syscall(SYS_ioctl, fd, VIDIOC_QUERYCAP, NULL) == -1 && errno == EFAULT, "QUERYCAP to NULL");
+    memset(&ask, 0, sizeof ask);
+    ask.count = 2;
+    ask.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+    ask.memory = V4L2_MEMORY_MMAP;
+    expect(syscall(SYS_ioctl, fd, VIDIOC_REQBUFS, &ask) == 0, "REQBUFS");
+    memset(&b, 0, sizeof b);
+    b.index = 1;
+    b.type = ask.type;
+    expect(syscall(SYS_ioctl, fd, VIDIOC_QUERYBUF, &b) == 0, "QUERYBUF");
+    /* Six arguments: the last of them lies on the stack. */
+    at = (void *)syscall(SYS_mmap, NULL, b.length, PROT_READ, MAP_SHARED, fd, (long)b.m.offset);
+    expect(at != MAP_FAILED, "mmap of a buffer");
+    expect(syscall(SYS_munmap, at, b.length) == 0, "munmap");
+    other = syscall(SYS_dup, fd);
+    expect(other >= 0 && syscall(SYS_close, fd) == 0, "dup, and the original closes first");
+    expect(syscall(SYS_ioctl, other, VIDIOC_QUERYCAP, &cap) == 0, "QUERYCAP by the dup");
+    expect(syscall(SYS_read, other, bytes, sizeof bytes) == -1 && errno == EBUSY, "read beside buffers");
+    expect(syscall(SYS_close, other) == 0 && syscall(SYS_close, other) == -1 && errno == EBADF, "close");
+    /* All that is not ours. */
+    at = (void *)syscall(SYS_mmap, NULL, 4096L, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
+    expect(at != MAP_FAILED, "an anonymous mapping");
+    memset(at, 1, 4096);
+    expect(!pipe(ends), "pipe");
+    expect(syscall(SYS_write, ends[1], "vloop", 5L) == 5, "write to a pipe");
+    expect(syscall(SYS_read, ends[0], bytes, 8L) == 5 && !memcmp(bytes, "vloop", 5), "read from a pipe");
+    expect(syscall(SYS_getpid) == getpid(), "getpid");
+    expect(syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 4, NULL, NULL, 0) == -1 && errno == EAGAIN, "futex");
+    expect(syscall(99999L) == -1 && errno == ENOSYS, "a call that does not exist");
+    printf("done\n");
+    return wrong != 0;
+}
