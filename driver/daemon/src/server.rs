@@ -421,6 +421,10 @@ impl Engine {
                 if known {
                     self.end_if_closed(session);
                 }
+                // Another process may have it still; this one is asked no more whether it is its own.
+                if let Some(connection) = self.connections.get_mut(&id) {
+                    connection.sessions.remove(&session);
+                }
                 Ok(Reply::Done)
             }
             Request::Claim { session } => self.with_session(id, session, Self::claim),

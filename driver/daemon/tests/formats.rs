@@ -292,6 +292,32 @@ fn a_claim_goes_over_to_another_descriptor_of_the_process() {
     stranger.feed().expect("free");
 }
 
+/// Who claims and sets nothing keeps the pipe, also from its own process: the SDK's pushers do so.
+#[test]
+fn a_claim_alone_takes_nothing_over() {
+    let daemon = Daemon::new();
+    let first = daemon.input(0);
+    let second = first.again();
+    let claim = |who: &common::Device| who.ask(&Request::Claim { session: who.info.session });
+    assert_eq!((claim(&first), claim(&second), claim(&first)), (Ok(()), Err(EBUSY), Ok(())));
+}
+
+/// A descriptor that the process has closed is another's, though it is the same open file.
+#[test]
+fn what_a_process_has_closed_is_not_its_own() {
+    let daemon = Daemon::new();
+    let first = daemon.input(0);
+    let second = first.again();
+    first.set_format(b"YUYV", 64, 64).expect("free");
+    let session = first.info.session;
+    let child_s = first.fd.try_clone().expect("a descriptor");
+    first.close();
+    assert_eq!(second.ask(&Request::Feed { session, on: true, buffers: 0 }), Err(EBADF));
+    assert_eq!(second.set_format(b"UYVY", 64, 64), Err(EBUSY));
+    drop(child_s);
+    second.set_format(b"UYVY", 64, 64).expect("free");
+}
+
 #[test]
 fn the_list_tells_copies_by_owner() {
     let daemon = Daemon::new();
