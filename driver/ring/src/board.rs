@@ -156,11 +156,11 @@ impl Format {
 #[derive(Debug)]
 #[cfg_attr(loom, derive(Default))]
 pub struct Board {
-    /// Odd while the fields of [`Format`] are being changed.
+    /// Its lowest bit tells which of the two formats is whole; see [`Board::set_format`].
     version: AtomicU32,
     /// Clients that stream: with none, the writer drops frames without looking further.
     pub streamers: AtomicU32,
-    format: [AtomicU32; WORDS],
+    formats: [[AtomicU32; WORDS]; 2],
     /// How many slots the client of each row may hold at a time.
     pub quotas: [AtomicU32; MAX_ROWS],
     /// The highest priority (`V4L2_PRIORITY_*`) that an open file of the node has: input, output. 0: none
@@ -171,45 +171,52 @@ pub struct Board {
 impl Board {
     /// The format as it stands.
     ///
-    /// A daemon that was killed in the middle of a change leaves an odd version: after some tries
-    /// the values are returned as they are, and the caller sees by the lifeline that it is dead.
+    /// Never waits: however the daemon stopped or died in the middle of a change, one of the two copies is
+    /// whole. Only a change that comes during the look makes it look again.
     pub fn format(&self) -> Format {
-        let mut words = [0u32; WORDS];
-        for _ in 0..1000 {
-            let before = self.version.load(Ordering::Acquire);
-            for (to, from) in words.iter_mut().zip(&self.format) {
+        loop {
+            let version = self.version.load(Ordering::Acquire);
+            let mut words = [0u32; WORDS];
+            for (to, from) in words.iter_mut().zip(self.copy(version)) {
                 *to = from.load(Ordering::Relaxed);
             }
             fence(Ordering::Acquire);
-            if before % 2 == 0 && self.version.load(Ordering::Relaxed) == before {
-                break;
+            if self.version.load(Ordering::Relaxed) == version {
+                return Format::of_words(words);
             }
             core::hint::spin_loop();
         }
-        Format::of_words(words)
     }
 
-    /// Changes the format; only the daemon's one thread at a time does.
+    fn copy(&self, version: u32) -> &[AtomicU32; WORDS] {
+        &self.formats[(version & 1) as usize]
+    }
+
+    /// Changes the format; only the daemon's one thread at a time does. While one copy is changed, readers
+    /// use the other.
     pub fn set_format(&self, f: &Format) {
         let words = f.words();
-        let version = self.version.load(Ordering::Relaxed) | 1;
-        self.version.store(version, Ordering::Relaxed);
-        fence(Ordering::Release);
-        for (to, from) in self.format.iter().zip(words) {
-            to.store(from, Ordering::Relaxed);
+        // Odd: the second copy is whole. It may be so already, by a daemon that died here.
+        let odd = self.version.load(Ordering::Relaxed) | 1;
+        for version in [odd, odd.wrapping_add(1)] {
+            self.version.store(version, Ordering::Release);
+            fence(Ordering::SeqCst);
+            for (to, from) in self.copy(version.wrapping_add(1)).iter().zip(words) {
+                to.store(from, Ordering::Relaxed);
+            }
+            fence(Ordering::Release);
         }
-        self.version.store(version.wrapping_add(1), Ordering::Release);
     }
 
     /// The ring that is in force, without the cost of a whole [`Format`].
     #[inline]
     pub fn ring(&self) -> u32 {
-        self.format[6].load(Ordering::Acquire)
+        self.copy(self.version.load(Ordering::Acquire))[6].load(Ordering::Acquire)
     }
 
     /// Which pusher feeds the pipe, 0 for none.
     #[inline]
     pub fn feed(&self) -> u32 {
-        self.format[8].load(Ordering::Acquire)
+        self.copy(self.version.load(Ordering::Acquire))[8].load(Ordering::Acquire)
     }
 }

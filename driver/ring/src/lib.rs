@@ -33,6 +33,8 @@ pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 mod board;
 mod desk;
+#[cfg(not(loom))]
+pub mod hatch;
 mod lock;
 mod log;
 mod read;

@@ -431,7 +431,7 @@ fn the_pages_have_one_layout() {
     assert_eq!(core::mem::offset_of!(Desk, bell), 64);
     assert_eq!(core::mem::offset_of!(Desk, rows), 128);
     assert_eq!(core::mem::offset_of!(Board, streamers), 4);
-    assert_eq!(core::mem::offset_of!(Board, quotas), 8 + 4 * 26);
+    assert_eq!(core::mem::offset_of!(Board, quotas), 8 + 2 * 4 * 26);
 }
 
 /// A client that streams alone and takes frames in slots 0 and 1 only.
