@@ -51,6 +51,7 @@ static struct {
     int buffers;         /* --buffers N: V4L2 buffers to ask for, default 4 */
     int keep;            /* --keep N: dequeued frames that are held and looked at again */
     int wrong_all;       /* --wrong-all: every frame has one bit wrong */
+    int restart;         /* --restart: begin the stream again when it ends by an error */
     const char *name;    /* the first word that is no option: a case's name */
 } opt UNUSED;
 
@@ -208,6 +209,8 @@ static UNUSED void begin(int argc, char **argv)
             opt.wrong = number_after(argv, &i);
         else if (!strcmp(a, "--wrong-all"))
             opt.wrong_all = 1;
+        else if (!strcmp(a, "--restart"))
+            opt.restart = 1;
         else if (!strcmp(a, "--buffers"))
             opt.buffers = (int)number_after(argv, &i);
         else if (!strcmp(a, "--keep"))

@@ -2,6 +2,7 @@
 /* Watches as today's programs do: --io mmap (REQBUFS, QBUF, STREAMON, DQBUF) or --io read; it waits inside
  * the call or --by poll, select or epoll on a descriptor that does not block. --format and --size are set
  * first and have to be given back. --keep N holds N frames, and looks at each again before it gives it back.
+ * With --restart it begins again when DQBUF or QBUF gives EIO: the format may be another one now.
  * Besides the frames' bytes it looks at what V4L2 says of them; the event "stream" tells:
  *     sequence    of the first frame
  *     skew        frames whose number and sequence do not go on together (a gap not counted, or one too many)
@@ -120,6 +121,44 @@ static void wait_for_frame(int fd)
         wrong("readable and nothing else");
 }
 
+static void begin_stream(int fd, const char *event)
+{
+    queue_open(fd, &q, V4L2_BUF_TYPE_VIDEO_CAPTURE, opt.buffers, PROT_READ | PROT_WRITE);
+    queue_put_all(fd, &q);
+    meta.start = now_ns();
+    meta.frames = meta.have_number = 0;
+    if (stream(fd, &q, 1))
+        fail("VIDIOC_STREAMON");
+    say_format(event, &pix);
+}
+
+/* What a program does when its stream has ended by itself. */
+static void restart(int fd)
+{
+    struct v4l2_requestbuffers none;
+    unsigned i;
+    if (stream(fd, &q, 0))
+        fail("VIDIOC_STREAMOFF after the error");
+    for (i = 0; i < q.count; i++)
+        munmap(q.buffer[i].start, q.buffer[i].length);
+    memset(&none, 0, sizeof none);
+    none.type = q.type;
+    none.memory = V4L2_MEMORY_MMAP;
+    if (ioctl(fd, VIDIOC_REQBUFS, &none))
+        fail("VIDIOC_REQBUFS of none");
+    pix = set_format(fd, V4L2_BUF_TYPE_VIDEO_CAPTURE);
+    begin_stream(fd, "restarted");
+}
+
+/* Whether the last call failed because the stream has ended; then it has begun again. */
+static int ended(int fd)
+{
+    if (errno != EIO || !opt.restart)
+        return 0;
+    restart(fd);
+    return 1;
+}
+
 static void by_mmap(int fd)
 {
     struct v4l2_buffer b;
@@ -132,6 +171,10 @@ static void by_mmap(int fd)
         if (queue_take(fd, &q, &b)) {
             if (errno == EAGAIN && opt.by)
                 wrong("EAGAIN after it was readable");
+            if (ended(fd)) {
+                kept = 0;
+                continue;
+            }
             failed("VIDIOC_DQBUF");
             continue;
         }
@@ -151,7 +194,11 @@ static void by_mmap(int fd)
             memmove(held, held + 1, (size_t)--kept * sizeof *held);
             memmove(numbers, numbers + 1, (size_t)kept * sizeof *numbers);
         }
-        if (queue_put(fd, &q, b.index, 0))
+        if (!queue_put(fd, &q, b.index, 0))
+            continue;
+        if (ended(fd))
+            kept = 0;
+        else
             failed("VIDIOC_QBUF");
     }
     if (stream(fd, &q, 0))
@@ -204,12 +251,7 @@ int main(int argc, char **argv)
         say_format("ready", &pix);
         by_read(fd);
     } else {
-        queue_open(fd, &q, V4L2_BUF_TYPE_VIDEO_CAPTURE, opt.buffers, PROT_READ | PROT_WRITE);
-        queue_put_all(fd, &q);
-        meta.start = now_ns();
-        if (stream(fd, &q, 1))
-            fail("VIDIOC_STREAMON");
-        say_format("ready", &pix);
+        begin_stream(fd, "ready");
         by_mmap(fd);
     }
     tell();

@@ -289,6 +289,17 @@ impl Env {
         assert!(watch(folder, changes, || path.exists()), "{} does not come", path.display());
     }
 
+    /// Waits until there are so many files in a directory, and each of them is whole.
+    ///
+    /// # Panics
+    /// Where that takes longer than [`PATIENCE`].
+    #[track_caller]
+    pub fn until_files(&self, folder: &Path, count: usize) {
+        let files = || fs::read_dir(folder).map_or(0, Iterator::count);
+        // One more has begun: the others are whole.
+        assert!(watch(folder, WatchFlags::CLOSE_WRITE, || files() > count), "{} files", files());
+    }
+
     /// Waits until nobody has a pipe open.
     #[track_caller]
     pub fn until_idle(&self) {

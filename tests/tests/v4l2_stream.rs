@@ -16,13 +16,21 @@ fn fed(pusher_args: &[&str]) -> (Env, Running, Pipe) {
     (env, pusher, pipe)
 }
 
+/// The program that has a case.
+fn program(case: &str) -> &'static str {
+    match case {
+        "busy" | "mappings" | "others" | "held" | "threads" | "fork" => "v4l2_share",
+        _ => "v4l2_stream",
+    }
+}
+
 /// Runs a case that asks for each frame.
 #[track_caller]
 fn stepped(name: &str, more: &[&str]) {
     let (env, mut pusher, pipe) = fed(&["--step", "--report", "1"]);
     let mut args = vec![name, "--device", pipe.output.as_str(), "--size", SIZE];
     args.extend(more);
-    pass(env.program("v4l2_stream", &args), step(&mut pusher));
+    pass(env.program(program(name), &args), step(&mut pusher));
 }
 
 /// Runs a case beside a pusher at 200 frames a second.
@@ -30,7 +38,7 @@ fn stepped(name: &str, more: &[&str]) {
 fn flowing(name: &str) {
     let (env, _pusher, pipe) = fed(&["--fps", "200"]);
     let args = [name, "--device", &pipe.output, "--size", SIZE];
-    pass(env.program("v4l2_stream", &args), |_, _| {});
+    pass(env.program(program(name), &args), |_, _| {});
 }
 
 /// Rule 4: 256, 1, 0 first; other memory and other types are refused.
@@ -69,6 +77,16 @@ fn a_signal_ends_a_dqbuf_unless_it_restarts() {
 #[test]
 fn a_second_descriptor_of_the_process_is_refused() {
     flowing("busy");
+}
+
+#[test]
+fn threads_share_a_stream() {
+    flowing("threads");
+}
+
+#[test]
+fn a_forked_child_goes_on_with_the_stream() {
+    flowing("fork");
 }
 
 /// Rule 4: mapped twice, for reading only, a dup whose original closes first, mapped after close.
@@ -125,7 +143,7 @@ fn a_buffer_queued_late_gets_the_frame_that_is_there() {
 fn a_wrong_bit_fails_a_case() {
     for name in ["eagain", "held", "sequence", "mappings", "read"] {
         let (env, mut pusher, pipe) = fed(&["--step", "--report", "1", "--wrong-all"]);
-        let mut case = env.program("v4l2_stream", &[name, "--device", &pipe.output, "--size", SIZE]).start();
+        let mut case = env.program(program(name), &[name, "--device", &pipe.output, "--size", SIZE]).start();
         let mut serve = step(&mut pusher);
         loop {
             let event = case.any_event().unwrap_or_else(|| panic!("{name}: no verdict"));

@@ -31,7 +31,7 @@ struct Pusher {
 
 /// Commands: `format PALETTE WIDTH HEIGHT BYTES`, `slots N`, `copy N`, `push N`, `paced N`, `unused N`,
 /// `wake N`, `wake-pipe N`, `quiet CLIENTS`, `memory`; `buffers FOURCC WIDTH HEIGHT BYTES` (instead of
-/// `format`), `fill N`, `queue N`.
+/// `format`; how many it got), `fill N`, `queue N`.
 pub fn run(args: &RoleArgs) -> Result<(), BenchError> {
     let shared = Shared::inherited(args.shared)?;
     let device = File::open(&args.device, libc::O_RDWR)
@@ -65,9 +65,10 @@ pub fn run(args: &RoleArgs) -> Result<(), BenchError> {
                     .map_err(|e| BenchError::system("mapping buffers", e))?;
                 let fresh = (0..queue.count()).rev().collect();
                 queue.start().map_err(|e| BenchError::system("VIDIOC_STREAMON of an input", e))?;
+                let count = queue.count().into();
                 pusher.buffers = Some((queue, fresh));
                 pusher.make_frame(bytes);
-                Ok("ok".into())
+                Ok(line(&[count]))
             }
             ("slots", _) => pusher.make_slots(n).map(|()| "ok".into()),
             ("copy", _) => Ok(line(&[pusher.copy(n)])),

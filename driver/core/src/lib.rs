@@ -2,14 +2,20 @@
 //!
 //! ```text
 //!            open for writing (legacy), or the first call that says "mine"
-//!   free ────────────────────────────────────────────────▶ claimed
-//!    ▲                                                        │ SWIN
-//!    │ the pusher's last descriptor closes                    ▼
-//!    └──────────────────────────────────────────────────── fed (a ring exists, clients may stream)
+//!   free ────────────────────────────────────────────────▶ claimed ◀──────────────┐
+//!    ▲                                                        │ SWIN, or V4L2's   │ S_FMT to another
+//!    │                                                        │ first frame or    │ format, buffers
+//!    │ the pusher's last descriptor closes                    ▼ buffers           │ given back
+//!    └──────────────────────────────────────────────────── fed ───────────────────┘
+//!                                             (a ring exists, clients may stream)
 //! ```
-//! A [`Pipe`] takes events (open, claim, a palette, a size, streaming, close) and answers with
-//! [`Effects`] or a typed [`Refusal`]; who runs it does the I/O. A size change is planned, then
-//! committed after its memory exists, so that a failure changes nothing.
+//! A [`Pipe`] takes events (open, claim, a palette, a size, a format, streaming, close) and answers with
+//! [`Effects`] or a typed [`Refusal`]; who runs it does the I/O. A size change and a feed are planned,
+//! then committed after their memory exists, so that a failure changes nothing.
+//!
+//! There is one format in force, which V4L1 tells as palette and size and V4L2 as [`Pipe::pix`]. Each API
+//! has formats that the other has no name for: palette 0 stands for those of V4L2, and while a palette
+//! without a fourcc is in force `pix` is an earlier format ([`Pipe::pix_in_force`]).
 
 #![forbid(unsafe_code)]
 

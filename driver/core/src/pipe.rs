@@ -111,6 +111,9 @@ pub struct Pipe {
     /// Pushers that ever fed the pipe.
     feeds: u32,
     fed: bool,
+    /// Zero-copy memory in force, 0 for none, and how many there ever were.
+    zero: u32,
+    zeros: u32,
 }
 
 impl Pipe {
@@ -131,6 +134,8 @@ impl Pipe {
             interval: None,
             feeds: 0,
             fed: false,
+            zero: 0,
+            zeros: 0,
         }
     }
 
@@ -505,8 +510,29 @@ impl Pipe {
             self.pusher = None;
             effects.fed_ended = self.fed;
             self.fed = false;
+            self.zero = 0;
         }
         effects
+    }
+
+    /// mmap on the input: the pipe is in zero-copy mode until the pusher closes, and fed. Its memory
+    /// exists. Doing it twice is nothing.
+    ///
+    /// # Errors
+    /// As [`Pipe::claim`].
+    pub fn begin_zero(&mut self, session: u32) -> Result<Effects, Refusal> {
+        let claimed = self.claim(session)?.claimed;
+        if self.zero == 0 {
+            self.zeros = self.zeros.wrapping_add(1).max(1);
+            self.zero = self.zeros;
+            self.begin_feed();
+        }
+        Ok(Effects { board: true, views: true, claimed, ..Effects::default() })
+    }
+
+    /// Which zero-copy memory the pipe has, counted from 1; 0 in one-copy mode.
+    pub fn zero(&self) -> u32 {
+        self.zero
     }
 
     /// Whether /proc shows W.

@@ -12,6 +12,7 @@ use nix::sys::stat::{Mode, fchmod};
 use nix::sys::uio::pwrite;
 use nix::unistd::ftruncate;
 use vloopback_core::RingPlan;
+use vloopback_ring::hatch::Hatch;
 use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
 
 /// Types that consist of atomics only: any bytes are a value, any process may write them at any time.
@@ -29,6 +30,27 @@ unsafe impl Shared for Log {}
 unsafe impl Shared for SessionPage {}
 // SAFETY: as above.
 unsafe impl Shared for Lifeline {}
+
+// SAFETY: as above.
+unsafe impl Shared for Hatch {}
+
+/// What a zero-copy pusher and its clients share: the frames' memory and the page of requests.
+#[derive(Debug)]
+pub(crate) struct ZeroMemory {
+    /// Bytes of the frames' memory.
+    pub(crate) len: u32,
+    pub(crate) frames: OwnedFd,
+    pub(crate) hatch: Page<Hatch>,
+}
+
+impl ZeroMemory {
+    /// So many bytes, all zero.
+    pub(crate) fn new(len: u32) -> Result<Self, Errno> {
+        let frames = memory_file("vloopback-zero", len.into())?;
+        seal(&frames, SealFlag::empty())?;
+        Ok(Self { len, frames, hatch: Page::writable("vloopback-hatch")? })
+    }
+}
 
 /// A page of shared memory with a `T` at its beginning.
 #[derive(Debug)]

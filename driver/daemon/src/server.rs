@@ -33,6 +33,7 @@ use crate::{Config, ServerError};
 mod device;
 mod pipes;
 mod setup;
+mod zero;
 
 use pipes::PipeState;
 
@@ -412,6 +413,12 @@ impl Engine {
             Request::Open { node, flags, legacy } => return self.open_device(id, node, flags, legacy),
             Request::Attach => return self.attach(id, &fds),
             Request::Ring { session } => return self.send_ring(id, session),
+            Request::Zero { session, len } => return self.zero(id, session, len),
+            Request::Bell { session } => {
+                // Who is not of the pipe rings nothing.
+                let _ = self.with_session(id, session, |e, _, p| e.bell(p));
+                return true;
+            }
             Request::List => {
                 self.ask_names();
                 Ok(Reply::Text(crate::listing::json(&self.snapshot(), &self.pipes_more())))
@@ -505,6 +512,7 @@ impl Engine {
         for pipe in &self.pipes {
             pipe.revoke_writer(number);
         }
+        self.revoke_turns(number);
         for session in self.sessions.values() {
             if session.page.lock.revoke(number) {
                 crate::futex::wake_all(session.page.lock.word());

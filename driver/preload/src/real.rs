@@ -13,7 +13,7 @@ use crate::types::StatTime64;
 use crate::types::{CompareDirents, CompareDirents64, FilterDirent, FilterDirent64, Glob};
 use core::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 use core::sync::atomic::{AtomicPtr, Ordering};
-use libc::{DIR, FILE, dirent, dirent64, iovec, off_t, off64_t, size_t, ssize_t};
+use libc::{DIR, FILE, dirent, dirent64, iovec, off_t, off64_t, sighandler_t, sigset_t, size_t, ssize_t};
 
 /// One function of the C library: its name and, once looked up, its address.
 pub struct Entry {
@@ -153,6 +153,17 @@ table! {
     fn munmap(addr: *mut c_void, len: size_t) -> c_int = -1;
 
     fn syscall(number: c_long; a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> c_long = -1;
+
+    fn signal(number: c_int, handler: sighandler_t) -> sighandler_t = libc::SIG_ERR;
+    fn bsd_signal(number: c_int, handler: sighandler_t) -> sighandler_t = libc::SIG_ERR;
+    fn ssignal(number: c_int, handler: sighandler_t) -> sighandler_t = libc::SIG_ERR;
+    fn sysv_signal(number: c_int, handler: sighandler_t) -> sighandler_t = libc::SIG_ERR;
+    fn __sysv_signal(number: c_int, handler: sighandler_t) -> sighandler_t = libc::SIG_ERR;
+    fn sigset(number: c_int, handler: sighandler_t) -> sighandler_t = libc::SIG_ERR;
+    fn sigaction(number: c_int, new: *const c_void, old: *mut c_void) -> c_int = -1;
+    fn __sigaction(number: c_int, new: *const c_void, old: *mut c_void) -> c_int = -1;
+    fn sigprocmask(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int = -1;
+    fn pthread_sigmask(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int = libc::ENOSYS;
 
     fn read(fd: c_int, buf: *mut c_void, len: size_t) -> ssize_t = -1;
     fn __read_chk(fd: c_int, buf: *mut c_void, len: size_t, room: size_t) -> ssize_t = -1;

@@ -79,10 +79,12 @@ pub struct Format {
     pub pix: Pix,
     /// Nominal seconds a frame: numerator and denominator, both more than 0.
     pub interval: [u32; 2],
+    /// Which zero-copy memory the pipe has, counted from 1; 0 in one-copy mode.
+    pub zero: u32,
 }
 
 /// Words that a [`Format`] takes on the board.
-const WORDS: usize = 26;
+const WORDS: usize = 27;
 
 impl Format {
     fn words(&self) -> [u32; WORDS] {
@@ -108,6 +110,7 @@ impl Format {
             x.colorspace,
             x.colours,
             x.field,
+            self.zero,
             p[0],
             p[1],
             p[2],
@@ -121,7 +124,7 @@ impl Format {
         let [palette, width, height, frame_len, buf_len, frames, ring, slots, feed, varies, rest @ ..] =
             words;
         let [num, den, fourcc, pix_width, pix_height, bytesperline, sizeimage, rest @ ..] = rest;
-        let [colorspace, colours, field, picture @ ..] = rest;
+        let [colorspace, colours, field, zero, picture @ ..] = rest;
         let pix = Pix {
             fourcc,
             width: pix_width,
@@ -147,6 +150,7 @@ impl Format {
             varies,
             pix,
             interval,
+            zero,
         }
     }
 }
@@ -218,5 +222,11 @@ impl Board {
     #[inline]
     pub fn feed(&self) -> u32 {
         self.copy(self.version.load(Ordering::Acquire))[8].load(Ordering::Acquire)
+    }
+
+    /// Which zero-copy memory the pipe has, 0 in one-copy mode.
+    #[inline]
+    pub fn zero(&self) -> u32 {
+        self.copy(self.version.load(Ordering::Acquire))[20].load(Ordering::Acquire)
     }
 }

@@ -132,6 +132,7 @@ fn numbered_format(n: u32) -> Format {
             field: n + 23,
         },
         interval: [n + 24, n + 25],
+        zero: n + 26,
     }
 }
 
@@ -144,6 +145,7 @@ fn a_format_comes_back_as_it_was_set() {
         assert_eq!(p.board.format(), numbered_format(n));
         assert_eq!(p.board.ring(), n + 12);
         assert_eq!(p.board.feed(), n + 14);
+        assert_eq!(p.board.zero(), n + 26);
     }
 }
 
@@ -431,7 +433,7 @@ fn the_pages_have_one_layout() {
     assert_eq!(core::mem::offset_of!(Desk, bell), 64);
     assert_eq!(core::mem::offset_of!(Desk, rows), 128);
     assert_eq!(core::mem::offset_of!(Board, streamers), 4);
-    assert_eq!(core::mem::offset_of!(Board, quotas), 8 + 2 * 4 * 26);
+    assert_eq!(core::mem::offset_of!(Board, quotas), 8 + 2 * 4 * 27);
 }
 
 /// A client that streams alone and takes frames in slots 0 and 1 only.

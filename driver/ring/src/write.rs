@@ -108,7 +108,7 @@ pub fn retire(board: &Board, log: &Log, desk: &Desk, picked: &Picked, slots: usi
 /// wakes whoever waits on [`Log::seq`](crate::Log) and those who are armed.
 pub fn publish(log: &Log, desk: &Desk, picked: Picked, len: u32, time: u64) -> u64 {
     let slot = &log.slots[picked.slot];
-    let number = log.head.load(Ordering::Relaxed) + 1;
+    let number = log.head.load(Ordering::Relaxed).wrapping_add(1);
     // Wanted no more; a row that is nobody's has no bits that matter.
     for row in &desk.rows {
         if row.want.load(Ordering::Relaxed) >> picked.slot & 1 != 0 {

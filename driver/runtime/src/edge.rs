@@ -4,14 +4,14 @@
 use core::ffi::{CStr, c_int, c_void};
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use vloopback_ioctl::{Abi, dispatch_v4l1, dispatch_v4l2, is_v4l1, is_v4l2};
+use vloopback_ioctl::{Abi, dispatch_v4l1, dispatch_v4l2, is_v4l1, is_v4l2, request_number};
 
 use crate::input::{self, Pieces};
 use crate::session::{self, Pin};
 use crate::user::Caller;
 use crate::views::Mapping;
 use crate::{client, output};
-use crate::{process, table, v4l1, v4l2};
+use crate::{process, table, v4l1, v4l2, zero};
 
 /// What a descriptor number is, as far as this process knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +108,16 @@ pub fn node_of(fd: c_int) -> Option<u32> {
 /// # Safety
 /// `buf` is the caller's pointer, checked here: a bad one gives EFAULT.
 pub unsafe fn read(fd: c_int, buf: *mut c_void, len: usize) -> Result<usize, c_int> {
-    output::read(&*pin(fd)?, fd, buf as usize, len)
+    let session = pin(fd)?;
+    if zero::is_zero(&session) {
+        session.alive()?;
+        return if session.info().input {
+            zero::read(&session, fd, buf as usize, len)
+        } else {
+            zero::read_frame(&session, buf as usize, len)
+        };
+    }
+    output::read(&session, fd, buf as usize, len)
 }
 
 /// write(2) on one of ours.
@@ -188,6 +197,14 @@ pub unsafe fn writev(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result
 pub unsafe fn ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int> {
     let session = pin(fd)?;
     session.alive()?;
+    if is_v4l1(request) && zero::is_zero(&session) {
+        process::mark_legacy();
+        return if session.info().input {
+            zero::answer(&session, request_number(request), arg)
+        } else {
+            zero::forward(&session, request_number(request), arg)
+        };
+    }
     if is_v4l1(request) {
         // From its next open on this process is legacy (DESIGN.md 7, Era).
         process::mark_legacy();
@@ -231,7 +248,10 @@ pub unsafe fn mmap(
     let at = match (session.info().input, has_buffers) {
         // SAFETY: the caller's promise.
         (true, true) => unsafe { v4l2::mmap_feed(&session, fd, &wanted) },
-        (true, false) => input::mmap(&session),
+        // SAFETY: as above.
+        (true, false) => unsafe { zero::mmap_input(&session, fd, &wanted) },
+        // SAFETY: as above.
+        (false, false) if zero::is_zero(&session) => unsafe { zero::mmap_output(&session, &wanted) },
         // SAFETY: as above.
         (false, true) => unsafe { v4l2::mmap_capture(&session, fd, &wanted) },
         // SAFETY: as above.
@@ -315,6 +335,13 @@ pub fn mark_legacy() {
 /// Whether the process is legacy (DESIGN.md 7, Era).
 pub fn is_legacy() -> bool {
     process::is_legacy()
+}
+
+/// The program has changed how it takes signals (signal, sigaction, sigprocmask and their kin).
+pub fn signals_changed() {
+    if MAPPED.load(Ordering::Relaxed) != 0 && !process::is_foreign() {
+        zero::signals_changed();
+    }
 }
 
 /// The release that uname() is to tell, if one was asked for.

@@ -70,6 +70,10 @@ pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
     if page.count.load(Ordering::Relaxed) != 0 {
         return Err(libc::EBUSY);
     }
+    if board.zero() != 0 {
+        // The clients have the pusher's own memory.
+        return Err(libc::EINVAL);
+    }
     let mut format = board.format();
     let len = frame.len().ok_or(libc::EINVAL)?;
     if (format.ring == 0 || format.feed == 0) && is_v4l2(session) && is_frame(&format.pix, len) {
@@ -209,15 +213,6 @@ pub(crate) fn set_window(session: &Session, window: &VideoWindow) -> Result<()> 
     // At once, so that a write that nobody sees needs no system call.
     let quiet = NoSignals::new();
     session.ring.lock(&quiet).refresh(session)
-}
-
-/// mmap(2) on an input begins zero-copy mode, which this version does not have.
-///
-/// # Errors
-/// ENODEV always; the pipe stays in one-copy mode.
-pub(crate) fn mmap(session: &Session) -> Result<usize> {
-    session.alive()?;
-    Err(libc::ENODEV)
 }
 
 /// Whether anything but looking may be done with this input: the claim (DESIGN.md 7, Era).

@@ -9,7 +9,8 @@
 //! | `process` | the daemon's address, the connection, forks, the era |
 //! | `table`, `session` | from descriptor number to open device |
 //! | `v4l1`, `v4l2` | the requests of both nodes |
-//! | `input` | what a pusher does |
+//! | `input` | what a one-copy pusher does |
+//! | `zero` | what a zero-copy pusher and its clients do |
 //! | `client`, `output` | what every client does, and a V4L1 one |
 //! | `ring_map`, `views` | the ring's memory here, and where the program has its frames |
 //! | `lock`, `sys`, `user` | signals, system calls without libc, the program's pointers |
@@ -35,3 +36,4 @@ mod v4l1;
 mod v4l2;
 mod views;
 pub mod watch;
+mod zero;

@@ -386,6 +386,23 @@ pub(crate) fn ask(
     }
 }
 
+/// Tells the daemon something that it does not answer ([`Request::Bell`]).
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) fn tell(request: &Request) -> Result<()> {
+    settle()?;
+    let quiet = NoSignals::new();
+    let mut connection = CONNECTION.lock(&quiet);
+    connection.connect()?;
+    connection.greet()?;
+    connection.make_certain();
+    if connection.fd < 0 {
+        return Err(libc::ENODEV);
+    }
+    sys::send_record(connection.fd, request.encode().as_bytes(), None)
+}
+
 /// This process's number in shared locks.
 ///
 /// # Errors

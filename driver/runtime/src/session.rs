@@ -2,8 +2,9 @@
 
 use core::ffi::c_int;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
+use vloopback_ring::hatch::Hatch;
 use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
 use vloopback_wire::{DEVICE_PREFIX, Reply, Request, SessionInfo};
 
@@ -39,11 +40,25 @@ pub(crate) struct Session {
     pub(crate) ring: Local<RingMap>,
     pub(crate) views: Local<Views>,
     pub(crate) known: Known,
+    /// Zero-copy mode: which memory is mapped here (0: none), the page of requests, the frames' memory.
+    pub(crate) zero: AtomicU32,
+    pub(crate) hatch: AtomicPtr<Hatch>,
+    pub(crate) frames: AtomicPtr<u8>,
+    pub(crate) zero_len: AtomicUsize,
+    /// Former pushers' memory: address and length, kept until the session ends.
+    former: Local<[(usize, usize, usize); FORMER]>,
+    /// The descriptor by which a zero-copy pusher mapped, -1 for none, and whether SIGIO comes for it.
+    pub(crate) pusher_fd: AtomicI32,
+    pub(crate) armed: AtomicBool,
 }
 
 // SAFETY: `info` is written while nobody else can have the session (make, below), the rest is
 // atomics and locks.
 unsafe impl Sync for Session {}
+
+/// Zero-copy memories of former pushers that a session keeps: more pushers than that, during one open
+/// of a client's, leave what they leave.
+const FORMER: usize = 16;
 
 /// All sessions that ever were, newest first.
 static ALL: AtomicPtr<Session> = AtomicPtr::new(core::ptr::null_mut());
@@ -97,6 +112,17 @@ impl Session {
             ring.unmap_all();
             views.forget_all();
         }
+        self.keep_zero();
+        for former in &mut *self.former.lock(quiet) {
+            let (hatch, frames, len) = core::mem::take(former);
+            if hatch != 0 {
+                // SAFETY: the last user is gone; the program's own mappings are mappings of their own.
+                unsafe {
+                    sys::munmap(hatch as *mut u8, PAGE_LEN);
+                    sys::munmap(frames as *mut u8, len);
+                }
+            }
+        }
         self.log.store(core::ptr::null_mut(), Ordering::Release);
         self.log_ring.store(0, Ordering::Release);
         for page in [
@@ -108,6 +134,19 @@ impl Session {
                 // SAFETY: the last user is gone; nobody can pin it any more.
                 unsafe { sys::munmap(page, PAGE_LEN) };
             }
+        }
+    }
+
+    /// The zero-copy memory that is mapped becomes a former one.
+    pub(crate) fn keep_zero(&self) {
+        let quiet = NoSignals::new();
+        let mut former = self.former.lock(&quiet);
+        self.zero.store(0, Ordering::Release);
+        let hatch = self.hatch.swap(core::ptr::null_mut(), Ordering::AcqRel) as usize;
+        let frames = self.frames.swap(core::ptr::null_mut(), Ordering::AcqRel) as usize;
+        let len = self.zero_len.swap(0, Ordering::AcqRel);
+        if let (true, Some(place)) = (hatch != 0, former.iter_mut().find(|place| place.0 == 0)) {
+            *place = (hatch, frames, len);
         }
     }
 
@@ -275,6 +314,8 @@ fn make(info: SessionInfo, lifeline: &'static Lifeline, pages: [c_int; 3]) -> Re
     unsafe { *session.info.get() = info };
     session.lifeline.store(core::ptr::from_ref(lifeline).cast_mut(), Ordering::Release);
     session.claimed.store(false, Ordering::Release);
+    session.pusher_fd.store(-1, Ordering::Release);
+    session.armed.store(false, Ordering::Release);
     session.numbers.store(0, Ordering::Release);
     session.users.store(1, Ordering::Release);
     Ok(session)

@@ -356,6 +356,43 @@ pub(crate) fn wait_readable(fd: c_int) -> Result<()> {
     unsafe { sys!(recvfrom, fd, &raw mut byte, 1, libc::MSG_PEEK, 0, 0) }.map(drop)
 }
 
+/// Takes one byte out of the descriptor's queue, if there is one.
+pub(crate) fn take_byte(fd: c_int) {
+    let mut byte = 0u8;
+    // SAFETY: one byte.
+    let _ = unsafe { sys!(recvfrom, fd, &raw mut byte, 1, libc::MSG_DONTWAIT, 0, 0) };
+}
+
+/// Whether SIGIO would not end the process: it is caught or ignored, or this thread blocks it.
+pub(crate) fn sigio_is_harmless() -> bool {
+    // The kernel's struct begins with the handler.
+    let mut action = [0usize; 8];
+    let mut blocked = 0u64;
+    let none = core::ptr::null::<u8>();
+    // SAFETY: room for the kernel's sigaction and for one set of 8 bytes; nothing is changed.
+    let asked = unsafe {
+        sys!(rt_sigaction, libc::SIGIO, none, action.as_mut_ptr(), 8)
+            .and_then(|_| sys!(rt_sigprocmask, libc::SIG_BLOCK, none, &raw mut blocked, 8))
+    };
+    asked.is_ok() && (action[0] != libc::SIG_DFL || blocked >> (libc::SIGIO - 1) & 1 != 0)
+}
+
+/// From now on the kernel sends this process SIGIO when the descriptor becomes readable.
+pub(crate) fn send_sigio(fd: c_int) -> Result<()> {
+    let flags = file_flags(fd)?;
+    // SAFETY: numbers only.
+    unsafe {
+        sys!(fcntl, fd, libc::F_SETOWN, getpid())?;
+        sys!(fcntl, fd, libc::F_SETFL, flags | libc::O_ASYNC).map(drop)
+    }
+}
+
+/// Sends the process itself SIGIO.
+pub(crate) fn raise_sigio() {
+    // SAFETY: numbers only.
+    let _ = unsafe { sys!(kill, getpid(), libc::SIGIO) };
+}
+
 /// Waits until the descriptor is readable or hung up, or the time is over.
 ///
 /// # Errors

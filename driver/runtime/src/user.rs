@@ -28,6 +28,14 @@ fn check(addr: usize, len: usize, probe: impl Fn(usize) -> bool) -> Result<(), F
     Ok(())
 }
 
+/// Whether all of the range can be written.
+///
+/// # Errors
+/// [`Fault`].
+pub(crate) fn writable(addr: usize, len: usize) -> Result<(), Fault> {
+    check(addr, len, sys::can_write)
+}
+
 /// The program's memory, for the ioctl tables.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller;

@@ -2,7 +2,7 @@
 //!
 //! One AF_UNIX SOCK_SEQPACKET connection a process; one record a message: a [`Head`] of fixed size
 //! and, for [`Reply::Text`] and [`Reply::Refused`], text behind it. A request has exactly one reply;
-//! only [`Request::Split`] has none. Descriptors travel beside the record (SCM_RIGHTS), in the order
+//! only [`Request::Split`] and [`Request::Bell`] have none. Descriptors travel beside the record (SCM_RIGHTS), in the order
 //! that the table names.
 //!
 //! | request | descriptors with it | reply | descriptors with that |
@@ -16,6 +16,8 @@
 //! | [`Request::Feed`], [`Request::SetInterval`], [`Request::SetPriority`] | – | [`Reply::Done`] | – |
 //! | [`Request::Ring`] | – | [`Reply::Ring`] | log, then the slots |
 //! | [`Request::Stream`] | – | [`Reply::Stream`] | – |
+//! | [`Request::Zero`] | – | [`Reply::Zero`] | the frames' memory, the page of requests |
+//! | [`Request::Bell`] | – | none | – |
 //! | [`Request::Closed`] | – | [`Reply::Done`] | – |
 //! | [`Request::List`] | – | [`Reply::Text`] | – |
 //!
@@ -27,7 +29,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The protocol's number, in every record: processes that were built apart notice at once.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 /// "VLBK" in the machine's byte order: the first word of every record.
 pub const MAGIC: u32 = u32::from_ne_bytes(*b"VLBK");
 /// The longest record, bytes: a list of many pipes, below what a socket takes in one piece.
@@ -170,6 +172,20 @@ pub enum Request {
         /// none (V4L1, whose frames are named one by one).
         fewer: bool,
     },
+    /// The pipe's zero-copy memory. By an input, which claims it, with a length: from then on the pipe is
+    /// in zero-copy mode. By an output, with 0: what there is.
+    Zero {
+        /// The session.
+        session: u32,
+        /// Bytes, whole pages.
+        len: u32,
+    },
+    /// Makes the pusher's descriptor readable: there is something for it in the page of requests. No reply:
+    /// who asks waits for the pusher.
+    Bell {
+        /// The session that asks, of the same pipe.
+        session: u32,
+    },
     /// All pipes, as JSON.
     List,
     /// The process closed its last number of the session: if nobody else has it, it has ended when
@@ -234,6 +250,13 @@ pub enum Reply {
     },
     /// JSON.
     Text(String),
+    /// Zero-copy memory.
+    Zero {
+        /// Its number, never used twice by a pipe.
+        zero: u32,
+        /// Bytes.
+        len: u32,
+    },
 }
 
 /// What a process must know of an open device.
@@ -330,6 +353,8 @@ impl Request {
                 head(14, &[session, numerator, denominator])
             }
             Self::SetPriority { session, priority } => head(15, &[session, priority]),
+            Self::Zero { session, len } => head(16, &[session, len]),
+            Self::Bell { session } => head(17, &[session]),
         }
     }
 
@@ -374,6 +399,8 @@ impl Request {
             13 => Self::Feed { session: a[0], on: a[1] != 0, buffers: a[2] },
             14 => Self::SetInterval { session: a[0], numerator: a[1], denominator: a[2] },
             15 => Self::SetPriority { session: a[0], priority: a[1] },
+            16 => Self::Zero { session: a[0], len: a[1] },
+            17 => Self::Bell { session: a[0] },
             kind => return Err(WireError::Kind(kind)),
         })
     }
@@ -408,6 +435,7 @@ impl Reply {
             Self::Ring { ring, slots, slot_len } => (head(105, &[*ring, *slots, *slot_len]), ""),
             Self::Stream { row, quota } => (head(106, &[*row, *quota]), ""),
             Self::Text(text) => (head(107, &[]), text),
+            Self::Zero { zero, len } => (head(108, &[*zero, *len]), ""),
         }
     }
 
@@ -439,6 +467,7 @@ impl Reply {
             105 => Self::Ring { ring: a[0], slots: a[1], slot_len: a[2] },
             106 => Self::Stream { row: a[0], quota: a[1] },
             107 => Self::Text(text()),
+            108 => Self::Zero { zero: a[0], len: a[1] },
             kind => return Err(WireError::Kind(kind)),
         })
     }
@@ -476,6 +505,8 @@ mod tests {
             Request::Feed { session: 7, on: true, buffers: 4 },
             Request::SetInterval { session: 7, numerator: 1001, denominator: 30_000 },
             Request::SetPriority { session: 7, priority: 3 },
+            Request::Zero { session: 7, len: 8192 },
+            Request::Bell { session: 7 },
             Request::List,
             Request::Closed { session: 7 },
         ] {
@@ -506,6 +537,7 @@ mod tests {
             Reply::Ring { ring: 1, slots: 4, slot_len: 4096 },
             Reply::Stream { row: 1, quota: 2 },
             Reply::Text("[]".into()),
+            Reply::Zero { zero: 3, len: 8192 },
         ] {
             let (head, text) = reply.encode();
             let mut record = head.as_bytes().to_vec();

@@ -44,6 +44,20 @@ fn ffmpeg_reads_yuyv_asked_for() {
     saves_raw(YUYV, &["-input_format", "yuyv422", "-video_size", &size, "-framerate", "30"]);
 }
 
+/// `-sources` opens every node and lists those that capture.
+#[test]
+fn ffmpeg_lists_the_outputs() {
+    if !have("ffmpeg") {
+        skip!("ffmpeg is not installed");
+    }
+    let env = Env::new(3);
+    let list = ffmpeg(&env, &["-sources", "v4l2"]).output().ok().text();
+    let listed = |node: &str| list.split_whitespace().filter(|word| *word == node).count();
+    for pipe in env.pipes() {
+        assert_eq!((listed(&pipe.input), listed(&pipe.output)), (0, 1), "{pipe:?}: {list}");
+    }
+}
+
 fn feeds_raw(pix_fmt: &str, len: usize) {
     feeds(len, 2, |env, pipe| {
         let size = format!("{WIDTH}x{HEIGHT}");

@@ -16,7 +16,7 @@ use vloopback_ring::{Board, Desk, Format, Log, MAX_ROWS, Pix, SessionPage};
 use super::{Engine, Session};
 use crate::bell::Bell;
 use crate::config::MAX_PIPES;
-use crate::memory::{Page, RingMemory};
+use crate::memory::{Page, RingMemory, ZeroMemory};
 use crate::placeholder::{Placeholder, Sign};
 use crate::{ServerError, futex};
 
@@ -40,6 +40,8 @@ pub(super) struct PipeState {
     head: u64,
     pub(super) bell: Arc<Bell>,
     pub(super) placeholder: Arc<Placeholder>,
+    /// In zero-copy mode: what the pusher and its clients share.
+    pub(super) zero: Option<ZeroMemory>,
     /// What sessions and rings that are gone had counted.
     past: Counters,
 }
@@ -68,6 +70,7 @@ impl PipeState {
             bell,
             desk,
             ring: None,
+            zero: None,
             rings: 0,
             head: 0,
             past: Counters::default(),
@@ -113,6 +116,7 @@ impl PipeState {
                 field: pix.field,
             },
             interval: [interval.0, interval.1],
+            zero: self.core.zero(),
         });
         let mut quotas = [0; MAX_ROWS];
         for grant in self.core.grants() {

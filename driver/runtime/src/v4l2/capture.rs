@@ -27,14 +27,16 @@ const FORGIVEN_AFTER: u64 = 64;
 /// Whether the buffers can take the pipe's frames.
 ///
 /// # Errors
-/// EIO: they are of another format by now, or V4L2 has no name for the format, or nobody feeds the pipe
+/// EIO: they are of another format by now, or V4L2 has no name for the format, or the pusher is a zero-copy
+/// one, or nobody feeds the pipe
 /// and the client is one that is told so. A restart of the stream mends it.
 fn check(session: &Session, format: &Format) -> Result<()> {
     let unnamed = format.feed != 0
         && format.palette != 0
         && Palette::from_number(format.palette).and_then(Palette::fourcc).is_none();
     let ended = format.feed == 0 && !is_patient(session);
-    if unnamed || ended || !same_frames(&frozen(session.page()), &format.pix) {
+    // A zero-copy pusher's V4L2 clients are not served yet.
+    if unnamed || ended || format.zero != 0 || !same_frames(&frozen(session.page()), &format.pix) {
         return Err(libc::EIO);
     }
     Ok(())

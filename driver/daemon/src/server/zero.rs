@@ -1,0 +1,105 @@
+//! Zero-copy mode: the memory, and the bells that tell a pusher of a request. The requests themselves
+//! pass between the processes.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, send};
+use tracing::info;
+use vloopback_core::Refusal;
+use vloopback_wire::Reply;
+
+use super::Engine;
+use super::device::errno;
+use crate::futex;
+use crate::memory::ZeroMemory;
+
+/// The most memory that a pusher may map: what V4L1 can tell (VIDIOCGMBUF has ints), far below it.
+const MAX_LEN: u32 = 256 * 1024 * 1024;
+
+impl Engine {
+    /// The memory of the pipe that `session` is of; an input that gives a length makes it.
+    pub(super) fn zero(&mut self, id: u32, session: u32, len: u32) -> bool {
+        let mut index = None;
+        let result = self.with_session(id, session, |engine, session, pipe| {
+            index = Some(pipe);
+            if engine.sessions[&session].info.input {
+                engine.begin_zero(session, pipe, len)
+            } else {
+                Ok(Reply::Done)
+            }
+        });
+        self.update_views();
+        let memory = index.and_then(|index| self.pipes[index].zero.as_ref().map(|m| (index, m)));
+        match (result, memory) {
+            (Err(e), _) => self.answer(id, &Reply::Error(e as i32), &[]),
+            (Ok(_), None) => self.answer(id, &Reply::Error(libc::EINVAL), &[]),
+            (Ok(_), Some((index, m))) => {
+                let reply = Reply::Zero { zero: self.pipes[index].core.zero(), len: m.len };
+                self.answer(id, &reply, &[m.frames.as_fd(), m.hatch.fd()])
+            }
+        }
+    }
+
+    fn begin_zero(&mut self, session: u32, index: usize, len: u32) -> Result<Reply, Errno> {
+        self.claim(session, index)?;
+        if let Some(memory) = &self.pipes[index].zero {
+            // Pushers map the same range again; clients may have it mapped, so that it cannot grow.
+            return if len <= memory.len { Ok(Reply::Done) } else { Err(Errno::ENOMEM) };
+        }
+        if len == 0 {
+            return Err(Errno::EINVAL);
+        }
+        if len > MAX_LEN {
+            info!(pipe = index, len, "zero-copy memory refused: the most is {MAX_LEN} bytes");
+            return Err(Errno::ENOMEM);
+        }
+        // Before anything changes: a mapping that fails leaves the pipe in one-copy mode.
+        let memory = ZeroMemory::new(len).map_err(|_| Errno::ENOMEM)?;
+        let effects =
+            self.pipes[index].core.begin_zero(session).map_err(|refusal: Refusal| errno(refusal))?;
+        self.pipes[index].placeholder.set(None);
+        self.pipes[index].zero = Some(memory);
+        self.apply(index, effects);
+        self.notify(index);
+        Ok(Reply::Done)
+    }
+
+    /// Makes the pusher's descriptor readable: one byte for each thing that it can read.
+    pub(super) fn bell(&mut self, index: usize) -> Result<Reply, Errno> {
+        let pusher = self.pipes[index].core.pusher().and_then(|id| self.sessions.get(&id));
+        if let (Some(pusher), Some(_)) = (pusher, &self.pipes[index].zero) {
+            // A full queue is readable already; a pusher that is gone is the main loop's business.
+            let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+            let _ = send(pusher.end.as_raw_fd(), &[1], flags);
+        }
+        Ok(Reply::Done)
+    }
+
+    /// A session of the pipe has ended: the pusher hears of a client's end, clients of the pusher's.
+    pub(super) fn end_zero(&mut self, index: usize, input: bool) {
+        if !input {
+            if let Some(memory) = &self.pipes[index].zero {
+                memory.hatch.tell_closing();
+                let _ = self.bell(index);
+            }
+        } else if self.pipes[index].core.zero() == 0 {
+            if let Some(memory) = self.pipes[index].zero.take() {
+                memory.hatch.fail(libc::EIO as u32);
+                futex::wake_all(memory.hatch.word());
+                futex::wake_all(memory.hatch.turn.word());
+            }
+        }
+    }
+
+    /// A process is gone: if it was its turn to ask, others may.
+    pub(super) fn revoke_turns(&self, dead: u32) {
+        for memory in self.pipes.iter().filter_map(|pipe| pipe.zero.as_ref()) {
+            if memory.hatch.turn.owner() == dead {
+                memory.hatch.abandon();
+                memory.hatch.turn.revoke(dead);
+                futex::wake_all(memory.hatch.turn.word());
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! How the program takes signals: passed through, and noticed.
+//!
+//! A zero-copy pusher is sent SIGIO only once that would not end it (LEGACY.md 4, rule 3): after each of
+//! these calls the runtime looks whether that is so now.
+
+use crate::real;
+use core::ffi::{c_int, c_void};
+use libc::{sighandler_t, sigset_t};
+use vloopback_runtime::edge;
+
+macro_rules! handler_hooks {
+    ($($name:ident;)*) => {$(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(signal: c_int, handler: sighandler_t) -> sighandler_t {
+            // SAFETY: the program's own arguments.
+            let old = unsafe { real::$name(signal, handler) };
+            if signal == libc::SIGIO {
+                edge::signals_changed();
+            }
+            old
+        }
+    )*};
+}
+
+handler_hooks! {
+    signal;
+    bsd_signal;
+    ssignal;
+    sysv_signal;
+    __sysv_signal;
+    sigset;
+}
+
+macro_rules! action_hooks {
+    ($($name:ident;)*) => {$(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(signal: c_int, new: *const c_void, old: *mut c_void) -> c_int {
+            // SAFETY: the program's own arguments.
+            let result = unsafe { real::$name(signal, new, old) };
+            if signal == libc::SIGIO && result == 0 && !new.is_null() {
+                edge::signals_changed();
+            }
+            result
+        }
+    )*};
+}
+
+action_hooks! {
+    sigaction;
+    __sigaction;
+}
+
+macro_rules! mask_hooks {
+    ($($name:ident;)*) => {$(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int {
+            // SAFETY: the program's own arguments.
+            let result = unsafe { real::$name(how, new, old) };
+            if result == 0 && !new.is_null() {
+                edge::signals_changed();
+            }
+            result
+        }
+    )*};
+}
+
+mask_hooks! {
+    sigprocmask;
+    pthread_sigmask;
+}

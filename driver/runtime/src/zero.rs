@@ -1,0 +1,373 @@
+//! Zero-copy mode (LEGACY.md 1.4 to 1.8, 4): the pusher's own memory is the clients', and the pusher
+//! answers its clients' ioctls itself.
+//!
+//! A client's request goes straight to the pusher's process, over the page of requests
+//! (`vloopback_ring::hatch`); the daemon makes the pusher's descriptor readable, and the kernel sends
+//! SIGIO. All that a pusher calls here may be called from its signal handler: no lock is waited for, and
+//! nothing is allocated.
+
+use core::ffi::c_int;
+use core::sync::atomic::Ordering;
+
+use vloopback_abi::ioc;
+use vloopback_abi::palette::Palette;
+use vloopback_abi::v4l1::{VideoMmap, VideoPicture, VideoWindow, request};
+use vloopback_ioctl::UserMemory;
+use vloopback_ring::PAGE_LEN;
+use vloopback_ring::hatch::{Hatch, MAX_DATA, Phase, Taken};
+use vloopback_wire::{Reply, Request};
+use zerocopy::{FromZeros, IntoBytes};
+
+use crate::client::may_wait;
+use crate::lock::NoSignals;
+use crate::process;
+use crate::session::{self, Session, is_certain};
+use crate::sys::{self, FdList, Result};
+use crate::user::{self, Caller};
+use crate::views::Mapping;
+
+/// Bytes of the request's number, an `unsigned long` of the pusher's.
+const NUMBER_LEN: usize = size_of::<usize>();
+
+/// Maps the page of requests and the frames' memory, once a session and memory. `len`: by a pusher, the
+/// bytes that it wants.
+fn join(session: &Session, len: u32) -> Result<()> {
+    let in_force = session.board().zero();
+    if in_force != 0 && session.zero.load(Ordering::Acquire) == in_force {
+        let have = session.zero_len.load(Ordering::Relaxed);
+        return if len as usize <= have { Ok(()) } else { Err(libc::ENOMEM) };
+    }
+    let mut fds = FdList::new();
+    let request = Request::Zero { session: session.info().session, len };
+    let (reply, _) = process::ask(&request, None, &mut fds)?;
+    let Reply::Zero { zero, len } = reply else { return Err(libc::EPROTO) };
+    if fds.len() != 2 || len == 0 || zero == 0 {
+        return Err(libc::EPROTO);
+    }
+    let rw = libc::PROT_READ | libc::PROT_WRITE;
+    let quiet = NoSignals::new();
+    let _making = session.ring.lock(&quiet);
+    if session.zero.load(Ordering::Acquire) == zero {
+        return Ok(());
+    }
+    // SAFETY: new mappings of sealed files of these lengths.
+    let (frames, hatch) = unsafe {
+        let frames = sys::mmap(0, len as usize, rw, libc::MAP_SHARED, fds.get(0))?;
+        match sys::mmap(0, PAGE_LEN, rw, libc::MAP_SHARED, fds.get(1)) {
+            Ok(hatch) => (frames, hatch),
+            Err(e) => {
+                sys::munmap(frames, len as usize);
+                return Err(e);
+            }
+        }
+    };
+    // What was mapped before is a former pusher's. It stays until the session ends: somebody may be in it.
+    session.keep_zero();
+    session.frames.store(frames, Ordering::Release);
+    session.zero_len.store(len as usize, Ordering::Release);
+    session.hatch.store(hatch.cast(), Ordering::Release);
+    session.zero.store(zero, Ordering::Release);
+    Ok(())
+}
+
+fn hatch(session: &Session) -> Option<&Hatch> {
+    let hatch = session.hatch.load(Ordering::Acquire);
+    // SAFETY: mapped until the session has no users any more.
+    (!hatch.is_null()).then(|| unsafe { &*hatch })
+}
+
+/// Whether this descriptor's pipe is in zero-copy mode.
+#[inline]
+pub(crate) fn is_zero(session: &Session) -> bool {
+    session.board().zero() != 0
+}
+
+/// Puts the frames' memory where the program wants it.
+///
+/// # Safety
+/// As mmap(2): with MAP_FIXED what is at the address goes.
+unsafe fn show(session: &Session, wanted: &Mapping) -> Result<usize> {
+    let &Mapping { addr, len, prot, flags, offset } = wanted;
+    let rounded = len.checked_next_multiple_of(PAGE_LEN).ok_or(libc::EINVAL)?;
+    let total = session.zero_len.load(Ordering::Acquire);
+    let end = offset.checked_add(rounded).ok_or(libc::EINVAL)?;
+    if len == 0 || offset % PAGE_LEN != 0 || end > total {
+        return Err(libc::EINVAL);
+    }
+    let keep = flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE);
+    let reserve = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | keep;
+    let from = session.frames.load(Ordering::Acquire);
+    // SAFETY: the caller's promise for fixed addresses; the range lies in our own mapping.
+    unsafe {
+        let at = sys::mmap(addr, rounded, libc::PROT_NONE, reserve, -1)?;
+        if let Err(e) = sys::duplicate(from.add(offset), rounded, at as usize, prot) {
+            sys::munmap(at, rounded);
+            return Err(e);
+        }
+        Ok(at as usize)
+    }
+}
+
+/// mmap(2) on an input: from now on the pipe is in zero-copy mode.
+///
+/// # Errors
+/// EBUSY: another's pipe. EBADF: opened for reading only. ENOMEM: more than there can be, or than there is
+/// already. EINVAL, ENODEV. The pipe then stays in the mode that it had.
+///
+/// # Safety
+/// As mmap(2): with MAP_FIXED what is at the address goes.
+pub(crate) unsafe fn mmap_input(session: &Session, fd: c_int, wanted: &Mapping) -> Result<usize> {
+    if !session.access().1 {
+        return Err(libc::EBADF);
+    }
+    let end = wanted.offset.checked_add(wanted.len).and_then(|end| end.checked_next_multiple_of(PAGE_LEN));
+    let len = end.and_then(|end| u32::try_from(end).ok()).filter(|len| *len != 0).ok_or(libc::EINVAL)?;
+    session.claim()?;
+    join(session, len)?;
+    session.pusher_fd.store(fd, Ordering::Relaxed);
+    arm(session, fd);
+    // SAFETY: the caller's promise.
+    unsafe { show(session, wanted) }
+}
+
+/// mmap(2) on an output of a zero-copy pipe: the pusher's own memory.
+///
+/// # Errors
+/// EINVAL: not inside it. ENOMEM, ENODEV.
+///
+/// # Safety
+/// As mmap(2): with MAP_FIXED what is at the address goes.
+pub(crate) unsafe fn mmap_output(session: &Session, wanted: &Mapping) -> Result<usize> {
+    join(session, 0)?;
+    // SAFETY: the caller's promise.
+    unsafe { show(session, wanted) }
+}
+
+// ---------------------------------------------------------------------------------- the pusher's side
+
+/// Lets the kernel send SIGIO for this descriptor as soon as it would not kill the process: when the
+/// signal is caught, ignored or blocked. What came before raises it now.
+fn arm(session: &Session, fd: c_int) {
+    if session.armed.load(Ordering::Relaxed) || !sys::sigio_is_harmless() || !is_certain(fd, session) {
+        return;
+    }
+    if sys::send_sigio(fd).is_err() {
+        return;
+    }
+    session.armed.store(true, Ordering::Relaxed);
+    if hatch(session).is_some_and(Hatch::has_news) {
+        sys::raise_sigio();
+    }
+}
+
+/// The program changed how it takes signals: pushers that were not armed may be now.
+pub(crate) fn signals_changed() {
+    session::each(|session| {
+        let fd = session.pusher_fd.load(Ordering::Relaxed);
+        if fd >= 0 && session.info().input && is_zero(session) {
+            arm(session, fd);
+        }
+    });
+}
+
+/// read(2) on an input of a zero-copy pipe: a request's number and its data, or number 0 for a client
+/// that has closed.
+///
+/// # Errors
+/// EAGAIN, EINTR, EFAULT, ENODEV; EINVAL: no room for the number.
+pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Result<usize> {
+    let Some(hatch) = hatch(session) else { return Err(libc::EINVAL) };
+    if len < NUMBER_LEN {
+        return Err(libc::EINVAL);
+    }
+    let room = len.min(NUMBER_LEN + MAX_DATA);
+    loop {
+        session.alive()?;
+        // Before anything is taken, so that a bad address loses nothing.
+        user::writable(buf, room).map_err(|_| libc::EFAULT)?;
+        let mut data = [0; MAX_DATA];
+        let (number, got) = match hatch.read(&mut data) {
+            Some(Taken::Request { number, len }) => (number, len),
+            Some(Taken::Closing) => (0, 0),
+            None => {
+                // The bell of a request that was withdrawn.
+                if is_certain(fd, session) {
+                    sys::drain(fd);
+                }
+                if hatch.has_news() {
+                    continue;
+                }
+                if !may_wait(fd) {
+                    return Err(libc::EAGAIN);
+                }
+                sys::wait_readable(fd)?;
+                continue;
+            }
+        };
+        if is_certain(fd, session) {
+            sys::take_byte(fd);
+        }
+        let count = (NUMBER_LEN + got).min(room);
+        let mut record = [0; NUMBER_LEN + MAX_DATA];
+        record[..NUMBER_LEN].copy_from_slice(&(number as usize).to_ne_bytes());
+        record[NUMBER_LEN..NUMBER_LEN + got].copy_from_slice(&data[..got]);
+        Caller.write(buf, &record[..count]).map_err(|_| libc::EFAULT)?;
+        return Ok(count);
+    }
+}
+
+/// An ioctl on an input of a zero-copy pipe: the answer to the request that was read.
+///
+/// # Errors
+/// EFAULT: the answer's data cannot be read; EINVAL: not the request that waits for an answer. Nothing
+/// has changed then.
+pub(crate) fn answer(session: &Session, number: u32, arg: usize) -> Result<c_int> {
+    let Some(hatch) = hatch(session) else { return Err(libc::EINVAL) };
+    // Nothing waits: some pushers refuse, and then answer all the same.
+    let Some((read, asked)) = hatch.unanswered() else { return Ok(0) };
+    let refused = number == request::SINVALID;
+    if !refused && number != asked {
+        return Err(libc::EINVAL);
+    }
+    let mut told = [0; MAX_DATA];
+    let len = ioc::ioc_size(asked).min(MAX_DATA);
+    // SINVALID's argument is garbage.
+    if !refused && ioc::ioc_dir(asked) != ioc::NONE {
+        Caller.read(arg, &mut told[..len]).map_err(|_| libc::EFAULT)?;
+    }
+    let answered = hatch.answer(read, |data| {
+        if refused {
+            return libc::ENOTTY as u32;
+        }
+        // To accept what was set, a pusher gives back what it was sent.
+        if ioc::ioc_dir(asked) == ioc::WRITE && data[..len] != told[..len] {
+            return libc::EINVAL as u32;
+        }
+        *data = told;
+        0
+    });
+    if answered {
+        sys::futex_wake_all(hatch.word());
+    }
+    Ok(0)
+}
+
+// ---------------------------------------------------------------------------------- the clients' side
+
+/// The turn to ask, given back when it is dropped.
+struct Turn<'a>(&'a Hatch);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if self.0.turn.unlock() {
+            sys::futex_wake_all(self.0.turn.word());
+        }
+    }
+}
+
+/// Asks the pusher, and waits for its answer. Returns the errno that it answers with, 0 for none; `data`
+/// then is the answer's.
+///
+/// # Errors
+/// EIO: the pusher is gone. EINTR, ENODEV.
+fn ask(session: &Session, number: u32, data: &mut [u8]) -> Result<c_int> {
+    join(session, 0).map_err(|e| if e == libc::EINVAL { libc::EIO } else { e })?;
+    let zero = session.zero.load(Ordering::Acquire);
+    let hatch = hatch(session).ok_or(libc::EIO)?;
+    let me = process::peer()?;
+    let _turn = loop {
+        match hatch.turn.try_lock(me) {
+            Ok(()) => break Turn(hatch),
+            Err(owner) => session.wait_for_lock(hatch.turn.word(), owner)?,
+        }
+        if session.board().zero() != zero {
+            return Err(libc::EIO);
+        }
+    };
+    let posted = hatch.post(number, data);
+    process::tell(&Request::Bell { session: session.info().session })?;
+    loop {
+        let now = hatch.state();
+        if let Some(errno) = hatch.collect(posted, data) {
+            return Ok(errno as c_int);
+        }
+        if session.board().zero() != zero || now.phase() == Phase::Idle {
+            hatch.withdraw(posted);
+            return Err(libc::EIO);
+        }
+        session.alive()?;
+        match session.wait_for_lock(hatch.word(), now.word()) {
+            // Once the pusher is answering, the answer is near: it is taken.
+            Err(libc::EINTR) if hatch.withdraw(posted) => return Err(libc::EINTR),
+            Err(libc::EINTR) | Ok(()) => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// An ioctl of a client on a zero-copy pipe.
+///
+/// # Errors
+/// What the pusher answers: ENOTTY for a refusal, EINVAL for a set that it did not accept. EINVAL: more
+/// data than [`MAX_DATA`]. EFAULT, EIO, EINTR, ENODEV.
+pub(crate) fn forward(session: &Session, number: u32, arg: usize) -> Result<c_int> {
+    let len = ioc::ioc_size(number);
+    if len > MAX_DATA {
+        return Err(libc::EINVAL);
+    }
+    let mut bytes = [0; MAX_DATA];
+    let data = &mut bytes[..if ioc::ioc_dir(number) == ioc::NONE { 0 } else { len }];
+    Caller.read(arg, data).map_err(|_| libc::EFAULT)?;
+    match ask(session, number, data)? {
+        0 => {}
+        errno => return Err(errno),
+    }
+    if ioc::ioc_dir(number) & ioc::READ != 0 {
+        Caller.write(arg, data).map_err(|_| libc::EFAULT)?;
+    }
+    Ok(0)
+}
+
+/// One request of the driver's own, for read().
+fn request<T: IntoBytes + zerocopy::FromBytes + zerocopy::Immutable>(
+    session: &Session,
+    number: u32,
+    value: &mut T,
+) -> Result<()> {
+    match ask(session, number, value.as_mut_bytes())? {
+        0 => Ok(()),
+        errno => Err(errno),
+    }
+}
+
+/// read(2) on an output of a zero-copy pipe: never forwarded, but asked for as a mapped client does.
+///
+/// # Errors
+/// As [`forward`]; EAGAIN never: a picture takes the time that it takes.
+pub(crate) fn read_frame(session: &Session, buf: usize, len: usize) -> Result<usize> {
+    let mut window = VideoWindow::new_zeroed();
+    request(session, request::GWIN, &mut window)?;
+    let mut picture = VideoPicture::new_zeroed();
+    request(session, request::GPICT, &mut picture)?;
+    let whole = Palette::from_number(picture.palette.into())
+        .and_then(|palette| palette.frame_len(window.width, window.height))
+        .ok_or(libc::EINVAL)?;
+    let count = len.min(whole);
+    if whole > session.zero_len.load(Ordering::Acquire) {
+        return Err(libc::EINVAL);
+    }
+    user::writable(buf, count).map_err(|_| libc::EFAULT)?;
+    let mut order = VideoMmap {
+        frame: 0,
+        height: window.height as i32,
+        width: window.width as i32,
+        format: picture.palette.into(),
+    };
+    request(session, request::MCAPTURE, &mut order)?;
+    let mut frame = 0i32;
+    request(session, request::SYNC, &mut frame)?;
+    let from = session.frames.load(Ordering::Acquire);
+    // SAFETY: `count` bytes at `buf` were checked, and the memory has at least as many.
+    unsafe { core::ptr::copy_nonoverlapping(from, buf as *mut u8, count) };
+    Ok(count)
+}
