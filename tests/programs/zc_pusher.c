@@ -13,10 +13,10 @@
  *     --twice          answers everything twice
  *     --look-again     polls twice before each read, and once between the read and the answer
  *     --stall NAME     does not answer the next request of this name until the order "late"
- *     --one-copy       sets palette and size and writes a frame before it maps
+ *     --one-copy       sets palette and size, maps what can't be mapped, and writes a frame before it maps
  *     --wait           between mmap() and signal() (or the first look) it waits for an order
  *     --report 1       tells of every request
- * Orders: late, remap, reopen, close, open, unmap, answer, sinvalid, write, poll, badmap, stall NAME. */
+ * Orders: late, remap, reopen, close, open, unmap, answer, sinvalid, write, poll, stall NAME. */
 #include <pthread.h>
 #include <sys/select.h>
 
@@ -340,6 +340,22 @@ static void write_a_frame(void)
     munmap(frame, len);
 }
 
+/* Maps that can't be; a pipe that refused one is not in zero-copy mode by it. */
+static void bad_maps(void)
+{
+    struct {
+        const char *name;
+        size_t length;
+        off_t offset;
+    } maps[] = { { "nothing", 0, 0 }, { "huge", (size_t)1 << 40, 0 }, { "odd-offset", 65536, 100 } };
+    size_t i;
+    for (i = 0; i < sizeof maps / sizeof *maps; i++) {
+        void *m = mmap(NULL, maps[i].length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, maps[i].offset);
+        tell("{\"event\":\"badmap\",\"name\":\"%s\",\"errno\":%ld}", maps[i].name,
+             m == MAP_FAILED ? (long)errno : 0L);
+    }
+}
+
 static void set_up_device(void)
 {
     const char *call;
@@ -347,6 +363,7 @@ static void set_up_device(void)
     if (one_copy) {
         if (set_up(fd, opt.palette, opt.width, opt.height, &call))
             fail(call);
+        bad_maps();
         write_a_frame();
     }
     map_memory();
@@ -371,22 +388,6 @@ static void use_memory(void)
 static void told_result(const char *what, int r)
 {
     tell("{\"event\":\"%s\",\"result\":%ld,\"errno\":%ld}", what, (long)r, r < 0 ? (long)errno : 0L);
-}
-
-/* Maps that can't be; a pipe that refused one is not in zero-copy mode by it. */
-static void bad_maps(void)
-{
-    struct {
-        const char *name;
-        size_t length;
-        off_t offset;
-    } maps[] = { { "nothing", 0, 0 }, { "huge", (size_t)1 << 40, 0 }, { "odd-offset", 65536, 100 } };
-    size_t i;
-    for (i = 0; i < sizeof maps / sizeof *maps; i++) {
-        void *m = mmap(NULL, maps[i].length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, maps[i].offset);
-        tell("{\"event\":\"badmap\",\"name\":\"%s\",\"errno\":%ld}", maps[i].name,
-             m == MAP_FAILED ? (long)errno : 0L);
-    }
 }
 
 /* Answers what is held back. */
@@ -449,8 +450,6 @@ static int command(void)
         tell("{\"event\":\"polled\",\"result\":%ld,\"revents\":%ld}", (long)r, (long)p.revents);
     } else if (!strcmp(line, "write")) {
         write_a_frame();
-    } else if (!strcmp(line, "badmap")) {
-        bad_maps();
     }
     return 1;
 }

@@ -258,6 +258,21 @@ fn a_wanted_slot_comes_first() {
     assert_eq!(p.desk.rows[3].want.load(Ordering::SeqCst), 1 << 3, "the other stays wanted");
 }
 
+/// Few slots are fast slots: what a client that streams alone has just given back is in the cache.
+#[test]
+fn a_lone_client_s_newest_wish_comes_first() {
+    let p = Pages::new();
+    p.grant(0, 2);
+    p.board.streamers.store(1, Ordering::SeqCst);
+    for _ in 0..4 {
+        p.write(4);
+    }
+    p.desk.rows[0].want.store(1 << 0 | 1 << 2, Ordering::SeqCst);
+    assert_eq!(p.write(4).0, 2, "the newer of two");
+    assert_eq!(p.write(4).0, 0, "the other one, before any that is not wanted");
+    assert_eq!(p.write(4).0, 1, "then the oldest");
+}
+
 #[test]
 fn a_wish_does_not_make_a_held_slot_free() {
     let p = Pages::new();

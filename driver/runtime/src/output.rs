@@ -21,7 +21,8 @@ use crate::views::Mapping;
 ///
 /// # Errors
 /// EAGAIN, EINTR, EFAULT, ENODEV; EBADF if opened for writing only; EBUSY while this
-/// descriptor, or another one of the process's for the node, has V4L2 buffers.
+/// descriptor, or another one of the process's for the node, has V4L2 buffers. EIO: the pipe's format is
+/// no longer that of a V4L2 client's first read; S_FMT, or a new open, takes the new one.
 pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Result<usize> {
     session.alive()?;
     if session.info().input {
@@ -44,6 +45,7 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
             if page.count.load(Ordering::Relaxed) != 0 || (begins && v4l2::is_owned_elsewhere(session)) {
                 return Err(libc::EBUSY);
             }
+            v4l2::check_read(session, begins)?;
             if fed(session, NOBODY)? {
                 locked.settle(BY_READ)?;
             } else if !locked.settle_reader()? {

@@ -10,7 +10,7 @@ use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::v4l2::{PixelFormat, V4l2Buffer, V4l2Requestbuffers};
-use vloopback_ring::{Log, Picked, cancel, pick_this};
+use vloopback_ring::{Log, Picked, cancel, pick_this, wanted};
 
 use super::queue::{self, describe, enqueue, is_queued};
 use super::{frozen, same_frames, to_v4l2};
@@ -356,17 +356,22 @@ fn to_fill(locked: &mut Locked, log: &Log) -> Result<usize> {
     if let Some(index) = queue::first(page, |k| slot_of(session, k).is_some()) {
         return Ok(index);
     }
-    // The oldest in place, but the newest frame stays for those who come to look.
-    let head = log.head.load(Ordering::Relaxed);
+    // The oldest in place, but the newest frame stays for those who come to look. What a lone client has
+    // just given back is still in the cache: the newest of those comes first.
+    let (head, number) = (log.head.load(Ordering::Relaxed), locked.ring.number);
+    let published = |k: usize| log.slots[k].number.load(Ordering::Relaxed);
+    let warm = match session.board().streamers.load(Ordering::Relaxed) {
+        1 => wanted(session.board(), session.desk()),
+        _ => 0,
+    };
     let mut tried = 0u32;
     loop {
-        let number = locked.ring.number;
-        let next = queue::first(page, |k| {
-            tried >> k & 1 == 0
-                && locked.views.is_direct(k, number)
-                && log.slots[k].number.load(Ordering::Relaxed) != head
-        });
-        let Some(index) = next else { break };
+        let fits =
+            |k: usize| tried >> k & 1 == 0 && locked.views.is_direct(k, number) && published(k) != head;
+        let given_back = (0..queue::count(page))
+            .filter(|&k| warm >> k & 1 != 0 && is_queued(&page.buffers[k]) && fits(k))
+            .max_by_key(|&k| published(k));
+        let Some(index) = given_back.or_else(|| queue::first(page, fits)) else { break };
         if take_slot(locked, log, index)? {
             return Ok(index);
         }

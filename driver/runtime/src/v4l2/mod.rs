@@ -131,6 +131,23 @@ fn same_frames(one: &Pix, other: &Pix) -> bool {
         == (other.fourcc, other.width, other.height, other.sizeimage)
 }
 
+/// The first read freezes a V4L2 client's format (DESIGN.md 7), so that it never takes bytes of one format
+/// for another's.
+///
+/// # Errors
+/// EIO: the pipe has another format by now.
+pub(crate) fn check_read(session: &Session, begins: bool) -> Result<()> {
+    let page = session.page();
+    if session.info().legacy || page.v4l1.load(Ordering::Relaxed) != 0 {
+        return Ok(());
+    }
+    let pix = session.board().format().pix;
+    if begins {
+        freeze(page, &pix);
+    }
+    if same_frames(&frozen(page), &pix) { Ok(()) } else { Err(libc::EIO) }
+}
+
 fn tell(request: &Request) -> Result<()> {
     let mut fds = FdList::new();
     process::ask(request, None, &mut fds).map(drop)
@@ -306,6 +323,9 @@ impl V4l2Device for Node<'_> {
         }
         if self.is_input() {
             set_format(self.session, &pix).map_err(Errno)?;
+        } else {
+            // Who reads goes on with this one.
+            freeze(self.page(), &self.session.board().format().pix);
         }
         Ok(V4l2Format::with_pix(asked.type_, pix))
     }
