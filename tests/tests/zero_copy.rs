@@ -175,7 +175,12 @@ fn every_style_serves_mapped_and_reading_clients() {
 #[test]
 fn clients_of_the_time() {
     let clients = [
-        "client_motion", "client_effectv", "client_readonly", "client_xawtv", "client_hold", "client_libv4l1",
+        "client_motion",
+        "client_effectv",
+        "client_readonly",
+        "client_xawtv",
+        "client_hold",
+        "client_libv4l1",
         "client_read",
     ];
     for style in STYLES {
@@ -231,7 +236,9 @@ fn refusals_have_the_right_errno() {
             let pipe = env.pipe(0);
             let pusher = push(&env, &pipe, style, &["--refuse", by]);
             let mut client = client(&env, &pipe);
-            for order in ["SPICT 4", "SWIN 2 2", "SWIN 4000 4000", "SCHAN 9", "MCAPTURE 0 4 320 240", "SYNC 7"] {
+            for order in
+                ["SPICT 4", "SWIN 2 2", "SWIN 4000 4000", "SCHAN 9", "MCAPTURE 0 4 320 240", "SYNC 7"]
+            {
                 assert_eq!(refused(&mut client, order), set, "{style} by {by}: {order}");
                 let got = done(&mut client, "GPICT");
                 assert_eq!((number(&got, "a"), number(&got, "b")), (15, 12), "{style} by {by}: {got}");
@@ -259,7 +266,11 @@ fn formats_are_found_by_failing_requests() {
             let probed = client.event("probed");
             let expected = if palette == 8 { 0 } else { errno };
             assert_eq!(number(&probed, "palette"), palette);
-            assert_eq!((number(&probed, "spict"), number(&probed, "mcapture")), (expected, expected), "{probed}");
+            assert_eq!(
+                (number(&probed, "spict"), number(&probed, "mcapture")),
+                (expected, expected),
+                "{probed}"
+            );
             assert_eq!(number(&probed, "sync"), 0, "{probed}");
         }
         client.event("end");
@@ -282,10 +293,18 @@ fn a_client_sets_the_pusher_s_camera() {
         assert_eq!(number(&done(&mut client, "GPICT"), "c"), 4711);
         done(&mut client, "SCHAN 1");
         let channel = done(&mut client, "GCHAN 1");
-        assert_eq!((number(&channel, "a"), number(&channel, "b"), number(&channel, "c")), (1, 2, 1), "{channel}");
+        assert_eq!(
+            (number(&channel, "a"), number(&channel, "b"), number(&channel, "c")),
+            (1, 2, 1),
+            "{channel}"
+        );
         done(&mut client, "SWIN 160 120");
         let window = done(&mut client, "GWIN");
-        assert_eq!((number(&window, "a"), number(&window, "b"), number(&window, "c")), (160, 120, 0), "{window}");
+        assert_eq!(
+            (number(&window, "a"), number(&window, "b"), number(&window, "c")),
+            (160, 120, 0),
+            "{window}"
+        );
         done(&mut client, "CAPTURE 1");
         // read() has the size that is set now.
         let got = done(&mut client, "read");
@@ -353,9 +372,6 @@ fn a_late_answer_answers_nothing() {
         let mut client = client(&env, &pipe);
         begin(&mut client, "GPICT");
         pusher.event("stalled");
-        // Interrupted by a handler without SA_RESTART: withdrawn.
-        let pid = client.pid();
-        drop(pid);
         client.kill();
         pusher.event("closed");
         tell(&mut pusher, "late", "answered");
