@@ -18,6 +18,7 @@
  *     --report 1       tells of every request
  * Orders: late, remap, reopen, close, open, unmap, answer, sinvalid, write, poll, stall NAME. */
 #include <pthread.h>
+#include <semaphore.h>
 #include <sys/select.h>
 
 #include "pusher.h"
@@ -44,6 +45,9 @@ static struct {
     int frame;
 } late;
 
+/* Posted at an empty order, where a thread of its own waits for one. */
+static sem_t go_on;
+
 static void is_wrong(const char *what, long a, long b)
 {
     wrong++;
@@ -61,7 +65,7 @@ static void answer(unsigned long request, void *data)
     int times;
     for (times = twice ? 2 : 1; times; times--) {
         int r = ioctl(fd, request, data);
-        if (r)
+        if (r && request)
             is_wrong(zc_name(request), r, r < 0 ? errno : 0);
     }
 }
@@ -73,7 +77,7 @@ static void refuse(unsigned long request, unsigned char *data)
     if (strcmp(refuse_by, "bytes") || !only_sets) {
         /* The third argument of old pushers is garbage. */
         int r = ioctl(fd, VIDIOCSINVALID, (void *)0x5ca1ab1e);
-        if (r)
+        if (r && request)
             is_wrong("SINVALID", r, errno);
     } else {
         data[0] ^= 0xff;
@@ -298,6 +302,8 @@ static void on_sigio(int signal_number)
 {
     int saved = errno;
     (void)signal_number;
+    if (fd < 0)
+        return;
     if (readable(1000) > 0) {
         serve();
     } else {
@@ -367,8 +373,18 @@ static void set_up_device(void)
         write_a_frame();
     }
     map_memory();
-    if (opt.wait)
+    if (opt.wait && !strcmp(style, "sigwait"))
+        sem_wait(&go_on);
+    else if (opt.wait)
         order();
+}
+
+/* A signal that came at the last moment finds no device any more. */
+static void close_device(void)
+{
+    int old = fd;
+    fd = -1;
+    close(old);
 }
 
 static void release_memory(void)
@@ -410,7 +426,9 @@ static int command(void)
     char line[64];
     if (!order_line(line, sizeof line))
         return 0;
-    if (!strcmp(line, "late")) {
+    if (!*line) {
+        sem_post(&go_on);
+    } else if (!strcmp(line, "late")) {
         if (late.number)
             answer_late();
         tell("{\"event\":\"answered\"}");
@@ -424,12 +442,11 @@ static int command(void)
         is_set_up();
     } else if (!strcmp(line, "reopen")) {
         release_memory();
-        close(fd);
+        close_device();
         set_up_device();
         is_set_up();
     } else if (!strcmp(line, "close")) {
-        close(fd);
-        fd = -1;
+        close_device();
         use_memory();
         tell("{\"event\":\"shut\"}");
     } else if (!strcmp(line, "unmap")) {
@@ -457,7 +474,7 @@ static int command(void)
 static void finish(void)
 {
     if (fd >= 0)
-        close(fd);
+        close_device();
     tell("{\"event\":\"pushed\",\"requests\":%ld,\"frames\":%ld,\"refused\":%ld,\"closed\":%ld,\"spurious\":%ld,"
          "\"wrong\":%ld,\"next\":%ld}",
          requests, drawn, refused, closed, spurious, wrong, number);
@@ -513,6 +530,7 @@ static void *helper(void *unused)
 static void live_in_sigwait(void)
 {
     pthread_t thread;
+    sem_init(&go_on, 0, 0);
     block_sigio();
     if (pthread_create(&thread, NULL, helper, NULL))
         fail("pthread_create");

@@ -1,11 +1,11 @@
 //! Zero-copy mode from end to end: every style of pusher answers its clients' requests, and what goes wrong on
 //! either side harms nobody (LEGACY.md 1 and 4, DESIGN.md 6).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
-use vloopback_tests::{Env, Pipe, Running, full};
+use vloopback_tests::{Env, PATIENCE, Pipe, Running, full};
 
 const EINTR: i64 = 4;
 const EIO: i64 = 5;
@@ -126,6 +126,23 @@ fn tell(pusher: &mut Running, order: &str, event: &str) -> Value {
 fn idle(pusher: &mut Running) {
     let polled = tell(pusher, "poll", "polled");
     assert_eq!(number(&polled, "result"), 0, "readable while idle: {polled}");
+}
+
+/// Waits until a stopped pusher has a SIGIO to come, which tells that a request was posted.
+#[track_caller]
+fn signalled(pusher: &mut Running) {
+    let status = format!("/proc/{}/status", pusher.pid().as_raw_nonzero());
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        let text = std::fs::read_to_string(&status).expect("the status of a stopped process");
+        let pending = text.lines().find_map(|line| line.strip_prefix("ShdPnd:")).expect("a line ShdPnd");
+        let pending = u64::from_str_radix(pending.trim(), 16).expect("a hexadecimal number");
+        if pending & 1 << (Signal::IO.as_raw() - 1) != 0 {
+            return;
+        }
+        std::thread::yield_now();
+    }
+    panic!("no SIGIO for the stopped pusher: {}", std::fs::read_to_string(&status).expect("status"));
 }
 
 /// A frame by MCAPTURE and SYNC through the client's mapping; its number.
@@ -557,6 +574,10 @@ fn a_pusher_that_leaves_in_mid_request() {
         let pipe = env.pipe(0);
         for (name, order) in [("GPICT", "GPICT"), ("SYNC", "SYNC 0")] {
             for how in ["killed", "killed unread", "closed"] {
+                if how == "killed unread" && ["poll", "select"].contains(style) {
+                    // They never take a SIGIO: it does not tell of this request.
+                    continue;
+                }
                 let mut pusher = push(&env, &pipe, style, &["--stall", name]);
                 let mut asking = client(&env, &pipe);
                 let mut waiting = client(&env, &pipe);
@@ -566,7 +587,9 @@ fn a_pusher_that_leaves_in_mid_request() {
                     pusher.signal(Signal::STOP);
                 }
                 begin(&mut asking, order);
-                if how != "killed unread" {
+                if how == "killed unread" {
+                    signalled(&mut pusher);
+                } else {
                     pusher.event("stalled");
                 }
                 begin(&mut waiting, "GWIN");
@@ -692,11 +715,11 @@ fn bad_requests_do_not_reach_the_pusher() {
         }
     }
     // More than a request of the API can have, and all that an ioctl can.
-    for order in ["raw c40176e0 good", "raw ffff76e0 good", "raw 44007607 good", "raw 7fff7607 good"] {
-        assert_eq!(refused(&mut client, order), ENOTTY, "{order}");
+    for order in ["raw c40176e0 good", "raw ffff76e0 good", "raw 44017607 good", "raw 7fff7607 good"] {
+        assert_eq!(refused(&mut client, order), EINVAL, "{order}");
     }
     // The ABI's other shape, and the right number with another size.
-    for order in ["raw 40207609 good", "raw 80107606 good", "raw 7601 good"] {
+    for order in ["raw 40207609 good", "raw 80107606 good", "raw 7601 good", "raw 44007607 good"] {
         assert_eq!(refused(&mut client, order), ENOTTY, "{order}");
     }
     assert_eq!(refused(&mut client, "SINVALID"), ENOTTY);
@@ -720,10 +743,10 @@ fn killed_at_any_moment() {
         let mut pusher = push(&env, &pipe, style, &["--fps", "500"]);
         for moment in &moments {
             for reads in [false, true] {
-                let mut args = vec!["--device", pipe.output.as_str(), "--report", "1"];
-                args.extend(reads.then_some("--read"));
-                let mut victim = env.program("zc_client", &args).start();
-                let mut other = env.program("zc_client", &[&args[..], &["--read"]].concat()).start();
+                let args = ["--device", pipe.output.as_str(), "--report", "1", "--read"];
+                let mut victim =
+                    env.program("zc_client", if reads { &args } else { &args[..args.len() - 1] }).start();
+                let mut other = env.program("zc_client", &args).start();
                 let first = victim.frame(0);
                 victim.frame(first + moment);
                 victim.kill();

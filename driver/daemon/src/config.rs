@@ -36,6 +36,8 @@ pub struct Config {
     pub mode: u32,
     /// Group of the nodes by number; None: group "video" for root's server, else the own one.
     pub group: Option<u32>,
+    /// The time that a zero-copy pusher has to answer a client's request, SYNC excepted; 0: for ever.
+    pub answer_timeout: Duration,
     /// End after this long without a user; None: never.
     pub exit_when_idle: Option<Duration>,
 }
@@ -52,6 +54,7 @@ impl Default for Config {
             idle: None,
             mode: 0o660,
             group: None,
+            answer_timeout: Duration::from_secs(10),
             exit_when_idle: None,
         }
     }
@@ -69,6 +72,7 @@ struct FileConfig {
     idle: Option<String>,
     mode: Option<String>,
     group: Option<u32>,
+    answer_timeout: Option<u32>,
 }
 
 impl Config {
@@ -99,6 +103,8 @@ impl Config {
         self.dev_offset = file.dev_offset.unwrap_or(self.dev_offset);
         self.socket = file.socket.unwrap_or_else(|| self.socket.clone());
         self.group = file.group.or(self.group);
+        self.answer_timeout =
+            file.answer_timeout.map_or(self.answer_timeout, |seconds| Duration::from_secs(seconds.into()));
         Ok(())
     }
 

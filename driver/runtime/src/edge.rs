@@ -59,6 +59,8 @@ fn pin(fd: c_int) -> Result<Pin, c_int> {
 #[inline]
 pub fn state(fd: c_int) -> State {
     match table::get(fd) {
+        // No number at all: nothing to look at, and nothing that could be remembered.
+        table::UNKNOWN if fd < 0 => State::Other,
         table::UNKNOWN => {
             if session::look(fd).is_some() {
                 State::Ours
@@ -197,6 +199,10 @@ pub unsafe fn writev(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result
 pub unsafe fn ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int> {
     let session = pin(fd)?;
     session.alive()?;
+    if request_number(request) == 0 && session.info().input && zero::is_zero(&session) {
+        // Some pushers answer a client's closing, too (LEGACY.md 4, rule 8).
+        return Ok(0);
+    }
     if is_v4l1(request) && zero::is_zero(&session) {
         process::mark_legacy();
         return if session.info().input {

@@ -212,17 +212,29 @@ impl Session {
     /// # Errors
     /// EINTR after a handler without SA_RESTART, ENODEV.
     pub(crate) fn wait_for_lock(&self, word: &AtomicU32, owner: u32) -> Result<()> {
+        self.wait_for_word(word, owner, None)
+    }
+
+    /// Sleeps until the word may differ from `value`, the daemon is gone, or it is `deadline`
+    /// (nanoseconds of CLOCK_MONOTONIC; kernels before 5.16 wait without).
+    ///
+    /// # Errors
+    /// EINTR after a handler without SA_RESTART, ETIMEDOUT, ENODEV.
+    pub(crate) fn wait_for_word(&self, word: &AtomicU32, value: u32, deadline: Option<u64>) -> Result<()> {
         let life = &self.lifeline().word;
         let alive = life.load(Ordering::SeqCst);
         self.alive()?;
-        let result = match sys::futex_wait_any(&[(word, owner), (life, alive)]) {
-            Err(libc::ENOSYS | libc::EPERM) => sys::futex_wait(word, owner),
+        let result = match sys::futex_wait_any_until(&[(word, value), (life, alive)], deadline) {
+            Err(libc::ENOSYS | libc::EPERM) => sys::futex_wait(word, value),
             result => result,
         };
         if self.lifeline().is_dead() {
             sys::futex_wake_all(life);
         }
-        if result == Err(libc::EINTR) { result } else { self.alive() }
+        match result {
+            Err(libc::EINTR | libc::ETIMEDOUT) => result,
+            _ => self.alive(),
+        }
     }
 
     /// Wakes the daemon's ringer.

@@ -155,6 +155,15 @@ struct Waiter {
 /// # Errors
 /// As [`futex_wait`]; ENOSYS on older kernels.
 pub(crate) fn futex_wait_any(words: &[(&AtomicU32, u32)]) -> Result<()> {
+    futex_wait_any_until(words, None)
+}
+
+/// The same, at most until `deadline`, in nanoseconds of CLOCK_MONOTONIC. The kernel restarts it after
+/// handlers with SA_RESTART, with the deadline as it was.
+///
+/// # Errors
+/// As [`futex_wait_any`]; ETIMEDOUT.
+pub(crate) fn futex_wait_any_until(words: &[(&AtomicU32, u32)], deadline: Option<u64>) -> Result<()> {
     const FUTEX2_SIZE_U32: u32 = 2;
     const SYS_FUTEX_WAITV: c_int = 449;
     let mut waiters = [const { Waiter { value: 0, word: 0, flags: 0, reserved: 0 } }; 3];
@@ -168,8 +177,12 @@ pub(crate) fn futex_wait_any(words: &[(&AtomicU32, u32)]) -> Result<()> {
         };
     }
     let number = Sysno::from(SYS_FUTEX_WAITV as u32);
-    // SAFETY: n valid waiters whose words live; no flags, no timeout.
-    unsafe { syscall!(number, waiters.as_ptr(), n, 0, 0, 0) }.map(drop).map_err(|e| e.into_raw())
+    // 64 bits on every machine, as this call wants it.
+    let time = deadline.map(|at| [(at / 1_000_000_000) as i64, (at % 1_000_000_000) as i64]);
+    let time = time.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
+    let clock = libc::CLOCK_MONOTONIC;
+    // SAFETY: n valid waiters whose words live; no flags; a timespec or none.
+    unsafe { syscall!(number, waiters.as_ptr(), n, 0, time, clock) }.map(drop).map_err(|e| e.into_raw())
 }
 
 /// CLOCK_MONOTONIC in nanoseconds.

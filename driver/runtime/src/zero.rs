@@ -82,29 +82,63 @@ pub(crate) fn is_zero(session: &Session) -> bool {
     session.board().zero() != 0
 }
 
-/// Puts the frames' memory where the program wants it.
-///
-/// # Safety
-/// As mmap(2): with MAP_FIXED what is at the address goes.
-unsafe fn show(session: &Session, wanted: &Mapping) -> Result<usize> {
-    let &Mapping { addr, len, prot, flags, offset } = wanted;
-    let rounded = len.checked_next_multiple_of(PAGE_LEN).ok_or(libc::EINVAL)?;
-    let total = session.zero_len.load(Ordering::Acquire);
-    let end = offset.checked_add(rounded).ok_or(libc::EINVAL)?;
-    if len == 0 || offset % PAGE_LEN != 0 || end > total {
-        return Err(libc::EINVAL);
-    }
-    let keep = flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE);
-    let reserve = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | keep;
-    let from = session.frames.load(Ordering::Acquire);
-    // SAFETY: the caller's promise for fixed addresses; the range lies in our own mapping.
-    unsafe {
-        let at = sys::mmap(addr, rounded, libc::PROT_NONE, reserve, -1)?;
-        if let Err(e) = sys::duplicate(from.add(offset), rounded, at as usize, prot) {
-            sys::munmap(at, rounded);
-            return Err(e);
+/// A place in the program's memory for a mapping, where nothing shows yet.
+struct Place {
+    at: usize,
+    len: usize,
+    offset: usize,
+    prot: c_int,
+}
+
+impl Place {
+    /// # Errors
+    /// EINVAL: no length, or not at a page's beginning. ENOMEM.
+    ///
+    /// # Safety
+    /// As mmap(2): with MAP_FIXED what is at the address goes.
+    unsafe fn reserve(wanted: &Mapping) -> Result<Self> {
+        let &Mapping { addr, len, prot, flags, offset } = wanted;
+        let len = len.checked_next_multiple_of(PAGE_LEN).filter(|len| *len != 0).ok_or(libc::EINVAL)?;
+        if offset % PAGE_LEN != 0 {
+            return Err(libc::EINVAL);
         }
-        Ok(at as usize)
+        let keep = flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE);
+        let reserve = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | keep;
+        // SAFETY: the caller's promise for fixed addresses.
+        let at = unsafe { sys::mmap(addr, len, libc::PROT_NONE, reserve, -1) }? as usize;
+        Ok(Self { at, len, offset, prot })
+    }
+
+    /// Bytes of the device's memory that it reaches to.
+    ///
+    /// # Errors
+    /// EINVAL: more than there can be.
+    fn end(&self) -> Result<u32> {
+        self.offset.checked_add(self.len).and_then(|end| u32::try_from(end).ok()).ok_or(libc::EINVAL)
+    }
+
+    /// Lets the frames' memory show there.
+    ///
+    /// # Errors
+    /// EINVAL: not inside it. ENOMEM.
+    fn show(self, session: &Session) -> Result<usize> {
+        let total = session.zero_len.load(Ordering::Acquire);
+        if self.end()? as usize > total {
+            return Err(libc::EINVAL);
+        }
+        let from = session.frames.load(Ordering::Acquire);
+        // SAFETY: the range lies in our own mapping, and the place is what we reserved.
+        unsafe { sys::duplicate(from.add(self.offset), self.len, self.at, self.prot) }?;
+        let at = self.at;
+        core::mem::forget(self);
+        Ok(at)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // SAFETY: nothing shows there, and nobody knows of it.
+        unsafe { sys::munmap(self.at as *mut u8, self.len) };
     }
 }
 
@@ -120,14 +154,15 @@ pub(crate) unsafe fn mmap_input(session: &Session, fd: c_int, wanted: &Mapping) 
     if !session.access().1 {
         return Err(libc::EBADF);
     }
-    let end = wanted.offset.checked_add(wanted.len).and_then(|end| end.checked_next_multiple_of(PAGE_LEN));
-    let len = end.and_then(|end| u32::try_from(end).ok()).filter(|len| *len != 0).ok_or(libc::EINVAL)?;
+    // Before anything changes: a mapping that fails leaves the pipe in the mode that it has.
+    // SAFETY: the caller's promise.
+    let place = unsafe { Place::reserve(wanted) }?;
+    let len = place.end()?;
     session.claim()?;
     join(session, len)?;
     session.pusher_fd.store(fd, Ordering::Relaxed);
     arm(session, fd);
-    // SAFETY: the caller's promise.
-    unsafe { show(session, wanted) }
+    place.show(session)
 }
 
 /// mmap(2) on an output of a zero-copy pipe: the pusher's own memory.
@@ -138,9 +173,10 @@ pub(crate) unsafe fn mmap_input(session: &Session, fd: c_int, wanted: &Mapping) 
 /// # Safety
 /// As mmap(2): with MAP_FIXED what is at the address goes.
 pub(crate) unsafe fn mmap_output(session: &Session, wanted: &Mapping) -> Result<usize> {
-    join(session, 0)?;
     // SAFETY: the caller's promise.
-    unsafe { show(session, wanted) }
+    let place = unsafe { Place::reserve(wanted) }?;
+    join(session, 0)?;
+    place.show(session)
 }
 
 // ---------------------------------------------------------------------------------- the pusher's side
@@ -207,6 +243,11 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
         if is_certain(fd, session) {
             sys::take_byte(fd);
         }
+        if hatch.has_news() && session.armed.load(Ordering::Relaxed) {
+            // Signals are not counted: what came while one was pending has none of its own, and handlers
+            // read one request each.
+            sys::raise_sigio();
+        }
         let count = (NUMBER_LEN + got).min(room);
         let mut record = [0; NUMBER_LEN + MAX_DATA];
         record[..NUMBER_LEN].copy_from_slice(&(number as usize).to_ne_bytes());
@@ -269,7 +310,8 @@ impl Drop for Turn<'_> {
 /// then is the answer's.
 ///
 /// # Errors
-/// EIO: the pusher is gone. EINTR, ENODEV.
+/// EIO: the pusher is gone. ETIMEDOUT: it has not answered in the pipe's time limit, which does not hold for
+/// SYNC: a picture takes the time that it takes. EINTR, ENODEV.
 fn ask(session: &Session, number: u32, data: &mut [u8]) -> Result<c_int> {
     join(session, 0).map_err(|e| if e == libc::EINVAL { libc::EIO } else { e })?;
     let zero = session.zero.load(Ordering::Acquire);
@@ -278,12 +320,15 @@ fn ask(session: &Session, number: u32, data: &mut [u8]) -> Result<c_int> {
     let _turn = loop {
         match hatch.turn.try_lock(me) {
             Ok(()) => break Turn(hatch),
+            // Behind a SYNC this may take as long as that.
             Err(owner) => session.wait_for_lock(hatch.turn.word(), owner)?,
         }
         if session.board().zero() != zero {
             return Err(libc::EIO);
         }
     };
+    let limit = u64::from(session.info().answer_timeout) * 1_000_000;
+    let deadline = (limit != 0 && number != request::SYNC).then(|| sys::now() + limit);
     let posted = hatch.post(number, data);
     process::tell(&Request::Bell { session: session.info().session })?;
     loop {
@@ -296,10 +341,10 @@ fn ask(session: &Session, number: u32, data: &mut [u8]) -> Result<c_int> {
             return Err(libc::EIO);
         }
         session.alive()?;
-        match session.wait_for_lock(hatch.word(), now.word()) {
+        match session.wait_for_word(hatch.word(), now.word(), deadline) {
             // Once the pusher is answering, the answer is near: it is taken.
-            Err(libc::EINTR) if hatch.withdraw(posted) => return Err(libc::EINTR),
-            Err(libc::EINTR) | Ok(()) => {}
+            Err(e @ (libc::EINTR | libc::ETIMEDOUT)) if hatch.withdraw(posted) => return Err(e),
+            Err(libc::EINTR | libc::ETIMEDOUT) | Ok(()) => {}
             Err(e) => return Err(e),
         }
     }
@@ -309,10 +354,11 @@ fn ask(session: &Session, number: u32, data: &mut [u8]) -> Result<c_int> {
 ///
 /// # Errors
 /// What the pusher answers: ENOTTY for a refusal, EINVAL for a set that it did not accept. EINVAL: more
-/// data than [`MAX_DATA`]. EFAULT, EIO, EINTR, ENODEV.
+/// data than [`MAX_DATA`]. EFAULT, EIO, ETIMEDOUT, EINTR, ENODEV.
 pub(crate) fn forward(session: &Session, number: u32, arg: usize) -> Result<c_int> {
     let len = ioc::ioc_size(number);
     if len > MAX_DATA {
+        // No pusher has a buffer for it.
         return Err(libc::EINVAL);
     }
     let mut bytes = [0; MAX_DATA];

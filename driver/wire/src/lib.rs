@@ -282,6 +282,8 @@ pub struct SessionInfo {
     pub idle: u32,
     /// V4L2 requests are served: not so in profile vloopback, whose driver knew none.
     pub v4l2: bool,
+    /// Milliseconds that a zero-copy pusher has for an answer; 0 for ever.
+    pub answer_timeout: u32,
 }
 
 /// What a client meets while nobody pushes (DESIGN.md 7), as a number on the wire.
@@ -428,6 +430,7 @@ impl Reply {
                         s.client,
                         s.idle,
                         u32::from(s.v4l2),
+                        s.answer_timeout,
                     ],
                 );
                 (head, "")
@@ -463,6 +466,7 @@ impl Reply {
                 client: a[7],
                 idle: a[8],
                 v4l2: a[9] != 0,
+                answer_timeout: a[10],
             }),
             105 => Self::Ring { ring: a[0], slots: a[1], slot_len: a[2] },
             106 => Self::Stream { row: a[0], quota: a[1] },
@@ -527,6 +531,7 @@ mod tests {
             client: 8,
             idle: 1,
             v4l2: true,
+            answer_timeout: 10_000,
         };
         for reply in [
             Reply::Done,

@@ -90,6 +90,7 @@ impl Engine {
                 Idle::Refuse => vloopback_wire::Idle::Refuse,
             } as u32,
             v4l2: self.config.profile != vloopback_core::Profile::Vloopback,
+            answer_timeout: self.config.answer_timeout.as_millis().try_into().unwrap_or(u32::MAX),
         };
         if side == Side::Output && !info.legacy {
             // Nobody can see who waits in poll before its first read(). As with a device that does not
