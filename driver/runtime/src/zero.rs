@@ -70,6 +70,14 @@ fn join(session: &Session, len: u32) -> Result<()> {
     Ok(())
 }
 
+/// The page of requests, for the pusher's side: also in a process that got the descriptor by exec.
+fn joined(session: &Session) -> Result<&Hatch> {
+    if hatch(session).is_none() {
+        join(session, 0)?;
+    }
+    hatch(session).ok_or(libc::EINVAL)
+}
+
 fn hatch(session: &Session) -> Option<&Hatch> {
     let hatch = session.hatch.load(Ordering::Acquire);
     // SAFETY: mapped until the session has no users any more.
@@ -212,7 +220,7 @@ pub(crate) fn signals_changed() {
 /// # Errors
 /// EAGAIN, EINTR, EFAULT, ENODEV; EINVAL: no room for the number.
 pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Result<usize> {
-    let Some(hatch) = hatch(session) else { return Err(libc::EINVAL) };
+    let hatch = joined(session)?;
     if len < NUMBER_LEN {
         return Err(libc::EINVAL);
     }
@@ -263,7 +271,7 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
 /// EFAULT: the answer's data cannot be read; EINVAL: not the request that waits for an answer. Nothing
 /// has changed then.
 pub(crate) fn answer(session: &Session, number: u32, arg: usize) -> Result<c_int> {
-    let Some(hatch) = hatch(session) else { return Err(libc::EINVAL) };
+    let hatch = joined(session)?;
     // Nothing waits: some pushers refuse, and then answer all the same.
     let Some((read, asked)) = hatch.unanswered() else { return Ok(0) };
     let refused = number == request::SINVALID;
