@@ -203,20 +203,19 @@ pub unsafe fn ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int>
         // Some pushers answer a client's closing, too (LEGACY.md 4, rule 8).
         return Ok(0);
     }
-    if is_v4l1(request) && zero::is_zero(&session) {
-        process::mark_legacy();
-        return if session.info().input {
-            zero::answer(&session, request_number(request), arg)
-        } else {
-            zero::forward(&session, request_number(request), arg)
-        };
-    }
     if is_v4l1(request) {
         // From its next open on this process is legacy (DESIGN.md 7, Era).
         process::mark_legacy();
         if session.page().v4l1.swap(1, Ordering::Relaxed) == 0 {
             // It waits for a placeholder no more.
             session.page().patient.store(u32::from(client::is_patient(&session)), Ordering::Relaxed);
+        }
+        if zero::is_zero(&session) {
+            return if session.info().input {
+                zero::answer(&session, request_number(request), arg)
+            } else {
+                zero::forward(&session, request_number(request), arg)
+            };
         }
         if session.info().input {
             input::claim_by_request(&session)?;

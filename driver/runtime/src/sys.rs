@@ -369,6 +369,12 @@ pub(crate) fn wait_readable(fd: c_int) -> Result<()> {
     unsafe { sys!(recvfrom, fd, &raw mut byte, 1, libc::MSG_PEEK, 0, 0) }.map(drop)
 }
 
+/// The calling thread.
+pub(crate) fn thread() -> i32 {
+    // SAFETY: no argument.
+    unsafe { sys!(gettid) }.map_or(0, |tid| tid as i32)
+}
+
 /// Takes one byte out of the descriptor's queue, if there is one.
 pub(crate) fn take_byte(fd: c_int) {
     let mut byte = 0u8;

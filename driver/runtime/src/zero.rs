@@ -7,7 +7,7 @@
 //! nothing is allocated.
 
 use core::ffi::c_int;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicI32, Ordering};
 
 use vloopback_abi::ioc;
 use vloopback_abi::palette::Palette;
@@ -31,7 +31,7 @@ const NUMBER_LEN: usize = size_of::<usize>();
 
 /// Maps the page of requests and the frames' memory, once a session and memory. `len`: by a pusher, the
 /// bytes that it wants.
-fn join(session: &Session, len: u32) -> Result<()> {
+pub(crate) fn join(session: &Session, len: u32) -> Result<()> {
     let in_force = session.board().zero();
     if in_force != 0 && session.zero.load(Ordering::Acquire) == in_force {
         let have = session.zero_len.load(Ordering::Relaxed);
@@ -78,7 +78,7 @@ fn joined(session: &Session) -> Result<&Hatch> {
     hatch(session).ok_or(libc::EINVAL)
 }
 
-fn hatch(session: &Session) -> Option<&Hatch> {
+pub(crate) fn hatch(session: &Session) -> Option<&Hatch> {
     let hatch = session.hatch.load(Ordering::Acquire);
     // SAFETY: mapped until the session has no users any more.
     (!hatch.is_null()).then(|| unsafe { &*hatch })
@@ -303,6 +303,35 @@ pub(crate) fn answer(session: &Session, number: u32, arg: usize) -> Result<c_int
 
 // ---------------------------------------------------------------------------------- the clients' side
 
+/// Threads that are asking. A handler that interrupted one of them must not wait behind what it
+/// interrupted.
+static ASKING: [AtomicI32; 32] = [const { AtomicI32::new(0) }; 32];
+
+/// One of them; None where there was no place.
+struct Asking(Option<&'static AtomicI32>);
+
+impl Asking {
+    /// # Errors
+    /// EBUSY: this very thread is asking.
+    fn begin() -> Result<Self> {
+        let me = sys::thread();
+        if ASKING.iter().any(|place| place.load(Ordering::Relaxed) == me) {
+            return Err(libc::EBUSY);
+        }
+        let take =
+            |place: &&AtomicI32| place.compare_exchange(0, me, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        Ok(Self(ASKING.iter().find(take)))
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        if let Some(place) = self.0 {
+            place.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
 /// The turn to ask, given back when it is dropped.
 struct Turn<'a>(&'a Hatch);
 
@@ -319,11 +348,13 @@ impl Drop for Turn<'_> {
 ///
 /// # Errors
 /// EIO: the pusher is gone. ETIMEDOUT: it has not answered in the pipe's time limit, which does not hold for
-/// SYNC: a picture takes the time that it takes. EINTR, ENODEV.
+/// SYNC: a picture takes the time that it takes. EBUSY: by a handler that interrupted a request. EINTR,
+/// ENODEV.
 fn ask(session: &Session, number: u32, data: &mut [u8]) -> Result<c_int> {
     join(session, 0).map_err(|e| if e == libc::EINVAL { libc::EIO } else { e })?;
     let zero = session.zero.load(Ordering::Acquire);
     let hatch = hatch(session).ok_or(libc::EIO)?;
+    let _asking = Asking::begin()?;
     let me = process::peer()?;
     let _turn = loop {
         match hatch.turn.try_lock(me) {
@@ -362,11 +393,11 @@ fn ask(session: &Session, number: u32, data: &mut [u8]) -> Result<c_int> {
 ///
 /// # Errors
 /// What the pusher answers: ENOTTY for a refusal, EINVAL for a set that it did not accept. EINVAL: more
-/// data than [`MAX_DATA`]. EFAULT, EIO, ETIMEDOUT, EINTR, ENODEV.
+/// data than a pusher's buffer has room for. EFAULT, EIO, ETIMEDOUT, EINTR, ENODEV.
 pub(crate) fn forward(session: &Session, number: u32, arg: usize) -> Result<c_int> {
     let len = ioc::ioc_size(number);
-    if len > MAX_DATA {
-        // No pusher has a buffer for it.
+    if len > MAX_DATA - NUMBER_LEN {
+        // The pusher's buffer, 1024 bytes by the API document, is for the number too.
         return Err(libc::EINVAL);
     }
     let mut bytes = [0; MAX_DATA];
