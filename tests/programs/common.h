@@ -145,6 +145,8 @@ static UNUSED size_t frame_len(int palette, int width, int height)
         return n * 3;
     case VIDEO_PALETTE_RGB32:
         return n * 4;
+    case VIDEO_PALETTE_YUV420:
+    case VIDEO_PALETTE_YUV411:
     case VIDEO_PALETTE_YUV411P:
     case VIDEO_PALETTE_YUV420P:
         return n + n / 2;

@@ -65,7 +65,7 @@ static void answer(unsigned long request, void *data)
     int times;
     for (times = twice ? 2 : 1; times; times--) {
         int r = ioctl(fd, request, data);
-        if (r && request)
+        if (r)
             is_wrong(zc_name(request), r, r < 0 ? errno : 0);
     }
 }
@@ -77,7 +77,7 @@ static void refuse(unsigned long request, unsigned char *data)
     if (strcmp(refuse_by, "bytes") || !only_sets) {
         /* The third argument of old pushers is garbage. */
         int r = ioctl(fd, VIDIOCSINVALID, (void *)0x5ca1ab1e);
-        if (r && request)
+        if (r)
             is_wrong("SINVALID", r, errno);
     } else {
         data[0] ^= 0xff;
@@ -262,6 +262,12 @@ static void serve(void)
         is_wrong("no longer readable", 0, 0);
     memset(&request, 0x5a, sizeof request);
     n = read(fd, request.bytes, sizeof request.bytes);
+    if (n == 0) {
+        /* What made it readable was withdrawn. */
+        spurious++;
+        tell("{\"event\":\"withdrawn\"}");
+        return;
+    }
     if (n < (ssize_t)sizeof request.number) {
         is_wrong("read", n, n < 0 ? errno : 0);
         if (++unread == 20)

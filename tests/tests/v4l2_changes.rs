@@ -112,3 +112,45 @@ fn a_reading_client_is_told() {
         env.until_idle();
     }
 }
+
+/// Palettes that V4L2 has no name for: V4L1 clients see them, V4L2 clients are told that there is nothing for
+/// them, whether they came before the pusher or after.
+#[test]
+fn a_palette_without_a_name_is_for_v4l1_alone() {
+    for palette in ["10", "11"] {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let ways = [&[][..], &["--by", "poll"], &["--io", "read"], &["--io", "read", "--by", "poll"]];
+        let mut before: Vec<Running> = ways
+            .iter()
+            .map(|way| {
+                let args = ["--device", pipe.output.as_str()];
+                env.program("v4l2_client", &[&args[..], way].concat()).start()
+            })
+            .collect();
+        for client in &mut before {
+            client.event("card");
+        }
+        let args = ["--device", pipe.input.as_str(), "--palette", palette, "--fps", "100"];
+        let mut pusher = env.program("push_planar", &args).start();
+        assert_eq!(pusher.event("setup")["palette"].to_string(), palette);
+        let args = ["--device", pipe.output.as_str(), "--frames", "10"];
+        let result = env.program("client_read", &args).start().result();
+        assert_eq!(number(&result, "received"), 10, "{result}");
+        for (client, way) in before.iter_mut().zip(ways) {
+            assert_eq!(number(&client.event("error"), "errno"), 5, "{palette} {way:?}");
+        }
+        for way in ways {
+            let args = ["--device", pipe.output.as_str(), "--frames", "10"];
+            let mut client = env.program("v4l2_client", &[&args[..], way].concat()).start();
+            let refused = loop {
+                let event = client.any_event().unwrap_or_else(|| panic!("{way:?} is not told"));
+                if event["event"] == "error" || event["event"] == "failed" {
+                    break event;
+                }
+                assert!(event["event"] != "result" && event["event"] != "wrong", "{way:?}: {event}");
+            };
+            assert_eq!(number(&refused, "errno"), 5, "{palette} {way:?}: {refused}");
+        }
+    }
+}

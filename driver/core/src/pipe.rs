@@ -403,10 +403,12 @@ impl Pipe {
     }
 
     /// What the pipe needs so that a placeholder can be shown: the ring of [`Pipe::pix`], the one in force
-    /// if there is one. None: somebody feeds the pipe, its policy is another, or the ring would be too
-    /// large.
+    /// if there is one. None: somebody feeds the pipe or is about to set another format, its policy is
+    /// another, or the ring would be too large.
     pub fn plan_idle(&self) -> Option<RingPlan> {
-        if self.fed || self.options.idle != Idle::Placeholder {
+        // A V4L1 pusher between SPICT and SWIN must find what it has set.
+        let being_set = self.pusher.is_some() && !self.pix_in_force;
+        if self.fed || being_set || self.options.idle != Idle::Placeholder {
             return None;
         }
         let plan = self.pix_plan().ok()?;

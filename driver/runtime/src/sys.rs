@@ -375,11 +375,20 @@ pub(crate) fn thread() -> i32 {
     unsafe { sys!(gettid) }.map_or(0, |tid| tid as i32)
 }
 
-/// Takes one byte out of the descriptor's queue, if there is one.
-pub(crate) fn take_byte(fd: c_int) {
+/// Takes one byte out of the descriptor's queue. False: there is none.
+pub(crate) fn take_byte(fd: c_int) -> bool {
     let mut byte = 0u8;
     // SAFETY: one byte.
-    let _ = unsafe { sys!(recvfrom, fd, &raw mut byte, 1, libc::MSG_DONTWAIT, 0, 0) };
+    let got = unsafe { sys!(recvfrom, fd, &raw mut byte, 1, libc::MSG_DONTWAIT, 0, 0) };
+    got == Ok(1)
+}
+
+/// Whether there is a byte in the descriptor's queue.
+pub(crate) fn has_byte(fd: c_int) -> bool {
+    let mut byte = 0u8;
+    // SAFETY: one byte.
+    let got = unsafe { sys!(recvfrom, fd, &raw mut byte, 1, libc::MSG_DONTWAIT | libc::MSG_PEEK, 0, 0) };
+    got == Ok(1)
 }
 
 /// Whether SIGIO would not end the process: it is caught or ignored, or this thread blocks it.

@@ -199,7 +199,7 @@ fn arm(session: &Session, fd: c_int) {
         return;
     }
     session.armed.store(true, Ordering::Relaxed);
-    if hatch(session).is_some_and(Hatch::has_news) {
+    if sys::has_byte(fd) {
         sys::raise_sigio();
     }
 }
@@ -215,7 +215,7 @@ pub(crate) fn signals_changed() {
 }
 
 /// read(2) on an input of a zero-copy pipe: a request's number and its data, or number 0 for a client
-/// that has closed.
+/// that has closed. 0 bytes: the request that made the descriptor readable was withdrawn.
 ///
 /// # Errors
 /// EAGAIN, EINTR, EFAULT, ENODEV; EINVAL: no room for the number.
@@ -229,29 +229,25 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
         session.alive()?;
         // Before anything is taken, so that a bad address loses nothing.
         user::writable(buf, room).map_err(|_| libc::EFAULT)?;
+        if !is_certain(fd, session) {
+            return Err(libc::EBADF);
+        }
+        // One byte for each thing that can be read: what has no byte yet is not readable yet.
+        if !sys::take_byte(fd) {
+            if !may_wait(fd) {
+                return Err(libc::EAGAIN);
+            }
+            sys::wait_readable(fd)?;
+            continue;
+        }
         let mut data = [0; MAX_DATA];
         let (number, got) = match hatch.read(&mut data) {
             Some(Taken::Request { number, len }) => (number, len),
             Some(Taken::Closing) => (0, 0),
-            None => {
-                // The bell of a request that was withdrawn.
-                if is_certain(fd, session) {
-                    sys::drain(fd);
-                }
-                if hatch.has_news() {
-                    continue;
-                }
-                if !may_wait(fd) {
-                    return Err(libc::EAGAIN);
-                }
-                sys::wait_readable(fd)?;
-                continue;
-            }
+            // The request was withdrawn. Pushers look whether they got a number; none expects to sleep here.
+            None => return Ok(0),
         };
-        if is_certain(fd, session) {
-            sys::take_byte(fd);
-        }
-        if hatch.has_news() && session.armed.load(Ordering::Relaxed) {
+        if session.armed.load(Ordering::Relaxed) && sys::has_byte(fd) {
             // Signals are not counted: what came while one was pending has none of its own, and handlers
             // read one request each.
             sys::raise_sigio();

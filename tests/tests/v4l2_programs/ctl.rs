@@ -42,6 +42,26 @@ fn v4l2_ctl_tells_all_of_a_fed_output() {
     assert_eq!(values(&input, "Pixel Format"), ["'YU12' (Planar YUV 4:2:0)"], "{input}");
 }
 
+/// The judge of V4L2 devices, with its streaming tests, on an output that is fed, one that is not, and an
+/// input.
+#[test]
+fn v4l2_compliance_finds_nothing() {
+    if !have("v4l2-compliance") {
+        skip!("v4l2-compliance is not installed");
+    }
+    let env = Env::new(2);
+    let (fed, idle) = (env.pipe(0), env.pipe(1));
+    let mut pusher = env.program("push_motion", &["--device", &fed.input, "--fps", "100"]).start();
+    pusher.event("setup");
+    for device in [&fed.output, &idle.output, &idle.input] {
+        let report = env.run(&["v4l2-compliance", "-s", "-d", device]).output();
+        let text = report.text();
+        let total = text.lines().find(|line| line.starts_with("Total for")).unwrap_or_default();
+        assert!(total.contains(", Failed: 0,"), "{device}: {text}\n{}", report.stderr);
+        assert_eq!(report.code(), 0, "{device}: {total}");
+    }
+}
+
 #[test]
 fn v4l2_ctl_lists_every_node() {
     if !have("v4l2-ctl") {

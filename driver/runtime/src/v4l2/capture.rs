@@ -5,13 +5,12 @@
 use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
-use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l2::{V4l2Buffer, V4l2Requestbuffers};
 use vloopback_ring::{Format, Taken, claim_oldest, unclaim};
 use vloopback_wire::Request;
 
 use super::queue::{self, describe, enqueue, is_queued};
-use super::{frozen, same_frames};
+use super::{frozen, is_nameless, same_frames};
 use crate::client::{BY_BUFFERS, Locked, Step, is_patient, may_wait, until_done};
 use crate::process;
 use crate::session::{Session, is_certain};
@@ -31,12 +30,10 @@ const FORGIVEN_AFTER: u64 = 64;
 /// one, or nobody feeds the pipe
 /// and the client is one that is told so. A restart of the stream mends it.
 fn check(session: &Session, format: &Format) -> Result<()> {
-    let unnamed = format.feed != 0
-        && format.palette != 0
-        && Palette::from_number(format.palette).and_then(Palette::fourcc).is_none();
     let ended = format.feed == 0 && !is_patient(session);
     // A zero-copy pusher's V4L2 clients are not served yet.
-    if unnamed || ended || format.zero != 0 || !same_frames(&frozen(session.page()), &format.pix) {
+    if is_nameless(format) || ended || format.zero != 0 || !same_frames(&frozen(session.page()), &format.pix)
+    {
         return Err(libc::EIO);
     }
     Ok(())

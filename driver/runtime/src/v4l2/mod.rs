@@ -8,6 +8,7 @@ mod queue;
 use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
+use vloopback_abi::palette::Palette;
 use vloopback_abi::text;
 use vloopback_abi::v4l2::pixel::{SIZES, nearest};
 use vloopback_abi::v4l2::{
@@ -20,7 +21,7 @@ use vloopback_abi::v4l2::{
     V4l2PixFormat, V4l2Requestbuffers, V4l2Streamparm,
 };
 use vloopback_ioctl::{Errno, V4l2Device, V4l2Row};
-use vloopback_ring::{MAX_BUFFERS, Pix, SessionPage};
+use vloopback_ring::{Format, MAX_BUFFERS, Pix, SessionPage};
 use vloopback_wire::{PixelFormat as WireFormat, Request};
 
 use crate::process;
@@ -135,17 +136,24 @@ fn same_frames(one: &Pix, other: &Pix) -> bool {
 /// for another's.
 ///
 /// # Errors
-/// EIO: the pipe has another format by now.
+/// EIO: the pipe has another format by now, or one that V4L2 has no name for.
 pub(crate) fn check_read(session: &Session, begins: bool) -> Result<()> {
     let page = session.page();
     if session.info().legacy || page.v4l1.load(Ordering::Relaxed) != 0 {
         return Ok(());
     }
-    let pix = session.board().format().pix;
+    let format = session.board().format();
     if begins {
-        freeze(page, &pix);
+        freeze(page, &format.pix);
     }
-    if same_frames(&frozen(page), &pix) { Ok(()) } else { Err(libc::EIO) }
+    if !is_nameless(&format) && same_frames(&frozen(page), &format.pix) { Ok(()) } else { Err(libc::EIO) }
+}
+
+/// Whether a V4L1 pusher feeds frames for which V4L2 has no name, so that [`Format::pix`] is not theirs.
+fn is_nameless(format: &Format) -> bool {
+    format.feed != 0
+        && format.palette != 0
+        && Palette::from_number(format.palette).and_then(Palette::fourcc).is_none()
 }
 
 fn tell(request: &Request) -> Result<()> {

@@ -1,0 +1,184 @@
+//! Signals, deaths and departures in mid-request: no hang, no lost pipe.
+
+use super::*;
+
+/// A signal's handler without SA_RESTART gives EINTR and withdraws the request; the late answer does nothing, and
+/// the next request is served.
+#[test]
+fn a_signal_withdraws_a_request() {
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let mut pusher = push(&env, &pipe, style, &[]);
+        let mut client = client(&env, &pipe);
+        done(&mut client, "map");
+        take(&mut client, 0);
+        for order in ["GPICT", "SYNC 0", "SPICT 15"] {
+            let name = order.split(' ').next().expect("a word");
+            tell(&mut pusher, &format!("stall {name}"), "stalls");
+            done(&mut client, "alarm 50");
+            assert_eq!(refused(&mut client, order), EINTR, "{style}: {order}");
+            done(&mut client, "alarm 0");
+            pusher.event("stalled");
+            tell(&mut pusher, "late", "answered");
+            assert_eq!(number(&done(&mut client, "GWIN"), "a"), 320, "{style}: after {order}");
+        }
+        take(&mut client, 1);
+        drop(client);
+        end(pusher);
+    }
+}
+
+/// A client that dies in mid-request: the pusher hears of its end, its answer does nothing, others are served.
+#[test]
+fn a_client_killed_in_mid_request() {
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let mut pusher = push(&env, &pipe, style, &[]);
+        let mut other = client(&env, &pipe);
+        done(&mut other, "map");
+        for name in ["GPICT", "SYNC", "MCAPTURE"] {
+            let mut victim = client(&env, &pipe);
+            tell(&mut pusher, &format!("stall {name}"), "stalls");
+            begin(&mut victim, if name == "MCAPTURE" { "MCAPTURE 0 15 320 240" } else { name });
+            pusher.event("stalled");
+            // One more waits for its turn behind the victim.
+            begin(&mut other, "GWIN");
+            victim.kill();
+            let got = other.event_within("asked", BOUND);
+            assert_eq!((number(&got, "result"), number(&got, "a")), (0, 320), "{style}: {got}");
+            pusher.event_within("closed", BOUND);
+            tell(&mut pusher, "late", "answered");
+            take(&mut other, 0);
+        }
+        // And one that is killed while it waits for its turn.
+        tell(&mut pusher, "stall GPICT", "stalls");
+        begin(&mut other, "GPICT");
+        pusher.event("stalled");
+        let mut victim = client(&env, &pipe);
+        begin(&mut victim, "GWIN");
+        victim.kill();
+        drop(victim);
+        tell(&mut pusher, "late", "answered");
+        assert_eq!(number(&other.event("asked"), "a"), 15, "{style}");
+        take(&mut other, 1);
+        drop(other);
+        end(pusher);
+    }
+}
+
+/// A pusher that dies, or closes, with a request unanswered or unread: EIO within the bound, also for those who
+/// wait for their turn; the memory stays the clients'; with the next pusher the open client goes on.
+#[test]
+fn a_pusher_that_leaves_in_mid_request() {
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        for (name, order) in [("GPICT", "GPICT"), ("SYNC", "SYNC 0")] {
+            for how in ["killed", "killed unread", "closed"] {
+                if how == "killed unread" && ["poll", "select"].contains(style) {
+                    // They never take a SIGIO: it does not tell of this request.
+                    continue;
+                }
+                let mut pusher = push(&env, &pipe, style, &["--stall", name]);
+                let mut asking = client(&env, &pipe);
+                let mut waiting = client(&env, &pipe);
+                done(&mut asking, "map");
+                done(&mut asking, "MCAPTURE 0 15 320 240");
+                if how == "killed unread" {
+                    stop(&mut pusher);
+                }
+                begin(&mut asking, order);
+                if how == "killed unread" {
+                    signalled(&mut pusher);
+                } else {
+                    pusher.event("stalled");
+                }
+                begin(&mut waiting, "GWIN");
+                if how == "closed" {
+                    tell(&mut pusher, "close", "shut");
+                } else {
+                    pusher.kill();
+                }
+                let asked = asking.event_within("asked", BOUND);
+                assert_eq!(
+                    (number(&asked, "result"), number(&asked, "errno")),
+                    (-1, EIO),
+                    "{style}, {how}: {asked}"
+                );
+                // Whether it was in time to be refused with the other depends on the moment.
+                waiting.event_within("asked", BOUND);
+                done(&mut asking, "look 0");
+                drop(pusher);
+                env.until("no pusher", |pipes| pipes[0].input_status == "-");
+                let pusher = push(&env, &pipe, style, &["--first", "1000"]);
+                assert_eq!(number(&done(&mut waiting, "GPICT"), "a"), 15, "{style}, {how}");
+                done(&mut asking, "look 0");
+                done(&mut asking, "map");
+                assert!(take(&mut asking, 0) >= 1000, "{style}, {how}");
+                drop((asking, waiting));
+                end(pusher);
+            }
+        }
+    }
+}
+
+/// Either side killed at moments counted in frames: nobody hangs, and the pipe stays usable.
+#[test]
+fn killed_at_any_moment() {
+    let moments: Vec<u64> = if full() { (0..60).collect() } else { vec![0, 1, 2, 5, 11] };
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let mut pusher = push(&env, &pipe, style, &["--fps", "500"]);
+        for moment in &moments {
+            for reads in [false, true] {
+                let args = ["--device", pipe.output.as_str(), "--report", "1", "--read"];
+                let mut victim =
+                    env.program("zc_client", if reads { &args } else { &args[..args.len() - 1] }).start();
+                let mut other = env.program("zc_client", &args).start();
+                let first = victim.frame(0);
+                victim.frame(first + moment);
+                victim.kill();
+                let n = other.frame(0);
+                other.frame(n + 5);
+                pusher.kill();
+                let error = other.event_within("error", BOUND);
+                assert!(matches!(number(&error, "errno"), 0 | EIO | EINVAL), "{style}: {error}");
+                let result = other.event_within("result", BOUND);
+                assert_eq!(number(&result, "torn"), 0, "{style}: {result}");
+                drop((victim, other));
+                env.until_idle();
+                pusher = push(&env, &pipe, style, &["--fps", "500"]);
+            }
+        }
+        clean(&watch(&env, &pipe, "client_motion", &["--frames", "5"]), 5);
+        end(pusher);
+    }
+}
+
+/// A pusher that is stopped is waited for; what was asked meanwhile is served when it goes on.
+#[test]
+fn a_stopped_pusher_goes_on() {
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let mut pusher = push(&env, &pipe, style, &[]);
+        let mut client = client(&env, &pipe);
+        done(&mut client, "map");
+        for frame in [0, 1, 0] {
+            stop(&mut pusher);
+            done(&mut client, "alarm 30");
+            assert_eq!(refused(&mut client, "GPICT"), EINTR, "{style}");
+            done(&mut client, "alarm 0");
+            begin(&mut client, "GWIN");
+            pusher.signal(Signal::CONT);
+            let got = client.event_within("asked", BOUND);
+            assert_eq!((number(&got, "result"), number(&got, "a")), (0, 320), "{style}: {got}");
+            take(&mut client, frame);
+        }
+        drop(client);
+        end(pusher);
+    }
+}

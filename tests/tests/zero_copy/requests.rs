@@ -1,0 +1,279 @@
+//! Requests, answers, refusals, and what none of them does.
+
+use super::*;
+
+/// LEGACY.md 4, rule 7: SINVALID is ENOTTY, other bytes in answer to a set are EINVAL, SINVALID and then an answer
+/// is ENOTTY still; none of them has any effect on the next request.
+#[test]
+fn refusals_have_the_right_errno() {
+    for (by, set) in [("sinvalid", ENOTTY), ("bytes", EINVAL), ("both", ENOTTY)] {
+        for style in STYLES {
+            let env = Env::new(1);
+            let pipe = env.pipe(0);
+            let pusher = push(&env, &pipe, style, &["--refuse", by]);
+            let mut client = client(&env, &pipe);
+            for order in
+                ["SPICT 4", "SWIN 2 2", "SWIN 4000 4000", "SCHAN 9", "MCAPTURE 0 4 320 240", "SYNC 7"]
+            {
+                assert_eq!(refused(&mut client, order), set, "{style} by {by}: {order}");
+                let got = done(&mut client, "GPICT");
+                assert_eq!((number(&got, "a"), number(&got, "b")), (15, 12), "{style} by {by}: {got}");
+            }
+            for order in ["GTUNER", "GCHAN 9", "GAUDIO", "GFREQ", "KEY", "GPLAYINFO", "GVBIFMT"] {
+                assert_eq!(refused(&mut client, order), ENOTTY, "{style} by {by}: {order}");
+                let got = done(&mut client, "GWIN");
+                assert_eq!((number(&got, "a"), number(&got, "b")), (320, 240), "{style} by {by}: {got}");
+            }
+            drop(client);
+            end(pusher);
+        }
+    }
+}
+
+/// Clients that find out what a device has by what fails.
+#[test]
+fn formats_are_found_by_failing_requests() {
+    for (by, errno) in [("sinvalid", ENOTTY), ("bytes", EINVAL)] {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let pusher = push(&env, &pipe, "pause", &["--refuse", by, "--palette", "8"]);
+        let mut client = env.program("zc_client", &["probe", "--device", &pipe.output]).start();
+        for palette in 1..=16 {
+            let probed = client.event("probed");
+            let expected = if palette == 8 { 0 } else { errno };
+            assert_eq!(number(&probed, "palette"), palette);
+            assert_eq!(
+                (number(&probed, "spict"), number(&probed, "mcapture")),
+                (expected, expected),
+                "{probed}"
+            );
+            assert_eq!(number(&probed, "sync"), 0, "{probed}");
+        }
+        client.event("end");
+        end(pusher);
+    }
+}
+
+/// Sets and gets reach the pusher and come back: size, input, brightness.
+#[test]
+fn a_client_sets_the_pusher_s_camera() {
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let mut pusher = push(&env, &pipe, style, &["--report", "1"]);
+        let mut client = client(&env, &pipe);
+        let cap = done(&mut client, "GCAP");
+        assert_eq!((number(&cap, "a"), number(&cap, "b"), number(&cap, "c")), (1, 2, 320), "{cap}");
+        assert_eq!(pusher.event("request")["name"], "GCAP");
+        done(&mut client, "SPICT 15 4711");
+        assert_eq!(number(&done(&mut client, "GPICT"), "c"), 4711);
+        done(&mut client, "SCHAN 1");
+        let channel = done(&mut client, "GCHAN 1");
+        assert_eq!(
+            (number(&channel, "a"), number(&channel, "b"), number(&channel, "c")),
+            (1, 2, 1),
+            "{channel}"
+        );
+        done(&mut client, "SWIN 160 120");
+        let window = done(&mut client, "GWIN");
+        assert_eq!(
+            (number(&window, "a"), number(&window, "b"), number(&window, "c")),
+            (160, 120, 0),
+            "{window}"
+        );
+        done(&mut client, "CAPTURE 1");
+        // read() has the size that is set now.
+        let got = done(&mut client, "read");
+        assert_eq!(number(&got, "result"), 160 * 120 * 3 / 2, "{got}");
+        assert_eq!(number(&got, "b"), -1, "{got}");
+        drop(client);
+        end(pusher);
+    }
+}
+
+/// LEGACY.md 4, rules 7 and 8: an answer, or SINVALID, with nothing pending is 0 and does nothing; so is a second
+/// answer to everything.
+#[test]
+fn answers_to_nothing_are_harmless() {
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let mut pusher = push(&env, &pipe, style, &["--twice", "--look-again"]);
+        for order in ["answer", "sinvalid", "sinvalid", "answer"] {
+            let asked = tell(&mut pusher, order, "asked");
+            assert_eq!(number(&asked, "result"), 0, "{style}: {order}: {asked}");
+            idle(&mut pusher);
+        }
+        let mut client = client(&env, &pipe);
+        assert_eq!(number(&done(&mut client, "GPICT"), "a"), 15, "{style}");
+        tell(&mut pusher, "sinvalid", "asked");
+        assert_eq!(number(&done(&mut client, "GWIN"), "a"), 320, "{style}");
+        assert_eq!(refused(&mut client, "GTUNER"), ENOTTY, "{style}");
+        assert_eq!(number(&done(&mut client, "GWIN"), "b"), 240, "{style}");
+        done(&mut client, "close");
+        pusher.event("closed");
+        idle(&mut pusher);
+        clean(&watch(&env, &pipe, "zc_client", &["--frames", "20"]), 20);
+        end(pusher);
+    }
+}
+
+/// An answer counts only for a request that was read since it was posted: one to a request that was given up does
+/// not answer the next of the same number.
+#[test]
+fn a_late_answer_answers_nothing() {
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let mut pusher = push(&env, &pipe, style, &["--stall", "GPICT"]);
+        let mut client = client(&env, &pipe);
+        begin(&mut client, "GPICT");
+        pusher.event("stalled");
+        client.kill();
+        pusher.event("closed");
+        tell(&mut pusher, "late", "answered");
+        let mut other = self::client(&env, &pipe);
+        tell(&mut pusher, "stall GPICT", "stalls");
+        begin(&mut other, "GPICT");
+        pusher.event("stalled");
+        tell(&mut pusher, "late", "answered");
+        let got = other.event("asked");
+        assert_eq!((number(&got, "result"), number(&got, "a")), (0, 15), "{style}: {got}");
+        drop(other);
+        end(pusher);
+    }
+}
+
+/// Requests go to the pusher one at a time: behind a SYNC that waits, another client's waits too.
+#[test]
+fn requests_queue() {
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let mut pusher = push(&env, &pipe, style, &["--report", "1"]);
+        let mut first = client(&env, &pipe);
+        let mut second = client(&env, &pipe);
+        done(&mut first, "map");
+        done(&mut first, "MCAPTURE 0 15 320 240");
+        tell(&mut pusher, "stall SYNC", "stalls");
+        begin(&mut first, "SYNC 0");
+        pusher.event("stalled");
+        begin(&mut second, "GPICT");
+        idle(&mut pusher);
+        tell(&mut pusher, "late", "answered");
+        assert_eq!(number(&first.event("asked"), "result"), 0, "{style}");
+        let got = second.event("asked");
+        assert_eq!((number(&got, "result"), number(&got, "a")), (0, 15), "{style}: {got}");
+        // A child of the client's asks through the descriptor that it has from it.
+        assert_eq!(number(&done(&mut second, "fork"), "a"), 0, "{style}");
+        assert_eq!(number(&done(&mut second, "GPICT"), "a"), 15, "{style}");
+        drop((first, second));
+        end(pusher);
+    }
+}
+
+/// Several signals become one while the pusher cannot take them: it still gets all that there is to read, although
+/// it reads once a signal.
+#[test]
+fn no_request_is_lost_among_signals() {
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let mut pusher = push(&env, &pipe, style, &[]);
+        for round in 0..10 {
+            let mut clients: Vec<Running> = (0..3).map(|_| client(&env, &pipe)).collect();
+            for client in &mut clients {
+                done(client, "GPICT");
+            }
+            stop(&mut pusher);
+            let (closing, asking) = clients.split_at_mut(1);
+            if round % 2 == 0 {
+                begin(&mut asking[0], "GPICT");
+                done(&mut closing[0], "close");
+                begin(&mut asking[1], "GWIN");
+            } else {
+                done(&mut closing[0], "close");
+                begin(&mut asking[0], "GPICT");
+                asking[1].kill();
+            }
+            pusher.signal(Signal::CONT);
+            let got = asking[0].event_within("asked", BOUND);
+            assert_eq!((number(&got, "result"), number(&got, "a")), (0, 15), "{style}: {got}");
+            drop(clients);
+            for _ in 0..3 {
+                pusher.event_within("closed", BOUND);
+            }
+            idle(&mut pusher);
+        }
+        let pushed = end(pusher);
+        assert_eq!(number(&pushed, "closed"), 30, "{style}: {pushed}");
+    }
+}
+
+/// Pointers that lead nowhere and sizes that lie are refused at the client; the pusher sees none of them.
+#[test]
+fn bad_requests_do_not_reach_the_pusher() {
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    let pusher = push(&env, &pipe, "handler", &[]);
+    let mut client = client(&env, &pipe);
+    for request in ["803c7601", "c0307602", "400e7607", "80287609", "40047612", "40107613", "80887614"] {
+        for pointer in ["null", "low", "wild", "half"] {
+            let order = format!("raw {request} {pointer}");
+            assert_eq!(refused(&mut client, &order), EFAULT, "{order}");
+        }
+    }
+    // More than fits, with the number, into the 1024 bytes that pushers read; up to all that an ioctl can have.
+    for order in ["raw c40176e0 good", "raw ffff76e0 good", "raw 43f97607 good", "raw 7fff7607 good"] {
+        assert_eq!(refused(&mut client, order), EINVAL, "{order}");
+    }
+    // The ABI's other shape, and the right number with another size.
+    for order in ["raw 40207609 good", "raw 80107606 good", "raw 7601 good", "raw 43f87607 good"] {
+        assert_eq!(refused(&mut client, order), ENOTTY, "{order}");
+    }
+    assert_eq!(refused(&mut client, "SINVALID"), ENOTTY);
+    assert_eq!(refused(&mut client, "raw 803c7601 const"), EFAULT);
+    // A sign-extended number is the same request.
+    let got = done(&mut client, "raw ffffffff803c7601 good");
+    assert_eq!(number(&got, "result"), 0);
+    done(&mut client, "map");
+    take(&mut client, 0);
+    drop(client);
+    end(pusher);
+}
+
+/// DESIGN.md 6: a request is given up after the pipe's time limit, with ETIMEDOUT; a SYNC is not, it may wait for a
+/// picture, and those behind it wait with it.
+#[test]
+fn answers_have_a_time_limit() {
+    let config = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(&config, "answer_timeout = 1\n").expect("a file");
+    let path = config.path().to_str().expect("a path in UTF-8");
+    let env = Env::builder().args(&["--pipes", "2", "--config", path]).start();
+    let pipes = env.pipes();
+    let mut waits = push(&env, &pipes[0], "handler", &["--stall", "SYNC"]);
+    let mut mapped = client(&env, &pipes[0]);
+    let mut behind = client(&env, &pipes[0]);
+    done(&mut mapped, "map");
+    done(&mut mapped, "MCAPTURE 0 15 320 240");
+    begin(&mut mapped, "SYNC 0");
+    waits.event("stalled");
+    begin(&mut behind, "GPICT");
+    for style in STYLES {
+        // As long as that takes, the others wait.
+        let mut pusher = push(&env, &pipes[1], style, &["--stall", "GPICT"]);
+        let mut client = client(&env, &pipes[1]);
+        assert_eq!(refused(&mut client, "GPICT"), ETIMEDOUT, "{style}");
+        pusher.event("stalled");
+        assert_eq!(number(&done(&mut client, "GWIN"), "a"), 320, "{style}");
+        tell(&mut pusher, "late", "answered");
+        assert_eq!(number(&done(&mut client, "GPICT"), "a"), 15, "{style}");
+        drop(client);
+        end(pusher);
+    }
+    tell(&mut waits, "late", "answered");
+    assert_eq!(number(&mapped.event("asked"), "result"), 0);
+    assert_eq!(number(&behind.event("asked"), "a"), 15);
+    drop((mapped, behind));
+    end(waits);
+}
