@@ -122,6 +122,29 @@ pub enum PusherError {
         /// Lines.
         height: u32,
     },
+    /// A zero-copy pusher's frames that cannot be.
+    #[error(
+        "{device}: cannot share {frames} frames of {frame_len} bytes with clients: 1 to 32 frames, and 1 to {} bytes of them together",
+        i32::MAX
+    )]
+    Layout {
+        /// The pusher's node.
+        device: String,
+        /// How many.
+        frames: usize,
+        /// Bytes of each.
+        frame_len: usize,
+    },
+    /// There is no memory for a zero-copy pusher's frames.
+    #[error("{device}: no memory for {frames} frames of {frame_len} bytes: share fewer or smaller ones")]
+    Memory {
+        /// The pusher's node.
+        device: String,
+        /// How many.
+        frames: usize,
+        /// Bytes of each.
+        frame_len: usize,
+    },
     /// A frame came before a format.
     #[error("{device} has no format yet: set one before the first frame")]
     NoFormat {
@@ -230,8 +253,9 @@ impl PusherError {
             | Self::NoFormat { .. }
             | Self::Length { .. }
             | Self::Planes { .. }
+            | Self::Layout { .. }
             | Self::NoSlot { .. } => Errno::EINVAL,
-            Self::TooLarge { .. } => Errno::ENOMEM,
+            Self::TooLarge { .. } | Self::Memory { .. } => Errno::ENOMEM,
             Self::Lost { .. } => Errno::ESTALE,
             Self::ServerGone { .. } => Errno::ENODEV,
             Self::Interrupted { .. } => Errno::EINTR,

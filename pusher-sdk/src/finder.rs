@@ -9,9 +9,45 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, Uid, access};
 use vloopback_proc::{ClaimError, ClaimOptions, claim_free_pipe_with};
-use vloopback_runtime::native::{self, Input, Opened};
+use vloopback_runtime::native::{self, Input};
+use vloopback_runtime::native_zero::{self, ZeroInput};
 
 use crate::PusherError;
+
+/// What opening a node came to.
+pub(crate) enum Opened<T> {
+    /// An input, claimed.
+    Input(T),
+    /// An output; its pipe's input is that node.
+    Output(u32),
+}
+
+/// A pusher's side of an open input.
+pub(crate) trait Door: Sized {
+    /// Opens the node of this number and claims its pipe.
+    ///
+    /// # Errors
+    /// errno.
+    fn open(number: u32) -> Result<Opened<Self>, i32>;
+}
+
+impl Door for Input {
+    fn open(number: u32) -> Result<Opened<Self>, i32> {
+        native::open_input(number).map(|opened| match opened {
+            native::Opened::Input(input) => Opened::Input(*input),
+            native::Opened::Output { input } => Opened::Output(input),
+        })
+    }
+}
+
+impl Door for ZeroInput {
+    fn open(number: u32) -> Result<Opened<Self>, i32> {
+        native_zero::open(number).map(|opened| match opened {
+            native_zero::Opened::Input(input) => Opened::Input(input),
+            native_zero::Opened::Output { input } => Opened::Output(input),
+        })
+    }
+}
 
 /// Which server to look for pipes at.
 ///
@@ -54,13 +90,13 @@ impl Finder {
     }
 
     /// Opens one node and claims its pipe.
-    pub(crate) fn open(&self, number: u32) -> Result<Input, PusherError> {
+    pub(crate) fn open<D: Door>(&self, number: u32) -> Result<D, PusherError> {
         let socket = self.enter()?;
         open_node(&socket, number)
     }
 
     /// Opens and claims the first free pipe, as the server lists them.
-    pub(crate) fn claim(&self) -> Result<Input, PusherError> {
+    pub(crate) fn claim<D: Door>(&self) -> Result<D, PusherError> {
         let socket = self.enter()?;
         let mut tree = socket.clone().into_os_string();
         tree.push(".d");
@@ -103,12 +139,12 @@ pub(crate) fn node_number(name: &str) -> Result<u32, PusherError> {
     number.ok_or_else(|| PusherError::Name { name: name.to_owned() })
 }
 
-fn open_node(socket: &Path, number: u32) -> Result<Input, PusherError> {
+fn open_node<D: Door>(socket: &Path, number: u32) -> Result<D, PusherError> {
     let device = format!("/dev/video{number}");
     let socket = socket.to_owned();
-    match native::open_input(number) {
-        Ok(Opened::Input(input)) => Ok(*input),
-        Ok(Opened::Output { input }) => {
+    match D::open(number) {
+        Ok(Opened::Input(input)) => Ok(input),
+        Ok(Opened::Output(input)) => {
             Err(PusherError::NotAnInput { device, input: format!("/dev/video{input}") })
         }
         Err(errno) => Err(match Errno::from_raw(errno) {

@@ -24,6 +24,8 @@
 //! # }
 //! ```
 //!
+//! A pusher that answers its clients' requests itself, zero-copy, is a [`zero_copy::Server`].
+//!
 //! A process pushes into pipes of one server; which one, its first [`Finder`] decides. A program
 //! that closes descriptors it does not know (`closefrom`, as daemons do at their start) does so
 //! before it makes a pusher.
@@ -39,6 +41,7 @@ mod finder;
 mod pixels;
 mod planes;
 mod pusher;
+pub mod zero_copy;
 
 pub use errors::PusherError;
 pub use finder::Finder;
@@ -46,5 +49,6 @@ pub use pixels::Pixels;
 pub use planes::{MAX_PLANES, Plane, PlaneShape, plane_shapes};
 pub use pusher::{FrameSlot, Pusher};
 pub use vloopback_abi::palette::Palette;
+pub use vloopback_abi::v4l1;
 pub use vloopback_abi::v4l2::fourcc::{self, Fourcc};
 pub use vloopback_runtime::native::Counters;

@@ -81,3 +81,38 @@ fn the_legacy_pusher_and_client() {
     wrong[last] ^= 1;
     assert!(!is_a_bar(&wrong));
 }
+
+/// The zero-copy pusher on the SDK: the same client of 2001 watches it.
+#[test]
+fn the_zero_copy_pusher() {
+    if !have("cc") {
+        skip!("no C compiler");
+    }
+    let env = Env::new(1);
+    let commands = commands(&source_root().join("examples/zero-copy-pusher/README.md"));
+    let [build, cc_client, run_pusher, run_client] = &commands[..] else { panic!("{commands:?}") };
+    let mut cargo = Command::new("cargo");
+    // As the README has it; into the folder of the other programs that this test uses.
+    let folder = vloopback_tests::bin_dir();
+    cargo.args(build.split(' ').skip(1)).current_dir(source_root()).env_remove("CARGO_TARGET_DIR");
+    let target = folder.parent().expect("a target directory");
+    let made = cargo.arg("--target-dir").arg(target).output().expect("cargo");
+    assert!(made.status.success(), "{build}: {}", String::from_utf8_lossy(&made.stderr));
+    let program = target.join("release/examples/zero-copy-pusher");
+    let client = compile(cc_client, env.dir());
+    assert_eq!(run_pusher, "vloopback run -- target/release/examples/zero-copy-pusher");
+    assert_eq!(run_client, "vloopback run -- ./client /dev/video1 50 last.pgm");
+
+    let mut pushing = env.run(&[program.as_os_str()]).start();
+    let said = pushing.line().expect("a line that names the pipe");
+    let pipe = env.pipe(0);
+    assert!(said.contains(&pipe.output), "{said}");
+    let picture = env.dir().join("last.pgm");
+    let command = [client.as_os_str(), pipe.output.as_ref(), "50".as_ref(), picture.as_os_str()];
+    env.run(&command).output().ok();
+    let bytes = std::fs::read(&picture).expect("the picture");
+    assert!(is_a_bar(&bytes), "no bar in {}", picture.display());
+    // A line, or the end of its input, ends it.
+    pushing.end_input();
+    pushing.finish().ok();
+}

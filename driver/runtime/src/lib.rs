@@ -4,7 +4,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`edge`] | what libc's edge calls |
-//! | [`native`], [`watch`] | what the SDK and the command line call: pushers and clients that know of vloopback |
+//! | [`native`], [`native_zero`], [`watch`] | what the SDK and the command line call: pushers and clients that know of vloopback |
 //! | [`paths`] | which paths are the driver's |
 //! | `process` | the daemon's address, the connection, forks, the era |
 //! | `table`, `session` | from descriptor number to open device |
@@ -24,6 +24,7 @@ pub mod edge;
 mod input;
 mod lock;
 pub mod native;
+pub mod native_zero;
 mod output;
 pub mod paths;
 mod process;

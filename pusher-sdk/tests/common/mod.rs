@@ -7,6 +7,7 @@ use std::ffi::c_int;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
+use vloopback_abi::v4l1::{VideoCapability, request};
 use vloopback_daemon::{Config, Server, ServerHandle};
 use vloopback_runtime::edge;
 use vloopback_sdk::Finder;
@@ -55,10 +56,16 @@ pub struct Client {
 }
 
 impl Client {
-    /// Opens an output and begins to stream.
+    /// Opens an output and begins to stream: as V4L1 programs do, which meet every palette and go on when
+    /// the format changes.
     pub fn watching(output: &str) -> Self {
         let fd = edge::open_device(number(output), libc::O_RDWR | libc::O_NONBLOCK).unwrap();
         let client = Self { fd };
+        let mut capability = VideoCapability::default();
+        // SAFETY: the structure that belongs to the request.
+        let asked =
+            unsafe { edge::ioctl(fd, request::GCAP.into(), std::ptr::from_mut(&mut capability) as usize) };
+        asked.unwrap();
         assert_eq!(client.read(1), Err(libc::EAGAIN), "a frame from before it came");
         client
     }

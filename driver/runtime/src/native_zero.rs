@@ -1,0 +1,269 @@
+//! A door for zero-copy pushers that know of vloopback: the SDK's server. No preload library is needed,
+//! and the open device is not for libc's calls: nobody but its [`ZeroInput`] uses its descriptor.
+//!
+//! A client's request is taken with [`ZeroInput::take`] and answered with [`ZeroInput::answer`], from
+//! whatever thread has the input; neither waits. Between the two the client sleeps. An answer to a
+//! request that its client has withdrawn changes nothing.
+
+use core::ffi::c_int;
+use core::fmt;
+use core::mem::ManuallyDrop;
+use core::sync::atomic::Ordering;
+use core::time::Duration;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use vloopback_ring::hatch::{Hatch, State, Taken};
+
+pub use vloopback_ring::hatch::MAX_DATA;
+
+use crate::native;
+use crate::session::{self, Pin, is_certain};
+use crate::sys::{self, Result};
+use crate::zero;
+
+/// An input node, claimed: this process is the pipe's pusher until it is dropped.
+pub struct ZeroInput {
+    session: Pin,
+    fd: ManuallyDrop<OwnedFd>,
+    /// Which memory of the pipe's is ours, as the board counts them; 0 before [`ZeroInput::map`].
+    zero: u32,
+}
+
+impl fmt::Debug for ZeroInput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ZeroInput").field("info", self.session.info()).field("zero", &self.zero).finish()
+    }
+}
+
+/// What [`open`] can come to besides an errno.
+#[derive(Debug)]
+pub enum Opened {
+    /// An input, claimed.
+    Input(ZeroInput),
+    /// The node is a pipe's output; the pipe's input is node `input`.
+    Output {
+        /// N of the input's /dev/videoN.
+        input: u32,
+    },
+}
+
+/// What a pusher takes.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    /// A client asks.
+    Request(Asked),
+    /// A client has closed.
+    Closing,
+}
+
+/// A client's request that waits for its answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    state: State,
+    number: u32,
+    len: usize,
+}
+
+impl Asked {
+    /// The ioctl's number, 32 bits, as the client's own ABI has it.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Bytes of data that came with it, at most [`MAX_DATA`].
+    #[must_use]
+    pub fn data_len(&self) -> usize {
+        self.len
+    }
+}
+
+/// Opens node `number` (the N of /dev/videoN) for pushing and claims its pipe, which stays in one-copy
+/// mode until [`ZeroInput::map`].
+///
+/// # Errors
+/// As [`native::open_input`].
+pub fn open(number: u32) -> Result<Opened> {
+    let raw = session::open(number, libc::O_RDWR | libc::O_CLOEXEC)?;
+    // SAFETY: session::open just made this descriptor; nobody else has it.
+    let fd = unsafe { OwnedFd::from_raw_fd(raw) };
+    let Some(session) = session::of(raw) else { return Err(libc::EBADF) };
+    let input = ZeroInput { session, fd: ManuallyDrop::new(fd), zero: 0 };
+    let info = input.session.info();
+    if !info.input {
+        return Ok(Opened::Output { input: info.partner });
+    }
+    // Dropped, and so closed, if the claim fails.
+    input.session.claim()?;
+    Ok(Opened::Input(input))
+}
+
+impl ZeroInput {
+    /// The pipe's index.
+    #[must_use]
+    pub fn pipe(&self) -> u32 {
+        self.session.info().pipe
+    }
+
+    /// N of this node's /dev/videoN.
+    #[must_use]
+    pub fn node(&self) -> u32 {
+        self.session.info().node
+    }
+
+    /// N of the output's /dev/videoN, for clients.
+    #[must_use]
+    pub fn output(&self) -> u32 {
+        self.session.info().partner
+    }
+
+    /// Allocates `len` bytes, all zero, that the clients will map, and switches the pipe to zero-copy
+    /// mode: from now on its clients' requests come here. Once.
+    ///
+    /// # Errors
+    /// EINVAL: no bytes, or done already. ENOMEM: more than there can be; the pipe then stays in
+    /// one-copy mode. EBUSY, ENODEV.
+    pub fn map(&mut self, len: u32) -> Result<()> {
+        if self.zero != 0 || len == 0 {
+            return Err(libc::EINVAL);
+        }
+        self.session.alive()?;
+        zero::join(&self.session, len)?;
+        self.zero = self.session.zero.load(Ordering::Acquire);
+        Ok(())
+    }
+
+    /// The clients' memory; nothing before [`ZeroInput::map`]. A client that misbehaves can write there
+    /// too, so that what is read back need not be what was written.
+    ///
+    /// By the API's rule (LEGACY.md 1.4) it may be touched between MCAPTURE and SYNC only.
+    pub fn memory(&mut self) -> &mut [u8] {
+        let len = self.session.zero_len.load(Ordering::Acquire);
+        let memory = self.session.frames.load(Ordering::Acquire);
+        if self.zero == 0 || memory.is_null() {
+            return &mut [];
+        }
+        // SAFETY: mapped, at this length, until the session ends, which `self` keeps from ending; of this
+        // process nobody but us has the descriptor through which it could be mapped.
+        unsafe { core::slice::from_raw_parts_mut(memory, len) }
+    }
+
+    fn hatch(&self) -> Result<&Hatch> {
+        self.check()?;
+        zero::hatch(&self.session).ok_or(libc::EINVAL)
+    }
+
+    fn raw(&self) -> c_int {
+        self.fd.as_raw_fd()
+    }
+
+    /// Takes what there is, a request before a closing. The data that came with a request is in the
+    /// first [`Asked::data_len`] bytes of `data`. None: nothing; the descriptor then is no longer readable
+    /// until there is.
+    ///
+    /// # Errors
+    /// ESTALE: the pipe is no longer this pusher's. ENODEV: the daemon is gone. EINVAL: not mapped.
+    pub fn take(&mut self, data: &mut [u8; MAX_DATA]) -> Result<Option<Event>> {
+        let (hatch, fd) = (self.hatch()?, self.raw());
+        loop {
+            let event = match hatch.read(data) {
+                Some(Taken::Closing) => Event::Closing,
+                Some(Taken::Request { number, len }) => match hatch.unanswered() {
+                    Some((state, _)) => Event::Request(Asked { state, number, len }),
+                    // Withdrawn already.
+                    None => continue,
+                },
+                None => {
+                    // The bell of a request that was withdrawn, or taken before it rang.
+                    if is_certain(fd, &self.session) {
+                        sys::drain(fd);
+                    }
+                    if hatch.has_news() {
+                        continue;
+                    }
+                    return Ok(None);
+                }
+            };
+            if is_certain(fd, &self.session) {
+                sys::take_byte(fd);
+            }
+            return Ok(Some(event));
+        }
+    }
+
+    /// Answers a request and wakes its client. `answer` gets the data that was asked with, filled up with
+    /// zeros, and leaves the answer's there; its error is the errno that the client gets, ENOTTY for a
+    /// refusal. Of a request that only sets (`_IOW`) the client takes no data.
+    ///
+    /// False: the client has withdrawn it, or is gone.
+    ///
+    /// # Errors
+    /// As [`ZeroInput::take`].
+    pub fn answer(
+        &mut self,
+        asked: &Asked,
+        answer: impl FnOnce(&mut [u8; MAX_DATA]) -> core::result::Result<(), c_int>,
+    ) -> Result<bool> {
+        let hatch = self.hatch()?;
+        let answered = hatch.answer(asked.state, |data| match answer(data) {
+            Ok(()) => 0,
+            // What is no errno must not become a success.
+            Err(errno) => u32::try_from(errno).ok().filter(|e| (1..4096).contains(e)).unwrap_or(25),
+        });
+        if answered {
+            sys::futex_wake_all(hatch.word());
+        }
+        Ok(answered)
+    }
+
+    /// Whether a request is still waiting for its answer.
+    #[must_use]
+    pub fn is_waiting(&self, asked: &Asked) -> bool {
+        zero::hatch(&self.session).is_some_and(|hatch| hatch.state() == asked.state)
+    }
+
+    /// Waits until there may be something to take, the daemon is gone, or the time is over. A caller with
+    /// a poll loop of its own polls the descriptor ([`AsFd`]) for reading instead.
+    ///
+    /// # Errors
+    /// EINTR: a signal came.
+    pub fn wait(&self, patience: Duration) -> Result<()> {
+        sys::wait_readable_for(self.raw(), patience)
+    }
+
+    /// From now on the kernel sends this process SIGIO when there is something to take; what is there
+    /// already raises it now.
+    ///
+    /// # Errors
+    /// EINVAL: SIGIO would end the process. Catch, ignore or block it before.
+    pub fn send_sigio(&self) -> Result<()> {
+        self.check()?;
+        self.session.pusher_fd.store(self.raw(), Ordering::Relaxed);
+        zero::signals_changed();
+        if self.session.armed.load(Ordering::Relaxed) { Ok(()) } else { Err(libc::EINVAL) }
+    }
+
+    /// Whether the daemon is there and the pipe still this pusher's.
+    ///
+    /// # Errors
+    /// ENODEV, ESTALE.
+    pub fn check(&self) -> Result<()> {
+        self.session.alive()?;
+        // A program that closes all its descriptors closes ours too: then the pipe may be another's.
+        if self.zero == 0 || self.session.board().zero() == self.zero { Ok(()) } else { Err(libc::ESTALE) }
+    }
+}
+
+impl AsFd for ZeroInput {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Drop for ZeroInput {
+    fn drop(&mut self) {
+        // SAFETY: taken here only, and not used afterwards.
+        let fd = unsafe { ManuallyDrop::take(&mut self.fd) };
+        native::close(fd, &self.session);
+    }
+}

@@ -1,0 +1,244 @@
+//! What a zero-copy pusher answers, one method a request.
+
+use vloopback_abi::v4l1::{
+    VbiFormat, VideoAudio, VideoBuffer, VideoCapability, VideoCapture, VideoChannel, VideoCode, VideoInfo,
+    VideoKey, VideoMbuf, VideoMmap, VideoPicture, VideoPlayMode, VideoTuner, VideoUnit, VideoWindow,
+};
+use vloopback_ioctl::{Row, V4l1Device};
+
+use super::{Answer, Capture, Errno, Layout, Slot, Synced};
+
+/// The method of the trait, and what a refusal is.
+macro_rules! method {
+    (Get, $(#[$doc:meta])+ $name:ident, $ty:ty) => {
+        $(#[$doc])+
+        ///
+        /// # Errors
+        /// What the client gets; by default [`Errno::ENOTTY`], a refusal.
+        fn $name(&mut self) -> Answer<$ty> {
+            Err(Errno::ENOTTY)
+        }
+    };
+    (Set, $(#[$doc:meta])+ $name:ident, $ty:ty) => {
+        $(#[$doc])+
+        ///
+        /// # Errors
+        /// What the client gets; by default [`Errno::ENOTTY`], a refusal. Values that are not taken are
+        /// [`Errno::EINVAL`].
+        fn $name(&mut self, value: $ty) -> Answer<()> {
+            let _ = value;
+            Err(Errno::ENOTTY)
+        }
+    };
+    (Exchange, $(#[$doc:meta])+ $name:ident, $ty:ty) => {
+        $(#[$doc])+
+        ///
+        /// # Errors
+        /// What the client gets; by default [`Errno::ENOTTY`], a refusal. A number that there is not is
+        /// [`Errno::EINVAL`].
+        fn $name(&mut self, value: $ty) -> Answer<$ty> {
+            let _ = value;
+            Err(Errno::ENOTTY)
+        }
+    };
+}
+
+/// The same request from the driver's table to the server.
+macro_rules! pass {
+    (Get, $name:ident, $ty:ty) => {
+        fn $name(&mut self) -> Answer<$ty> {
+            self.server.$name()
+        }
+    };
+    (Set, $name:ident, $ty:ty) => {
+        fn $name(&mut self, value: $ty) -> Answer<()> {
+            self.server.$name(value)
+        }
+    };
+    (Exchange, $name:ident, $ty:ty) => {
+        fn $name(&mut self, value: $ty) -> Answer<$ty> {
+            self.server.$name(value)
+        }
+    };
+}
+
+/// The one list of requests that pass as they are; it makes the trait and the way to it.
+macro_rules! requests {
+    ($($(#[$doc:meta])+ $name:ident: $kind:ident $ty:ty;)*) => {
+        /// A zero-copy pusher: it answers its clients' V4L1 requests. What it does not implement is
+        /// refused (ENOTTY), but for [`Server::gmbuf`].
+        ///
+        /// A client meets nothing but these answers: a pusher that wants to be seen answers at least
+        /// [`gcap`](Server::gcap), [`gpict`](Server::gpict), [`spict`](Server::spict),
+        /// [`gwin`](Server::gwin), [`swin`](Server::swin), [`mcapture`](Server::mcapture) and
+        /// [`sync`](Server::sync). A client's `read()` is asked for as GWIN, GPICT, MCAPTURE and SYNC.
+        ///
+        /// Values are in the 64-bit shape, whatever the client's ABI. Addresses in them are the client's
+        /// and mean nothing here.
+        pub trait Server {
+            $(method! { $kind, $(#[$doc])+ $name, $ty })*
+
+            /// VIDIOCGMBUF: whether clients may map the frames. The layout is the pipe's own
+            /// ([`ZeroCopy`](super::ZeroCopy) knows it) and needs no answer, so this alone is not refused
+            /// by default.
+            ///
+            /// # Errors
+            /// What the client gets. It can then only `read()`.
+            fn gmbuf(&mut self) -> Answer<()> {
+                Ok(())
+            }
+
+            /// VIDIOCMCAPTURE: a client orders a picture in one of the frames. The frame is one that there
+            /// is, and a picture of that size and palette has room in it.
+            ///
+            /// From here to SYNC the frame's memory is the pusher's: [`Server::sync`] gets it, and
+            /// [`ZeroCopy::frame`](super::ZeroCopy::frame) gives it in between.
+            ///
+            /// # Errors
+            /// What the client gets; by default [`Errno::ENOTTY`], a refusal. Palettes that the pusher
+            /// does not make are [`Errno::EINVAL`]; clients find out so what it makes.
+            fn mcapture(&mut self, order: &VideoMmap) -> Answer<()> {
+                let _ = order;
+                Err(Errno::ENOTTY)
+            }
+
+            /// VIDIOCSYNC: a client waits for the picture that it has ordered. Draw it and answer
+            /// [`Capture::ready`], or answer [`Capture::later`] and tell
+            /// [`ZeroCopy::finish`](super::ZeroCopy::finish) when it is there.
+            ///
+            /// A SYNC of a frame that nobody has ordered is EINVAL and does not come here.
+            ///
+            /// # Errors
+            /// What the client gets; by default [`Errno::ENOTTY`], a refusal. The order is over then.
+            fn sync(&mut self, capture: Capture<'_>) -> Answer<Synced> {
+                let _ = capture;
+                Err(Errno::ENOTTY)
+            }
+
+            /// A request of V4L1's type that no other method is for, such as a driver's private one
+            /// (from 192 on). `data` is what came with it, and the answer.
+            ///
+            /// # Errors
+            /// What the client gets; by default [`Errno::ENOTTY`], a refusal.
+            fn other(&mut self, number: u32, data: &mut [u8]) -> Answer<()> {
+                let _ = (number, data);
+                Err(Errno::ENOTTY)
+            }
+
+            /// A client has closed. Which one is not told.
+            fn closed(&mut self) {}
+        }
+
+        impl<S: Server + ?Sized> V4l1Device for Desk<'_, S> {
+            fn knows(&self, _: &Row) -> bool {
+                true
+            }
+
+            $(pass! { $kind, $name, $ty })*
+
+            fn gmbuf(&mut self) -> Answer<VideoMbuf> {
+                self.server.gmbuf()?;
+                Ok(self.layout.mbuf())
+            }
+
+            fn mcapture(&mut self, order: VideoMmap) -> Answer<()> {
+                let frame = order.frame as usize;
+                if frame >= self.slots.len() || self.layout.picture_len(&order).is_none() {
+                    return Err(Errno::EINVAL);
+                }
+                self.server.mcapture(&order)?;
+                self.step = Step::Ordered(frame, order);
+                Ok(())
+            }
+
+            fn sync(&mut self, frame: i32) -> Answer<()> {
+                let frame = usize::try_from(frame).map_err(|_| Errno::EINVAL)?;
+                let order = self.slots.get(frame).and_then(Slot::order).ok_or(Errno::EINVAL)?;
+                let bytes = self.layout.picture(self.memory, &order).ok_or(Errno::EINVAL)?;
+                self.step = Step::Synced(frame);
+                if self.server.sync(Capture { order, bytes })?.is_ready() {
+                    return Ok(());
+                }
+                self.step = Step::Later(frame);
+                Ok(())
+            }
+        }
+    };
+}
+
+requests! {
+    /// VIDIOCGCAP: what the device is and can do. Clients want `VID_TYPE_CAPTURE` in the type.
+    gcap: Get VideoCapability;
+    /// VIDIOCGCHAN: describes the channel whose number is in the argument.
+    gchan: Exchange VideoChannel;
+    /// VIDIOCSCHAN: selects a channel.
+    schan: Set VideoChannel;
+    /// VIDIOCGTUNER: describes the tuner whose number is in the argument.
+    gtuner: Exchange VideoTuner;
+    /// VIDIOCSTUNER: sets a tuner.
+    stuner: Set VideoTuner;
+    /// VIDIOCGPICT: picture settings and palette.
+    gpict: Get VideoPicture;
+    /// VIDIOCSPICT: sets picture settings and palette.
+    spict: Set VideoPicture;
+    /// VIDIOCCAPTURE: turns overlay on (not 0) or off (0).
+    capture: Set i32;
+    /// VIDIOCGWIN: the size.
+    gwin: Get VideoWindow;
+    /// VIDIOCSWIN: sets the size.
+    swin: Set VideoWindow;
+    /// VIDIOCGFBUF: the screen memory that overlay writes to.
+    gfbuf: Get VideoBuffer;
+    /// VIDIOCSFBUF: sets the screen memory.
+    sfbuf: Set VideoBuffer;
+    /// VIDIOCKEY: key of an encrypted broadcast.
+    key: Get VideoKey;
+    /// VIDIOCGFREQ: the tuner's frequency.
+    gfreq: Get u64;
+    /// VIDIOCSFREQ: sets the tuner's frequency.
+    sfreq: Set u64;
+    /// VIDIOCGAUDIO: describes the audio channel whose number is in the argument.
+    gaudio: Exchange VideoAudio;
+    /// VIDIOCSAUDIO: sets an audio channel.
+    saudio: Set VideoAudio;
+    /// VIDIOCGUNIT: the nodes that belong together.
+    gunit: Get VideoUnit;
+    /// VIDIOCGCAPTURE: the captured part of the picture.
+    gcapture: Get VideoCapture;
+    /// VIDIOCSCAPTURE: sets the captured part of the picture.
+    scapture: Set VideoCapture;
+    /// VIDIOCSPLAYMODE: sets how a decoder plays.
+    splaymode: Set VideoPlayMode;
+    /// VIDIOCSWRITEMODE: sets what kind of data write() takes.
+    swritemode: Set i32;
+    /// VIDIOCGPLAYINFO: what a decoder plays.
+    gplayinfo: Get VideoInfo;
+    /// VIDIOCSMICROCODE: loads a decoder's microcode.
+    smicrocode: Set VideoCode;
+    /// VIDIOCGVBIFMT: how a VBI device samples.
+    gvbifmt: Get VbiFormat;
+    /// VIDIOCSVBIFMT: sets how a VBI device samples.
+    svbifmt: Set VbiFormat;
+}
+
+/// What an answer means for the frames, once its client has it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Step {
+    /// Nothing.
+    None,
+    /// A frame was ordered.
+    Ordered(usize, VideoMmap),
+    /// A frame's SYNC is answered.
+    Synced(usize),
+    /// A frame's SYNC is not answered yet.
+    Later(usize),
+}
+
+/// Where one request meets the server.
+pub(super) struct Desk<'a, S: ?Sized> {
+    pub(super) server: &'a mut S,
+    pub(super) layout: &'a Layout,
+    pub(super) slots: &'a [Slot],
+    pub(super) memory: &'a mut [u8],
+    pub(super) step: Step,
+}
