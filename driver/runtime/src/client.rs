@@ -329,6 +329,18 @@ pub(crate) fn until_done<T>(
     result
 }
 
+/// [`until_done`], for calls that wait, if they wait at all, whatever the descriptor's flags say.
+///
+/// # Errors
+/// As [`until_done`], but for EAGAIN.
+pub(crate) fn with_locks<T>(
+    session: &Session,
+    fd: c_int,
+    step: impl FnMut(&mut Locked) -> Result<Step<T>>,
+) -> Result<T> {
+    until_done(session, fd, || true, step)
+}
+
 /// Sleeps until a frame is published, the session is kicked, or the daemon dies.
 fn sleep(session: &Session, fd: c_int, seq: Option<(&AtomicU32, u32)>, kick: u32) -> Result<()> {
     let life = &session.lifeline().word;

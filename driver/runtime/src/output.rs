@@ -8,7 +8,7 @@ use vloopback_abi::v4l1::VideoMmap;
 use vloopback_ring::{claim_oldest, unclaim};
 use vloopback_wire::Request;
 
-use crate::client::{BY_MMAP, BY_NEW_MAPPING, BY_READ, Locked, Step, fed, may_wait, until_done};
+use crate::client::{BY_MMAP, BY_NEW_MAPPING, BY_READ, Locked, Step, fed, may_wait, until_done, with_locks};
 use crate::lock::NoSignals;
 use crate::process;
 use crate::session::Session;
@@ -83,24 +83,19 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
 /// # Safety
 /// As mmap(2): with MAP_FIXED what is at `addr` goes.
 pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Result<usize> {
-    until_done(
-        session,
-        fd,
-        || true,
-        |locked| {
-            locked.settle(BY_NEW_MAPPING)?;
-            let direct = locked.row().is_some();
-            let (ring, views) = (&locked.ring, &mut locked.views);
-            // SAFETY: the caller's promise.
-            let at = unsafe { views.map(ring, direct, wanted) }?;
-            let private = views.private_len() as u64;
-            session.page().private.store(private, Ordering::Relaxed);
-            if let Some(row) = locked.row() {
-                locked.tell_places(row);
-            }
-            Ok(Step::Done(at))
-        },
-    )
+    with_locks(session, fd, |locked| {
+        locked.settle(BY_NEW_MAPPING)?;
+        let direct = locked.row().is_some();
+        let (ring, views) = (&locked.ring, &mut locked.views);
+        // SAFETY: the caller's promise.
+        let at = unsafe { views.map(ring, direct, wanted) }?;
+        let private = views.private_len() as u64;
+        session.page().private.store(private, Ordering::Relaxed);
+        if let Some(row) = locked.row() {
+            locked.tell_places(row);
+        }
+        Ok(Step::Done(at))
+    })
 }
 
 /// The program unmaps a range that may be a client's frames.
@@ -149,29 +144,24 @@ pub(crate) fn mcapture(session: &Session, fd: c_int, order: &VideoMmap) -> Resul
     if !same_layout(order.format, format.palette) || order.frame >= format.frames {
         return Err(libc::EINVAL);
     }
-    until_done(
-        session,
-        fd,
-        || true,
-        |locked| {
-            locked.settle(BY_MMAP)?;
-            let row = locked.row();
-            let number = locked.ring.number;
-            if let Some(row) = row {
-                unclaim(session.desk(), row, 1 << frame);
-                let (ring, views) = (&locked.ring, &mut locked.views);
-                if !views.is_empty() && !views.is_direct(frame, number) {
-                    // It had to copy once; the next frame may come in place again. If not: it copies.
-                    let _ = views.make_direct(frame, ring);
-                }
-                locked.tell_places(row);
-                if locked.views.is_direct(frame, number) {
-                    session.desk().rows[row].want.fetch_or(1 << frame, Ordering::SeqCst);
-                }
+    with_locks(session, fd, |locked| {
+        locked.settle(BY_MMAP)?;
+        let row = locked.row();
+        let number = locked.ring.number;
+        if let Some(row) = row {
+            unclaim(session.desk(), row, 1 << frame);
+            let (ring, views) = (&locked.ring, &mut locked.views);
+            if !views.is_empty() && !views.is_direct(frame, number) {
+                // It had to copy once; the next frame may come in place again. If not: it copies.
+                let _ = views.make_direct(frame, ring);
             }
-            Ok(Step::Done(()))
-        },
-    )
+            locked.tell_places(row);
+            if locked.views.is_direct(frame, number) {
+                session.desk().rows[row].want.fetch_or(1 << frame, Ordering::SeqCst);
+            }
+        }
+        Ok(Step::Done(()))
+    })
 }
 
 /// VIDIOCSYNC: waits until a frame is there, in the memory of the frame that it names.
@@ -181,27 +171,22 @@ pub(crate) fn sync(session: &Session, fd: c_int, frame: i32) -> Result<()> {
         .ok()
         .filter(|&f| f < session.board().format().frames as usize)
         .ok_or(libc::EINVAL)?;
-    until_done(
-        session,
-        fd,
-        || true,
-        |locked| {
-            if !fed(session, libc::EINVAL)? {
-                return Ok(Step::Sleep);
+    with_locks(session, fd, |locked| {
+        if !fed(session, libc::EINVAL)? {
+            return Ok(Step::Sleep);
+        }
+        locked.settle(BY_MMAP)?;
+        match deliver(locked, frame)? {
+            true => {
+                locked.set_readiness(fd)?;
+                Ok(Step::Done(()))
             }
-            locked.settle(BY_MMAP)?;
-            match deliver(locked, frame)? {
-                true => {
-                    locked.set_readiness(fd)?;
-                    Ok(Step::Done(()))
-                }
-                false => {
-                    locked.disarm();
-                    Ok(Step::Sleep)
-                }
+            false => {
+                locked.disarm();
+                Ok(Step::Sleep)
             }
-        },
-    )
+        }
+    })
 }
 
 /// Puts the oldest frame that the client has not had where it has frame `frame`. False: none there.

@@ -11,7 +11,7 @@ use vloopback_wire::Request;
 
 use super::queue::{self, describe, enqueue, is_queued};
 use super::{frozen, is_nameless, same_frames};
-use crate::client::{BY_BUFFERS, Locked, Step, is_patient, may_wait, until_done};
+use crate::client::{BY_BUFFERS, Locked, Step, is_patient, may_wait, until_done, with_locks};
 use crate::process;
 use crate::session::{Session, is_certain};
 use crate::sys::{self, FdList, Result};
@@ -124,22 +124,17 @@ fn let_go(locked: &Locked) {
 
 /// VIDIOC_REQBUFS.
 pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -> Result<V4l2Requestbuffers> {
-    until_done(
-        session,
-        fd,
-        || true,
-        |locked| {
-            queue::check_reqbufs(session, &asked)?;
-            let pix = session.board().format().pix;
-            let count = queue::renew(locked, asked.count, &pix)?;
-            if count != 0 {
-                // The byte that lets a first poll return (see the daemon) is not for who has buffers.
-                // REQBUFS 0 leaves it: GStreamer asks that before it polls and reads.
-                tell_poll(locked, fd)?;
-            }
-            Ok(Step::Done(queue::answer(asked, count)))
-        },
-    )
+    with_locks(session, fd, |locked| {
+        queue::check_reqbufs(session, &asked)?;
+        let pix = session.board().format().pix;
+        let count = queue::renew(locked, asked.count, &pix)?;
+        if count != 0 {
+            // The byte that lets a first poll return (see the daemon) is not for who has buffers.
+            // REQBUFS 0 leaves it: GStreamer asks that before it polls and reads.
+            tell_poll(locked, fd)?;
+        }
+        Ok(Step::Done(queue::answer(asked, count)))
+    })
 }
 
 /// mmap(2) of a buffer.
@@ -150,142 +145,122 @@ pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -
 /// # Safety
 /// As mmap(2): with MAP_FIXED what is at the address goes.
 pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Result<usize> {
-    until_done(
-        session,
-        fd,
-        || true,
-        |locked| {
-            let page = session.page();
-            let index = queue::mapped(page, wanted)?;
-            if wanted.prot & libc::PROT_READ == 0 {
-                return Err(libc::EINVAL);
-            }
-            queue::lay_out(locked);
-            let board = session.board();
-            if board.ring() != 0 && same_frames(&frozen(page), &board.format().pix) {
-                locked.ring.refresh(session)?;
-                locked.views.prefer_direct(index, &locked.ring)?;
-            }
-            let (ring, views) = (&locked.ring, &mut locked.views);
-            // SAFETY: the caller's promise.
-            let at = unsafe { views.map(ring, false, wanted) }?;
-            page.private.store(views.private_len() as u64, Ordering::Relaxed);
-            Ok(Step::Done(at))
-        },
-    )
+    with_locks(session, fd, |locked| {
+        let page = session.page();
+        let index = queue::mapped(page, wanted)?;
+        if wanted.prot & libc::PROT_READ == 0 {
+            return Err(libc::EINVAL);
+        }
+        queue::lay_out(locked);
+        let board = session.board();
+        if board.ring() != 0 && same_frames(&frozen(page), &board.format().pix) {
+            locked.ring.refresh(session)?;
+            locked.views.prefer_direct(index, &locked.ring)?;
+        }
+        let (ring, views) = (&locked.ring, &mut locked.views);
+        // SAFETY: the caller's promise.
+        let at = unsafe { views.map(ring, false, wanted) }?;
+        page.private.store(views.private_len() as u64, Ordering::Relaxed);
+        Ok(Step::Done(at))
+    })
 }
 
 /// VIDIOC_QBUF.
 pub(super) fn qbuf(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4l2Buffer> {
-    until_done(
-        session,
-        fd,
-        || true,
-        |locked| {
-            let page = session.page();
-            let index = queue::to_queue(page, &asked)?;
-            let on = page.on.load(Ordering::Relaxed) != 0;
-            if on {
-                check(session, &session.board().format())?;
-            }
-            queue::lay_out(locked);
-            let held = page.buffers[index].slot.swap(0, Ordering::Relaxed);
-            if let (Some(row), Some(slot)) = (locked.row(), held.checked_sub(1)) {
-                unclaim(session.desk(), row, 1 << (slot & 31));
-            }
-            let first = queue::first(page, |_| true).is_none();
-            enqueue(page, index);
-            if page.received.load(Ordering::Relaxed) % FORGIVEN_AFTER == 0 {
-                locked.views.unstick();
-            }
-            want(locked, index)?;
-            if on && first {
-                tell_poll(locked, fd)?;
-                // A thread that found nothing queued looks again.
-                page.kick.fetch_add(1, Ordering::SeqCst);
-                sys::futex_wake_all(&page.kick);
-            }
-            Ok(Step::Done(describe(locked, index)))
-        },
-    )
+    with_locks(session, fd, |locked| {
+        let page = session.page();
+        let index = queue::to_queue(page, &asked)?;
+        let on = page.on.load(Ordering::Relaxed) != 0;
+        if on {
+            check(session, &session.board().format())?;
+        }
+        queue::lay_out(locked);
+        let held = page.buffers[index].slot.swap(0, Ordering::Relaxed);
+        if let (Some(row), Some(slot)) = (locked.row(), held.checked_sub(1)) {
+            unclaim(session.desk(), row, 1 << (slot & 31));
+        }
+        let first = queue::first(page, |_| true).is_none();
+        enqueue(page, index);
+        if page.received.load(Ordering::Relaxed) % FORGIVEN_AFTER == 0 {
+            locked.views.unstick();
+        }
+        want(locked, index)?;
+        if on && first {
+            tell_poll(locked, fd)?;
+            // A thread that found nothing queued looks again.
+            page.kick.fetch_add(1, Ordering::SeqCst);
+            sys::futex_wake_all(&page.kick);
+        }
+        Ok(Step::Done(describe(locked, index)))
+    })
 }
 
 /// VIDIOC_STREAMON.
 pub(super) fn streamon(session: &Session, fd: c_int) -> Result<()> {
-    until_done(
-        session,
-        fd,
-        || true,
-        |locked| {
-            let page = session.page();
-            if page.count.load(Ordering::Relaxed) == 0 {
-                return Err(libc::EINVAL);
+    with_locks(session, fd, |locked| {
+        let page = session.page();
+        if page.count.load(Ordering::Relaxed) == 0 {
+            return Err(libc::EINVAL);
+        }
+        if page.on.load(Ordering::Relaxed) != 0 {
+            return Ok(Step::Done(()));
+        }
+        check(session, &session.board().format())?;
+        page.patient.store(u32::from(is_patient(session)), Ordering::Relaxed);
+        // What was published before it came is not its.
+        let mut base = NO_BASE;
+        if session.board().ring() != 0 {
+            locked.ring.refresh(session)?;
+            base = locked.log()?.head.load(Ordering::Acquire);
+            page.last.store(base, Ordering::Relaxed);
+        }
+        page.base.store(base, Ordering::Relaxed);
+        locked.ask_for_row(page.count.load(Ordering::Relaxed), true)?;
+        page.streaming.store(BY_BUFFERS, Ordering::Relaxed);
+        page.on.store(1, Ordering::Relaxed);
+        queue::lay_out(locked);
+        for index in 0..queue::count(page) {
+            if is_queued(&page.buffers[index]) {
+                want(locked, index)?;
             }
-            if page.on.load(Ordering::Relaxed) != 0 {
-                return Ok(Step::Done(()));
-            }
-            check(session, &session.board().format())?;
-            page.patient.store(u32::from(is_patient(session)), Ordering::Relaxed);
-            // What was published before it came is not its.
-            let mut base = NO_BASE;
-            if session.board().ring() != 0 {
-                locked.ring.refresh(session)?;
-                base = locked.log()?.head.load(Ordering::Acquire);
-                page.last.store(base, Ordering::Relaxed);
-            }
-            page.base.store(base, Ordering::Relaxed);
-            locked.ask_for_row(page.count.load(Ordering::Relaxed), true)?;
-            page.streaming.store(BY_BUFFERS, Ordering::Relaxed);
-            page.on.store(1, Ordering::Relaxed);
-            queue::lay_out(locked);
-            for index in 0..queue::count(page) {
-                if is_queued(&page.buffers[index]) {
-                    want(locked, index)?;
-                }
-            }
-            tell_poll(locked, fd)?;
-            Ok(Step::Done(()))
-        },
-    )
+        }
+        tell_poll(locked, fd)?;
+        Ok(Step::Done(()))
+    })
 }
 
 /// VIDIOC_STREAMOFF: all buffers are the program's again. What it has in place is copied for it, because
 /// the slots are not its any more.
 pub(super) fn streamoff(session: &Session, fd: c_int) -> Result<()> {
     let page = session.page();
-    until_done(
-        session,
-        fd,
-        || true,
-        |locked| {
-            queue::lay_out(locked);
-            let in_force = page.ring.load(Ordering::Relaxed) == locked.ring.number;
-            for index in 0..queue::count(page) {
-                let buffer = &page.buffers[index];
-                buffer.queued.store(0, Ordering::Relaxed);
-                let held = buffer.slot.load(Ordering::Relaxed) as usize == index + 1;
-                if held && in_force && index < locked.ring.slots && locked.views.is_mapped(index) {
-                    let to = locked.views.private_frame(index)?;
-                    let len = locked.views.buf_len.min(locked.ring.slot_len);
-                    // SAFETY: a slot has slot_len bytes, a frame's private memory buf_len.
-                    unsafe { core::ptr::copy_nonoverlapping(locked.ring.slot(index), to, len) };
-                    locked.views.make_private(index, &locked.ring)?;
-                    page.copies.fetch_add(1, Ordering::Relaxed);
-                }
+    with_locks(session, fd, |locked| {
+        queue::lay_out(locked);
+        let in_force = page.ring.load(Ordering::Relaxed) == locked.ring.number;
+        for index in 0..queue::count(page) {
+            let buffer = &page.buffers[index];
+            buffer.queued.store(0, Ordering::Relaxed);
+            let held = buffer.slot.load(Ordering::Relaxed) as usize == index + 1;
+            if held && in_force && index < locked.ring.slots && locked.views.is_mapped(index) {
+                let to = locked.views.private_frame(index)?;
+                let len = locked.views.buf_len.min(locked.ring.slot_len);
+                // SAFETY: a slot has slot_len bytes, a frame's private memory buf_len.
+                unsafe { core::ptr::copy_nonoverlapping(locked.ring.slot(index), to, len) };
+                locked.views.make_private(index, &locked.ring)?;
+                page.copies.fetch_add(1, Ordering::Relaxed);
             }
-            let_go(locked);
-            locked.views.unstick();
-            if page.on.swap(0, Ordering::Relaxed) != 0 {
-                let mut fds = FdList::new();
-                let session = session.info().session;
-                process::ask(&Request::Stream { session, on: false, hold: 0, fewer: false }, None, &mut fds)?;
-                page.row.store(0, Ordering::Relaxed);
-                page.streaming.store(0, Ordering::Relaxed);
-            }
-            tell_poll(locked, fd)?;
-            Ok(Step::Done(()))
-        },
-    )?;
+        }
+        let_go(locked);
+        locked.views.unstick();
+        if page.on.swap(0, Ordering::Relaxed) != 0 {
+            let mut fds = FdList::new();
+            let session = session.info().session;
+            process::ask(&Request::Stream { session, on: false, hold: 0, fewer: false }, None, &mut fds)?;
+            page.row.store(0, Ordering::Relaxed);
+            page.streaming.store(0, Ordering::Relaxed);
+        }
+        tell_poll(locked, fd)?;
+        Ok(Step::Done(()))
+    })?;
     // Whoever waits in DQBUF looks again.
     page.kick.fetch_add(1, Ordering::SeqCst);
     sys::futex_wake_all(&page.kick);

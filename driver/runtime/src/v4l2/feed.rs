@@ -14,7 +14,7 @@ use vloopback_ring::{Log, Picked, cancel, pick_this, wanted};
 
 use super::queue::{self, describe, enqueue, is_queued};
 use super::{frozen, same_frames, to_v4l2};
-use crate::client::{Locked, Step, may_wait, until_done};
+use crate::client::{Locked, Step, may_wait, until_done, with_locks};
 use crate::input::{give_back, reserve, show};
 use crate::process;
 use crate::session::Session;
@@ -119,33 +119,28 @@ pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -
     if asked.count != 0 {
         super::feed(session, asked.count)?;
     }
-    let answer = until_done(
-        session,
-        fd,
-        || true,
-        |locked| {
-            queue::check_reqbufs(session, &asked)?;
-            if asked.count == 0 && (!had || session.board().ring() == 0) {
-                // There is nothing to give back, or no ring to give it to.
-                queue::renew(locked, 0, &frozen(page))?;
-                return Ok(Step::Done(queue::answer(asked, 0)));
+    let answer = with_locks(session, fd, |locked| {
+        queue::check_reqbufs(session, &asked)?;
+        if asked.count == 0 && (!had || session.board().ring() == 0) {
+            // There is nothing to give back, or no ring to give it to.
+            queue::renew(locked, 0, &frozen(page))?;
+            return Ok(Step::Done(queue::answer(asked, 0)));
+        }
+        locked.ring.refresh(session)?;
+        let pix = session.board().format().pix;
+        writing(locked, |locked, log| {
+            if page.ring.load(Ordering::Relaxed) == locked.ring.number {
+                drop_slots(session, log);
             }
-            locked.ring.refresh(session)?;
-            let pix = session.board().format().pix;
-            writing(locked, |locked, log| {
-                if page.ring.load(Ordering::Relaxed) == locked.ring.number {
-                    drop_slots(session, log);
-                }
-                page.filling.store(0, Ordering::Relaxed);
-                let count = queue::renew(locked, asked.count, &pix)?;
-                page.ring.store(locked.ring.number, Ordering::Relaxed);
-                for index in 0..queue::count(page) {
-                    take_slot(locked, log, index)?;
-                }
-                Ok(queue::answer(asked, count))
-            })
-        },
-    )?;
+            page.filling.store(0, Ordering::Relaxed);
+            let count = queue::renew(locked, asked.count, &pix)?;
+            page.ring.store(locked.ring.number, Ordering::Relaxed);
+            for index in 0..queue::count(page) {
+                take_slot(locked, log, index)?;
+            }
+            Ok(queue::answer(asked, count))
+        })
+    })?;
     if asked.count == 0 && had {
         super::end_feed(session)?;
     }
@@ -160,27 +155,22 @@ pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -
 /// # Safety
 /// As mmap(2): with MAP_FIXED what is at the address goes.
 pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Result<usize> {
-    until_done(
-        session,
-        fd,
-        || true,
-        |locked| {
-            let page = session.page();
-            queue::mapped(page, wanted)?;
-            if wanted.prot & libc::PROT_WRITE == 0 {
-                return Err(libc::EINVAL);
-            }
-            if session.board().ring() != 0 {
-                locked.ring.refresh(session)?;
-            }
-            queue::lay_out(locked);
-            let (ring, views) = (&locked.ring, &mut locked.views);
-            // SAFETY: the caller's promise.
-            let at = unsafe { views.map(ring, false, wanted) }?;
-            page.private.store(views.private_len() as u64, Ordering::Relaxed);
-            Ok(Step::Done(at))
-        },
-    )
+    with_locks(session, fd, |locked| {
+        let page = session.page();
+        queue::mapped(page, wanted)?;
+        if wanted.prot & libc::PROT_WRITE == 0 {
+            return Err(libc::EINVAL);
+        }
+        if session.board().ring() != 0 {
+            locked.ring.refresh(session)?;
+        }
+        queue::lay_out(locked);
+        let (ring, views) = (&locked.ring, &mut locked.views);
+        // SAFETY: the caller's promise.
+        let at = unsafe { views.map(ring, false, wanted) }?;
+        page.private.store(views.private_len() as u64, Ordering::Relaxed);
+        Ok(Step::Done(at))
+    })
 }
 
 /// The bytes of the frame that a program says it put into a buffer.
@@ -231,30 +221,25 @@ fn publish(locked: &mut Locked, log: &Log, index: usize) -> Result<()> {
 
 /// VIDIOC_QBUF: publishes the frame, or keeps it until STREAMON.
 pub(super) fn qbuf(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4l2Buffer> {
-    until_done(
-        session,
-        fd,
-        || true,
-        |locked| {
-            let page = session.page();
-            let index = queue::to_queue(page, &asked)?;
-            let len = length(session, &asked)?;
-            check(locked)?;
-            writing(locked, |locked, log| {
-                let buffer = &page.buffers[index];
-                buffer.bytesused.store(len, Ordering::Relaxed);
-                buffer.pending.store(1, Ordering::Relaxed);
-                enqueue(page, index);
-                if page.on.load(Ordering::Relaxed) != 0 {
-                    publish(locked, log, index)?;
-                    // Whoever waits for a buffer that is done looks again.
-                    page.kick.fetch_add(1, Ordering::SeqCst);
-                    sys::futex_wake_all(&page.kick);
-                }
-                Ok(describe(locked, index))
-            })
-        },
-    )
+    with_locks(session, fd, |locked| {
+        let page = session.page();
+        let index = queue::to_queue(page, &asked)?;
+        let len = length(session, &asked)?;
+        check(locked)?;
+        writing(locked, |locked, log| {
+            let buffer = &page.buffers[index];
+            buffer.bytesused.store(len, Ordering::Relaxed);
+            buffer.pending.store(1, Ordering::Relaxed);
+            enqueue(page, index);
+            if page.on.load(Ordering::Relaxed) != 0 {
+                publish(locked, log, index)?;
+                // Whoever waits for a buffer that is done looks again.
+                page.kick.fetch_add(1, Ordering::SeqCst);
+                sys::futex_wake_all(&page.kick);
+            }
+            Ok(describe(locked, index))
+        })
+    })
 }
 
 /// VIDIOC_STREAMON: what was queued before is published in order.
@@ -263,57 +248,47 @@ pub(super) fn streamon(session: &Session, fd: c_int) -> Result<()> {
     if page.count.load(Ordering::Relaxed) == 0 {
         return Err(libc::EINVAL);
     }
-    until_done(
-        session,
-        fd,
-        || true,
-        |locked| {
-            if page.on.load(Ordering::Relaxed) != 0 {
-                return Ok(Step::Done(()));
+    with_locks(session, fd, |locked| {
+        if page.on.load(Ordering::Relaxed) != 0 {
+            return Ok(Step::Done(()));
+        }
+        check(locked)?;
+        writing(locked, |locked, log| {
+            page.base.store(0, Ordering::Relaxed);
+            page.on.store(1, Ordering::Relaxed);
+            while let Some(index) = queue::first(page, |k| is_pending(session, k)) {
+                publish(locked, log, index)?;
             }
-            check(locked)?;
-            writing(locked, |locked, log| {
-                page.base.store(0, Ordering::Relaxed);
-                page.on.store(1, Ordering::Relaxed);
-                while let Some(index) = queue::first(page, |k| is_pending(session, k)) {
-                    publish(locked, log, index)?;
-                }
-                Ok(())
-            })
-        },
-    )
+            Ok(())
+        })
+    })
 }
 
 /// VIDIOC_STREAMOFF: all buffers are the program's again, to fill.
 pub(super) fn streamoff(session: &Session, fd: c_int) -> Result<()> {
     let page = session.page();
-    until_done(
-        session,
-        fd,
-        || true,
-        |locked| {
-            page.on.store(0, Ordering::Relaxed);
-            let fits = page.count.load(Ordering::Relaxed) != 0 && check(locked).is_ok();
-            if !fits {
-                for buffer in &page.buffers {
-                    buffer.queued.store(0, Ordering::Relaxed);
-                    buffer.pending.store(0, Ordering::Relaxed);
-                }
-                return Ok(Step::Done(()));
+    with_locks(session, fd, |locked| {
+        page.on.store(0, Ordering::Relaxed);
+        let fits = page.count.load(Ordering::Relaxed) != 0 && check(locked).is_ok();
+        if !fits {
+            for buffer in &page.buffers {
+                buffer.queued.store(0, Ordering::Relaxed);
+                buffer.pending.store(0, Ordering::Relaxed);
             }
-            writing(locked, |locked, log| {
-                locked.views.unstick();
-                for index in 0..queue::count(page) {
-                    page.buffers[index].queued.store(0, Ordering::Relaxed);
-                    page.buffers[index].pending.store(0, Ordering::Relaxed);
-                    if slot_of(session, index).is_none() && !take_slot(locked, log, index)? {
-                        locked.views.make_private(index, &locked.ring)?;
-                    }
+            return Ok(Step::Done(()));
+        }
+        writing(locked, |locked, log| {
+            locked.views.unstick();
+            for index in 0..queue::count(page) {
+                page.buffers[index].queued.store(0, Ordering::Relaxed);
+                page.buffers[index].pending.store(0, Ordering::Relaxed);
+                if slot_of(session, index).is_none() && !take_slot(locked, log, index)? {
+                    locked.views.make_private(index, &locked.ring)?;
                 }
-                Ok(())
-            })
-        },
-    )?;
+            }
+            Ok(())
+        })
+    })?;
     page.kick.fetch_add(1, Ordering::SeqCst);
     sys::futex_wake_all(&page.kick);
     Ok(())

@@ -11,7 +11,7 @@ use vloopback_abi::v4l2::{
 };
 use vloopback_ring::{Buffer, MAX_BUFFERS, PAGE_LEN, Pix, SessionPage};
 
-use crate::client::{BY_MMAP, BY_READ, Locked, Step, until_done};
+use crate::client::{BY_MMAP, BY_READ, Locked, Step, with_locks};
 use crate::session::{self, Session};
 use crate::sys::Result;
 use crate::views::Mapping;
@@ -172,16 +172,11 @@ pub(super) fn to_queue(page: &SessionPage, asked: &V4l2Buffer) -> Result<usize> 
 }
 
 pub(super) fn querybuf(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4l2Buffer> {
-    until_done(
-        session,
-        fd,
-        || true,
-        |locked| {
-            let index = named(session.page(), &asked)?;
-            lay_out(locked);
-            Ok(Step::Done(describe(locked, index)))
-        },
-    )
+    with_locks(session, fd, |locked| {
+        let index = named(session.page(), &asked)?;
+        lay_out(locked);
+        Ok(Step::Done(describe(locked, index)))
+    })
 }
 
 /// The buffer that a mapping is of.
