@@ -4,8 +4,9 @@
  * frames by read() instead; --step waits for an order before each frame. Cases:
  *     probe  tries each palette by SPICT and by MCAPTURE
  *     ask    does what the orders say, and tells what came of it: open, readonly, close, map, unmap, look
- *            FRAME, read BYTES, write, poll, alarm MS, fork, raw NUMBER POINTER, or a request's name with its numbers
+ *            FRAME, read BYTES, write, poll, alarm MS, fork, threads N, raw NUMBER POINTER, or a request's name with its numbers
  * --alarm-ms interrupts blocked calls by a handler without SA_RESTART. */
+#include <pthread.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
@@ -226,6 +227,27 @@ static int raw(unsigned long number, const char *pointer)
     return r;
 }
 
+/* Asks for picture and window, over and over, on the descriptor that all have and on one of its own. Returns how
+ * many answers were not as they have to be. */
+static void *ask_over_and_over(void *times)
+{
+    long rounds = (long)times, bad = 0;
+    int own = open(opt.device, O_RDWR);
+    while (rounds--) {
+        struct video_picture p;
+        struct video_window w;
+        int on = rounds & 1 ? own : fd;
+        memset(&p, 0, sizeof p);
+        memset(&w, 0, sizeof w);
+        if (ioctl(on, VIDIOCGPICT, &p) || p.palette != opt.palette)
+            bad++;
+        if (ioctl(on, VIDIOCGWIN, &w) || (int)w.width != opt.width || (int)w.height != opt.height)
+            bad++;
+    }
+    close(own);
+    return (void *)bad;
+}
+
 /* Does one order of `ask`. */
 static int act(const char *word, const char *line, const long *n)
 {
@@ -293,6 +315,20 @@ static int act(const char *word, const char *line, const long *n)
         waitpid(child, &status, 0);
         asked_a = status;
         return child < 0 ? -1 : 0;
+    }
+    if (!strcmp(word, "threads")) {
+        pthread_t threads[4];
+        int i;
+        asked_a = 0;
+        for (i = 0; i < 4; i++)
+            if (pthread_create(&threads[i], NULL, ask_over_and_over, (void *)n[0]))
+                fail("pthread_create");
+        for (i = 0; i < 4; i++) {
+            void *bad;
+            pthread_join(threads[i], &bad);
+            asked_a += (long)bad;
+        }
+        return 0;
     }
     if (zc_number(word) == ZC_NONE) {
         say("{\"event\":\"failed\",\"call\":\"what is %s?\",\"errno\":0}", word);

@@ -3,6 +3,9 @@
  *     --style handler  maps, then installs a SIGIO handler that polls, reads and answers; the program
  *                      itself waits for standard input
  *     --style pause    the same with the program in pause()
+ *     --style busy     the same with the program busy in malloc, stdio and our own calls, chosen by --seed;
+ *                      whatever the handler interrupts, it may enter no allocator and no lock (zc_shim.h);
+ *                      --plant: it does so once, at the 1000th signal
  *     --style sigwait  SIGIO is blocked everywhere; a helper thread opens the device and sits in sigwait()
  *     --style poll     SIGIO is blocked; `while (poll(fd, 0))` once a frame, revents ignored, then read()
  *     --style select   SIGIO is ignored; select(); a SYNC is answered at the next tick of the camera
@@ -22,13 +25,14 @@
 #include <sys/select.h>
 
 #include "pusher.h"
-#include "zc.h"
+#include "zc_shim.h"
 
 /* As the API document recommends. */
 #define REQUEST_BYTES 1024
 
 static const char *style, *refuse_by, *stall;
-static int twice, look_again, one_copy;
+static int twice, look_again, one_copy, plant, is_handler;
+static long signals;
 
 static int fd = -1;
 static unsigned char *memory;
@@ -310,12 +314,18 @@ static void on_sigio(int signal_number)
     (void)signal_number;
     if (fd < 0)
         return;
+    in_handler = is_handler;
+    if (plant && ++signals == 1000) {
+        void *volatile planted = malloc(1);
+        free(planted);
+    }
     if (readable(1000) > 0) {
         serve();
     } else {
         spurious++;
         tell("{\"event\":\"spurious\"}");
     }
+    in_handler = 0;
     errno = saved;
 }
 
@@ -509,6 +519,75 @@ static void live_in_pause(void)
         pause();
 }
 
+static unsigned below(unsigned limit)
+{
+    opt.seed = opt.seed * 1664525u + 1013904223u;
+    return (opt.seed >> 8) % limit;
+}
+
+/* Anything that a handler may interrupt, until there is an order. */
+static void live_busy(void)
+{
+    FILE *null = fopen("/dev/null", "w");
+    void *kept[16] = { NULL };
+    unsigned char *view;
+    long turns = 0;
+    FILE *list;
+    char line[256];
+    int other;
+    while (!told()) {
+        unsigned k = below(16);
+        turns++;
+        switch (below(10)) {
+        case 0:
+        case 1:
+            free(kept[k]);
+            kept[k] = malloc(1 + below(100000));
+            break;
+        case 2:
+            kept[k] = realloc(kept[k], 1 + below(100000));
+            break;
+        case 3:
+            fprintf(null, "%d %s\n", (int)k, style);
+            if (k == 0)
+                fflush(null);
+            break;
+        case 4:
+            readable(0);
+            /* Nothing waits for an answer here: the handler has given it. */
+            if (ioctl(fd, k & 1 ? VIDIOCGPICT : VIDIOCSINVALID, &picture))
+                is_wrong("an answer to nothing", k, errno);
+            break;
+        case 5:
+            other = dup(fd);
+            if (other < 0 || close(other))
+                is_wrong("dup", other, errno);
+            break;
+        case 6:
+            view = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+            if (view == MAP_FAILED || munmap(view, length))
+                is_wrong("mmap", 0, errno);
+            break;
+        case 7:
+            list = fopen("/proc/video/vloopback/vloopbacks", "r");
+            while (list && fgets(line, sizeof line, list))
+                ;
+            if (!list || fclose(list))
+                is_wrong("vloopbacks", 0, errno);
+            break;
+        case 8:
+            /* Busy, or for reading only: neither changes anything. */
+            other = open(opt.device, O_RDONLY);
+            if (other >= 0)
+                close(other);
+            break;
+        default:
+            signal(SIGIO, on_sigio);
+        }
+    }
+    tell("{\"event\":\"busy\",\"turns\":%ld}", turns);
+}
+
 static void block_sigio(void)
 {
     sigset_t set;
@@ -597,6 +676,7 @@ int main(int argc, char **argv)
     twice = own_option(argv, "--twice", 0) != NULL;
     look_again = own_option(argv, "--look-again", 0) != NULL;
     one_copy = own_option(argv, "--one-copy", 0) != NULL;
+    plant = own_option(argv, "--plant", 0) != NULL;
     begin(argc, argv);
     if (!style)
         style = "handler";
@@ -612,12 +692,15 @@ int main(int argc, char **argv)
     picture.palette = (unsigned short)opt.palette;
     picture.depth = (unsigned short)palette_depth(opt.palette);
     picture.brightness = picture.contrast = picture.colour = picture.hue = 32768;
-    if (!strcmp(style, "handler") || !strcmp(style, "pause")) {
+    is_handler = !strcmp(style, "handler") || !strcmp(style, "pause") || !strcmp(style, "busy");
+    if (is_handler) {
         set_up_device();
         signal(SIGIO, on_sigio);
         is_set_up();
         if (!strcmp(style, "pause"))
             live_in_pause();
+        if (!strcmp(style, "busy"))
+            live_busy();
         while (command())
             ;
     } else if (!strcmp(style, "sigwait")) {

@@ -329,59 +329,80 @@ impl Drop for Asking {
 }
 
 /// The turn to ask, given back when it is dropped.
-struct Turn<'a>(&'a Hatch);
+struct Turn<'a> {
+    session: &'a Session,
+    hatch: &'a Hatch,
+    /// The memory that the pipe had when the turn was taken.
+    zero: u32,
+    _asking: Asking,
+}
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        if self.0.turn.unlock() {
-            sys::futex_wake_all(self.0.turn.word());
+        if self.hatch.turn.unlock() {
+            sys::futex_wake_all(self.hatch.turn.word());
         }
     }
 }
 
-/// Asks the pusher, and waits for its answer. Returns the errno that it answers with, 0 for none; `data`
-/// then is the answer's.
-///
-/// # Errors
-/// EIO: the pusher is gone. ETIMEDOUT: it has not answered in the pipe's time limit, which does not hold for
-/// SYNC: a picture takes the time that it takes. EBUSY: by a handler that interrupted a request. EINTR,
-/// ENODEV.
-fn ask(session: &Session, number: u32, data: &mut [u8]) -> Result<c_int> {
-    join(session, 0).map_err(|e| if e == libc::EINVAL { libc::EIO } else { e })?;
-    let zero = session.zero.load(Ordering::Acquire);
-    let hatch = hatch(session).ok_or(libc::EIO)?;
-    let _asking = Asking::begin()?;
-    let me = process::peer()?;
-    let _turn = loop {
-        match hatch.turn.try_lock(me) {
-            Ok(()) => break Turn(hatch),
+impl<'a> Turn<'a> {
+    /// # Errors
+    /// EIO: the pusher is gone. EBUSY: by a handler that interrupted a request. EINTR, ENODEV.
+    fn take(session: &'a Session) -> Result<Self> {
+        join(session, 0).map_err(|e| if e == libc::EINVAL { libc::EIO } else { e })?;
+        let zero = session.zero.load(Ordering::Acquire);
+        let hatch = hatch(session).ok_or(libc::EIO)?;
+        let asking = Asking::begin()?;
+        let me = process::peer()?;
+        while let Err(owner) = hatch.turn.try_lock(me) {
             // Behind a SYNC this may take as long as that.
-            Err(owner) => session.wait_for_lock(hatch.turn.word(), owner)?,
+            session.wait_for_lock(hatch.turn.word(), owner)?;
+            if session.board().zero() != zero {
+                return Err(libc::EIO);
+            }
         }
-        if session.board().zero() != zero {
-            return Err(libc::EIO);
-        }
-    };
-    let limit = u64::from(session.info().answer_timeout) * 1_000_000;
-    let deadline = (limit != 0 && number != request::SYNC).then(|| sys::now() + limit);
-    let posted = hatch.post(number, data);
-    process::tell(&Request::Bell { session: session.info().session })?;
-    loop {
-        let now = hatch.state();
-        if let Some(errno) = hatch.collect(posted, data) {
-            return Ok(errno as c_int);
-        }
-        if session.board().zero() != zero || now.phase() == Phase::Idle {
+        Ok(Self { session, hatch, zero, _asking: asking })
+    }
+
+    /// Asks the pusher, and waits for its answer; `data` then is the answer's.
+    ///
+    /// # Errors
+    /// The errno that the pusher answers with. EIO: it is gone. ETIMEDOUT: it has not answered in the
+    /// pipe's time limit, which does not hold for SYNC: a picture takes the time that it takes. EINTR,
+    /// ENODEV.
+    fn ask(&self, number: u32, data: &mut [u8]) -> Result<()> {
+        let (session, hatch) = (self.session, self.hatch);
+        let limit = u64::from(session.info().answer_timeout) * 1_000_000;
+        let deadline = (limit != 0 && number != request::SYNC).then(|| sys::now() + limit);
+        let posted = hatch.post(number, data);
+        if let Err(e) = process::tell(&Request::Bell { session: session.info().session }) {
             hatch.withdraw(posted);
-            return Err(libc::EIO);
+            return Err(e);
         }
-        session.alive()?;
-        match session.wait_for_word(hatch.word(), now.word(), deadline) {
-            // Once the pusher is answering, the answer is near: it is taken.
-            Err(e @ (libc::EINTR | libc::ETIMEDOUT)) if hatch.withdraw(posted) => return Err(e),
-            Err(libc::EINTR | libc::ETIMEDOUT) | Ok(()) => {}
-            Err(e) => return Err(e),
+        loop {
+            let now = hatch.state();
+            match hatch.collect(posted, data) {
+                Some(0) => return Ok(()),
+                Some(errno) => return Err(errno as c_int),
+                None => {}
+            }
+            if session.board().zero() != self.zero || now.phase() == Phase::Idle {
+                hatch.withdraw(posted);
+                return Err(libc::EIO);
+            }
+            session.alive()?;
+            match session.wait_for_word(hatch.word(), now.word(), deadline) {
+                // Once the pusher is answering, the answer is near: it is taken.
+                Err(e @ (libc::EINTR | libc::ETIMEDOUT)) if hatch.withdraw(posted) => return Err(e),
+                Err(libc::EINTR | libc::ETIMEDOUT) | Ok(()) => {}
+                Err(e) => return Err(e),
+            }
         }
+    }
+
+    /// The same with a structure of the driver's own.
+    fn exchange<T: IntoBytes + zerocopy::FromBytes>(&self, number: u32, value: &mut T) -> Result<()> {
+        self.ask(number, value.as_mut_bytes())
     }
 }
 
@@ -399,26 +420,11 @@ pub(crate) fn forward(session: &Session, number: u32, arg: usize) -> Result<c_in
     let mut bytes = [0; MAX_DATA];
     let data = &mut bytes[..if ioc::ioc_dir(number) == ioc::NONE { 0 } else { len }];
     Caller.read(arg, data).map_err(|_| libc::EFAULT)?;
-    match ask(session, number, data)? {
-        0 => {}
-        errno => return Err(errno),
-    }
+    Turn::take(session)?.ask(number, data)?;
     if ioc::ioc_dir(number) & ioc::READ != 0 {
         Caller.write(arg, data).map_err(|_| libc::EFAULT)?;
     }
     Ok(0)
-}
-
-/// One request of the driver's own, for read().
-fn request<T: IntoBytes + zerocopy::FromBytes + zerocopy::Immutable>(
-    session: &Session,
-    number: u32,
-    value: &mut T,
-) -> Result<()> {
-    match ask(session, number, value.as_mut_bytes())? {
-        0 => Ok(()),
-        errno => Err(errno),
-    }
 }
 
 /// read(2) on an output of a zero-copy pipe: never forwarded, but asked for as a mapped client does.
@@ -426,10 +432,12 @@ fn request<T: IntoBytes + zerocopy::FromBytes + zerocopy::Immutable>(
 /// # Errors
 /// As [`forward`]; EAGAIN never: a picture takes the time that it takes.
 pub(crate) fn read_frame(session: &Session, buf: usize, len: usize) -> Result<usize> {
+    // One turn for all: another client's MCAPTURE would draw under the copy.
+    let turn = Turn::take(session)?;
     let mut window = VideoWindow::new_zeroed();
-    request(session, request::GWIN, &mut window)?;
+    turn.exchange(request::GWIN, &mut window)?;
     let mut picture = VideoPicture::new_zeroed();
-    request(session, request::GPICT, &mut picture)?;
+    turn.exchange(request::GPICT, &mut picture)?;
     let whole = Palette::from_number(picture.palette.into())
         .and_then(|palette| palette.frame_len(window.width, window.height))
         .ok_or(libc::EINVAL)?;
@@ -444,9 +452,9 @@ pub(crate) fn read_frame(session: &Session, buf: usize, len: usize) -> Result<us
         width: window.width as i32,
         format: picture.palette.into(),
     };
-    request(session, request::MCAPTURE, &mut order)?;
+    turn.exchange(request::MCAPTURE, &mut order)?;
     let mut frame = 0i32;
-    request(session, request::SYNC, &mut frame)?;
+    turn.exchange(request::SYNC, &mut frame)?;
     let from = session.frames.load(Ordering::Acquire);
     // SAFETY: `count` bytes at `buf` were checked, and the memory has at least as many.
     unsafe { core::ptr::copy_nonoverlapping(from, buf as *mut u8, count) };

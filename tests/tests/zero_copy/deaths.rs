@@ -1,5 +1,7 @@
 //! Signals, deaths and departures in mid-request: no hang, no lost pipe.
 
+use rustix::process::Pid;
+
 use super::*;
 
 /// A signal's handler without SA_RESTART gives EINTR and withdraws the request; the late answer does nothing, and
@@ -124,13 +126,21 @@ fn a_pusher_that_leaves_in_mid_request() {
     }
 }
 
+/// How many descriptors a process has.
+fn descriptors(process: Pid) -> usize {
+    let folder = format!("/proc/{}/fd", process.as_raw_nonzero());
+    std::fs::read_dir(folder).map_or(0, Iterator::count)
+}
+
 /// Either side killed at moments counted in frames: nobody hangs, and the pipe stays usable.
 #[test]
 fn killed_at_any_moment() {
     let moments: Vec<u64> = if full() { (0..60).collect() } else { vec![0, 1, 2, 5, 11] };
     for style in STYLES {
-        let env = Env::new(1);
+        let mut env = Env::new(1);
         let pipe = env.pipe(0);
+        let daemon = env.daemon().leader();
+        let before = descriptors(daemon);
         let mut pusher = push(&env, &pipe, style, &["--fps", "500"]);
         for moment in &moments {
             for reads in [false, true] {
@@ -155,6 +165,13 @@ fn killed_at_any_moment() {
         }
         clean(&watch(&env, &pipe, "client_motion", &["--frames", "5"]), 5);
         end(pusher);
+        env.until_idle();
+        // Nothing is left of all these in the server.
+        let until = Instant::now() + PATIENCE;
+        while descriptors(daemon) > before {
+            assert!(Instant::now() < until, "{style}: {} descriptors, {before} before", descriptors(daemon));
+            std::thread::yield_now();
+        }
     }
 }
 
@@ -179,6 +196,34 @@ fn a_stopped_pusher_goes_on() {
             take(&mut client, frame);
         }
         drop(client);
+        end(pusher);
+    }
+}
+
+/// Signals at every moment of a client's calls: each gives EINTR or nothing, and every frame is whole.
+#[test]
+fn signals_at_any_moment() {
+    let frames = if full() { "1000" } else { "100" };
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let pusher = push(&env, &pipe, style, &["--fps", "200"]);
+        // A read() is four requests, and a pusher that looks once a frame takes a frame for each: there is time for one
+        // between two signals.
+        for reads in [false, true] {
+            let mut args =
+                vec!["--device", pipe.output.as_str(), "--alarm-ms", "47", "--patience", "1000000"];
+            args.extend(["--frames", frames]);
+            args.extend(reads.then_some("--read"));
+            let mut client = env.program("zc_client", &args).start();
+            let result = client.event_within("result", Duration::from_secs(300));
+            for key in ["torn", "foreign", "back"] {
+                assert_eq!(number(&result, key), 0, "{style}: {key}: {result}");
+            }
+            assert_eq!(number(&result, "errors"), number(&result, "eintr"), "{style}: {result}");
+            // Some style's calls are long enough to be interrupted for certain: it waits for its camera.
+            assert!(*style != "select" || number(&result, "eintr") > 0, "{style}: {result}");
+        }
         end(pusher);
     }
 }

@@ -277,3 +277,57 @@ fn answers_have_a_time_limit() {
     drop((mapped, behind));
     end(waits);
 }
+
+/// LEGACY.md 4, rule 4: the handler may have interrupted malloc, stdio or our own calls, and what the pusher calls in
+/// it enters no allocator and no lock. An allocator that ends the program when it is entered from the handler
+/// stands in front of libc's; a planted allocation shows that it does.
+#[test]
+fn a_handler_may_interrupt_anything() {
+    // Two requests a frame.
+    let frames = if full() { "500000" } else { "50000" };
+    for plant in [false, true] {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let mut args = vec!["--size", "20x20", "--seed", "7"];
+        args.extend(plant.then_some("--plant"));
+        let mut pusher = push(&env, &pipe, "busy", &args);
+        let args = ["--device", &pipe.output, "--frames", frames];
+        let mut client = env.program("zc_client", &args).start();
+        if plant {
+            assert_eq!(pusher.event("unsafe")["call"], "malloc");
+            let error = client.event_within("error", BOUND);
+            assert_eq!(number(&error, "errno"), EIO, "{error}");
+            assert_ne!(pusher.finish().code(), 0);
+            continue;
+        }
+        let result = client.event_within("result", Duration::from_secs(600));
+        clean(&result, frames.parse().expect("a number"));
+        drop(client);
+        pusher.event("closed");
+        pusher.order();
+        assert!(number(&pusher.event("busy"), "turns") > 0);
+        end(pusher);
+    }
+}
+
+/// Threads of one client, on one descriptor and on their own, beside another client: each gets its own answers.
+#[test]
+fn threads_take_turns() {
+    let times = if full() { 2000 } else { 100 };
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let pusher = push(&env, &pipe, style, &["--fps", "1000"]);
+        let mut first = client(&env, &pipe);
+        let mut second = client(&env, &pipe);
+        begin(&mut first, &format!("threads {times}"));
+        begin(&mut second, &format!("threads {times}"));
+        for client in [&mut first, &mut second] {
+            let bad = client.event_within("asked", Duration::from_secs(120));
+            assert_eq!(number(&bad, "a"), 0, "{style}: {bad}");
+        }
+        drop((first, second));
+        let pushed = end(pusher);
+        assert_eq!(number(&pushed, "requests"), 2 * 4 * 2 * times, "{style}: {pushed}");
+    }
+}
