@@ -34,7 +34,7 @@ static const char *style, *refuse_by, *stall;
 static int twice, look_again, one_copy, plant, is_handler;
 static long signals;
 
-static int fd = -1;
+static volatile int fd = -1;
 static unsigned char *memory;
 static size_t slot, length;
 /* Bytes of the picture that VIDIOCMCAPTURE asked for; 0 where none is. */
@@ -273,6 +273,9 @@ static void serve(void)
         return;
     }
     if (n < (ssize_t)sizeof request.number) {
+        /* The other thread has closed it meanwhile. */
+        if (fd < 0)
+            return;
         is_wrong("read", n, n < 0 ? errno : 0);
         if (++unread == 20)
             _exit(1);

@@ -141,10 +141,10 @@ impl Session {
     pub(crate) fn keep_zero(&self) {
         let quiet = NoSignals::new();
         let mut former = self.former.lock(&quiet);
-        self.zero.store(0, Ordering::Release);
-        let hatch = self.hatch.swap(core::ptr::null_mut(), Ordering::AcqRel) as usize;
-        let frames = self.frames.swap(core::ptr::null_mut(), Ordering::AcqRel) as usize;
-        let len = self.zero_len.swap(0, Ordering::AcqRel);
+        self.zero.store(0, Ordering::SeqCst);
+        let hatch = self.hatch.swap(core::ptr::null_mut(), Ordering::SeqCst) as usize;
+        let frames = self.frames.swap(core::ptr::null_mut(), Ordering::SeqCst) as usize;
+        let len = self.zero_len.swap(0, Ordering::SeqCst);
         if let (true, Some(place)) = (hatch != 0, former.iter_mut().find(|place| place.0 == 0)) {
             *place = (hatch, frames, len);
         }

@@ -63,10 +63,10 @@ pub(crate) fn join(session: &Session, len: u32) -> Result<()> {
     };
     // What was mapped before is a former pusher's. It stays until the session ends: somebody may be in it.
     session.keep_zero();
-    session.frames.store(frames, Ordering::Release);
-    session.zero_len.store(len as usize, Ordering::Release);
-    session.hatch.store(hatch.cast(), Ordering::Release);
-    session.zero.store(zero, Ordering::Release);
+    session.frames.store(frames, Ordering::SeqCst);
+    session.zero_len.store(len as usize, Ordering::SeqCst);
+    session.hatch.store(hatch.cast(), Ordering::SeqCst);
+    session.zero.store(zero, Ordering::SeqCst);
     Ok(())
 }
 
@@ -130,11 +130,12 @@ impl Place {
     /// # Errors
     /// EINVAL: not inside it. ENOMEM.
     fn show(self, session: &Session) -> Result<usize> {
-        let total = session.zero_len.load(Ordering::Acquire);
-        if self.end()? as usize > total {
+        let zero = session.zero.load(Ordering::SeqCst);
+        let total = session.zero_len.load(Ordering::SeqCst);
+        let from = session.frames.load(Ordering::SeqCst);
+        if self.end()? as usize > total || session.zero.load(Ordering::SeqCst) != zero {
             return Err(libc::EINVAL);
         }
-        let from = session.frames.load(Ordering::Acquire);
         // SAFETY: the range lies in our own mapping, and the place is what we reserved.
         unsafe { sys::duplicate(from.add(self.offset), self.len, self.at, self.prot) }?;
         let at = self.at;
@@ -332,8 +333,11 @@ impl Drop for Asking {
 struct Turn<'a> {
     session: &'a Session,
     hatch: &'a Hatch,
-    /// The memory that the pipe had when the turn was taken.
+    /// The memory that the pipe had when the turn was taken: its number, where it is here, its bytes. It
+    /// stays mapped until the session ends.
     zero: u32,
+    frames: *const u8,
+    len: usize,
     _asking: Asking,
 }
 
@@ -350,8 +354,14 @@ impl<'a> Turn<'a> {
     /// EIO: the pusher is gone. EBUSY: by a handler that interrupted a request. EINTR, ENODEV.
     fn take(session: &'a Session) -> Result<Self> {
         join(session, 0).map_err(|e| if e == libc::EINVAL { libc::EIO } else { e })?;
-        let zero = session.zero.load(Ordering::Acquire);
+        let zero = session.zero.load(Ordering::SeqCst);
         let hatch = hatch(session).ok_or(libc::EIO)?;
+        let frames = session.frames.load(Ordering::SeqCst);
+        let len = session.zero_len.load(Ordering::SeqCst);
+        if zero == 0 || session.zero.load(Ordering::SeqCst) != zero {
+            // Another thread met another pusher meanwhile.
+            return Err(libc::EIO);
+        }
         let asking = Asking::begin()?;
         let me = process::peer()?;
         while let Err(owner) = hatch.turn.try_lock(me) {
@@ -361,7 +371,7 @@ impl<'a> Turn<'a> {
                 return Err(libc::EIO);
             }
         }
-        Ok(Self { session, hatch, zero, _asking: asking })
+        Ok(Self { session, hatch, zero, frames, len, _asking: asking })
     }
 
     /// Asks the pusher, and waits for its answer; `data` then is the answer's.
@@ -442,7 +452,7 @@ pub(crate) fn read_frame(session: &Session, buf: usize, len: usize) -> Result<us
         .and_then(|palette| palette.frame_len(window.width, window.height))
         .ok_or(libc::EINVAL)?;
     let count = len.min(whole);
-    if whole > session.zero_len.load(Ordering::Acquire) {
+    if whole > turn.len {
         return Err(libc::EINVAL);
     }
     user::writable(buf, count).map_err(|_| libc::EFAULT)?;
@@ -455,8 +465,7 @@ pub(crate) fn read_frame(session: &Session, buf: usize, len: usize) -> Result<us
     turn.exchange(request::MCAPTURE, &mut order)?;
     let mut frame = 0i32;
     turn.exchange(request::SYNC, &mut frame)?;
-    let from = session.frames.load(Ordering::Acquire);
     // SAFETY: `count` bytes at `buf` were checked, and the memory has at least as many.
-    unsafe { core::ptr::copy_nonoverlapping(from, buf as *mut u8, count) };
+    unsafe { core::ptr::copy_nonoverlapping(turn.frames, buf as *mut u8, count) };
     Ok(count)
 }
