@@ -87,7 +87,17 @@ impl Engine {
             if let Some(memory) = self.pipes[index].zero.take() {
                 memory.hatch.fail(libc::EIO as u32);
                 futex::wake_all(memory.hatch.word());
-                futex::wake_all(memory.hatch.turn.word());
+                // Nobody looks for this memory's turns any more when their owners die: whoever comes now
+                // must get one, and sees by the board that there is nobody to ask. Not for ever: a hostile
+                // client may write there.
+                let turn = &memory.hatch.turn;
+                for _ in 0..64 {
+                    match turn.owner() {
+                        0 => break,
+                        owner => turn.revoke(owner),
+                    };
+                }
+                futex::wake_all(turn.word());
             }
         }
     }
