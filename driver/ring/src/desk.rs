@@ -16,6 +16,9 @@ pub struct Row {
     pub want: AtomicU32,
     /// Bit k: slot k is one of the client's own frames. Frames elsewhere it has to copy.
     pub places: AtomicU32,
+    /// 1: one wanted slot is as good as another (V4L2's queues); 0: the client waits for the one that it
+    /// named first (V4L1).
+    pub any_order: AtomicU32,
 }
 
 /// The page that every client writes.

@@ -268,6 +268,9 @@ fn a_lone_client_s_newest_wish_comes_first() {
         p.write(4);
     }
     p.desk.rows[0].want.store(1 << 0 | 1 << 2, Ordering::SeqCst);
+    assert_eq!(p.pick(4), Some(0), "who names its frames waits for the one that it named first");
+    p.log.slots[0].number.store(1, Ordering::SeqCst);
+    p.desk.rows[0].any_order.store(1, Ordering::SeqCst);
     assert_eq!(p.write(4).0, 2, "the newer of two");
     assert_eq!(p.write(4).0, 0, "the other one, before any that is not wanted");
     assert_eq!(p.write(4).0, 1, "then the oldest");

@@ -28,7 +28,7 @@ fn held(board: &Board, desk: &Desk) -> u32 {
 }
 
 /// The slots that clients would like to be written next: those that they have seen and given back.
-pub fn wanted(board: &Board, desk: &Desk) -> u32 {
+fn wanted(board: &Board, desk: &Desk) -> u32 {
     (0..MAX_ROWS)
         .filter(|&row| board.quotas[row].load(Ordering::Relaxed) != 0)
         .fold(0, |all, row| all | desk.rows[row].want.load(Ordering::Relaxed))
@@ -55,24 +55,34 @@ fn mark(board: &Board, log: &Log, desk: &Desk, slot: usize) -> Option<Picked> {
     Some(Picked { slot })
 }
 
+/// The slots that a client which streams alone has given back and takes in any order. What it gave back
+/// last is still in the cache: few slots are fast slots.
+pub fn given_back(board: &Board, desk: &Desk) -> u32 {
+    if board.streamers.load(Ordering::Relaxed) != 1 {
+        return 0;
+    }
+    (0..MAX_ROWS)
+        .filter(|&row| {
+            board.quotas[row].load(Ordering::Relaxed) != 0
+                && desk.rows[row].any_order.load(Ordering::Relaxed) != 0
+        })
+        .fold(0, |all, row| all | desk.rows[row].want.load(Ordering::Relaxed))
+}
+
 /// Finds a slot for the next frame: one that a client waits for, else the one with the oldest
-/// publication. Of several that a lone client waits for it is the one that it gave back last: few slots
-/// are fast slots. A held slot is never picked. `slots` is what the caller has mapped; slots of the mask
+/// publication. Of several that a lone client has [given back](given_back) it is the last. A held slot is never picked. `slots` is what the caller has mapped; slots of the mask
 /// `filling` are being filled already and left alone.
 ///
 /// None means that none is free, or that 64 tries failed, which takes a client that changes its
 /// claims on purpose.
 pub fn pick(board: &Board, log: &Log, desk: &Desk, slots: usize, filling: u32) -> Option<Picked> {
     let slots = slots.min(MAX_SLOTS);
-    let alone = board.streamers.load(Ordering::Relaxed) == 1;
     for _ in 0..64 {
         let holds = held(board, desk) | filling;
-        let wants = wanted(board, desk);
+        let (wants, warm) = (wanted(board, desk), given_back(board, desk));
         let best = (0..slots).filter(|&k| holds >> k & 1 == 0).min_by_key(|&k| {
             let number = log.slots[k].number.load(Ordering::Relaxed);
-            let wanted = wants >> k & 1 != 0;
-            // What a lone client has just given back is still in the cache: the newest of those.
-            (!wanted, if wanted && alone { !number } else { number })
+            (wants >> k & 1 == 0, if warm >> k & 1 != 0 { !number } else { number })
         });
         if let Some(picked) = mark(board, log, desk, best?) {
             return Some(picked);

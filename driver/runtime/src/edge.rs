@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use vloopback_ioctl::{Abi, dispatch_v4l1, dispatch_v4l2, is_v4l1, is_v4l2, request_number};
 
 use crate::input::{self, Pieces};
-use crate::session::{self, Pin};
+use crate::session::{self, Pin, Session};
 use crate::user::Caller;
 use crate::views::Mapping;
 use crate::{client, output};
@@ -110,16 +110,15 @@ pub fn node_of(fd: c_int) -> Option<u32> {
 /// # Safety
 /// `buf` is the caller's pointer, checked here: a bad one gives EFAULT.
 pub unsafe fn read(fd: c_int, buf: *mut c_void, len: usize) -> Result<usize, c_int> {
-    let session = pin(fd)?;
-    if zero::is_zero(&session) {
-        session.alive()?;
-        return if session.info().input {
-            zero::read(&session, fd, buf as usize, len)
-        } else {
-            zero::read_frame(&session, buf as usize, len)
-        };
+    read_by(&*pin(fd)?, fd, buf as usize, len)
+}
+
+fn read_by(session: &Session, fd: c_int, buf: usize, len: usize) -> Result<usize, c_int> {
+    if !zero::is_zero(session) {
+        return output::read(session, fd, buf, len);
     }
-    output::read(&session, fd, buf as usize, len)
+    session.alive()?;
+    if session.info().input { zero::read(session, fd, buf, len) } else { zero::read_frame(session, buf, len) }
 }
 
 /// write(2) on one of ours.
@@ -170,7 +169,7 @@ pub unsafe fn readv(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<
     // SAFETY: the caller's promise.
     unsafe {
         with_pieces(iov, count, |pieces| match pieces.iter().find(|p| p.iov_len > 0) {
-            Some(piece) => output::read(&session, fd, piece.iov_base as usize, piece.iov_len),
+            Some(piece) => read_by(&session, fd, piece.iov_base as usize, piece.iov_len),
             None => Ok(0),
         })
     }

@@ -144,6 +144,7 @@ impl PipeState {
             row.claims.store(0, Ordering::SeqCst);
             row.want.store(0, Ordering::SeqCst);
             row.places.store(0, Ordering::SeqCst);
+            row.any_order.store(0, Ordering::SeqCst);
         }
     }
 

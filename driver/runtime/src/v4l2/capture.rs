@@ -69,6 +69,7 @@ fn want(locked: &mut Locked, index: usize) -> Result<()> {
     let direct = views.is_direct(index, ring.number);
     let Some(row) = locked.row() else { return Ok(()) };
     locked.tell_places(row);
+    locked.session.desk().rows[row].any_order.store(1, Ordering::Relaxed);
     let last = locked.session.page().last.load(Ordering::Relaxed);
     if direct && locked.log()?.slots[index].number.load(Ordering::Relaxed) <= last {
         locked.session.desk().rows[row].want.fetch_or(1 << index, Ordering::SeqCst);

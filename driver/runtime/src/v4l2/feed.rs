@@ -10,7 +10,7 @@ use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::v4l2::{PixelFormat, V4l2Buffer, V4l2Requestbuffers};
-use vloopback_ring::{Log, Picked, cancel, pick_this, wanted};
+use vloopback_ring::{Log, Picked, cancel, given_back, pick_this};
 
 use super::queue::{self, describe, enqueue, is_queued};
 use super::{frozen, same_frames, to_v4l2};
@@ -335,18 +335,15 @@ fn to_fill(locked: &mut Locked, log: &Log) -> Result<usize> {
     // just given back is still in the cache: the newest of those comes first.
     let (head, number) = (log.head.load(Ordering::Relaxed), locked.ring.number);
     let published = |k: usize| log.slots[k].number.load(Ordering::Relaxed);
-    let warm = match session.board().streamers.load(Ordering::Relaxed) {
-        1 => wanted(session.board(), session.desk()),
-        _ => 0,
-    };
+    let warm = given_back(session.board(), session.desk());
     let mut tried = 0u32;
     loop {
         let fits =
             |k: usize| tried >> k & 1 == 0 && locked.views.is_direct(k, number) && published(k) != head;
-        let given_back = (0..queue::count(page))
+        let newest = (0..queue::count(page))
             .filter(|&k| warm >> k & 1 != 0 && is_queued(&page.buffers[k]) && fits(k))
             .max_by_key(|&k| published(k));
-        let Some(index) = given_back.or_else(|| queue::first(page, fits)) else { break };
+        let Some(index) = newest.or_else(|| queue::first(page, fits)) else { break };
         if take_slot(locked, log, index)? {
             return Ok(index);
         }
