@@ -382,6 +382,18 @@ pub(crate) fn may_wait(fd: c_int) -> bool {
     sys::file_flags(fd).is_ok_and(|flags| flags & libc::O_NONBLOCK == 0)
 }
 
+/// The daemon counts the client among those that stream no more, and takes its row back.
+///
+/// # Errors
+/// As [`process::ask`]; the client then still counts.
+pub(crate) fn stop_streaming(session: &Session) -> Result<()> {
+    process::tell(&Request::Stream { session: session.info().session, on: false, hold: 0, fewer: false })?;
+    let page = session.page();
+    page.row.store(0, Ordering::Relaxed);
+    page.streaming.store(0, Ordering::Relaxed);
+    Ok(())
+}
+
 /// Whether the client waits while nobody feeds the pipe: for a pusher, or for the placeholder's next
 /// frame. Old programs, and new ones that speak V4L1, are told of the end instead.
 pub(crate) fn is_patient(session: &Session) -> bool {

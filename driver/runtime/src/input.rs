@@ -13,7 +13,7 @@ use crate::lock::NoSignals;
 use crate::process;
 use crate::ring_map::RingMap;
 use crate::session::Session;
-use crate::sys::{self, FdList, Result};
+use crate::sys::{self, Result};
 use crate::v4l2;
 
 /// Clients that poll are woken through the daemon at least this often whatever the desk says,
@@ -186,11 +186,6 @@ pub(crate) fn give_back(log: &Log) {
     }
 }
 
-fn tell(request: &Request) -> Result<()> {
-    let mut fds = FdList::new();
-    process::ask(request, None, &mut fds).map(drop)
-}
-
 /// VIDIOCSPICT: the palette.
 ///
 /// # Errors
@@ -200,7 +195,11 @@ pub(crate) fn set_picture(session: &Session, picture: &VideoPicture) -> Result<(
     Palette::from_number(palette).ok_or(libc::EINVAL)?;
     let p =
         [picture.brightness, picture.hue, picture.colour, picture.contrast, picture.whiteness, picture.depth];
-    tell(&Request::SetPalette { session: session.info().session, palette, picture: p.map(u32::from) })
+    process::tell(&Request::SetPalette {
+        session: session.info().session,
+        palette,
+        picture: p.map(u32::from),
+    })
 }
 
 /// VIDIOCSWIN: the size, and with it the ring.
@@ -209,7 +208,7 @@ pub(crate) fn set_picture(session: &Session, picture: &VideoPicture) -> Result<(
 /// EINVAL for a size that cannot be, ENOMEM, EBUSY, ENODEV.
 pub(crate) fn set_window(session: &Session, window: &VideoWindow) -> Result<()> {
     let (width, height) = (window.width, window.height);
-    tell(&Request::SetSize { session: session.info().session, width, height })?;
+    process::tell(&Request::SetSize { session: session.info().session, width, height })?;
     // At once, so that a write that nobody sees needs no system call.
     let quiet = NoSignals::new();
     session.ring.lock(&quiet).refresh(session)

@@ -6,13 +6,13 @@ use core::sync::atomic::Ordering;
 use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l1::VideoMmap;
 use vloopback_ring::{claim_oldest, unclaim};
-use vloopback_wire::Request;
 
-use crate::client::{BY_MMAP, BY_NEW_MAPPING, BY_READ, Locked, Step, fed, may_wait, until_done, with_locks};
+use crate::client::{
+    BY_MMAP, BY_NEW_MAPPING, BY_READ, Locked, Step, fed, may_wait, stop_streaming, until_done, with_locks,
+};
 use crate::lock::NoSignals;
-use crate::process;
 use crate::session::Session;
-use crate::sys::{FdList, Result};
+use crate::sys::Result;
 use crate::v4l2;
 use crate::views::Mapping;
 
@@ -110,12 +110,8 @@ pub(crate) fn unmapped(session: &Session, addr: usize, len: usize) {
     // copy for it.
     let page = session.page();
     if page.streaming.load(Ordering::Relaxed) == BY_MMAP {
-        let mut fds = FdList::new();
-        let request = Request::Stream { session: session.info().session, on: false, hold: 0, fewer: false };
-        if process::ask(&request, None, &mut fds).is_ok() {
-            page.row.store(0, Ordering::Relaxed);
-            page.streaming.store(0, Ordering::Relaxed);
-        }
+        // A daemon that is gone counts nobody.
+        let _ = stop_streaming(session);
     }
 }
 

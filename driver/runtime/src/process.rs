@@ -386,11 +386,19 @@ pub(crate) fn ask(
     }
 }
 
-/// Tells the daemon something that it does not answer ([`Request::Bell`]).
+/// Asks for something whose reply says no more than that it is done.
 ///
 /// # Errors
 /// As [`ask`].
 pub(crate) fn tell(request: &Request) -> Result<()> {
+    ask(request, None, &mut FdList::new()).map(drop)
+}
+
+/// Sends what the daemon does not answer ([`Request::Bell`]).
+///
+/// # Errors
+/// As [`ask`].
+pub(crate) fn post(request: &Request) -> Result<()> {
     settle()?;
     let quiet = NoSignals::new();
     let mut connection = CONNECTION.lock(&quiet);

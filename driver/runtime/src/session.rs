@@ -252,8 +252,7 @@ impl Session {
         if self.claimed.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let mut fds = FdList::new();
-        process::ask(&Request::Claim { session: self.info().session }, None, &mut fds)?;
+        process::tell(&Request::Claim { session: self.info().session })?;
         self.claimed.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -494,9 +493,8 @@ pub(crate) fn forget(fd: c_int) -> Option<u32> {
 /// The last number of a session in this process was really closed: when this returns, the daemon
 /// knows.
 pub(crate) fn closed(session: u32) {
-    let mut fds = FdList::new();
     // A daemon that is gone has nothing left to end.
-    let _ = process::ask(&Request::Closed { session }, None, &mut fds);
+    let _ = process::tell(&Request::Closed { session });
 }
 
 /// `new` is a duplicate of `old` now.

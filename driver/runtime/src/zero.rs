@@ -385,7 +385,7 @@ impl<'a> Turn<'a> {
         let limit = u64::from(session.info().answer_timeout) * 1_000_000;
         let deadline = (limit != 0 && number != request::SYNC).then(|| sys::now() + limit);
         let posted = hatch.post(number, data);
-        if let Err(e) = process::tell(&Request::Bell { session: session.info().session }) {
+        if let Err(e) = process::post(&Request::Bell { session: session.info().session }) {
             hatch.withdraw(posted);
             return Err(e);
         }

@@ -7,14 +7,12 @@ use core::sync::atomic::Ordering;
 
 use vloopback_abi::v4l2::{V4l2Buffer, V4l2Requestbuffers};
 use vloopback_ring::{Format, Taken, claim_oldest, unclaim};
-use vloopback_wire::Request;
 
 use super::queue::{self, describe, enqueue, is_queued};
 use super::{frozen, is_nameless, same_frames};
-use crate::client::{BY_BUFFERS, Locked, Step, is_patient, may_wait, until_done, with_locks};
-use crate::process;
+use crate::client::{BY_BUFFERS, Locked, Step, is_patient, may_wait, stop_streaming, until_done, with_locks};
 use crate::session::{Session, is_certain};
-use crate::sys::{self, FdList, Result};
+use crate::sys::{self, Result};
 use crate::views::Mapping;
 
 /// `SessionPage::base` before the stream has met a ring.
@@ -253,11 +251,7 @@ pub(super) fn streamoff(session: &Session, fd: c_int) -> Result<()> {
         let_go(locked);
         locked.views.unstick();
         if page.on.swap(0, Ordering::Relaxed) != 0 {
-            let mut fds = FdList::new();
-            let session = session.info().session;
-            process::ask(&Request::Stream { session, on: false, hold: 0, fewer: false }, None, &mut fds)?;
-            page.row.store(0, Ordering::Relaxed);
-            page.streaming.store(0, Ordering::Relaxed);
+            stop_streaming(session)?;
         }
         tell_poll(locked, fd)?;
         Ok(Step::Done(()))

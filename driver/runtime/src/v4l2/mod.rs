@@ -26,7 +26,7 @@ use vloopback_wire::{PixelFormat as WireFormat, Request};
 
 use crate::process;
 use crate::session::Session;
-use crate::sys::{FdList, Result};
+use crate::sys::Result;
 use crate::v4l1;
 
 pub(crate) use capture::mmap as mmap_capture;
@@ -156,11 +156,6 @@ fn is_nameless(format: &Format) -> bool {
         && Palette::from_number(format.palette).and_then(Palette::fourcc).is_none()
 }
 
-fn tell(request: &Request) -> Result<()> {
-    let mut fds = FdList::new();
-    process::ask(request, None, &mut fds).map(drop)
-}
-
 /// # Errors
 /// EINVAL: a code that nobody knows.
 fn known(fourcc: u32) -> Answer<PixelFormat> {
@@ -176,7 +171,7 @@ fn only(fine: bool) -> Answer<()> {
 /// # Errors
 /// EBUSY: another's pipe. ENOMEM, ENODEV.
 pub(crate) fn set_format(session: &Session, pix: &V4l2PixFormat) -> Result<()> {
-    tell(&Request::SetFormat { session: session.info().session, format: to_wire(&nearest(pix)) })
+    process::tell(&Request::SetFormat { session: session.info().session, format: to_wire(&nearest(pix)) })
 }
 
 /// The first frame is near: the claim, the ring (with slots for so many buffers that are filled in
@@ -185,7 +180,7 @@ pub(crate) fn set_format(session: &Session, pix: &V4l2PixFormat) -> Result<()> {
 /// # Errors
 /// EBUSY: another's pipe. ENOMEM, ENODEV.
 pub(crate) fn feed(session: &Session, buffers: u32) -> Result<()> {
-    tell(&Request::Feed { session: session.info().session, on: true, buffers })?;
+    process::tell(&Request::Feed { session: session.info().session, on: true, buffers })?;
     session.claimed.store(true, Ordering::Relaxed);
     Ok(())
 }
@@ -193,7 +188,7 @@ pub(crate) fn feed(session: &Session, buffers: u32) -> Result<()> {
 /// No frame comes any more until [`feed`]; another descriptor of the process may begin.
 fn end_feed(session: &Session) -> Result<()> {
     session.claimed.store(false, Ordering::Relaxed);
-    tell(&Request::Feed { session: session.info().session, on: false, buffers: 0 })
+    process::tell(&Request::Feed { session: session.info().session, on: false, buffers: 0 })
 }
 
 /// Says how often the pusher's frames come.
@@ -201,7 +196,7 @@ fn end_feed(session: &Session) -> Result<()> {
 /// # Errors
 /// EINVAL: a 0. EBUSY: another's pipe. ENODEV.
 pub(crate) fn set_interval(session: &Session, numerator: u32, denominator: u32) -> Result<()> {
-    tell(&Request::SetInterval { session: session.info().session, numerator, denominator })
+    process::tell(&Request::SetInterval { session: session.info().session, numerator, denominator })
 }
 
 impl Node<'_> {
@@ -440,7 +435,8 @@ impl V4l2Device for Node<'_> {
 
     fn s_priority(&mut self, priority: u32) -> Answer<()> {
         only((1..=3).contains(&priority))?;
-        tell(&Request::SetPriority { session: self.session.info().session, priority }).map_err(Errno)?;
+        process::tell(&Request::SetPriority { session: self.session.info().session, priority })
+            .map_err(Errno)?;
         self.page().priority.store(priority, Ordering::Relaxed);
         Ok(())
     }
