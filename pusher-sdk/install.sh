@@ -13,8 +13,10 @@ here=$(cd "$(dirname "$0")" && pwd)
 to=${DESTDIR:-}$prefix
 abi=$(sed -n 's/^#define VLB_SOVERSION //p' "$here/include/vloopback.h")
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$here/../Cargo.toml")
-mkdir -p "$to/lib/pkgconfig" "$to/include"
+# <linux/videodev.h> lies in a directory of its own: nothing but what asks for it finds it.
+mkdir -p "$to/lib/pkgconfig" "$to/include/vloopback/linux"
 install -m 644 "$here/include/vloopback.h" "$to/include/vloopback.h"
+install -m 644 "$here/include/linux/videodev.h" "$to/include/vloopback/linux/videodev.h"
 install -m 755 "$library" "$to/lib/libvloopback.so.$abi"
 ln -sf "libvloopback.so.$abi" "$to/lib/libvloopback.so"
 sed -e "s|@PREFIX@|$prefix|" -e "s|@VERSION@|$version|" "$here/vloopback.pc.in" \

@@ -190,6 +190,203 @@ int vlb_check(const vlb_pusher *pusher);
  * library knows are set to 0, so that a program and a library of different ages fit. */
 int vlb_get_counters(const vlb_pusher *pusher, vlb_counters *counters, size_t size);
 
+/* ---------------------------------------------------------------------------- zero-copy ----
+ *
+ * A zero-copy pusher shares its memory with its clients and answers their requests itself, as the
+ * camera that it is: a callback for each request. The structs that callbacks get are those of
+ * Video4Linux 1, <linux/videodev.h>; `pkg-config --cflags vloopback` has the directory that it is in.
+ *
+ *     static int gcap(void *user, struct video_capability *answer) { ... return 0; }
+ *     static int sync_(void *user, const struct video_mmap *order, void *data, size_t size)
+ *     {
+ *         memset(data, 128, size);
+ *         return 0;
+ *     }
+ *     ...
+ *     const vlb_server server = {.size = sizeof server, .gcap = gcap, .sync = sync_, ...};
+ *     vlb_zero *z = vlb_zero_claim(NULL, 2, 320 * 240);
+ *     if (!z || vlb_zero_run(z, &server, NULL, STDIN_FILENO))
+ *         fprintf(stderr, "%s\n", vlb_error());
+ *     vlb_zero_close(z);
+ *
+ * A client waits while its request is answered, and the others behind it. A frame's memory is the
+ * pusher's from the client's VIDIOCMCAPTURE until its VIDIOCSYNC is answered, and the clients' at any
+ * other time: the sync callback gets it, vlb_zero_frame() gives it in between, and nothing else does.
+ *
+ * What is said above of errors, threads and descriptors holds for a vlb_zero, too. A fork must not use
+ * it. Callbacks are called by the thread that calls vlb_zero_serve_ready(), vlb_zero_run() or
+ * vlb_zero_run_on_sigio(), never from a signal handler. Of the functions of the same vlb_zero they may
+ * call vlb_zero_device(), vlb_zero_output() and vlb_zero_fd(); the others fail with
+ *     EBUSY   called from a callback
+ */
+
+/* A claimed pipe in zero-copy mode. Made by vlb_zero_claim() and vlb_zero_open(), freed by
+ * vlb_zero_close(). */
+typedef struct vlb_zero vlb_zero;
+
+struct video_audio;
+struct video_buffer;
+struct video_capability;
+struct video_capture;
+struct video_channel;
+struct video_code;
+struct video_info;
+struct video_key;
+struct video_mmap;
+struct video_picture;
+struct video_play_mode;
+struct video_tuner;
+struct video_unit;
+struct video_window;
+struct vbi_format;
+
+/* What sync returns for a picture that comes later. */
+#define VLB_LATER 4096
+
+/* The answers to clients' requests. NULL is a refusal: the client gets ENOTTY. A callback returns 0, or
+ * the errno that the client gets: EINVAL for what it does not take (clients find out so what it can),
+ * ENOTTY to refuse; what is no errno gives the client EIO. `user` is what the loop was given.
+ *
+ * A struct that is not const is filled by the callback: in gcap, gpict and so on it is all zero before, in
+ * gchan, gtuner and gaudio it says which one the client asks for. Structs live until the callback
+ * returns. Addresses in them are the client's, and mean nothing here.
+ *
+ * Who wants to be seen answers at least gcap, gpict, spict, gwin, swin, mcapture and sync. For a client's
+ * read() gwin, gpict, mcapture and sync are called.
+ *
+ * Callbacks may be added at the end: set `size` to sizeof(vlb_server), and the rest to zero. */
+typedef struct vlb_server {
+	size_t size;
+	/* What the device is. Clients want VID_TYPE_CAPTURE in the type. */
+	int (*gcap)(void *user, struct video_capability *answer);
+	/* Describe a channel, select one. */
+	int (*gchan)(void *user, struct video_channel *channel);
+	int (*schan)(void *user, const struct video_channel *channel);
+	/* Describe a tuner, set one. */
+	int (*gtuner)(void *user, struct video_tuner *tuner);
+	int (*stuner)(void *user, const struct video_tuner *tuner);
+	/* Picture settings and palette. */
+	int (*gpict)(void *user, struct video_picture *answer);
+	int (*spict)(void *user, const struct video_picture *picture);
+	/* Overlay: on (not 0) or off (0). */
+	int (*capture)(void *user, int on);
+	/* The size. */
+	int (*gwin)(void *user, struct video_window *answer);
+	int (*swin)(void *user, const struct video_window *window);
+	/* The screen memory that overlay writes to. */
+	int (*gfbuf)(void *user, struct video_buffer *answer);
+	int (*sfbuf)(void *user, const struct video_buffer *buffer);
+	/* The key of an encrypted broadcast. */
+	int (*key)(void *user, struct video_key *answer);
+	/* The tuner's frequency. */
+	int (*gfreq)(void *user, uint64_t *answer);
+	int (*sfreq)(void *user, uint64_t frequency);
+	/* Describe an audio channel, set one. */
+	int (*gaudio)(void *user, struct video_audio *audio);
+	int (*saudio)(void *user, const struct video_audio *audio);
+	/* The nodes that belong together. */
+	int (*gunit)(void *user, struct video_unit *answer);
+	/* The captured part of the picture. */
+	int (*gcapture)(void *user, struct video_capture *answer);
+	int (*scapture)(void *user, const struct video_capture *capture);
+	/* Decoders: how to play, what kind of data write() takes, what is played, microcode. */
+	int (*splaymode)(void *user, const struct video_play_mode *mode);
+	int (*swritemode)(void *user, int mode);
+	int (*gplayinfo)(void *user, struct video_info *answer);
+	int (*smicrocode)(void *user, const struct video_code *code);
+	/* How a VBI device samples. */
+	int (*gvbifmt)(void *user, struct vbi_format *answer);
+	int (*svbifmt)(void *user, const struct vbi_format *format);
+	/* VIDIOCGMBUF: 0 lets clients map the frames; so does NULL. With an errno they can only read(). Where the
+	 * frames lie in the mapping the library tells them. */
+	int (*gmbuf)(void *user);
+	/* A client orders a picture in one of the frames, which there is, and which has room for it. From
+	 * now on the frame is the pusher's, unless this returns an errno. EINVAL for a palette or a size that
+	 * it does not make. */
+	int (*mcapture)(void *user, const struct video_mmap *order);
+	/* A client waits for the picture that it has ordered: draw it to the `size` bytes at `data`, as long as
+	 * the picture, and return 0: from then on the client looks at it. Or return VLB_LATER: the client, and
+	 * all behind it, wait until vlb_zero_finish(). With an errno the order is over. A SYNC of what nobody
+	 * has ordered is EINVAL and does not come here. What is read back from the memory need not be what
+	 * was written: a client that misbehaves can write there too. */
+	int (*sync)(void *user, const struct video_mmap *order, void *data, size_t size);
+	/* A request that no other callback is for, such as a private one (_IOC_NR from 192 on). `data` is what
+	 * came with it, and the answer. */
+	int (*other)(void *user, unsigned request, void *data, size_t size);
+	/* A client has closed. Which one is not told. */
+	void (*closed)(void *user);
+	/* A request of Video4Linux 2. `argument` is the struct of <linux/videodev2.h> that belongs to it, in the
+	 * 64-bit shape, and the answer. Clients of Video4Linux 2 are served without this, too: what they ask is
+	 * translated for the callbacks above. With it, that is asked for here first for which Video4Linux 1 has no
+	 * word, such as a pixel format without a palette; ENOTTY leaves it to the translation. */
+	int (*v4l2)(void *user, unsigned request, void *argument, size_t size);
+} vlb_server;
+
+/* Claims the first free pipe and shares `frames` frames of `frame_size` bytes with its clients: 1 to 32 of
+ * them. A picture may be shorter than its frame. Two frames let clients look at one while the other is
+ * drawn. `socket` as for vlb_claim().
+ * Returns a pusher that the caller closes with vlb_zero_close(), or NULL; errnos as vlb_claim(), and
+ *     EINVAL  no such number of frames, or no bytes in them
+ *     ENOMEM  more than the server gives
+ */
+vlb_zero *vlb_zero_claim(const char *socket, unsigned frames, size_t frame_size);
+
+/* The same for the pipe whose input is `device`; further errnos as vlb_open(). */
+vlb_zero *vlb_zero_open(const char *socket, const char *device, unsigned frames, size_t frame_size);
+
+/* Gives the pipe back and frees the pusher; clients that wait get EIO. NULL is nothing. errno stays as it
+ * was, but for EBUSY, with which nothing is closed. */
+int vlb_zero_close(vlb_zero *zero);
+
+/* As vlb_device() and vlb_output(). */
+const char *vlb_zero_device(const vlb_zero *zero);
+const char *vlb_zero_output(const vlb_zero *zero);
+
+/* A descriptor that is readable while there may be requests to serve, and when the server is gone: for
+ * poll(), select() and epoll; nothing else may be done with it. It is the library's. -1 for NULL. */
+int vlb_zero_fd(const vlb_zero *zero);
+
+/* Answers all requests that are there, and waits for none. For a loop of the program's own: call it when
+ * vlb_zero_fd() is readable, or at any time. `server` is not kept. */
+int vlb_zero_serve_ready(vlb_zero *zero, const vlb_server *server, void *user);
+
+/* Serves until the descriptor `stop` is readable, or its other end closed: a pipe, a socket, an eventfd, a
+ * terminal. What is in it is left there. Signals end it not. A sync callback that returns VLB_LATER needs a
+ * loop of the program's own instead.
+ *     EINVAL  `stop` is negative
+ */
+int vlb_zero_run(vlb_zero *zero, const vlb_server *server, void *user, int stop);
+
+/* As vlb_zero_run(), but woken by SIGIO as the pushers of old: the kernel sends it to this process for
+ * every request. One thread at least must not block it. The library sets a handler that calls the one
+ * that was there before; callbacks are not called from it. The handler stays. */
+int vlb_zero_run_on_sigio(vlb_zero *zero, const vlb_server *server, void *user, int stop);
+
+/* Waits until there may be requests to serve, at most so many milliseconds, or without limit if they are
+ * negative; a signal ends it, too. 0 in all these cases. */
+int vlb_zero_wait(const vlb_zero *zero, int milliseconds);
+
+/* As vlb_check(). */
+int vlb_zero_check(const vlb_zero *zero);
+
+/* The memory of a frame that a client has ordered: sets *data to it, *size to the bytes of the picture and,
+ * unless `order` is NULL, *order to what was ordered. *data is NULL, and the return value 0, while nobody
+ * has ordered that frame. It may be touched until its SYNC is answered: by the sync callback's return,
+ * by vlb_zero_finish(), or by vlb_zero_close().
+ *     EINVAL  `data` or `size` is NULL
+ */
+int vlb_zero_frame(vlb_zero *zero, unsigned frame, struct video_mmap *order, void **data, size_t *size);
+
+/* 1 while a client waits for a picture that comes later (VLB_LATER), with its frame in *frame unless that is
+ * NULL; 0 while none does, or does any more. */
+int vlb_zero_waiting(const vlb_zero *zero, unsigned *frame);
+
+/* Answers the client that vlb_zero_waiting() tells of: with the picture that was drawn to its frame, if
+ * `error` is 0, else with that errno. 1: it has the answer; 0: nobody waits any more. */
+int vlb_zero_finish(vlb_zero *zero, int error);
+
+/* ------------------------------------------------------------------------------- messages ---- */
+
 /* What the last call of this thread that failed says: one line that names the device and what
  * helps. Never NULL; "" if none failed. The string is the library's, and good until the next call
  * of this thread that fails. */

@@ -5,6 +5,8 @@
 //! vlb_open(), was not closed, and is used by one thread at a time; a pointer that is not NULL
 //! points to as much as its size says, strings end in NUL.
 
+mod zero_copy;
+
 use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::ptr::{null, null_mut};

@@ -30,7 +30,7 @@
 //! that closes descriptors it does not know (`closefrom`, as daemons do at their start) does so
 //! before it makes a pusher.
 //!
-//! The C interface of `include/vloopback.h` is this one; `c.rs` holds all of it.
+//! The C interface of `include/vloopback.h` is this one; `c.rs` and `c/` hold all of it.
 
 #![deny(unsafe_code)]
 
@@ -50,5 +50,6 @@ pub use planes::{MAX_PLANES, Plane, PlaneShape, plane_shapes};
 pub use pusher::{FrameSlot, Pusher};
 pub use vloopback_abi::palette::Palette;
 pub use vloopback_abi::v4l1;
+pub use vloopback_abi::v4l2;
 pub use vloopback_abi::v4l2::fourcc::{self, Fourcc};
 pub use vloopback_runtime::native::Counters;

@@ -50,10 +50,12 @@
 //! ```
 
 mod server;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, Read};
 use std::ops::{Deref, DerefMut, Range};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -62,11 +64,13 @@ use signal_hook::consts::SIGIO;
 use signal_hook::low_level;
 use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l1::{VIDEO_MAX_FRAME, VideoMbuf, VideoMmap};
-use vloopback_ioctl::{Abi, BufferMemory, V4l1Request, dispatch_v4l1};
+use vloopback_ioctl::{Abi, BufferMemory, V4l1Request, V4l2Request, dispatch_v4l1, dispatch_v4l2, is_v4l2};
 use vloopback_runtime::native_zero::{Asked, Event, MAX_DATA, ZeroInput};
 
 pub use server::Server;
+pub(crate) use server::every_request;
 pub use vloopback_abi::Errno;
+pub use vloopback_ioctl::{ControlList, V4l2Device, V4l2Row};
 
 use crate::PusherError;
 use crate::finder::{Finder, node_number};
@@ -283,6 +287,23 @@ impl ZeroCopy {
         Some((order, self.layout.picture(self.input.memory(), &order)?))
     }
 
+    /// Where the memory of a frame begins in [`ZeroCopy::memory_file`], in bytes. None: there is no such
+    /// frame.
+    #[must_use]
+    pub fn offset_of(&self, frame: usize) -> Option<usize> {
+        (frame < self.layout.frames).then(|| frame * self.layout.step)
+    }
+
+    /// The file of the frames' memory, for who draws in another process: an X server (MIT-SHM's
+    /// AttachFd), a decoder. No type can keep those to the API's rule: have them write to a frame between
+    /// its MCAPTURE and the answer to its SYNC only.
+    ///
+    /// # Errors
+    /// [`PusherError::ServerGone`], [`PusherError::Lost`], [`PusherError::System`].
+    pub fn memory_file(&self) -> Result<OwnedFd, PusherError> {
+        self.input.memory_file().map_err(|errno| self.failure(errno))
+    }
+
     /// The frame whose client waits for its picture ([`Capture::later`]), if one still does.
     #[must_use]
     pub fn waiting(&self) -> Option<usize> {
@@ -336,6 +357,7 @@ impl ZeroCopy {
     /// [`PusherError::ServerGone`], [`PusherError::Lost`], [`PusherError::System`].
     pub fn serve_ready<S: Server + ?Sized>(&mut self, server: &mut S) -> Result<(), PusherError> {
         let mut data = [0; MAX_DATA];
+        self.input.set_takes_v4l2(server.takes_v4l2());
         loop {
             match self.input.take(&mut data).map_err(|errno| self.failure(errno))? {
                 None => return Ok(()),
@@ -416,19 +438,11 @@ impl ZeroCopy {
         // A client asks again, so that none waits any more.
         self.waiting = None;
         data[asked.data_len()..].fill(0);
-        let number = u64::from(asked.number());
-        let abi = [Abi::Lp64, Abi::Ilp32].into_iter().find(|abi| V4l1Request::find(number, *abi).is_some());
-        let (answer, step) = match abi {
-            Some(abi) => {
-                let memory = self.input.memory();
-                let (layout, slots) = (&self.layout, &self.slots[..]);
-                let mut desk = Desk { server, layout, slots, memory, step: Step::None };
-                let argument = BufferMemory::new(ARGUMENT, data);
-                let answer = dispatch_v4l1(&mut desk, &argument, abi, number, ARGUMENT).map(drop);
-                (answer, desk.step)
-            }
-            None => (server.other(asked.number(), &mut data[..asked.data_len()]), Step::None),
-        };
+        let memory = self.input.memory();
+        let (layout, slots) = (&self.layout, &self.slots[..]);
+        let mut desk = Desk { server, layout, slots, memory, step: Step::None };
+        let answer = dispatch(&mut desk, asked.number(), asked.data_len(), data);
+        let step = desk.step;
         if let Step::Later(frame) = step {
             self.waiting = Some((*asked, frame));
             return Ok(());
@@ -471,6 +485,28 @@ impl ZeroCopy {
     fn system(&self, error: &io::Error) -> PusherError {
         self.failure(error.raw_os_error().unwrap_or(nix::libc::EIO))
     }
+}
+
+/// Lets the server answer a request, whose answer is in `data` then.
+fn dispatch<S: Server + ?Sized>(
+    desk: &mut Desk<'_, S>,
+    number: u32,
+    len: usize,
+    data: &mut [u8; MAX_DATA],
+) -> Answer<()> {
+    const ABIS: [Abi; 2] = [Abi::Lp64, Abi::Ilp32];
+    let request = u64::from(number);
+    if let Some(abi) = ABIS.into_iter().find(|abi| V4l1Request::find(request, *abi).is_some()) {
+        return dispatch_v4l1(desk, &BufferMemory::new(ARGUMENT, data), abi, request, ARGUMENT).map(drop);
+    }
+    if is_v4l2(request) {
+        if let Some(device) = desk.server.v4l2() {
+            let abi = ABIS.into_iter().find(|abi| V4l2Request::find(request, *abi).is_some());
+            let argument = BufferMemory::new(ARGUMENT, data);
+            return dispatch_v4l2(device, &argument, abi.ok_or(Errno::ENOTTY)?, request, ARGUMENT).map(drop);
+        }
+    }
+    desk.server.other(number, &mut data[..len])
 }
 
 fn failure(device: &str, errno: nix::errno::Errno) -> PusherError {

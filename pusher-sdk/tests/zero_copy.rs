@@ -23,8 +23,9 @@ use vloopback_sdk::v4l1::{
     VID_TYPE_CAPTURE, VideoAudio, VideoCapability, VideoChannel, VideoMbuf, VideoMmap, VideoPicture,
     VideoTuner, VideoWindow, request,
 };
-use vloopback_sdk::zero_copy::{Answer, Capture, Errno, Server, Synced, ZeroCopy};
-use vloopback_sdk::{Palette, PusherError};
+use vloopback_sdk::v4l2::{PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4l2Format};
+use vloopback_sdk::zero_copy::{Answer, Capture, Errno, Server, Synced, V4l2Device, ZeroCopy};
+use vloopback_sdk::{Palette, PusherError, fourcc};
 
 const SIZE: (i32, i32) = (64, 48);
 const LEN: usize = 64 * 48 * 2;
@@ -306,6 +307,56 @@ fn loops(host: &Host) {
     }
 }
 
+/// A camera that V4L1 has no palette and no size of, but that tells V4L2 what it has.
+struct Modern {
+    typed: bool,
+    asked: usize,
+}
+
+impl Server for Modern {
+    fn v4l2(&mut self) -> Option<&mut dyn V4l2Device> {
+        self.typed.then_some(self)
+    }
+}
+
+impl V4l2Device for Modern {
+    fn g_fmt(&mut self, asked: V4l2Format) -> Answer<V4l2Format> {
+        self.asked += 1;
+        assert_eq!(asked.type_, V4L2_BUF_TYPE_VIDEO_CAPTURE);
+        let pix = PixelFormat::of(fourcc::YUYV).and_then(|format| format.pix(96, 80)).unwrap();
+        Ok(V4l2Format::with_pix(asked.type_, pix))
+    }
+}
+
+/// V4L2 requests come to a server that takes them, typed, and to no other.
+fn v4l2(host: &Host) {
+    for typed in [false, true] {
+        let mut pipe = ZeroCopy::claim(&host.finder(), 1, 96 * 80 * 2).unwrap();
+        let mut camera = Modern { typed, asked: 0 };
+        // From the first look for requests on it is known what it takes.
+        pipe.serve_ready(&mut camera).unwrap();
+        let output = pipe.output().to_owned();
+        let (stop, stopper) = UnixStream::pair().unwrap();
+        thread::scope(|scope| {
+            let serving = scope.spawn(|| pipe.run(&mut camera, &stop).unwrap());
+            let fd = edge::open_device(number(&output), libc::O_RDWR).unwrap();
+            let mut format = V4l2Format { type_: V4L2_BUF_TYPE_VIDEO_CAPTURE, ..V4l2Format::default() };
+            let argument = std::ptr::from_mut(&mut format) as usize;
+            // SAFETY: the structure that belongs to the request.
+            unsafe { edge::ioctl(fd, vloopback_sdk::v4l2::request::G_FMT.into(), argument) }.unwrap();
+            let edge::Close::Last(session) = edge::before_close(fd) else { panic!("not the last number") };
+            // SAFETY: ours.
+            unsafe { libc::close(fd) };
+            edge::after_close(session);
+            drop(stopper);
+            serving.join().unwrap();
+            let told = (format.pix().width, format.pix().height, format.pix().fourcc());
+            assert_eq!(told == (96, 80, fourcc::YUYV), typed, "{told:?}");
+        });
+        assert_eq!(camera.asked > 0, typed);
+    }
+}
+
 /// Waits until the pusher's descriptor is readable, and serves.
 fn serve(pipe: &mut ZeroCopy, camera: &mut Camera) {
     let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
@@ -485,6 +536,8 @@ fn zero_copy() {
     let error = ZeroCopy::claim(&finder, 2, 1 << 29).unwrap_err();
     assert!(matches!(error, PusherError::Memory { .. }) && error.to_string().contains("fewer"), "{error}");
 
+    // While this process is no legacy one yet.
+    v4l2(&host);
     loops(&host);
     later(&host);
     deaths(&host);

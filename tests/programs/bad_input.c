@@ -207,7 +207,7 @@ static void maps(void)
     told_result("length-0", p == MAP_FAILED ? -1 : 0);
     p = mmap(NULL, (size_t)m.size + 65536, PROT_READ, MAP_SHARED, fd, 0);
     told_result("too-long", p == MAP_FAILED ? -1 : 0);
-    p = mmap(NULL, (size_t)1 << 46, PROT_READ, MAP_SHARED, fd, 0);
+    p = mmap(NULL, (size_t)(1ull << (sizeof(size_t) > 4 ? 46 : 31)), PROT_READ, MAP_SHARED, fd, 0);
     told_result("huge", p == MAP_FAILED ? -1 : 0);
     p = mmap(NULL, m.size, PROT_READ, MAP_SHARED, fd, 1);
     told_result("odd-offset", p == MAP_FAILED ? -1 : 0);

@@ -19,6 +19,8 @@
  *     --one-copy       sets palette and size, maps what can't be mapped, and writes a frame before it maps
  *     --wait           between mmap() and signal() (or the first look) it waits for an order
  *     --report 1       tells of every request
+ *     --tuner          has a tuner on its second channel, 44 to 950 MHz
+ *     --tell           tells what clients set: an event "set" with its name and value
  * Orders: late, remap, reopen, close, open, unmap, answer, sinvalid, write, poll, stall NAME. */
 #include <pthread.h>
 #include <semaphore.h>
@@ -31,7 +33,7 @@
 #define REQUEST_BYTES 1024
 
 static const char *style, *refuse_by, *stall;
-static int twice, look_again, one_copy, plant, is_handler;
+static int twice, look_again, one_copy, plant, is_handler, has_tuner, tells;
 static long signals;
 
 static volatile int fd = -1;
@@ -41,6 +43,7 @@ static size_t slot, length;
 static size_t asked[VIDEO_MAX_FRAME];
 static struct video_picture picture;
 static int width, height, channel;
+static unsigned long frequency = 16 * 217;
 static long number, requests, drawn, closed, refused, spurious, wrong, unread;
 /* A request that was read and is not answered yet. */
 static struct {
@@ -119,6 +122,12 @@ static size_t picture_len(int palette, int w, int h)
     return frame_len(palette, w, h);
 }
 
+static void is_set(const char *what, long value)
+{
+    if (tells)
+        tell("{\"event\":\"set\",\"what\":\"%s\",\"value\":%ld}", what, value);
+}
+
 /* Answers a request with the bytes that came with it. */
 static void respond(unsigned long request, unsigned char *data)
 {
@@ -127,7 +136,7 @@ static void respond(unsigned long request, unsigned char *data)
         struct video_capability cap;
         memset(&cap, 0, sizeof cap);
         strcpy(cap.name, "zero-copy test camera");
-        cap.type = VID_TYPE_CAPTURE;
+        cap.type = VID_TYPE_CAPTURE | (has_tuner ? VID_TYPE_TUNER : 0);
         cap.channels = 2;
         cap.maxwidth = opt.width;
         cap.maxheight = opt.height;
@@ -144,9 +153,9 @@ static void respond(unsigned long request, unsigned char *data)
         }
         memset(c.name, 0, sizeof c.name);
         strcpy(c.name, c.channel ? "left" : "right");
-        c.tuners = 0;
-        c.flags = 0;
-        c.type = VIDEO_TYPE_CAMERA;
+        c.tuners = has_tuner && c.channel;
+        c.flags = c.tuners ? VIDEO_VC_TUNER : 0;
+        c.type = c.tuners ? VIDEO_TYPE_TV : VIDEO_TYPE_CAMERA;
         c.norm = (unsigned short)channel;
         answer(request, &c);
         break;
@@ -159,6 +168,7 @@ static void respond(unsigned long request, unsigned char *data)
             break;
         }
         channel = c.channel;
+        is_set("channel", channel);
         answer(request, data);
         break;
     }
@@ -173,6 +183,8 @@ static void respond(unsigned long request, unsigned char *data)
             break;
         }
         picture = p;
+        is_set("brightness", picture.brightness);
+        is_set("hue", picture.hue);
         answer(request, data);
         break;
     }
@@ -193,9 +205,41 @@ static void respond(unsigned long request, unsigned char *data)
         }
         width = (int)w.width;
         height = (int)w.height;
+        is_set("width", width);
         answer(request, data);
         break;
     }
+    case VIDIOCGTUNER: {
+        struct video_tuner t;
+        memcpy(&t, data, sizeof t);
+        if (!has_tuner || t.tuner != 0) {
+            refuse(request, data);
+            break;
+        }
+        memset(&t, 0, sizeof t);
+        strcpy(t.name, "aerial");
+        t.rangelow = 16 * 44;
+        t.rangehigh = 16 * 950;
+        t.flags = VIDEO_TUNER_PAL;
+        t.signal = 0xc000;
+        answer(request, &t);
+        break;
+    }
+    case VIDIOCGFREQ:
+        if (has_tuner)
+            answer(request, &frequency);
+        else
+            refuse(request, data);
+        break;
+    case VIDIOCSFREQ:
+        if (!has_tuner) {
+            refuse(request, data);
+            break;
+        }
+        memcpy(&frequency, data, sizeof frequency);
+        is_set("frequency", (long)frequency);
+        answer(request, data);
+        break;
     case VIDIOCGFBUF: {
         struct video_buffer none;
         memset(&none, 0, sizeof none);
@@ -281,7 +325,9 @@ static void serve(void)
             _exit(1);
         return;
     }
-    expected = (ssize_t)(sizeof request.number + (request.number ? _IOC_SIZE(request.number) : 0));
+    /* What moves nothing has no bytes, whatever size it claims. */
+    expected = (ssize_t)(sizeof request.number +
+                         (_IOC_DIR(request.number) != _IOC_NONE ? _IOC_SIZE(request.number) : 0));
     if (n != expected)
         is_wrong("bytes of a request", n, expected);
     if (request.number > 0xffffffffu)
@@ -372,7 +418,7 @@ static void bad_maps(void)
         const char *name;
         size_t length;
         off_t offset;
-    } maps[] = { { "nothing", 0, 0 }, { "huge", (size_t)1 << 40, 0 }, { "odd-offset", 65536, 100 } };
+    } maps[] = { { "nothing", 0, 0 }, { "huge", (size_t)(1ull << (sizeof(size_t) > 4 ? 40 : 31)), 0 }, { "odd-offset", 65536, 100 } };
     size_t i;
     for (i = 0; i < sizeof maps / sizeof *maps; i++) {
         void *m = mmap(NULL, maps[i].length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, maps[i].offset);
@@ -680,6 +726,8 @@ int main(int argc, char **argv)
     look_again = own_option(argv, "--look-again", 0) != NULL;
     one_copy = own_option(argv, "--one-copy", 0) != NULL;
     plant = own_option(argv, "--plant", 0) != NULL;
+    has_tuner = own_option(argv, "--tuner", 0) != NULL;
+    tells = own_option(argv, "--tell", 0) != NULL;
     begin(argc, argv);
     if (!style)
         style = "handler";

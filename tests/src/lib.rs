@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `VLOOPBACK_BIN_DIR` | where `vloopback` and `vloopbackd` are; else the directory above the test's own |
 //! | `VLOOPBACK_PRELOAD` | another preload library, handed on to the programs |
+//! | `VLOOPBACK_PROGRAMS` | `32` or `32-time64`: the programs of `tests/programs` are 32-bit ones |
 //! | `VLOOPBACK_EXPECT_TORN` | the library's ring is broken on purpose: frames have to be torn |
 //! | `VLOOPBACK_FULL` | set: run what is otherwise only sampled |
 #![forbid(unsafe_code)]
@@ -21,7 +22,7 @@ mod programs;
 
 pub use env::{Env, EnvBuilder, Pipe, bin_dir, binary};
 pub use process::{Ended, Job, PATIENCE, Running};
-pub use programs::{program, source_root};
+pub use programs::{Width, program, program_of, source_root};
 
 /// Ends a test that can't run here: prints `SKIP: reason`, which the runner counts (in CI as a failure).
 #[macro_export]

@@ -6,6 +6,40 @@ use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// What a program is compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Width {
+    /// This machine, as everything else is.
+    Native,
+    /// i386.
+    Narrow,
+    /// i386 with a 64-bit `off_t` and `time_t`, as distributions build today.
+    NarrowTime64,
+}
+
+impl Width {
+    /// All of them.
+    pub const ALL: [Width; 3] = [Width::Native, Width::Narrow, Width::NarrowTime64];
+
+    fn flags(self) -> &'static [&'static str] {
+        match self {
+            Width::Native => &[],
+            Width::Narrow => &["-m32"],
+            Width::NarrowTime64 => &["-m32", "-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64"],
+        }
+    }
+
+    /// The width that `VLOOPBACK_PROGRAMS` chooses for programs of which a test says nothing.
+    fn chosen() -> Width {
+        match std::env::var("VLOOPBACK_PROGRAMS").as_deref() {
+            Err(_) | Ok("native") => Width::Native,
+            Ok("32") => Width::Narrow,
+            Ok("32-time64") => Width::NarrowTime64,
+            Ok(other) => panic!("VLOOPBACK_PROGRAMS={other}: native, 32 or 32-time64"),
+        }
+    }
+}
+
 const FLAGS: &[&str] = &["-O1", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-pthread"];
 
 /// The root of the project's sources.
@@ -18,12 +52,20 @@ pub fn source_root() -> &'static Path {
 /// # Panics
 /// Where there is no C compiler or the program does not compile.
 pub fn program(name: &str) -> PathBuf {
+    program_of(name, Width::chosen())
+}
+
+/// The same for a width.
+///
+/// # Panics
+/// As [`program`].
+pub fn program_of(name: &str, width: Width) -> PathBuf {
     let root = source_root();
     let folder = root.join("tests/programs");
     let include = root.join("pusher-sdk/include");
     let source = folder.join(name).with_extension("c");
     let mut hasher = DefaultHasher::new();
-    FLAGS.hash(&mut hasher);
+    (FLAGS, width).hash(&mut hasher);
     let mut parts: Vec<PathBuf> = fs::read_dir(&folder)
         .expect("tests/programs")
         .map(|entry| entry.expect("an entry of tests/programs").path())
@@ -45,8 +87,9 @@ pub fn program(name: &str) -> PathBuf {
     let thread = format!("{:?}", std::thread::current().id());
     let number: String = thread.chars().filter(char::is_ascii_digit).collect();
     let own = built.join(format!("{name}-{}-{number}.part", std::process::id()));
+    let flags = FLAGS.iter().chain(width.flags());
     let made =
-        Command::new("cc").args(FLAGS).arg("-I").arg(&include).arg(&source).arg("-o").arg(&own).output();
+        Command::new("cc").args(flags).arg("-I").arg(&include).arg(&source).arg("-o").arg(&own).output();
     let made =
         made.unwrap_or_else(|e| panic!("cc: {e}; install a C compiler (apt-get install gcc libc6-dev)"));
     assert!(made.status.success(), "{}:\n{}", source.display(), String::from_utf8_lossy(&made.stderr));

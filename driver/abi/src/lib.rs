@@ -40,6 +40,7 @@ pub mod v4l2;
 
 pub use errno::Errno;
 pub use palette::Palette;
+pub use v4l1::shapes32::TooWide;
 
 /// Which of the two shapes a program's structures have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

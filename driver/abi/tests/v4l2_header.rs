@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
 use vloopback_abi::v4l2::request::REQUESTS;
+#[cfg(target_arch = "x86_64")]
+use vloopback_abi::v4l2::shapes32::*;
 use vloopback_abi::v4l2::*;
 
 /// Runs the C compiler over a source text, front end only; `None` if there is no compiler.
@@ -208,43 +210,87 @@ fn layouts_that_do_not_depend_on_the_program() {
     assert_compiles(&common());
 }
 
-/// Requests whose arguments have another size in a 32-bit program.
-const OWN_SHAPE: [&str; 18] = [
-    "VIDIOC_G_FMT",
-    "VIDIOC_S_FMT",
-    "VIDIOC_QUERYBUF",
-    "VIDIOC_G_FBUF",
-    "VIDIOC_S_FBUF",
-    "VIDIOC_QBUF",
-    "VIDIOC_DQBUF",
-    "VIDIOC_ENUMSTD",
-    "VIDIOC_ENUMINPUT",
-    "VIDIOC_G_EDID",
-    "VIDIOC_S_EDID",
-    "VIDIOC_TRY_FMT",
-    "VIDIOC_G_EXT_CTRLS",
-    "VIDIOC_S_EXT_CTRLS",
-    "VIDIOC_TRY_EXT_CTRLS",
-    "VIDIOC_DQEVENT",
-    "VIDIOC_CREATE_BUFS",
-    "VIDIOC_PREPARE_BUF",
-];
+/// What only a 32-bit program sees, whatever its `time_t`.
+#[cfg(target_arch = "x86_64")]
+fn ilp32() -> String {
+    let mut out = String::new();
+    c_struct!(out, "v4l2_format", V4l2Format32 { type_ = "type", fmt });
+    c_struct!(out, "v4l2_plane", V4l2Plane32 { bytesused, length, m, data_offset, reserved });
+    c_struct!(
+        out,
+        "v4l2_create_buffers",
+        V4l2CreateBuffers32 { index, count, memory, format, capabilities, flags, reserved }
+    );
+    c_struct!(out, "v4l2_input", V4l2Input32 {
+        index, name, type_ = "type", audioset, tuner, std, status, capabilities, reserved,
+    });
+    c_struct!(out, "v4l2_standard", V4l2Standard32 { index, id, name, frameperiod, framelines, reserved });
+    c_struct!(
+        out,
+        "v4l2_ext_controls",
+        V4l2ExtControls32 { which, count, error_idx, request_fd, reserved, controls }
+    );
+    out
+}
+
+/// What only a 32-bit program with a 32-bit `time_t` sees.
+#[cfg(target_arch = "x86_64")]
+fn time32() -> String {
+    let mut out = String::new();
+    c_struct!(out, "v4l2_buffer", V4l2Buffer32 {
+        index, type_ = "type", bytesused, flags, field, timestamp, timecode, sequence, memory, m, length,
+        reserved2, request_fd,
+    });
+    c_struct!(out, "v4l2_event", V4l2Event32 {
+        type_ = "type", u, pending, sequence, timestamp, id, reserved,
+    });
+    out
+}
+
+/// What only a 32-bit program with a 64-bit `time_t` sees.
+#[cfg(target_arch = "x86_64")]
+fn time64() -> String {
+    let mut out = String::new();
+    c_struct!(out, "v4l2_buffer", V4l2Buffer32Time64 {
+        index, type_ = "type", bytesused, flags, field, timestamp, timecode, sequence, memory, m, length,
+        reserved2, request_fd,
+    });
+    c_struct!(out, "v4l2_event", V4l2Event32Time64 {
+        type_ = "type", u, pending, sequence, timestamp, id, reserved,
+    });
+    out
+}
 
 /// The front end alone needs no 32-bit libraries: of the C library's headers only the one with
-/// `struct timeval` is included, and two lines stand in for it.
+/// `struct timeval` is included, and the prelude stands in for it.
 #[cfg(target_arch = "x86_64")]
-#[test]
-fn layouts_and_requests_of_a_32_bit_program() {
+fn assert_compiles_as_32_bits(prelude: &str, shapes: &str, lists: &[&[(&str, u32)]]) {
     // Where the kernel's asm/ folder is; the compiler does not look there by itself with -m32.
     let arguments = ["-m32", "-D_SYS_TIME_H", "-isystem", "/usr/include/x86_64-linux-gnu"];
-    let prelude = "struct timeval { long tv_sec, tv_usec; };\nstruct timespec { long tv_sec, tv_nsec; };\n";
-    let mut claims = common();
-    for (name, number) in REQUESTS {
-        let is = if OWN_SHAPE.contains(name) { "!=" } else { "==" };
-        writeln!(claims, "#ifdef {name}\n_Static_assert({name} {is} {number:#x}u, \"{name}\");\n#endif")
+    let mut claims = common() + &ilp32() + shapes;
+    for (name, wide) in REQUESTS {
+        // The last list that has a number for it is the one of this program.
+        let own = lists.iter().rev().find_map(|list| list.iter().find(|(own, _)| own == name));
+        let number = own.map_or(wide, |(_, number)| number);
+        writeln!(claims, "#ifdef {name}\n_Static_assert({name} == {number:#x}u, \"{name}\");\n#endif")
             .expect("a String takes all");
     }
     assert_compiles_as(&arguments, prelude, &claims);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn layouts_and_requests_of_a_32_bit_program() {
+    let prelude = "struct timeval { long tv_sec, tv_usec; };\nstruct timespec { long tv_sec, tv_nsec; };\n";
+    assert_compiles_as_32_bits(prelude, &time32(), &[request::REQUESTS32]);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn layouts_and_requests_of_a_32_bit_program_with_a_long_time() {
+    let prelude = "struct timeval { long long tv_sec, tv_usec; };\n\
+        struct timespec { long long tv_sec; long tv_nsec; int : 32; };\n";
+    assert_compiles_as_32_bits(prelude, &time64(), &[request::REQUESTS32, request::REQUESTS32_TIME64]);
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! The preload library: embedded in this program by its build script, written to a private
 //! directory under the hash of its contents when it is first needed.
+//!
+//! On a machine that runs 32-bit programs too there are two. The loader chooses: `$LIB` in LD_PRELOAD is
+//! what a loader's own libraries lie in, so each finds the library of its word size in a folder of that
+//! name. Which names there are is the distribution's choice, so there is a folder for each that is known.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -11,6 +15,19 @@ use crate::private_dir::{preloadable, private_dir};
 
 /// The library, as this build made it.
 const LIBRARY: &[u8] = include_bytes!(env!("VLOOPBACK_PRELOAD_LIBRARY"));
+
+/// The library for 32-bit programs; empty where the build could make none.
+const NARROW_LIBRARY: &[u8] = include_bytes!(env!("VLOOPBACK_PRELOAD_LIBRARY_32"));
+
+/// What the loaders of 64-bit programs put for `$LIB`: Debian's, most others', Arch's own name for the
+/// 64-bit one is with [`own_lib`].
+const WIDE_LIBS: &[&str] = &["lib/x86_64-linux-gnu", "lib64"];
+
+/// What the loaders of 32-bit programs put for `$LIB`: Debian's i386, its multilib and Arch's, most others'.
+const NARROW_LIBS: &[&str] = &["lib/i386-linux-gnu", "lib32", "lib"];
+
+/// The library's name within such a folder.
+const NAME: &str = "libvloopback_preload.so";
 
 /// The environment variable that names another library.
 pub const OVERRIDE: &str = "VLOOPBACK_PRELOAD";
@@ -43,9 +60,67 @@ pub fn library() -> Result<PathBuf, PreloadError> {
     match std::env::var_os(OVERRIDE).filter(|value| !value.is_empty()) {
         Some(value) => named(PathBuf::from(value)),
         None => private_dir()
-            .and_then(|dir| install(&dir, LIBRARY))
+            .and_then(|dir| match NARROW_LIBRARY {
+                [] => install(&dir, LIBRARY),
+                narrow => install_both(&dir, LIBRARY, narrow, own_lib().as_deref()),
+            })
             .map_err(|source| PreloadError::Install { source }),
     }
+}
+
+/// Whether 32-bit programs are served by a library of their own.
+pub const fn serves_narrow() -> bool {
+    !NARROW_LIBRARY.is_empty()
+}
+
+/// What the loader of this program puts for `$LIB`, by the folder of its C library. None where it is not
+/// known.
+fn own_lib() -> Option<PathBuf> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let libc = maps.lines().find_map(|line| {
+        let path = Path::new(line.get(line.find('/')?..)?);
+        (path.file_name()? == "libc.so.6").then_some(path)
+    })?;
+    lib_of(libc.parent()?)
+}
+
+/// `lib64` of `/lib64` and `/usr/lib64`; None for a folder elsewhere.
+fn lib_of(folder: &Path) -> Option<PathBuf> {
+    let lib = folder.strip_prefix("/usr").or_else(|_| folder.strip_prefix("/")).ok()?;
+    let mut parts = lib.components();
+    let first = parts.next()?.as_os_str().to_str()?;
+    (first.starts_with("lib") && parts.count() < 2).then(|| lib.to_owned())
+}
+
+/// Writes both libraries, and folders from which each loader takes its own: returns the path for
+/// LD_PRELOAD, with `$LIB` in it. `own`: this program's folder, whatever else the name may mean.
+fn install_both(dir: &Path, wide: &[u8], narrow: &[u8], own: Option<&Path>) -> io::Result<PathBuf> {
+    let both = dir.join(format!("preload.{:016x}{:016x}", hash(wide), hash(narrow)));
+    let (wide, narrow) = (install(dir, wide)?, install(dir, narrow)?);
+    let of_wide = WIDE_LIBS.iter().map(Path::new).chain(own).map(|lib| (lib, &wide));
+    let of_narrow =
+        NARROW_LIBS.iter().map(Path::new).filter(|lib| Some(*lib) != own).map(|lib| (lib, &narrow));
+    for (lib, library) in of_wide.chain(of_narrow) {
+        let folder = both.join(lib);
+        std::fs::create_dir_all(&folder)?;
+        link(library, &folder.join(NAME))?;
+    }
+    Ok(both.join("$LIB").join(NAME))
+}
+
+/// Makes `link` a symbolic link to `target`, unless it is one already. Whoever comes at the same time finds
+/// the former or the new one.
+fn link(target: &Path, link: &Path) -> io::Result<()> {
+    if std::fs::read_link(link).is_ok_and(|there| there == target) {
+        return Ok(());
+    }
+    let folder = link.parent().unwrap_or(Path::new("."));
+    tempfile::Builder::new()
+        .prefix(".libvloopback_preload.")
+        .make_in(folder, |path| std::os::unix::fs::symlink(target, path))?
+        .into_temp_path()
+        .persist(link)
+        .map_err(|error| error.error)
 }
 
 /// A library that the user chose. Made absolute: its users may change directory.
@@ -150,6 +225,52 @@ mod tests {
 
         assert_ne!(install(temp.path(), b"another").unwrap(), path);
         assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 3, "temporary files left behind");
+    }
+
+    #[test]
+    fn each_loader_finds_its_own() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path();
+        let read = |path: &Path, lib: &str| {
+            let path = path.to_str().unwrap().replace("$LIB", lib);
+            std::fs::read(path).unwrap_or_default()
+        };
+        let debian = Path::new("lib/x86_64-linux-gnu");
+        let path = install_both(dir, b"wide", b"narrow", Some(debian)).unwrap();
+        for (lib, expected) in [
+            ("lib/x86_64-linux-gnu", "wide"),
+            ("lib64", "wide"),
+            ("lib", "narrow"),
+            ("lib32", "narrow"),
+            ("lib/i386-linux-gnu", "narrow"),
+        ] {
+            assert_eq!(read(&path, lib), expected.as_bytes(), "{lib}");
+        }
+        // Where the system's own is plain "lib", the 32-bit one has another name.
+        let arch = dir.join("arch");
+        std::fs::create_dir(&arch).unwrap();
+        let path = install_both(&arch, b"wide", b"narrow", Some(Path::new("lib"))).unwrap();
+        assert_eq!(read(&path, "lib"), b"wide");
+        assert_eq!(read(&path, "lib32"), b"narrow");
+
+        // Damage is mended, and nothing is left behind.
+        let path = install_both(dir, b"wide", b"narrow", Some(debian)).unwrap();
+        let link = PathBuf::from(path.to_str().unwrap().replace("$LIB", "lib64"));
+        std::fs::remove_file(&link).unwrap();
+        std::fs::write(&link, "junk").unwrap();
+        install_both(dir, b"wide", b"narrow", Some(debian)).unwrap();
+        assert_eq!(read(&path, "lib64"), b"wide");
+        assert_eq!(std::fs::read_dir(link.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn folders_of_the_loader() {
+        let lib = |folder: &str| lib_of(Path::new(folder)).map(|lib| lib.to_str().unwrap().to_owned());
+        assert_eq!(lib("/usr/lib64").as_deref(), Some("lib64"));
+        assert_eq!(lib("/lib").as_deref(), Some("lib"));
+        assert_eq!(lib("/usr/lib/x86_64-linux-gnu").as_deref(), Some("lib/x86_64-linux-gnu"));
+        assert_eq!(lib("/nix/store/glibc/lib"), None);
+        assert_eq!(lib("/"), None);
     }
 
     #[test]

@@ -114,6 +114,8 @@ pub struct Pipe {
     /// Zero-copy memory in force, 0 for none, and how many there ever were.
     zero: u32,
     zeros: u32,
+    /// V4L2's format was agreed on with this zero-copy pusher.
+    zero_format: bool,
 }
 
 impl Pipe {
@@ -136,6 +138,7 @@ impl Pipe {
             fed: false,
             zero: 0,
             zeros: 0,
+            zero_format: false,
         }
     }
 
@@ -527,9 +530,48 @@ impl Pipe {
         if self.zero == 0 {
             self.zeros = self.zeros.wrapping_add(1).max(1);
             self.zero = self.zeros;
+            self.zero_format = false;
             self.begin_feed();
         }
         Ok(Effects { board: true, views: true, claimed, ..Effects::default() })
+    }
+
+    /// A client has agreed with a zero-copy pusher on the format of the frames that V4L2's clients get.
+    ///
+    /// # Errors
+    /// `WrongNode`: an input, or the pipe is not in zero-copy mode. `Invalid`: V4L1 has no name for the
+    /// format. `Busy`: another one was agreed on, and others stream it. `TooLarge`, `Unknown`.
+    pub fn agree(&mut self, session: u32, asked: &V4l2PixFormat) -> Result<Effects, Refusal> {
+        if self.opener(session)?.side != Side::Output || self.zero == 0 {
+            return Err(Refusal::WrongNode);
+        }
+        let pix = pixel::nearest(asked);
+        if Palette::from_fourcc(Fourcc(pix.pixelformat)).is_none() {
+            return Err(Refusal::Invalid);
+        }
+        let what = |p: &V4l2PixFormat| (p.pixelformat, p.width, p.height, p.sizeimage);
+        let differs = !self.pix_in_force || what(&pix) != what(&self.pix);
+        let others = self.openers.iter().any(|(&id, opener)| id != session && opener.streaming);
+        if differs && self.zero_format && others {
+            return Err(Refusal::Busy);
+        }
+        let mut effects = Effects { board: true, views: true, ..Effects::default() };
+        if differs {
+            let plan = self.plan_of(&pix);
+            if u64::from(plan.buf_len) * u64::from(self.options.num_buffers) > MAX_TOTAL {
+                return Err(Refusal::TooLarge);
+            }
+            self.adopt(plan, &pix);
+            effects.format = true;
+        }
+        self.zero_format = true;
+        Ok(effects)
+    }
+
+    /// The ring that V4L2's clients of a zero-copy pusher need; None if there are none.
+    pub fn plan_zero(&self) -> Option<RingPlan> {
+        let needed = self.zero != 0 && self.pix_in_force && self.streamers() > 0;
+        self.size.filter(|_| needed)
     }
 
     /// Which zero-copy memory the pipe has, counted from 1; 0 in one-copy mode.

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
+use vloopback_ring::hatch::Hatch;
 use vloopback_ring::{Desk, SessionPage, find_oldest};
 
 use crate::futex;
@@ -41,6 +42,8 @@ struct State {
     fed: bool,
     /// Nobody feeds the pipe, and the placeholder is shown on it.
     card: bool,
+    /// In zero-copy mode: which memory, and its page of requests.
+    zero: Option<(u32, Arc<Page<Hatch>>)>,
     running: bool,
 }
 
@@ -103,6 +106,13 @@ impl Bell {
         self.ring();
     }
 
+    /// The zero-copy pusher that there is.
+    pub(crate) fn set_zero(&self, number: u32, hatch: Option<Arc<Page<Hatch>>>) {
+        let zero = hatch.filter(|_| number != 0).map(|hatch| (number, hatch));
+        self.state().zero = zero;
+        self.ring();
+    }
+
     /// Wakes the thread.
     pub(crate) fn ring(&self) {
         self.desk.bell.fetch_add(1, Ordering::SeqCst);
@@ -140,11 +150,16 @@ impl Bell {
             let ring = state.ring.as_ref();
             let has_frame =
                 ring.is_some_and(|r| find_oldest(&r.log, r.slots() as usize, u32::MAX, last).is_some());
-            let live = ring.is_some() && (state.fed || (state.card && !old));
+            let live = (ring.is_some() || state.zero.is_some()) && (state.fed || (state.card && !old));
             // Nobody feeds. Who waits for a pusher all the same goes on waiting, after what there still is;
             // to all others a read says so at once, and poll must let it.
             let hasty = old || page.patient.load(Ordering::Relaxed) == 0;
-            let ready = has_frame || (!live && hasty);
+            // A zero-copy pusher has refused to capture since the client met it: the next call tells.
+            let news = state.zero.as_ref().is_some_and(|(number, hatch)| {
+                let met = page.zero.load(Ordering::SeqCst) == *number;
+                hatch.refusals() != if met { page.refusals.load(Ordering::SeqCst) } else { 0 }
+            });
+            let ready = has_frame || news || (!live && hasty);
             if !ready {
                 self.desk.arm(session.client);
                 continue;

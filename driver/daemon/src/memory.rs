@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use memmap2::{MmapOptions, MmapRaw};
 use nix::errno::Errno;
@@ -40,7 +41,9 @@ pub(crate) struct ZeroMemory {
     /// Bytes of the frames' memory.
     pub(crate) len: u32,
     pub(crate) frames: OwnedFd,
-    pub(crate) hatch: Page<Hatch>,
+    pub(crate) hatch: Arc<Page<Hatch>>,
+    /// Refused captures of which the clients have been told.
+    pub(crate) refusals: u32,
 }
 
 impl ZeroMemory {
@@ -48,7 +51,7 @@ impl ZeroMemory {
     pub(crate) fn new(len: u32) -> Result<Self, Errno> {
         let frames = memory_file("vloopback-zero", len.into())?;
         seal(&frames, SealFlag::empty())?;
-        Ok(Self { len, frames, hatch: Page::writable("vloopback-hatch")? })
+        Ok(Self { len, frames, hatch: Arc::new(Page::writable("vloopback-hatch")?), refusals: 0 })
     }
 }
 

@@ -267,7 +267,8 @@ impl Engine {
 
     /// A number that was not used before: 31 bits, as shared locks need them.
     fn fresh(&mut self) -> u32 {
-        self.next = (self.next.wrapping_add(1) & 0x7fff_ffff).max(1);
+        // Below the number that captures have as owners of turns.
+        self.next = (self.next.wrapping_add(1) & 0x3fff_ffff).max(1);
         self.next
     }
 

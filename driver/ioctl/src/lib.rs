@@ -33,6 +33,7 @@
 #[macro_use]
 mod method;
 
+pub mod forwarded;
 mod memory;
 mod shape;
 pub mod v4l1;

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use vloopback_abi::ioc;
 use vloopback_abi::v4l2::request as r;
+use vloopback_abi::v4l2::shapes32::*;
 use vloopback_abi::v4l2::*;
 use vloopback_ioctl::{
     Abi, BufferMemory, ControlList, Direction, Errno, V4L2, V4l2Device, V4l2Request, V4l2Row, dispatch_v4l2,
@@ -323,15 +324,143 @@ fn unknown_is_enotty_also_with_null() {
 }
 
 #[test]
-fn shapes_of_their_own_are_unknown_to_32_bit_programs() {
+fn shapes_of_another_abi_are_unknown() {
     for row in V4L2 {
-        let mut bytes = vec![0; row.len()];
-        let memory = BufferMemory::new(BASE, &mut bytes);
-        let mut mock = Mock::default();
-        let result = dispatch_v4l2(&mut mock, &memory, Abi::Ilp32, row.lp64.into(), BASE);
-        let expected = if row.ilp32.is_some() && answered(row) { Ok(0) } else { Err(Errno::ENOTTY) };
-        assert_eq!(result, expected, "{}", row.name);
+        let numbers = [(Abi::Ilp32, row.lp64), (Abi::Lp64, row.ilp32), (Abi::Lp64, row.ilp32_time64)];
+        for (abi, number) in numbers {
+            let mut bytes = vec![0; row.len()];
+            let memory = BufferMemory::new(BASE, &mut bytes);
+            let result = dispatch_v4l2(&mut Mock::default(), &memory, abi, number.into(), BASE);
+            let same = number == row.request(abi) || number == row.lp64 && abi == Abi::Lp64;
+            let expected = if same && answered(row) { Ok(0) } else { Err(Errno::ENOTTY) };
+            assert_eq!(result, expected, "{} {number:#x}", row.name);
+        }
     }
+}
+
+/// What the handler of a 32-bit program's request is given, and what the program gets of the answer.
+fn narrow<W, N>(request: u32, program: N, answer: W) -> (W, N)
+where
+    W: FromBytes + IntoBytes + Immutable,
+    N: FromBytes + IntoBytes + Immutable,
+{
+    let mut bytes = program.as_bytes().to_vec();
+    assert_eq!(bytes.len(), ioc::ioc_size(request));
+    // Behind the structure lies something of the program's.
+    bytes.extend([0xaa; 32]);
+    let memory = BufferMemory::new(BASE, &mut bytes);
+    let mut mock = Mock { answer: Some(answer.as_bytes().to_vec()), ..Mock::default() };
+    assert_eq!(dispatch_v4l2(&mut mock, &memory, Abi::Ilp32, request.into(), BASE), Ok(0));
+    assert_eq!(bytes.split_off(size_of::<N>()), [0xaa; 32]);
+    let given = W::read_from_bytes(&mock.given).expect("a whole structure");
+    (given, N::read_from_bytes(&bytes).expect("a whole structure"))
+}
+
+#[test]
+fn buffers_of_32_bit_programs() {
+    let asked = V4l2Buffer32 {
+        index: 3,
+        type_: V4L2_BUF_TYPE_VIDEO_OUTPUT,
+        bytesused: 77,
+        timestamp: V4l2Timeval32 { sec: -2, usec: 5 },
+        sequence: 9,
+        m: 0x8000_1000,
+        length: 4096,
+        ..V4l2Buffer32::default()
+    };
+    let timestamp = V4l2Timeval { sec: 1_000_000, usec: 999_999 };
+    let answer = V4l2Buffer { index: 4, timestamp, m: 0xffff_f000, ..V4l2Buffer::default() };
+    let (given, got) = narrow(r::QBUF32, asked, answer);
+    assert_eq!(given, asked.into());
+    assert_eq!((given.timestamp.sec, given.m, given.length), (-2, 0x8000_1000, 4096));
+    let timestamp = V4l2Timeval32 { sec: 1_000_000, usec: 999_999 };
+    assert_eq!(got, V4l2Buffer32 { index: 4, timestamp, m: 0xffff_f000, ..V4l2Buffer32::default() });
+
+    let late = V4l2Timeval { sec: 1 << 40, usec: 1 };
+    let asked = V4l2Buffer32Time64 { index: 3, timestamp: late.into(), ..V4l2Buffer32Time64::default() };
+    let (given, got) = narrow(r::DQBUF32_TIME64, asked, V4l2Buffer { timestamp: late, ..answer });
+    assert_eq!((given.index, given.timestamp), (3, late));
+    assert_eq!((V4l2Timeval::from(got.timestamp), got.m), (late, 0xffff_f000));
+
+    // What is not the program's to say.
+    let asked = V4l2Buffer32 { reserved2: 8, request_fd: 9, length: 7, ..V4l2Buffer32::default() };
+    let (given, _) = narrow(r::QUERYBUF32, asked, answer);
+    assert_eq!(given, V4l2Buffer { length: 7, ..V4l2Buffer::default() });
+}
+
+#[test]
+fn an_address_that_a_32_bit_program_cannot_hold_is_refused() {
+    let mut bytes = [0; 68];
+    let memory = BufferMemory::new(BASE, &mut bytes);
+    let answer = V4l2Buffer { m: 1 << 32, ..V4l2Buffer::default() };
+    let mut mock = Mock { answer: Some(answer.as_bytes().to_vec()), ..Mock::default() };
+    let result = dispatch_v4l2(&mut mock, &memory, Abi::Ilp32, r::QUERYBUF32.into(), BASE);
+    assert_eq!(result, Err(Errno::EOVERFLOW));
+    assert_eq!(bytes, [0; 68]);
+}
+
+#[test]
+fn formats_and_lists_of_32_bit_programs() {
+    let pix = V4l2PixFormat { width: 640, height: 480, ..V4l2PixFormat::default() };
+    let wide = V4l2Format::with_pix(V4L2_BUF_TYPE_VIDEO_OUTPUT, pix);
+    let (given, got) = narrow(r::S_FMT32, V4l2Format32::from(wide), wide);
+    assert_eq!((given.type_, given.pix().width, given.pix().priv_), (2, 640, V4L2_PIX_FMT_PRIV_MAGIC));
+    assert_eq!((got.type_, V4l2Format::from(got).pix().height), (2, 480));
+    // Of G_FMT's argument only the type is looked at.
+    let asked = V4l2Format32 { type_: 2, fmt: [9; 200] };
+    let (given, _) = narrow(r::G_FMT32, asked, wide);
+    assert_eq!((given.type_, given.fmt[48..].iter().all(|&byte| byte == 0)), (2, true));
+
+    let create = V4l2CreateBuffers { count: 2, format: wide, ..V4l2CreateBuffers::default() };
+    let (given, got) = narrow(r::CREATE_BUFS32, V4l2CreateBuffers32::from(create), create);
+    assert_eq!((given.count, given.format.pix().width), (2, 640));
+    assert_eq!((got.count, got.format.type_), (2, 2));
+
+    let input = V4l2Input { index: 1, std: 0x0123_4567_89ab_cdef, status: 2, ..V4l2Input::default() };
+    let (given, got) = narrow(r::ENUMINPUT32, V4l2Input32::from(input), input);
+    assert_eq!(given, V4l2Input { index: 1, ..V4l2Input::default() });
+    assert_eq!(got, input.into());
+    let standard = V4l2Standard { id: 0x0123_4567_89ab_cdef, framelines: 625, ..V4l2Standard::default() };
+    let (_, got) = narrow(r::ENUMSTD32, V4l2Standard32::default(), standard);
+    assert_eq!((got.id.into(), got.framelines), (0x0123_4567_89ab_cdefu64, 625));
+}
+
+#[test]
+fn controls_of_32_bit_programs() {
+    let mut bytes = vec![0; 24 + 2 * 20];
+    let head = V4l2ExtControls32 { count: 2, controls: 0x1018, ..V4l2ExtControls32::default() };
+    assert_eq!(BASE, 0x1000);
+    bytes[..24].copy_from_slice(head.as_bytes());
+    // A text at an address, whose upper half the program does not know of, and a number of 64 bits.
+    for (at, size) in [(24, 5u8), (44, 0)] {
+        bytes[at + 4] = size;
+        bytes[at + 12..at + 20].fill(0xbb);
+    }
+    struct Reads(Vec<i64>);
+    impl V4l2Device for Reads {
+        fn knows(&self, _row: &V4l2Row) -> bool {
+            true
+        }
+        fn g_ext_ctrls(
+            &mut self,
+            head: &mut V4l2ExtControls,
+            controls: &mut dyn ControlList,
+        ) -> Result<(), Errno> {
+            for index in 0..controls.len() {
+                let mut control = controls.get(index)?;
+                self.0.push(control.value64());
+                control.id = 0x55;
+                controls.set(index, control)?;
+            }
+            head.error_idx = 1;
+            Ok(())
+        }
+    }
+    let mut device = Reads(Vec::new());
+    let memory = BufferMemory::new(BASE, &mut bytes);
+    assert_eq!(dispatch_v4l2(&mut device, &memory, Abi::Ilp32, r::G_EXT_CTRLS32.into(), BASE), Ok(0));
+    assert_eq!(device.0, [0xbbbb_bbbb, i64::from_ne_bytes([0xbb; 8])]);
+    assert_eq!((bytes[8], bytes[24], bytes[44], &bytes[20..24]), (1, 0x55, 0x55, &[0x18, 0x10, 0, 0][..]));
 }
 
 #[test]
@@ -512,8 +641,10 @@ fn any_request() -> impl Strategy<Value = u64> {
         (0u32..4, any::<u8>(), 0usize..400)
             .prop_map(|(dir, nr, size)| u64::from(ioc::ioc(dir, b'V', nr, size))),
         // Known, with any upper half.
-        (0..V4L2.len(), any::<u32>())
-            .prop_map(|(index, high)| u64::from(high) << 32 | u64::from(V4L2[index].lp64)),
+        (0..V4L2.len(), 0usize..3, any::<u32>()).prop_map(|(index, which, high)| {
+            let row = &V4L2[index];
+            u64::from(high) << 32 | u64::from([row.lp64, row.ilp32, row.ilp32_time64][which])
+        }),
     ]
 }
 
@@ -530,7 +661,7 @@ proptest! {
         let before = bytes.clone();
         let known = V4L2
             .iter()
-            .find(|row| row.request(abi) == Some(request as u32) && answered(row));
+            .find(|row| V4l2Request::find(request, abi) == Some(row.id) && answered(row));
         let mut mock = Mock { answer, ..Mock::default() };
         let memory = BufferMemory::new(BASE, &mut bytes);
         let result = dispatch_v4l2(&mut mock, &memory, abi, request, arg);
@@ -539,11 +670,13 @@ proptest! {
             prop_assert_eq!(bytes, before);
             return Ok(());
         };
-        let fits = row.is_empty() || arg >= BASE && arg - BASE + row.len() <= before.len();
+        let len = ioc::ioc_size(request as u32);
+        let fits = row.is_empty() || arg >= BASE && arg - BASE + len <= before.len();
         match result {
             Ok(value) => prop_assert!(value == 0 && fits),
             Err(Errno::EFAULT) => prop_assert!(!fits || row.copies_on_error),
             Err(Errno::EINVAL) => prop_assert!(row.copies_on_error),
+            Err(Errno::EOVERFLOW) => prop_assert!(abi == Abi::Ilp32),
             Err(other) => prop_assert!(false, "{other}"),
         }
         let writes = result == Ok(0)
@@ -551,7 +684,7 @@ proptest! {
             && !row.copies_on_error;
         if writes {
             // Nothing outside the argument changes.
-            let (start, end) = (arg - BASE, arg - BASE + row.len());
+            let (start, end) = (arg - BASE, arg - BASE + len);
             prop_assert_eq!(&bytes[..start], &before[..start]);
             prop_assert_eq!(&bytes[end..], &before[end..]);
         } else if !row.copies_on_error {

@@ -17,7 +17,7 @@
 //! | `scan` | `scandir` `scandir64` `glob` `glob64` |
 //! | `host` | `uname` `inotify_add_watch` |
 //! | `signals` | `signal` `bsd_signal` `ssignal` `sysv_signal` `__sysv_signal` `sigset` `sigaction` `__sigaction` `sigprocmask` `pthread_sigmask`: passed through, and noticed |
-//! | `system` | `syscall` (on x86_64), for the numbers of `read` `write` `readv` `writev` `open` `openat` `close` `close_range` `dup` `dup2` `dup3` `fcntl` `ioctl` `mmap` `munmap` |
+//! | `system` | `syscall` (on x86_64, and on i386 with mmap2 for mmap), for the numbers of `read` `write` `readv` `writev` `open` `openat` `close` `close_range` `dup` `dup2` `dup3` `fcntl` `ioctl` `mmap` `munmap` |
 //!
 //! and on 32 bits, for programs with a 64-bit `time_t`:
 //!
@@ -56,7 +56,7 @@ mod scan;
 mod signals;
 mod stat;
 mod stdio;
-#[cfg(target_arch = "x86_64")]
+#[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
 mod system;
 mod types;
 

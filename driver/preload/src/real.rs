@@ -65,7 +65,7 @@ pub fn resolve_all() {
     for entry in TABLE {
         entry.get();
     }
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
     if let Some(address) = entries::syscall.get() {
         crate::system::REAL.store(address, Ordering::Relaxed);
     }
@@ -152,6 +152,7 @@ table! {
     fn mmap64(addr: *mut c_void, len: size_t, prot: c_int, flags: c_int, fd: c_int, offset: off64_t) -> *mut c_void = libc::MAP_FAILED;
     fn munmap(addr: *mut c_void, len: size_t) -> c_int = -1;
 
+    #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
     fn syscall(number: c_long; a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> c_long = -1;
 
     fn signal(number: c_int, handler: sighandler_t) -> sighandler_t = libc::SIG_ERR;

@@ -17,6 +17,7 @@ use crate::{device, fds, io, open, real};
 pub(crate) static REAL: AtomicPtr<core::ffi::c_void> = AtomicPtr::new(null_mut());
 
 /// The numbers below 64 that we serve, a bit each.
+#[cfg(target_arch = "x86_64")]
 const SERVED: u64 = bits(&[
     libc::SYS_read,
     libc::SYS_write,
@@ -28,6 +29,20 @@ const SERVED: u64 = bits(&[
     libc::SYS_readv,
     libc::SYS_writev,
     libc::SYS_dup,
+    libc::SYS_dup2,
+]);
+
+/// The same of i386, which has mmap and its kin higher up. Its own number 90 (`mmap` with its arguments in
+/// memory) no known program uses any more.
+#[cfg(target_arch = "x86")]
+const SERVED: u64 = bits(&[
+    libc::SYS_read,
+    libc::SYS_write,
+    libc::SYS_open,
+    libc::SYS_close,
+    libc::SYS_dup,
+    libc::SYS_ioctl,
+    libc::SYS_fcntl,
     libc::SYS_dup2,
 ]);
 
@@ -43,6 +58,7 @@ const fn bits(numbers: &[c_long]) -> u64 {
 
 /// The filter. The seventh argument of C's `syscall` lies on the stack, where whoever is jumped to finds
 /// it, because nothing was pushed.
+#[cfg(target_arch = "x86_64")]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn syscall() -> ! {
     // SAFETY: no local, no call: the compiler adds nothing before this (a test looks). rax and r11 are the
@@ -83,6 +99,71 @@ unsafe extern "C" fn syscall() -> ! {
     }
 }
 
+/// The filter. All arguments lie on the stack, where whoever is jumped to finds them: the one word that is
+/// pushed, to learn where we are, is gone by then.
+#[cfg(target_arch = "x86")]
+#[unsafe(no_mangle)]
+unsafe extern "C" fn syscall() -> ! {
+    // SAFETY: as above; eax and ecx are the caller's to lose. `nostack` keeps the compiler from aligning the
+    // stack, which would move the arguments; that a word is pushed for a moment harms nothing, because below
+    // the stack pointer nothing is anybody's on i386.
+    unsafe {
+        asm!(
+            "movl 4(%esp), %eax",
+            "movl ${low}, %ecx",
+            "cmpl $32, %eax",
+            "jb 2f",
+            "movl ${high}, %ecx",
+            "cmpl $64, %eax",
+            "jb 2f",
+            "cmpl ${munmap}, %eax",
+            "je 3f",
+            "cmpl ${readv}, %eax",
+            "je 3f",
+            "cmpl ${writev}, %eax",
+            "je 3f",
+            "cmpl ${mmap2}, %eax",
+            "je 3f",
+            "cmpl ${fcntl64}, %eax",
+            "je 3f",
+            "cmpl ${openat}, %eax",
+            "je 3f",
+            "cmpl ${dup3}, %eax",
+            "je 3f",
+            "cmpl ${close_range}, %eax",
+            "je 3f",
+            "jmp 4f",
+            // By the number's lower five bits.
+            "2:",
+            "btl %eax, %ecx",
+            "jc 3f",
+            "4:",
+            "call 5f",
+            "5:",
+            "popl %ecx",
+            "movl {real} - 5b(%ecx), %ecx",
+            "testl %ecx, %ecx",
+            "jz 3f",
+            "jmp *%ecx",
+            "3:",
+            "jmp {ours}",
+            low = const SERVED as u32,
+            high = const (SERVED >> 32) as u32,
+            munmap = const libc::SYS_munmap,
+            readv = const libc::SYS_readv,
+            writev = const libc::SYS_writev,
+            mmap2 = const libc::SYS_mmap2,
+            fcntl64 = const libc::SYS_fcntl64,
+            openat = const libc::SYS_openat,
+            dup3 = const libc::SYS_dup3,
+            close_range = const libc::SYS_close_range,
+            real = sym REAL,
+            ours = sym ours,
+            options(noreturn, nostack, att_syntax),
+        )
+    }
+}
+
 /// The hooks by number. They answer as `syscall` does: -1 and errno.
 unsafe extern "C" fn ours(
     number: c_long,
@@ -110,6 +191,15 @@ unsafe extern "C" fn ours(
             libc::SYS_dup3 => fds::dup3(fd, second, c as c_int).into(),
             libc::SYS_fcntl => fds::fcntl(fd, second, c).into(),
             libc::SYS_ioctl => device::ioctl(fd, b, c).into(),
+            #[cfg(target_arch = "x86")]
+            libc::SYS_fcntl64 => fds::fcntl64(fd, second, c).into(),
+            #[cfg(target_arch = "x86")]
+            libc::SYS_mmap2 => {
+                // In pages of 4096 bytes, whatever the machine's are.
+                let offset = f as libc::off64_t * 4096;
+                device::mmap64(a as *mut _, b, c as c_int, d as c_int, e as c_int, offset) as c_long
+            }
+            #[cfg(target_arch = "x86_64")]
             libc::SYS_mmap => {
                 device::mmap(a as *mut _, b, c as c_int, d as c_int, e as c_int, f as libc::off_t) as c_long
             }

@@ -82,6 +82,10 @@ pub struct SessionPage {
     /// V4L2: of an output's the publication before the stream's first, whose sequence is 0, or all ones
     /// before the stream has met a ring; of an input's the frames of the stream so far.
     pub base: AtomicU64,
+    /// Zero-copy: the memory (as the board counts) of the pusher that the client last wanted a frame of.
+    pub zero: AtomicU32,
+    /// How many captures that one had refused by then.
+    pub refusals: AtomicU32,
     /// V4L2: the buffers.
     pub buffers: [Buffer; MAX_BUFFERS],
 }

@@ -13,6 +13,7 @@ use crate::ring_map::RingMap;
 use crate::session::{Session, is_certain};
 use crate::sys::{self, FdList, Result};
 use crate::views::Views;
+use crate::{v4l2, zero};
 
 /// A stream by read() or mmap() has begun (bits of `SessionPage::streaming`).
 pub(crate) const BY_READ: u32 = 1;
@@ -226,6 +227,11 @@ impl<'a> Locked<'a> {
     pub(crate) fn set_readiness(&self, fd: c_int) -> Result<()> {
         let (page, desk) = (self.session.page(), self.session.desk());
         let client = self.session.info().client;
+        if self.ring.number == 0 {
+            page.armed.store(1, Ordering::SeqCst);
+            desk.arm(client);
+            return self.want_frame();
+        }
         if self.oldest()?.is_none() {
             if page.rung.swap(0, Ordering::SeqCst) != 0 && is_certain(fd, self.session) {
                 sys::drain(fd);
@@ -234,7 +240,7 @@ impl<'a> Locked<'a> {
             desk.arm(client);
             // A frame that was published before the mark rang nobody.
             if self.oldest()?.is_none() {
-                return Ok(());
+                return self.want_frame();
             }
         } else if page.rung.load(Ordering::SeqCst) != 0 {
             return Ok(());
@@ -242,6 +248,15 @@ impl<'a> Locked<'a> {
             page.armed.store(1, Ordering::SeqCst);
         }
         self.session.ring_bell();
+        Ok(())
+    }
+
+    /// Of a zero-copy pusher a frame must be asked for. What it has refused, the next call tells: the
+    /// descriptor becomes readable for that, too.
+    fn want_frame(&self) -> Result<()> {
+        if zero::is_zero(self.session) && zero::capture::want(self.session).is_err() {
+            self.session.ring_bell();
+        }
         Ok(())
     }
 
@@ -258,11 +273,11 @@ impl<'a> Locked<'a> {
 ///
 /// # Errors
 /// What `step` says; ENODEV when the daemon is gone, EBADF when the device was closed meanwhile,
-/// EAGAIN if it would sleep and `wait` is false, EINTR after a handler without SA_RESTART.
+/// what `wait` says instead of letting it sleep, EINTR after a handler without SA_RESTART.
 pub(crate) fn until_done<T>(
     session: &Session,
     fd: c_int,
-    wait: impl Fn() -> bool,
+    wait: impl Fn() -> Result<()>,
     mut step: impl FnMut(&mut Locked) -> Result<Step<T>>,
 ) -> Result<T> {
     let entry = crate::table::get(fd);
@@ -307,8 +322,8 @@ pub(crate) fn until_done<T>(
                 }
             }
             Step::Sleep => {
-                if !wait() {
-                    break Err(libc::EAGAIN);
+                if let Err(e) = wait() {
+                    break Err(e);
                 }
                 slept = true;
                 if let Err(e) = sleep(session, fd, seq, kick) {
@@ -338,7 +353,7 @@ pub(crate) fn with_locks<T>(
     fd: c_int,
     step: impl FnMut(&mut Locked) -> Result<Step<T>>,
 ) -> Result<T> {
-    until_done(session, fd, || true, step)
+    until_done(session, fd, || Ok(()), step)
 }
 
 /// Sleeps until a frame is published, the session is kicked, or the daemon dies.
@@ -380,6 +395,20 @@ fn wait_rung(session: &Session, fd: c_int) -> Result<()> {
 
 pub(crate) fn may_wait(fd: c_int) -> bool {
     sys::file_flags(fd).is_ok_and(|flags| flags & libc::O_NONBLOCK == 0)
+}
+
+/// Before a client sleeps for a frame: of a zero-copy pusher one must be asked for.
+///
+/// # Errors
+/// EAGAIN: the descriptor is one that does not sleep. EIO: the pusher refuses to capture; ENODEV, and
+/// what its answers to the first questions may be.
+pub(crate) fn before_sleep(session: &Session, fd: c_int) -> Result<()> {
+    if zero::is_zero(session) {
+        v4l2::meet(session)?;
+        // What it refuses is told once.
+        zero::capture::want(session).inspect_err(|_| zero::capture::forget(session))?;
+    }
+    if may_wait(fd) { Ok(()) } else { Err(libc::EAGAIN) }
 }
 
 /// The daemon counts the client among those that stream no more, and takes its row back.

@@ -118,7 +118,14 @@ fn read_by(session: &Session, fd: c_int, buf: usize, len: usize) -> Result<usize
         return output::read(session, fd, buf, len);
     }
     session.alive()?;
-    if session.info().input { zero::read(session, fd, buf, len) } else { zero::read_frame(session, buf, len) }
+    if session.info().input {
+        zero::pusher::read(session, fd, buf, len)
+    } else if v4l2::is_client(session) {
+        v4l2::begin_read(session)?;
+        output::read(session, fd, buf, len)
+    } else {
+        zero::ask::read_frame(session, buf, len)
+    }
 }
 
 /// write(2) on one of ours.
@@ -211,9 +218,9 @@ pub unsafe fn ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int>
         }
         if zero::is_zero(&session) {
             return if session.info().input {
-                zero::answer(&session, request_number(request), arg)
+                zero::pusher::answer(&session, request_number(request), arg)
             } else {
-                zero::forward(&session, request_number(request), arg)
+                zero::ask::forward(&session, request_number(request), arg)
             };
         }
         if session.info().input {
@@ -344,7 +351,7 @@ pub fn is_legacy() -> bool {
 /// The program has changed how it takes signals (signal, sigaction, sigprocmask and their kin).
 pub fn signals_changed() {
     if MAPPED.load(Ordering::Relaxed) != 0 && !process::is_foreign() {
-        zero::signals_changed();
+        zero::pusher::signals_changed();
     }
 }
 

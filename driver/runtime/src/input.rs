@@ -76,7 +76,7 @@ pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
     }
     let mut format = board.format();
     let len = frame.len().ok_or(libc::EINVAL)?;
-    if (format.ring == 0 || format.feed == 0) && is_v4l2(session) && is_frame(&format.pix, len) {
+    if (format.ring == 0 || format.feed == 0) && v4l2::is_client(session) && is_frame(&format.pix, len) {
         // A V4L2 device always has a format: the first frame of it begins the feed.
         v4l2::feed(session, 0)?;
         format = board.format();
@@ -115,12 +115,6 @@ pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
     }
 }
 
-/// Whether the pusher is one of today's: it was not started as a legacy process and has made no V4L1
-/// request by this descriptor.
-fn is_v4l2(session: &Session) -> bool {
-    !session.info().legacy && session.page().v4l1.load(Ordering::Relaxed) == 0
-}
-
 /// Whether `len` bytes can be a frame.
 fn is_frame(pix: &Pix, len: usize) -> bool {
     let varies = PixelFormat::of(Fourcc(pix.fourcc)).is_some_and(|format| format.is_compressed());
@@ -155,8 +149,11 @@ pub(crate) fn reserve(session: &Session, ring: &RingMap, log: &Log, len: usize) 
     Ok(Some(picked))
 }
 
-/// Copies and publishes, with the right to write held.
-fn put(session: &Session, ring: &RingMap, log: &Log, frame: &Pieces, len: usize) -> Result<()> {
+/// Copies and publishes, with the right to write held; the pieces, `len` bytes, were checked.
+///
+/// # Errors
+/// As [`reserve`].
+pub(crate) fn put(session: &Session, ring: &RingMap, log: &Log, frame: &Pieces, len: usize) -> Result<()> {
     let Some(picked) = reserve(session, ring, log, len)? else { return Ok(()) };
     // SAFETY: the slot is ours until it is published, and slot_len >= len; the pieces were checked.
     unsafe { frame.copy_to(ring.slot(picked.slot)) };

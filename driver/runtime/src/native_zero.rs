@@ -13,13 +13,15 @@ use core::time::Duration;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use vloopback_ring::hatch::{Hatch, State, Taken};
+use vloopback_wire::{Reply, Request};
 
 pub use vloopback_ring::hatch::MAX_DATA;
 
 use crate::native;
+use crate::process;
 use crate::session::{self, Pin, is_certain};
-use crate::sys::{self, Result};
-use crate::zero;
+use crate::sys::{self, FdList, Result};
+use crate::zero::{self, pusher};
 
 /// An input node, claimed: this process is the pipe's pusher until it is dropped.
 pub struct ZeroInput {
@@ -148,9 +150,33 @@ impl ZeroInput {
         unsafe { core::slice::from_raw_parts_mut(memory, len) }
     }
 
+    /// The file of the clients' memory, for who fills it in another process (an X server, a decoder). Its
+    /// length is what [`ZeroInput::map`] was told, rounded up to pages, and cannot change. For writing, the
+    /// rule of [`ZeroInput::memory`] holds.
+    ///
+    /// # Errors
+    /// EINVAL: not mapped. ESTALE, ENODEV.
+    pub fn memory_file(&self) -> Result<OwnedFd> {
+        if self.zero == 0 {
+            return Err(libc::EINVAL);
+        }
+        self.check()?;
+        let mut fds = FdList::new();
+        let request = Request::Zero { session: self.session.info().session, len: 0 };
+        let (reply, _) = process::ask(&request, None, &mut fds)?;
+        match reply {
+            Reply::Zero { zero, .. } if zero == self.zero && fds.len() == 2 => {
+                // SAFETY: the kernel just made this descriptor with the message; nobody else has it.
+                Ok(unsafe { OwnedFd::from_raw_fd(fds.take(0)) })
+            }
+            Reply::Zero { .. } => Err(libc::ESTALE),
+            _ => Err(libc::EPROTO),
+        }
+    }
+
     fn hatch(&self) -> Result<&Hatch> {
         self.check()?;
-        zero::hatch(&self.session).ok_or(libc::EINVAL)
+        pusher::hatch(&self.session).ok_or(libc::EINVAL)
     }
 
     fn raw(&self) -> c_int {
@@ -210,16 +236,22 @@ impl ZeroInput {
             // What is no errno must not become a success.
             Err(errno) => u32::try_from(errno).ok().filter(|e| (1..4096).contains(e)).unwrap_or(25),
         });
-        if answered {
-            sys::futex_wake_all(hatch.word());
+        pusher::tell(&self.session, hatch, answered);
+        Ok(answered.is_some())
+    }
+
+    /// Whether V4L2 requests are handed on as they are, where V4L1 has no word for what a client asks. No at
+    /// first.
+    pub fn set_takes_v4l2(&self, takes: bool) {
+        if let Some(hatch) = pusher::hatch(&self.session) {
+            hatch.set_takes_v4l2(takes);
         }
-        Ok(answered)
     }
 
     /// Whether a request is still waiting for its answer.
     #[must_use]
     pub fn is_waiting(&self, asked: &Asked) -> bool {
-        zero::hatch(&self.session).is_some_and(|hatch| hatch.state() == asked.state)
+        pusher::hatch(&self.session).is_some_and(|hatch| hatch.state() == asked.state)
     }
 
     /// Waits until there may be something to take, the daemon is gone, or the time is over. A caller with
@@ -239,7 +271,7 @@ impl ZeroInput {
     pub fn send_sigio(&self) -> Result<()> {
         self.check()?;
         self.session.pusher_fd.store(self.raw(), Ordering::Relaxed);
-        zero::signals_changed();
+        pusher::signals_changed();
         if self.session.armed.load(Ordering::Relaxed) { Ok(()) } else { Err(libc::EINVAL) }
     }
 

@@ -8,13 +8,15 @@ use vloopback_abi::v4l1::VideoMmap;
 use vloopback_ring::{claim_oldest, unclaim};
 
 use crate::client::{
-    BY_MMAP, BY_NEW_MAPPING, BY_READ, Locked, Step, fed, may_wait, stop_streaming, until_done, with_locks,
+    BY_MMAP, BY_NEW_MAPPING, BY_READ, Locked, Step, before_sleep, fed, may_wait, stop_streaming, until_done,
+    with_locks,
 };
 use crate::lock::NoSignals;
 use crate::session::Session;
 use crate::sys::Result;
 use crate::v4l2;
 use crate::views::Mapping;
+use crate::zero;
 
 /// read(2): one frame, or as much of it as there is room for. 0 (end of file) once nobody feeds the
 /// pipe.
@@ -38,7 +40,7 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
     let result = until_done(
         session,
         fd,
-        || may_wait(fd),
+        || before_sleep(session, fd),
         |locked| {
             let page = session.page();
             let begins = page.streaming.load(Ordering::Relaxed) & BY_READ == 0;
@@ -46,7 +48,7 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
                 return Err(libc::EBUSY);
             }
             v4l2::check_read(session, begins)?;
-            if fed(session, NOBODY)? {
+            if fed(session, NOBODY)? && !zero::is_zero(session) {
                 locked.settle(BY_READ)?;
             } else if !locked.settle_reader()? {
                 locked.disarm();

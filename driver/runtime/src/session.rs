@@ -45,8 +45,12 @@ pub(crate) struct Session {
     pub(crate) hatch: AtomicPtr<Hatch>,
     pub(crate) frames: AtomicPtr<u8>,
     pub(crate) zero_len: AtomicUsize,
-    /// Former pushers' memory: address and length, kept until the session ends.
+    /// Calls that are in that memory, or in former ones.
+    pub(crate) inside: AtomicU32,
+    /// Former pushers' memory, kept while somebody is in it: where the page is, where the frames are, and
+    /// their bytes.
     former: Local<[(usize, usize, usize); FORMER]>,
+    has_former: AtomicBool,
     /// The descriptor by which a zero-copy pusher mapped, -1 for none, and whether SIGIO comes for it.
     pub(crate) pusher_fd: AtomicI32,
     pub(crate) armed: AtomicBool,
@@ -56,7 +60,7 @@ pub(crate) struct Session {
 // atomics and locks.
 unsafe impl Sync for Session {}
 
-/// Zero-copy memories of former pushers that a session keeps: more pushers than that, during one open
+/// Zero-copy memories of former pushers that a session keeps: more pushers than that, during one request
 /// of a client's, leave what they leave.
 const FORMER: usize = 16;
 
@@ -113,16 +117,7 @@ impl Session {
             views.forget_all();
         }
         self.keep_zero();
-        for former in &mut *self.former.lock(quiet) {
-            let (hatch, frames, len) = core::mem::take(former);
-            if hatch != 0 {
-                // SAFETY: the last user is gone; the program's own mappings are mappings of their own.
-                unsafe {
-                    sys::munmap(hatch as *mut u8, PAGE_LEN);
-                    sys::munmap(frames as *mut u8, len);
-                }
-            }
-        }
+        self.sweep_zero();
         self.log.store(core::ptr::null_mut(), Ordering::Release);
         self.log_ring.store(0, Ordering::Release);
         for page in [
@@ -147,7 +142,36 @@ impl Session {
         let len = self.zero_len.swap(0, Ordering::SeqCst);
         if let (true, Some(place)) = (hatch != 0, former.iter_mut().find(|place| place.0 == 0)) {
             *place = (hatch, frames, len);
+            self.has_former.store(true, Ordering::SeqCst);
         }
+    }
+
+    /// Nobody is in a zero-copy memory through this call any more.
+    pub(crate) fn leave_zero(&self) {
+        if self.inside.fetch_sub(1, Ordering::SeqCst) == 1 && self.has_former.load(Ordering::SeqCst) {
+            self.sweep_zero();
+        }
+    }
+
+    /// Unmaps former pushers' memory if nobody is in it: who comes now finds the one in force.
+    pub(crate) fn sweep_zero(&self) {
+        let quiet = NoSignals::new();
+        let mut former = self.former.lock(&quiet);
+        if self.inside.load(Ordering::SeqCst) != 0 {
+            return;
+        }
+        for place in &mut *former {
+            let (hatch, frames, len) = core::mem::take(place);
+            if hatch != 0 {
+                // SAFETY: whoever had found these addresses has left; the program's own mappings are
+                // mappings of their own.
+                unsafe {
+                    sys::munmap(hatch as *mut u8, PAGE_LEN);
+                    sys::munmap(frames as *mut u8, len);
+                }
+            }
+        }
+        self.has_former.store(false, Ordering::SeqCst);
     }
 
     /// What the program still has mapped of its V4L2 buffers stays as it is after the close: frames that

@@ -4,9 +4,71 @@ use vloopback_abi::v4l1::{
     VbiFormat, VideoAudio, VideoBuffer, VideoCapability, VideoCapture, VideoChannel, VideoCode, VideoInfo,
     VideoKey, VideoMbuf, VideoMmap, VideoPicture, VideoPlayMode, VideoTuner, VideoUnit, VideoWindow,
 };
-use vloopback_ioctl::{Row, V4l1Device};
+use vloopback_ioctl::{Row, V4l1Device, V4l2Device};
 
 use super::{Answer, Capture, Errno, Layout, Slot, Synced};
+
+/// The one list of requests that pass as they are: it makes the trait, the way to it, and the C
+/// interface's struct of callbacks. `$then` is the macro that gets it.
+macro_rules! every_request {
+    ($then:ident) => {
+        $then! {
+            /// VIDIOCGCAP: what the device is and can do. Clients want `VID_TYPE_CAPTURE` in the type.
+            gcap: Get VideoCapability;
+            /// VIDIOCGCHAN: describes the channel whose number is in the argument.
+            gchan: Exchange VideoChannel;
+            /// VIDIOCSCHAN: selects a channel.
+            schan: Set VideoChannel;
+            /// VIDIOCGTUNER: describes the tuner whose number is in the argument.
+            gtuner: Exchange VideoTuner;
+            /// VIDIOCSTUNER: sets a tuner.
+            stuner: Set VideoTuner;
+            /// VIDIOCGPICT: picture settings and palette.
+            gpict: Get VideoPicture;
+            /// VIDIOCSPICT: sets picture settings and palette.
+            spict: Set VideoPicture;
+            /// VIDIOCCAPTURE: turns overlay on (not 0) or off (0).
+            capture: Set i32;
+            /// VIDIOCGWIN: the size.
+            gwin: Get VideoWindow;
+            /// VIDIOCSWIN: sets the size.
+            swin: Set VideoWindow;
+            /// VIDIOCGFBUF: the screen memory that overlay writes to.
+            gfbuf: Get VideoBuffer;
+            /// VIDIOCSFBUF: sets the screen memory.
+            sfbuf: Set VideoBuffer;
+            /// VIDIOCKEY: key of an encrypted broadcast.
+            key: Get VideoKey;
+            /// VIDIOCGFREQ: the tuner's frequency.
+            gfreq: Get u64;
+            /// VIDIOCSFREQ: sets the tuner's frequency.
+            sfreq: Set u64;
+            /// VIDIOCGAUDIO: describes the audio channel whose number is in the argument.
+            gaudio: Exchange VideoAudio;
+            /// VIDIOCSAUDIO: sets an audio channel.
+            saudio: Set VideoAudio;
+            /// VIDIOCGUNIT: the nodes that belong together.
+            gunit: Get VideoUnit;
+            /// VIDIOCGCAPTURE: the captured part of the picture.
+            gcapture: Get VideoCapture;
+            /// VIDIOCSCAPTURE: sets the captured part of the picture.
+            scapture: Set VideoCapture;
+            /// VIDIOCSPLAYMODE: sets how a decoder plays.
+            splaymode: Set VideoPlayMode;
+            /// VIDIOCSWRITEMODE: sets what kind of data write() takes.
+            swritemode: Set i32;
+            /// VIDIOCGPLAYINFO: what a decoder plays.
+            gplayinfo: Get VideoInfo;
+            /// VIDIOCSMICROCODE: loads a decoder's microcode.
+            smicrocode: Set VideoCode;
+            /// VIDIOCGVBIFMT: how a VBI device samples.
+            gvbifmt: Get VbiFormat;
+            /// VIDIOCSVBIFMT: sets how a VBI device samples.
+            svbifmt: Set VbiFormat;
+        }
+    };
+}
+pub(crate) use every_request;
 
 /// The method of the trait, and what a refusal is.
 macro_rules! method {
@@ -62,7 +124,7 @@ macro_rules! pass {
     };
 }
 
-/// The one list of requests that pass as they are; it makes the trait and the way to it.
+/// The trait, and the way from the driver's table to it.
 macro_rules! requests {
     ($($(#[$doc:meta])+ $name:ident: $kind:ident $ty:ty;)*) => {
         /// A zero-copy pusher: it answers its clients' V4L1 requests. What it does not implement is
@@ -115,8 +177,25 @@ macro_rules! requests {
                 Err(Errno::ENOTTY)
             }
 
-            /// A request of V4L1's type that no other method is for, such as a driver's private one
-            /// (from 192 on). `data` is what came with it, and the answer.
+            /// What answers V4L2 clients that ask for something that V4L1 has no word for: a method a
+            /// request, typed, with ENOTTY as the default. None by default: V4L2 clients are served by
+            /// translation of what they ask to the methods above.
+            ///
+            /// [`V4l2Device::knows`] admits what a loopback's own nodes serve; a server that has more to
+            /// offer (cropping, frequency bands) says so there. Arguments that lead to further memory of the
+            /// client's, such as lists of controls, are EFAULT.
+            fn v4l2(&mut self) -> Option<&mut dyn V4l2Device> {
+                None
+            }
+
+            /// Whether V4L2 requests are handed on: by default if there is who answers them. A server that
+            /// says so and has none gets them as [`Server::other`].
+            fn takes_v4l2(&mut self) -> bool {
+                self.v4l2().is_some()
+            }
+
+            /// A request that no other method is for, such as a driver's private one (of V4L1's type, from
+            /// 192 on). `data` is what came with it, and the answer.
             ///
             /// # Errors
             /// What the client gets; by default [`Errno::ENOTTY`], a refusal.
@@ -166,60 +245,7 @@ macro_rules! requests {
     };
 }
 
-requests! {
-    /// VIDIOCGCAP: what the device is and can do. Clients want `VID_TYPE_CAPTURE` in the type.
-    gcap: Get VideoCapability;
-    /// VIDIOCGCHAN: describes the channel whose number is in the argument.
-    gchan: Exchange VideoChannel;
-    /// VIDIOCSCHAN: selects a channel.
-    schan: Set VideoChannel;
-    /// VIDIOCGTUNER: describes the tuner whose number is in the argument.
-    gtuner: Exchange VideoTuner;
-    /// VIDIOCSTUNER: sets a tuner.
-    stuner: Set VideoTuner;
-    /// VIDIOCGPICT: picture settings and palette.
-    gpict: Get VideoPicture;
-    /// VIDIOCSPICT: sets picture settings and palette.
-    spict: Set VideoPicture;
-    /// VIDIOCCAPTURE: turns overlay on (not 0) or off (0).
-    capture: Set i32;
-    /// VIDIOCGWIN: the size.
-    gwin: Get VideoWindow;
-    /// VIDIOCSWIN: sets the size.
-    swin: Set VideoWindow;
-    /// VIDIOCGFBUF: the screen memory that overlay writes to.
-    gfbuf: Get VideoBuffer;
-    /// VIDIOCSFBUF: sets the screen memory.
-    sfbuf: Set VideoBuffer;
-    /// VIDIOCKEY: key of an encrypted broadcast.
-    key: Get VideoKey;
-    /// VIDIOCGFREQ: the tuner's frequency.
-    gfreq: Get u64;
-    /// VIDIOCSFREQ: sets the tuner's frequency.
-    sfreq: Set u64;
-    /// VIDIOCGAUDIO: describes the audio channel whose number is in the argument.
-    gaudio: Exchange VideoAudio;
-    /// VIDIOCSAUDIO: sets an audio channel.
-    saudio: Set VideoAudio;
-    /// VIDIOCGUNIT: the nodes that belong together.
-    gunit: Get VideoUnit;
-    /// VIDIOCGCAPTURE: the captured part of the picture.
-    gcapture: Get VideoCapture;
-    /// VIDIOCSCAPTURE: sets the captured part of the picture.
-    scapture: Set VideoCapture;
-    /// VIDIOCSPLAYMODE: sets how a decoder plays.
-    splaymode: Set VideoPlayMode;
-    /// VIDIOCSWRITEMODE: sets what kind of data write() takes.
-    swritemode: Set i32;
-    /// VIDIOCGPLAYINFO: what a decoder plays.
-    gplayinfo: Get VideoInfo;
-    /// VIDIOCSMICROCODE: loads a decoder's microcode.
-    smicrocode: Set VideoCode;
-    /// VIDIOCGVBIFMT: how a VBI device samples.
-    gvbifmt: Get VbiFormat;
-    /// VIDIOCSVBIFMT: sets how a VBI device samples.
-    svbifmt: Set VbiFormat;
-}
+every_request!(requests);
 
 /// What an answer means for the frames, once its client has it.
 #[derive(Clone, Copy, Debug)]

@@ -3,6 +3,8 @@
 // Each test file uses a part of it.
 #![allow(dead_code)]
 
+pub mod c;
+
 use std::ffi::c_int;
 use std::path::PathBuf;
 

@@ -4,7 +4,7 @@ use std::fs;
 
 use vloopback_tests::{Env, Job, have, skip};
 
-use super::{Fed, HEIGHT, WIDTH, YUV420P, YUYV, feeds, saves};
+use super::{Fed, HEIGHT, PUSHERS, WIDTH, YUV420P, YUYV, feeds, saves};
 
 fn ctl(env: &Env, device: &str, words: &[&str]) -> Job {
     let mut command = vec!["v4l2-ctl", "-d", device];
@@ -23,7 +23,7 @@ fn v4l2_ctl_tells_all_of_a_fed_output() {
     if !have("v4l2-ctl") {
         skip!("v4l2-ctl is not installed");
     }
-    let fed = Fed::new(YUV420P);
+    let fed = Fed::new(YUV420P, PUSHERS[0]);
     let all = ctl(&fed.env, &fed.pipes[0].output, &["--all"]).output().ok().text();
     assert_eq!(values(&all, "Width/Height"), [format!("{WIDTH}/{HEIGHT}")], "{all}");
     assert_eq!(values(&all, "Pixel Format"), ["'YU12' (Planar YUV 4:2:0)"], "{all}");
@@ -82,7 +82,7 @@ fn v4l2_ctl_lists_formats_sizes_and_intervals() {
     if !have("v4l2-ctl") {
         skip!("v4l2-ctl is not installed");
     }
-    let fed = Fed::new(YUV420P);
+    let fed = Fed::new(YUV420P, PUSHERS[0]);
     let list = ctl(&fed.env, &fed.pipes[0].output, &["--list-formats-ext"]).output().ok().text();
     let mut lines =
         list.lines().map(str::trim).skip_while(|line| !line.contains("'YU12' (Planar YUV 4:2:0)"));

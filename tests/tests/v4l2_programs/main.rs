@@ -33,8 +33,12 @@ const YUYV: Palette = Palette { number: "8", len: (WIDTH * HEIGHT * 2) as usize 
 const BGR24: Palette = Palette { number: "4", len: (WIDTH * HEIGHT * 3) as usize };
 const GREY: Palette = Palette { number: "1", len: (WIDTH * HEIGHT) as usize };
 
-/// Three pipes with a V4L1 pusher of 2005 each: one as it should be, one with other frames, one with a
-/// wrong bit in every frame.
+/// The V4L1 pushers whose frames today's programs save: of 2005, which writes them, and of 2001, which has
+/// them in its own memory and answers for them.
+const PUSHERS: [&[&str]; 2] = [&["push_motion"], &["zc_pusher", "--style", "handler"]];
+
+/// Three pipes with a pusher each: one as it should be, one with other frames, one with a wrong bit in every
+/// frame.
 struct Fed {
     env: Env,
     pipes: Vec<Pipe>,
@@ -42,16 +46,17 @@ struct Fed {
 }
 
 impl Fed {
-    fn new(palette: Palette) -> Fed {
+    fn new(palette: Palette, pusher: &[&str]) -> Fed {
         let env = Env::new(3);
         let pipes = env.pipes();
         let kinds: [&[&str]; 3] = [&[], &["--first", "1000000"], &["--wrong-all"]];
         let size = format!("{WIDTH}x{HEIGHT}");
         let pushers = pipes.iter().zip(kinds).map(|(pipe, more)| {
-            let mut args = vec!["--device", pipe.input.as_str(), "--palette", palette.number];
+            let mut args = pusher[1..].to_vec();
+            args.extend(["--device", pipe.input.as_str(), "--palette", palette.number]);
             args.extend(["--size", &size, "--fps", "50"]);
             args.extend(more);
-            let mut pusher = env.program("push_motion", &args).start();
+            let mut pusher = env.program(pusher[0], &args).start();
             pusher.event("setup");
             pusher
         });
@@ -63,16 +68,18 @@ impl Fed {
 /// A program that saves `count` frames of a node: what it saved is right, and would have been found wrong.
 #[track_caller]
 fn saves(palette: Palette, count: usize, save: impl Fn(&Env, &str) -> Vec<u8>) {
-    let fed = Fed::new(palette);
-    let judged = |pipe: usize| {
-        let saved = save(&fed.env, &fed.pipes[pipe].output);
-        pattern::frames(&saved, palette.len, count, &OURS)
-    };
-    if let Err(wrong) = judged(0) {
-        panic!("{wrong}");
+    for pusher in PUSHERS {
+        let fed = Fed::new(palette, pusher);
+        let judged = |pipe: usize| {
+            let saved = save(&fed.env, &fed.pipes[pipe].output);
+            pattern::frames(&saved, palette.len, count, &OURS)
+        };
+        if let Err(wrong) = judged(0) {
+            panic!("{pusher:?}: {wrong}");
+        }
+        fails(judged(1), "another pipe");
+        fails(judged(2), "torn");
     }
-    fails(judged(1), "another pipe");
-    fails(judged(2), "torn");
 }
 
 /// The negative run's verdict.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use rustix::process::{Signal, kill_process};
 use vloopback_tests::{Env, PATIENCE, Pipe, Running, have, pattern, skip};
 
-use super::{Fed, GREY, HEIGHT, OURS, WIDTH, Watcher, YUV420P, fails};
+use super::{Fed, GREY, HEIGHT, OURS, PUSHERS, WIDTH, Watcher, YUV420P, fails};
 
 /// Motion with these options, in a directory of its own below the test's.
 fn motion(env: &Env, name: &str, options: &str) -> (Running, PathBuf) {
@@ -74,22 +74,24 @@ fn motion_saves_pictures() {
     if !have("motion") {
         skip!("motion is not installed");
     }
-    let fed = Fed::new(GREY);
-    // It takes two seconds until Motion looks for motion: the three of them at once.
-    let motions = fed.pipes.iter().enumerate().map(|(n, pipe)| {
-        let options = format!(
-            "video_device {}\nemulate_motion on\nminimum_motion_frames 1\npre_capture 0\npicture_output on\n\
-             picture_type ppm\npicture_filename %Y%m%d%H%M%S-%q\n",
-            pipe.output
-        );
-        motion(&fed.env, &format!("motion{n}"), &options)
-    });
-    let motions: Vec<_> = motions.collect();
-    let verdicts: Vec<_> =
-        motions.into_iter().map(|(motion, saved)| judge(&fed.env, motion, &saved)).collect();
-    assert_eq!(verdicts[0], Ok(()));
-    fails(verdicts[1].clone(), "another pipe");
-    fails(verdicts[2].clone(), "torn");
+    for pusher in PUSHERS {
+        let fed = Fed::new(GREY, pusher);
+        // It takes two seconds until Motion looks for motion: the three of them at once.
+        let motions = fed.pipes.iter().enumerate().map(|(n, pipe)| {
+            let options = format!(
+                "video_device {}\nemulate_motion on\nminimum_motion_frames 1\npre_capture 0\npicture_output on\n\
+                 picture_type ppm\npicture_filename %Y%m%d%H%M%S-%q\n",
+                pipe.output
+            );
+            motion(&fed.env, &format!("motion{n}"), &options)
+        });
+        let motions: Vec<_> = motions.collect();
+        let verdicts: Vec<_> =
+            motions.into_iter().map(|(motion, saved)| judge(&fed.env, motion, &saved)).collect();
+        assert_eq!(verdicts[0], Ok(()), "{pusher:?}");
+        fails(verdicts[1].clone(), "another pipe");
+        fails(verdicts[2].clone(), "torn");
+    }
 }
 
 /// Motion takes YUV 4:2:0 from one pipe and gives it to another as it came. Every frame that a V4L1 pusher

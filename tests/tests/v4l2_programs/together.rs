@@ -4,7 +4,7 @@ use std::fs;
 
 use vloopback_tests::{Env, Running, have, pattern, skip};
 
-use super::{Fed, HEIGHT, OURS, Palette, WIDTH, YUV420P, fails};
+use super::{Fed, HEIGHT, OURS, PUSHERS, Palette, WIDTH, YUV420P, fails};
 
 const COUNT: usize = 40;
 
@@ -48,20 +48,22 @@ fn three_programs_and_two_clients_on_one_pipe() {
         skip!("{missing} is not installed");
     }
     let palette: Palette = YUV420P;
-    let fed = Fed::new(palette);
-    let judged = |pipe: usize| {
-        let saved = watch(&fed.env, &fed.pipes[pipe].output);
-        saved.into_iter().map(|(name, saved)| (name, pattern::frames(&saved, palette.len, COUNT, &OURS)))
-    };
-    for (name, verdict) in judged(0) {
-        if let Err(wrong) = verdict {
-            panic!("{name}: {wrong}");
+    for pusher in PUSHERS {
+        let fed = Fed::new(palette, pusher);
+        let judged = |pipe: usize| {
+            let saved = watch(&fed.env, &fed.pipes[pipe].output);
+            saved.into_iter().map(|(name, saved)| (name, pattern::frames(&saved, palette.len, COUNT, &OURS)))
+        };
+        for (name, verdict) in judged(0) {
+            if let Err(wrong) = verdict {
+                panic!("{name}, {pusher:?}: {wrong}");
+            }
         }
-    }
-    for (_, verdict) in judged(1) {
-        fails(verdict, "another pipe");
-    }
-    for (_, verdict) in judged(2) {
-        fails(verdict, "torn");
+        for (_, verdict) in judged(1) {
+            fails(verdict, "another pipe");
+        }
+        for (_, verdict) in judged(2) {
+            fails(verdict, "torn");
+        }
     }
 }

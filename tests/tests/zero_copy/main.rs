@@ -3,9 +3,12 @@
 
 mod apart;
 mod deaths;
+mod hostile;
 mod memory;
 mod pictures;
 mod requests;
+mod storms;
+mod translated;
 
 use std::time::{Duration, Instant};
 

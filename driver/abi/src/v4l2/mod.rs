@@ -1,10 +1,8 @@
 //! V4L2 (`'V'`), the video API of Linux since 2.6: structures, request numbers, constants, pixel
 //! formats.
 //!
-//! The structures are those of a 64-bit program. The ones that a 32-bit program has in another
-//! shape (buffer, format, event, input, standard, plane, the two of the extended controls'
-//! list) belong in a module `shapes32` beside these, in the manner of [`crate::v4l1::shapes32`];
-//! until then such a program's requests have no number here. All requests are in [`request`].
+//! The structures are those of a 64-bit program, [`shapes32`] has the ones that differ for a
+//! 32-bit program. All requests are in [`request`].
 //!
 //! A union of the C structure is one field here, with an accessor for each member that the
 //! driver uses.
@@ -19,6 +17,7 @@ pub mod fourcc;
 mod geometry;
 pub mod pixel;
 pub mod request;
+pub mod shapes32;
 
 pub use buffer::*;
 pub use control::*;

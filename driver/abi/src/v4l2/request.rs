@@ -1,9 +1,14 @@
-//! V4L2 request numbers, of a 64-bit program.
+//! V4L2 request numbers.
 //!
-//! A number contains the size of its argument. Structures that no loopback can have a use for are
-//! here by their size only; it is the same in 64-bit and 32-bit programs but where the text says
-//! otherwise.
+//! A number contains the size of its argument, so the requests whose structures differ between
+//! 64-bit and 32-bit programs have further numbers: one that ends in `32`, and, where a time is
+//! in the structure, one that ends in `32_TIME64`, of a 32-bit program with a 64-bit `time_t`.
+//! Structures that no loopback can have a use for are here by their size only.
 
+use super::shapes32::{
+    V4l2Buffer32, V4l2Buffer32Time64, V4l2CreateBuffers32, V4l2Event32, V4l2Event32Time64, V4l2ExtControls32,
+    V4l2Format32, V4l2Input32, V4l2Standard32,
+};
 use super::{
     V4l2Audio, V4l2Buffer, V4l2Capability, V4l2Control, V4l2CreateBuffers, V4l2Crop, V4l2Cropcap, V4l2Event,
     V4l2EventSubscription, V4l2Exportbuffer, V4l2ExtControls, V4l2Fmtdesc, V4l2Format, V4l2Frequency,
@@ -43,9 +48,9 @@ requests! {
         "Ask for buffers or give them back.";
     QUERYBUF = iowr::<V4l2Buffer>(TYPE, 9), "VIDIOC_QUERYBUF", "Get a buffer's state.";
     G_FBUF = ioc(READ, TYPE, 10, 48), "VIDIOC_G_FBUF",
-        "Get the screen memory; 44 bytes in a 32-bit program.";
+        "Get the screen memory.";
     S_FBUF = ioc(WRITE, TYPE, 11, 48), "VIDIOC_S_FBUF",
-        "Set the screen memory; 44 bytes in a 32-bit program.";
+        "Set the screen memory.";
     OVERLAY = iow::<i32>(TYPE, 14), "VIDIOC_OVERLAY", "Turn overlay on or off.";
     QBUF = iowr::<V4l2Buffer>(TYPE, 15), "VIDIOC_QBUF", "Give a buffer to the device.";
     EXPBUF = iowr::<V4l2Exportbuffer>(TYPE, 16), "VIDIOC_EXPBUF",
@@ -70,9 +75,9 @@ requests! {
     G_INPUT = ior::<i32>(TYPE, 38), "VIDIOC_G_INPUT", "Get the input.";
     S_INPUT = iowr::<i32>(TYPE, 39), "VIDIOC_S_INPUT", "Select the input.";
     G_EDID = ioc(READ | WRITE, TYPE, 40, 40), "VIDIOC_G_EDID",
-        "Get a screen's description; 36 bytes in a 32-bit program.";
+        "Get a screen's description.";
     S_EDID = ioc(READ | WRITE, TYPE, 41, 40), "VIDIOC_S_EDID",
-        "Set a screen's description; 36 bytes in a 32-bit program.";
+        "Set a screen's description.";
     G_OUTPUT = ior::<i32>(TYPE, 46), "VIDIOC_G_OUTPUT", "Get the output.";
     S_OUTPUT = iowr::<i32>(TYPE, 47), "VIDIOC_S_OUTPUT", "Select the output.";
     ENUMOUTPUT = iowr::<V4l2Output>(TYPE, 48), "VIDIOC_ENUMOUTPUT", "List the outputs.";
@@ -145,9 +150,58 @@ requests! {
         "Give some buffers back; known since Linux 6.10.";
 }
 
+/// The numbers of 32-bit programs that differ, with the list of them.
+macro_rules! narrow_requests {
+    ($(#[$doc:meta])* $list:ident, $program:literal;
+        $($name:ident = $value:expr, $wide:ident, $alias:literal;)*) => {
+        $(
+            #[doc = concat!("[`", stringify!($wide), "`] of a 32-bit program", $program, ".")]
+            #[doc(alias = $alias)]
+            pub const $name: u32 = $value;
+        )*
+
+        $(#[$doc])*
+        pub const $list: &[(&str, u32)] = &[$(($alias, $name)),*];
+    };
+}
+
+narrow_requests! {
+    /// Every request that has a number of its own in a 32-bit program, by its C name, in the order of
+    /// the numbers.
+    REQUESTS32, "";
+    G_FMT32 = iowr::<V4l2Format32>(TYPE, 4), G_FMT, "VIDIOC_G_FMT";
+    S_FMT32 = iowr::<V4l2Format32>(TYPE, 5), S_FMT, "VIDIOC_S_FMT";
+    QUERYBUF32 = iowr::<V4l2Buffer32>(TYPE, 9), QUERYBUF, "VIDIOC_QUERYBUF";
+    G_FBUF32 = ioc(READ, TYPE, 10, 44), G_FBUF, "VIDIOC_G_FBUF";
+    S_FBUF32 = ioc(WRITE, TYPE, 11, 44), S_FBUF, "VIDIOC_S_FBUF";
+    QBUF32 = iowr::<V4l2Buffer32>(TYPE, 15), QBUF, "VIDIOC_QBUF";
+    DQBUF32 = iowr::<V4l2Buffer32>(TYPE, 17), DQBUF, "VIDIOC_DQBUF";
+    ENUMSTD32 = iowr::<V4l2Standard32>(TYPE, 25), ENUMSTD, "VIDIOC_ENUMSTD";
+    ENUMINPUT32 = iowr::<V4l2Input32>(TYPE, 26), ENUMINPUT, "VIDIOC_ENUMINPUT";
+    G_EDID32 = ioc(READ | WRITE, TYPE, 40, 36), G_EDID, "VIDIOC_G_EDID";
+    S_EDID32 = ioc(READ | WRITE, TYPE, 41, 36), S_EDID, "VIDIOC_S_EDID";
+    TRY_FMT32 = iowr::<V4l2Format32>(TYPE, 64), TRY_FMT, "VIDIOC_TRY_FMT";
+    G_EXT_CTRLS32 = iowr::<V4l2ExtControls32>(TYPE, 71), G_EXT_CTRLS, "VIDIOC_G_EXT_CTRLS";
+    S_EXT_CTRLS32 = iowr::<V4l2ExtControls32>(TYPE, 72), S_EXT_CTRLS, "VIDIOC_S_EXT_CTRLS";
+    TRY_EXT_CTRLS32 = iowr::<V4l2ExtControls32>(TYPE, 73), TRY_EXT_CTRLS, "VIDIOC_TRY_EXT_CTRLS";
+    DQEVENT32 = ior::<V4l2Event32>(TYPE, 89), DQEVENT, "VIDIOC_DQEVENT";
+    CREATE_BUFS32 = iowr::<V4l2CreateBuffers32>(TYPE, 92), CREATE_BUFS, "VIDIOC_CREATE_BUFS";
+    PREPARE_BUF32 = iowr::<V4l2Buffer32>(TYPE, 93), PREPARE_BUF, "VIDIOC_PREPARE_BUF";
+}
+
+narrow_requests! {
+    /// Every request that has yet another one in a 32-bit program with a 64-bit `time_t`.
+    REQUESTS32_TIME64, " with a 64-bit `time_t`";
+    QUERYBUF32_TIME64 = iowr::<V4l2Buffer32Time64>(TYPE, 9), QUERYBUF, "VIDIOC_QUERYBUF";
+    QBUF32_TIME64 = iowr::<V4l2Buffer32Time64>(TYPE, 15), QBUF, "VIDIOC_QBUF";
+    DQBUF32_TIME64 = iowr::<V4l2Buffer32Time64>(TYPE, 17), DQBUF, "VIDIOC_DQBUF";
+    DQEVENT32_TIME64 = ior::<V4l2Event32Time64>(TYPE, 89), DQEVENT, "VIDIOC_DQEVENT";
+    PREPARE_BUF32_TIME64 = iowr::<V4l2Buffer32Time64>(TYPE, 93), PREPARE_BUF, "VIDIOC_PREPARE_BUF";
+}
+
 /// Numbers as programs have them compiled in.
 const _: () = {
-    let known: [(u32, u32); 24] = [
+    let known: [(u32, u32); 37] = [
         (QUERYCAP, 0x8068_5600),
         (ENUM_FMT, 0xc040_5602),
         (G_FMT, 0xc0d0_5604),
@@ -172,6 +226,19 @@ const _: () = {
         (DQEVENT, 0x8088_5659),
         (CREATE_BUFS, 0xc100_565c),
         (QUERY_EXT_CTRL, 0xc0e8_5667),
+        (G_FMT32, 0xc0cc_5604),
+        (S_FMT32, 0xc0cc_5605),
+        (QBUF32, 0xc044_560f),
+        (QBUF32_TIME64, 0xc04c_560f),
+        (DQBUF32, 0xc044_5611),
+        (DQBUF32_TIME64, 0xc04c_5611),
+        (ENUMSTD32, 0xc040_5619),
+        (ENUMINPUT32, 0xc04c_561a),
+        (TRY_FMT32, 0xc0cc_5640),
+        (G_EXT_CTRLS32, 0xc018_5647),
+        (DQEVENT32, 0x8078_5659),
+        (DQEVENT32_TIME64, 0x8080_5659),
+        (CREATE_BUFS32, 0xc0f8_565c),
     ];
     let mut index = 0;
     while index < known.len() {

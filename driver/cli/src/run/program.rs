@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access, getegid, geteuid};
 
 use super::elf::{self, ReadAt};
+use crate::preload;
 
 /// Where commands are looked for when $PATH is not set, as execvp does.
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
@@ -63,7 +64,7 @@ pub enum Obstacle {
     RunsAsAnother,
     /// Linked with musl; the library is made for glibc.
     Musl,
-    /// Of the other word size than this build's library.
+    /// Of another word size than this build has a library for.
     WordSize,
     /// For another machine.
     Machine,
@@ -80,8 +81,8 @@ impl fmt::Display for Obstacle {
             }
             Obstacle::Musl => "it is linked with musl, and the preload library needs glibc",
             Obstacle::WordSize => {
-                "it is a program of another word size than this vloopback; \
-                 name a preload library of its size with VLOOPBACK_PRELOAD"
+                "it is a 32-bit program, and this vloopback was built without the library for them; build it \
+                 again after tests/get-i386, or name such a library with VLOOPBACK_PRELOAD"
             }
             Obstacle::Machine => "it is a program for another machine",
         };
@@ -152,6 +153,11 @@ fn obstacle_in(elf: &elf::Elf, named_library: bool) -> Option<Obstacle> {
     let base = loader.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
     if base.starts_with(b"ld-musl") && !cfg!(target_env = "musl") {
         return Some(Obstacle::Musl);
+    }
+    /// i386, whose programs x86-64 runs beside its own.
+    const I386: u16 = 3;
+    if !named_library && preload::serves_narrow() && elf.machine == I386 {
+        return None;
     }
     match own() {
         Some((machine, wide)) if !named_library && machine != elf.machine => {

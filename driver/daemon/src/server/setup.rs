@@ -87,8 +87,6 @@ impl Engine {
         index: usize,
         format: &PixelFormat,
     ) -> Result<Reply, Errno> {
-        // By itself first: the claim stands, whatever becomes of the rest.
-        self.claim_v4l2(session, index)?;
         let asked = V4l2PixFormat {
             width: format.width,
             height: format.height,
@@ -101,10 +99,17 @@ impl Engine {
             xfer_func: format.colours >> 16 & 0xff,
             ..V4l2PixFormat::default()
         };
-        let effects = self.pipes[index].core.set_format(session, &asked).map_err(|refusal| {
+        let refused = |refusal: Refusal| {
             info!(pipe = index, "format refused: {refusal}");
             errno(refusal)
-        })?;
+        };
+        let effects = if self.sessions[&session].info.input {
+            // By itself first: the claim stands, whatever becomes of the rest.
+            self.claim_v4l2(session, index)?;
+            self.pipes[index].core.set_format(session, &asked).map_err(refused)?
+        } else {
+            self.pipes[index].core.agree(session, &asked).map_err(refused)?
+        };
         self.apply(index, effects);
         if effects.format {
             self.notify(index);
@@ -220,6 +225,7 @@ impl Engine {
     pub(super) fn apply(&mut self, index: usize, effects: Effects) {
         if effects.board || effects.fed_ended || effects.format {
             self.pipes[index].release_ring_if_unused();
+            self.prepare_captures(index);
             let idle = self.prepare_idle(index);
             let job = self.idle_job(index);
             let pipe = &mut self.pipes[index];
@@ -230,6 +236,7 @@ impl Engine {
                 pipe.forget_frames();
             }
             pipe.bell.set_ring(pipe.ring.clone(), pipe.core.feed().is_some(), job.is_some());
+            pipe.bell.set_zero(pipe.core.zero(), pipe.zero.as_ref().map(|memory| memory.hatch.clone()));
             pipe.placeholder.set(job);
             self.views_stale |= idle.views;
             if idle.board {
@@ -239,6 +246,24 @@ impl Engine {
         self.views_stale |= effects.views;
         if effects.claimed {
             self.keep_spares();
+        }
+    }
+
+    /// Makes the ring for the frames that a zero-copy pusher's V4L2 clients get, if there is none that fits.
+    fn prepare_captures(&mut self, index: usize) {
+        let pipe = &mut self.pipes[index];
+        let pusher = pipe.core.pusher().and_then(|id| self.sessions.get(&id));
+        let (Some(plan), Some(uid)) = (pipe.core.plan_zero(), pusher.map(|s| s.uid)) else { return };
+        if pipe.ring_fits(&plan) && pipe.ring.as_ref().is_some_and(|ring| ring.uid == uid) {
+            return;
+        }
+        pipe.placeholder.set(None);
+        match pipe.provide_ring(&plan, uid) {
+            Ok(()) => {
+                pipe.update_board();
+                self.notify(index);
+            }
+            Err(e) => warn!(pipe = index, "no memory for the ring of V4L2 clients: {e}"),
         }
     }
 

@@ -6,8 +6,11 @@ use std::os::fd::{AsFd, AsRawFd};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
 use tracing::info;
+use vloopback_abi::v4l1::{VideoMbuf, VideoMmap, request};
 use vloopback_core::Refusal;
+use vloopback_ring::hatch::{Hatch, Order, Phase};
 use vloopback_wire::Reply;
+use zerocopy::{FromZeros, IntoBytes};
 
 use super::Engine;
 use super::device::errno;
@@ -62,11 +65,27 @@ impl Engine {
         self.pipes[index].zero = Some(memory);
         self.apply(index, effects);
         self.notify(index);
+        if let Some(hatch) = self.pipes[index].zero.as_ref().map(|memory| memory.hatch.clone()) {
+            // V4L2's clients that stream already do not know of it: the first frame is asked for here.
+            hatch.want();
+            if self.begin_capture(index, &hatch) {
+                let _ = self.bell(index);
+            }
+        }
         Ok(Reply::Done)
     }
 
-    /// Makes the pusher's descriptor readable: one byte for each thing that it can read.
+    /// Makes the pusher's descriptor readable: one byte for each thing that it can read. Clients that wait
+    /// for a frame that the pusher has refused are told.
     pub(super) fn bell(&mut self, index: usize) -> Result<Reply, Errno> {
+        if let Some(memory) = &mut self.pipes[index].zero {
+            let refusals = memory.hatch.refusals();
+            if std::mem::replace(&mut memory.refusals, refusals) != refusals {
+                self.notify(index);
+                self.pipes[index].bell.ring();
+                return Ok(Reply::Done);
+            }
+        }
         let pusher = self.pipes[index].core.pusher().and_then(|id| self.sessions.get(&id));
         if let (Some(pusher), Some(_)) = (pusher, &self.pipes[index].zero) {
             // A full queue is readable already; a pusher that is gone is the main loop's business.
@@ -102,14 +121,45 @@ impl Engine {
         }
     }
 
-    /// A process is gone: if it was its turn to ask, others may.
-    pub(super) fn revoke_turns(&self, dead: u32) {
-        for memory in self.pipes.iter().filter_map(|pipe| pipe.zero.as_ref()) {
-            if memory.hatch.turn.owner() == dead {
-                memory.hatch.abandon();
-                memory.hatch.turn.revoke(dead);
-                futex::wake_all(memory.hatch.turn.word());
+    /// A process is gone: if it was its turn to ask, others may. What it had not done to the end is done.
+    pub(super) fn revoke_turns(&mut self, dead: u32) {
+        for index in 0..self.pipes.len() {
+            let Some(hatch) = self.pipes[index].zero.as_ref().map(|memory| memory.hatch.clone()) else {
+                continue;
+            };
+            let mut freed = hatch.end_capture_of(dead);
+            if hatch.turn.owner() == dead {
+                hatch.abandon();
+                freed |= hatch.turn.revoke(dead);
+                // It may have been about to begin a capture.
+                hatch.want();
+            }
+            if freed {
+                futex::wake_all(hatch.turn.word());
+            }
+            self.begin_capture(index, &hatch);
+            if hatch.state().phase() == Phase::Posted {
+                // It may not have got to ring; one byte too many does no harm.
+                let _ = self.bell(index);
             }
         }
+    }
+
+    /// Begins a capture for V4L2's clients if they want one and nobody else will. True: the pusher's
+    /// descriptor is to be made readable.
+    fn begin_capture(&mut self, index: usize, hatch: &Hatch) -> bool {
+        let me = self.fresh();
+        let core = &self.pipes[index].core;
+        let Some(size) = core.plan_zero() else { return false };
+        let palette = if hatch.palette() != 0 { hatch.palette() } else { core.palette() };
+        let order = Order { width: size.width, height: size.height, palette };
+        let capture =
+            VideoMmap { frame: 0, width: size.width as i32, height: size.height as i32, format: palette };
+        let layout = VideoMbuf::new_zeroed();
+        let first = match hatch.origin() {
+            None => (request::GMBUF, layout.as_bytes()),
+            Some(_) => (request::MCAPTURE, capture.as_bytes()),
+        };
+        hatch.begin_capture(me, &order, first, futex::wake_all)
     }
 }

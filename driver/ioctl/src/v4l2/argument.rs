@@ -4,10 +4,13 @@
 //! program may not say, gives invalid colours their default, and marks which fields are filled.
 //! The same is done here, once, so that no handler has to.
 //!
-//! All arguments have the 64-bit shape. A value that a 32-bit program has in a shape of its own
-//! is to be converted in [`fetch`] and [`store`], as [`crate::shape`] does for V4L1; until then
-//! such requests are unknown to [`super::V4l2Row::request`].
+//! Handlers see the 64-bit shape of all arguments: what a 32-bit program has in a shape of its own
+//! is converted in [`fetch`] and [`store`].
 
+use vloopback_abi::v4l2::shapes32::{
+    V4l2Buffer32, V4l2Buffer32Time64, V4l2CreateBuffers32, V4l2Event32, V4l2Event32Time64, V4l2ExtControls32,
+    V4l2Format32, V4l2Input32, V4l2Standard32,
+};
 use vloopback_abi::v4l2::{
     V4L2_BUF_FLAG_REQUEST_FD, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_BUF_TYPE_VIDEO_OUTPUT,
     V4L2_COLORSPACE_DCI_P3, V4L2_HSV_ENC_180, V4L2_HSV_ENC_256, V4L2_MODE_HIGHQUALITY,
@@ -22,8 +25,29 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::{Errno, UserMemory};
 
+/// Which shape an argument has in the program's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// The 64-bit one, or the only one.
+    Wide,
+    /// The 32-bit one.
+    Narrow,
+    /// The one of a 32-bit program with a 64-bit `time_t`.
+    NarrowTime64,
+}
+
+/// Another shape of a value.
+pub(super) trait ShapeOf<T>: FromBytes + IntoBytes + Immutable + Into<T> + TryFrom<T> {}
+
+impl<T, N: FromBytes + IntoBytes + Immutable + Into<T> + TryFrom<T>> ShapeOf<T> for N {}
+
 /// A value that V4L2 requests carry.
-pub(super) trait Argument: FromBytes + IntoBytes + Immutable {
+pub(super) trait Argument: FromBytes + IntoBytes + Immutable + Sized {
+    /// Its 32-bit shape.
+    type Narrow: ShapeOf<Self>;
+    /// Its shape in a 32-bit program with a 64-bit `time_t`.
+    type NarrowTime64: ShapeOf<Self>;
+
     /// Done to a program's value before the handler sees it.
     fn enter(&mut self) {}
 
@@ -31,43 +55,111 @@ pub(super) trait Argument: FromBytes + IntoBytes + Immutable {
     fn leave(&mut self) {}
 }
 
-/// Reads the first `kept` bytes of a program's value; the rest is zero.
+/// Reads a program's value, of which the first `kept` bytes (in the 64-bit shape) are the program's
+/// to say; the rest is zero.
 pub(super) fn fetch<T: Argument, M: UserMemory + ?Sized>(
     mem: &M,
+    shape: Shape,
     addr: usize,
     kept: usize,
 ) -> Result<T, Errno> {
-    let mut value = T::new_zeroed();
-    mem.read(addr, &mut value.as_mut_bytes()[..kept])?;
+    let mut value = match shape {
+        Shape::Wide => {
+            let mut value = T::new_zeroed();
+            mem.read(addr, &mut value.as_mut_bytes()[..kept])?;
+            value
+        }
+        Shape::Narrow => widened::<T, T::Narrow, M>(mem, addr, kept)?,
+        Shape::NarrowTime64 => widened::<T, T::NarrowTime64, M>(mem, addr, kept)?,
+    };
     value.enter();
+    Ok(value)
+}
+
+/// Reads a value of another shape, all of it as the kernel does, and clears what is not kept.
+fn widened<T, N, M>(mem: &M, addr: usize, kept: usize) -> Result<T, Errno>
+where
+    T: Argument,
+    N: ShapeOf<T>,
+    M: UserMemory + ?Sized,
+{
+    let mut narrow = N::new_zeroed();
+    mem.read(addr, narrow.as_mut_bytes())?;
+    let mut value: T = narrow.into();
+    value.as_mut_bytes()[kept..].fill(0);
     Ok(value)
 }
 
 /// Writes an answer.
 pub(super) fn store<T: Argument, M: UserMemory + ?Sized>(
     mem: &M,
+    shape: Shape,
     addr: usize,
     mut value: T,
 ) -> Result<(), Errno> {
     value.leave();
-    Ok(mem.write(addr, value.as_bytes())?)
+    match shape {
+        Shape::Wide => Ok(mem.write(addr, value.as_bytes())?),
+        Shape::Narrow => narrowed::<T, T::Narrow, M>(mem, addr, value),
+        Shape::NarrowTime64 => narrowed::<T, T::NarrowTime64, M>(mem, addr, value),
+    }
+}
+
+/// Writes a value in another shape.
+fn narrowed<T, N, M>(mem: &M, addr: usize, value: T) -> Result<(), Errno>
+where
+    N: ShapeOf<T>,
+    M: UserMemory + ?Sized,
+{
+    let narrow = N::try_from(value).map_err(|_| Errno::EOVERFLOW)?;
+    Ok(mem.write(addr, narrow.as_bytes())?)
+}
+
+/// The 32-bit shapes of a value; its own where it has no other.
+macro_rules! shapes {
+    () => {
+        shapes!(Self);
+    };
+    ($narrow:ty) => {
+        shapes!($narrow, $narrow);
+    };
+    ($narrow:ty, $time64:ty) => {
+        type Narrow = $narrow;
+        type NarrowTime64 = $time64;
+    };
 }
 
 /// Values that pass as they are.
 macro_rules! as_they_are {
     ($($ty:ty),* $(,)?) => {$(
-        impl Argument for $ty {}
+        impl Argument for $ty {
+            shapes!();
+        }
     )*};
 }
 
 as_they_are! {
-    i32, u32, u64, V4l2Audio, V4l2Capability, V4l2Control, V4l2Crop, V4l2Cropcap, V4l2Event,
+    i32, u32, u64, V4l2Audio, V4l2Capability, V4l2Control, V4l2Crop, V4l2Cropcap,
     V4l2EventSubscription, V4l2Exportbuffer, V4l2Fmtdesc, V4l2Frequency, V4l2FrequencyBand,
-    V4l2Frmivalenum, V4l2Frmsizeenum, V4l2Input, V4l2Output, V4l2QueryExtCtrl, V4l2Queryctrl,
-    V4l2Querymenu, V4l2Selection, V4l2Standard, V4l2Tuner,
+    V4l2Frmivalenum, V4l2Frmsizeenum, V4l2Output, V4l2QueryExtCtrl, V4l2Queryctrl, V4l2Querymenu,
+    V4l2Selection, V4l2Tuner,
+}
+
+impl Argument for V4l2Input {
+    shapes!(V4l2Input32);
+}
+
+impl Argument for V4l2Standard {
+    shapes!(V4l2Standard32);
+}
+
+impl Argument for V4l2Event {
+    shapes!(V4l2Event32, V4l2Event32Time64);
 }
 
 impl Argument for V4l2Buffer {
+    shapes!(V4l2Buffer32, V4l2Buffer32Time64);
+
     fn leave(&mut self) {
         self.reserved2 = 0;
         if self.flags & V4L2_BUF_FLAG_REQUEST_FD == 0 {
@@ -77,12 +169,16 @@ impl Argument for V4l2Buffer {
 }
 
 impl Argument for V4l2Requestbuffers {
+    shapes!();
+
     fn enter(&mut self) {
         self.capabilities = 0;
     }
 }
 
 impl Argument for V4l2CreateBuffers {
+    shapes!(V4l2CreateBuffers32);
+
     fn enter(&mut self) {
         self.capabilities = 0;
         self.format.enter();
@@ -94,6 +190,8 @@ impl Argument for V4l2CreateBuffers {
 }
 
 impl Argument for V4l2ExtControls {
+    shapes!(V4l2ExtControls32);
+
     fn enter(&mut self) {
         self.reserved = 0;
         self.error_idx = self.count;
@@ -106,6 +204,8 @@ const fn is_picture(buf_type: u32) -> bool {
 }
 
 impl Argument for V4l2Format {
+    shapes!(V4l2Format32);
+
     fn enter(&mut self) {
         if is_picture(self.type_) {
             let mut pix = self.pix();
@@ -158,6 +258,8 @@ fn tidy(pix: &mut V4l2PixFormat) {
 }
 
 impl Argument for V4l2Streamparm {
+    shapes!();
+
     fn enter(&mut self) {
         if is_output(self.type_) {
             let mut parm = self.output();

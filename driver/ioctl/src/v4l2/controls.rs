@@ -3,7 +3,7 @@
 use vloopback_abi::v4l2::{V4L2_CID_MAX_CTRLS, V4l2ExtControl, V4l2ExtControls};
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::argument::{fetch, store};
+use super::argument::{Shape, fetch, store};
 use crate::{Errno, UserMemory};
 
 /// The controls of a list, in the memory of the calling program.
@@ -34,6 +34,9 @@ pub trait ControlList {
 /// A list at an address of a program.
 struct UserControls<'a, M: ?Sized> {
     mem: &'a M,
+    /// Controls are alike in all programs, but the address of a text or an array is as long as the
+    /// program's pointers.
+    shape: Shape,
     addr: usize,
     len: usize,
 }
@@ -59,6 +62,9 @@ impl<M: UserMemory + ?Sized> ControlList for UserControls<'_, M> {
         let mut control = V4l2ExtControl::new_zeroed();
         self.mem.read(self.addr_of(index)?, control.as_mut_bytes())?;
         control.reserved2 = 0;
+        if control.size != 0 && self.shape != Shape::Wide {
+            control.payload[4..].fill(0);
+        }
         Ok(control)
     }
 
@@ -73,16 +79,18 @@ impl<M: UserMemory + ?Sized> ControlList for UserControls<'_, M> {
 /// The handler does not see the controls' address.
 pub(super) fn serve<M: UserMemory + ?Sized>(
     mem: &M,
+    shape: Shape,
     addr: usize,
     handler: impl FnOnce(&mut V4l2ExtControls, &mut dyn ControlList) -> Result<(), Errno>,
 ) -> Result<(), Errno> {
-    let mut head: V4l2ExtControls = fetch(mem, addr, size_of::<V4l2ExtControls>())?;
+    let mut head: V4l2ExtControls = fetch(mem, shape, addr, size_of::<V4l2ExtControls>())?;
     let len = head.count as usize;
     if len > V4L2_CID_MAX_CTRLS {
         return Err(Errno::EINVAL);
     }
     let array = head.controls;
-    let mut controls = UserControls { mem, addr: usize::try_from(array).map_err(|_| Errno::EFAULT)?, len };
+    let first = usize::try_from(array).map_err(|_| Errno::EFAULT)?;
+    let mut controls = UserControls { mem, shape, addr: first, len };
     // All of it must be readable before anything is done.
     for index in 0..len {
         controls.get(index)?;
@@ -93,6 +101,6 @@ pub(super) fn serve<M: UserMemory + ?Sized>(
         return result;
     }
     head.controls = array;
-    store(mem, addr, head)?;
+    store(mem, shape, addr, head)?;
     result
 }

@@ -3,6 +3,7 @@
 use vloopback_abi::ioc;
 
 use super::V4l2Request;
+use super::argument::Shape;
 use crate::{Abi, Direction};
 
 /// One request of the table.
@@ -14,9 +15,11 @@ pub struct V4l2Row {
     pub name: &'static str,
     /// Request number in a 64-bit program.
     pub lp64: u32,
-    /// Request number in a 32-bit program; `None` where its argument has a shape of its own,
-    /// which is not served.
-    pub ilp32: Option<u32>,
+    /// Request number in a 32-bit program.
+    pub ilp32: u32,
+    /// Request number in a 32-bit program that was compiled with a 64-bit `time_t`; another one
+    /// where a time is in the argument.
+    pub ilp32_time64: u32,
     /// What is copied; in V4L2 the number tells.
     pub direction: Direction,
     /// Bytes that are read of the program's value, from its start. The rest is not the program's
@@ -40,12 +43,24 @@ pub struct V4l2Row {
 }
 
 impl V4l2Row {
-    /// The request number in a program of this ABI; `None` if it cannot make the request.
+    /// The request number in a program of this ABI, a 32-bit one with a 32-bit `time_t`.
     #[must_use]
-    pub const fn request(&self, abi: Abi) -> Option<u32> {
+    pub const fn request(&self, abi: Abi) -> u32 {
         match abi {
-            Abi::Lp64 => Some(self.lp64),
+            Abi::Lp64 => self.lp64,
             Abi::Ilp32 => self.ilp32,
+        }
+    }
+
+    /// The shape of the argument, if a program of this ABI means this request by the number.
+    pub(super) fn shape(&self, number: u32, abi: Abi) -> Option<Shape> {
+        match abi {
+            // Also for the many that are the same everywhere.
+            Abi::Ilp32 if number == self.ilp32 && number == self.lp64 => Some(Shape::Wide),
+            Abi::Lp64 if number == self.lp64 => Some(Shape::Wide),
+            Abi::Ilp32 if number == self.ilp32 => Some(Shape::Narrow),
+            Abi::Ilp32 if number == self.ilp32_time64 => Some(Shape::NarrowTime64),
+            _ => None,
         }
     }
 
@@ -130,13 +145,13 @@ macro_rules! kept {
     }};
 }
 
-/// The number in a 32-bit program, if its argument has the same shape.
-macro_rules! shape32 {
-    (Same, $number:expr) => {
-        Some($number)
+/// The last of one or two.
+macro_rules! last {
+    ($first:expr) => {
+        $first
     };
-    (Own, $number:expr) => {
-        None
+    ($first:expr, $second:expr) => {
+        $second
     };
 }
 
@@ -176,4 +191,4 @@ macro_rules! copies_on_error {
     };
 }
 
-pub(super) use {copies_on_error, kept, kind, ranked, shape32, where_served};
+pub(super) use {copies_on_error, kept, kind, last, ranked, where_served};

@@ -3,7 +3,7 @@ extern crate std;
 use super::*;
 use crate::Direction;
 use std::string::ToString;
-use vloopback_abi::v4l2::request::REQUESTS;
+use vloopback_abi::v4l2::request::{REQUESTS, REQUESTS32, REQUESTS32_TIME64};
 
 #[test]
 fn rows_are_where_their_ids_say() {
@@ -11,8 +11,12 @@ fn rows_are_where_their_ids_say() {
         assert_eq!(row.id as usize, index);
         assert_eq!(row.id.row(), row);
         assert_eq!(V4l2Request::find(row.lp64.into(), Abi::Lp64), Some(row.id));
-        let narrow = row.ilp32.map(|number| V4l2Request::find(number.into(), Abi::Ilp32));
-        assert_eq!(narrow, row.ilp32.map(|_| Some(row.id)));
+        for number in [row.ilp32, row.ilp32_time64] {
+            assert_eq!(V4l2Request::find(number.into(), Abi::Ilp32), Some(row.id));
+            let same = number == row.lp64;
+            assert_eq!(V4l2Request::find(number.into(), Abi::Lp64), same.then_some(row.id));
+            assert_eq!(row.shape(number, Abi::Ilp32) == Some(Shape::Wide), same, "{}", row.name);
+        }
     }
 }
 
@@ -20,6 +24,12 @@ fn rows_are_where_their_ids_say() {
 fn the_table_is_the_list_of_numbers() {
     let table: std::vec::Vec<_> = rows().map(|row| (row.name, row.lp64)).collect();
     assert_eq!(table, REQUESTS);
+    let own = |number: fn(&V4l2Row) -> u32, other: fn(&V4l2Row) -> u32| -> std::vec::Vec<_> {
+        let own = rows().filter(|row| number(row) != other(row));
+        own.map(|row| (row.name, number(row))).collect()
+    };
+    assert_eq!(own(|row| row.ilp32, |row| row.lp64), REQUESTS32);
+    assert_eq!(own(|row| row.ilp32_time64, |row| row.ilp32), REQUESTS32_TIME64);
 }
 
 #[test]
@@ -108,35 +118,6 @@ fn marks_are_the_kernels() {
     );
     let copied: std::vec::Vec<_> = rows().filter(|row| row.copies_on_error).map(|row| row.id).collect();
     assert_eq!(copied, [R::GExtCtrls, R::SExtCtrls, R::TryExtCtrls]);
-}
-
-/// The same list is held to the C compiler's sizes in the ABI crate's tests.
-#[test]
-fn rows_with_a_shape_of_their_own() {
-    let own: std::vec::Vec<_> = rows().filter(|row| row.ilp32.is_none()).map(|row| row.name).collect();
-    assert_eq!(
-        own,
-        [
-            "VIDIOC_G_FMT",
-            "VIDIOC_S_FMT",
-            "VIDIOC_QUERYBUF",
-            "VIDIOC_G_FBUF",
-            "VIDIOC_S_FBUF",
-            "VIDIOC_QBUF",
-            "VIDIOC_DQBUF",
-            "VIDIOC_ENUMSTD",
-            "VIDIOC_ENUMINPUT",
-            "VIDIOC_G_EDID",
-            "VIDIOC_S_EDID",
-            "VIDIOC_TRY_FMT",
-            "VIDIOC_G_EXT_CTRLS",
-            "VIDIOC_S_EXT_CTRLS",
-            "VIDIOC_TRY_EXT_CTRLS",
-            "VIDIOC_DQEVENT",
-            "VIDIOC_CREATE_BUFS",
-            "VIDIOC_PREPARE_BUF",
-        ]
-    );
 }
 
 #[test]

@@ -10,10 +10,13 @@ use vloopback_ring::{Format, Taken, claim_oldest, unclaim};
 
 use super::queue::{self, describe, enqueue, is_queued};
 use super::{frozen, is_nameless, same_frames};
-use crate::client::{BY_BUFFERS, Locked, Step, is_patient, may_wait, stop_streaming, until_done, with_locks};
+use crate::client::{
+    BY_BUFFERS, Locked, Step, before_sleep, is_patient, may_wait, stop_streaming, until_done, with_locks,
+};
 use crate::session::{Session, is_certain};
 use crate::sys::{self, Result};
 use crate::views::Mapping;
+use crate::zero::{capture as captures, is_zero};
 
 /// `SessionPage::base` before the stream has met a ring.
 const NO_BASE: u64 = u64::MAX;
@@ -24,14 +27,11 @@ const FORGIVEN_AFTER: u64 = 64;
 /// Whether the buffers can take the pipe's frames.
 ///
 /// # Errors
-/// EIO: they are of another format by now, or V4L2 has no name for the format, or the pusher is a zero-copy
-/// one, or nobody feeds the pipe
+/// EIO: they are of another format by now, or V4L2 has no name for the format, or nobody feeds the pipe
 /// and the client is one that is told so. A restart of the stream mends it.
 fn check(session: &Session, format: &Format) -> Result<()> {
     let ended = format.feed == 0 && !is_patient(session);
-    // A zero-copy pusher's V4L2 clients are not served yet.
-    if is_nameless(format) || ended || format.zero != 0 || !same_frames(&frozen(session.page()), &format.pix)
-    {
+    if is_nameless(format) || ended || !same_frames(&frozen(session.page()), &format.pix) {
         return Err(libc::EIO);
     }
     Ok(())
@@ -46,11 +46,6 @@ fn tell_poll(locked: &Locked, fd: c_int) -> Result<()> {
         if page.rung.swap(0, Ordering::SeqCst) != 0 && is_certain(fd, session) {
             sys::drain(fd);
         }
-        return Ok(());
-    }
-    if locked.ring.number == 0 {
-        page.armed.store(1, Ordering::SeqCst);
-        session.desk().arm(session.info().client);
         return Ok(());
     }
     locked.set_readiness(fd)
@@ -195,7 +190,14 @@ pub(super) fn qbuf(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4
 }
 
 /// VIDIOC_STREAMON.
+///
+/// # Errors
+/// EINVAL: no buffers. EIO: see [`check`]. ENODEV, EINTR; what a zero-copy pusher answers.
 pub(super) fn streamon(session: &Session, fd: c_int) -> Result<()> {
+    if is_zero(session) && session.page().on.load(Ordering::Relaxed) == 0 {
+        captures::forget(session);
+        super::meet(session)?;
+    }
     with_locks(session, fd, |locked| {
         let page = session.page();
         if page.count.load(Ordering::Relaxed) == 0 {
@@ -267,10 +269,20 @@ pub(super) fn streamoff(session: &Session, fd: c_int) -> Result<()> {
 /// # Errors
 /// EINVAL: not streaming. EIO: see [`check`]. EAGAIN with O_NONBLOCK, EINTR, ENODEV.
 pub(super) fn dqbuf(session: &Session, fd: c_int) -> Result<V4l2Buffer> {
+    let told = take_next(session, fd)?;
+    if is_zero(session) && !captures::has_met(session) {
+        // The first frame of a pusher that came in mid-stream: the daemon has asked for it. What becomes of
+        // the next one, the next call tells.
+        let _ = super::meet(session).and_then(|()| captures::want(session));
+    }
+    Ok(told)
+}
+
+fn take_next(session: &Session, fd: c_int) -> Result<V4l2Buffer> {
     until_done(
         session,
         fd,
-        || may_wait(fd),
+        || before_sleep(session, fd),
         |locked| {
             if session.page().on.load(Ordering::Relaxed) == 0 {
                 return Err(libc::EINVAL);

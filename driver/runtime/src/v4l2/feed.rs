@@ -303,7 +303,7 @@ pub(super) fn dqbuf(session: &Session, fd: c_int) -> Result<V4l2Buffer> {
     until_done(
         session,
         fd,
-        || may_wait(fd),
+        || if may_wait(fd) { Ok(()) } else { Err(libc::EAGAIN) },
         |locked| {
             let page = session.page();
             if page.on.load(Ordering::Relaxed) == 0 {

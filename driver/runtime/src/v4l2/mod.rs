@@ -1,7 +1,9 @@
 //! The V4L2 requests of both nodes. The input is a V4L2 *output* device (programs give pictures to it),
 //! the output a V4L2 *capture* device.
 
+mod bridge;
 mod capture;
+mod controls;
 mod feed;
 mod queue;
 
@@ -13,14 +15,15 @@ use vloopback_abi::text;
 use vloopback_abi::v4l2::pixel::{SIZES, nearest};
 use vloopback_abi::v4l2::{
     Fourcc, PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_CAP_DEVICE_CAPS,
-    V4L2_CAP_EXT_PIX_FORMAT, V4L2_CAP_READWRITE, V4L2_CAP_STREAMING, V4L2_CAP_TIMEPERFRAME,
+    V4L2_CAP_EXT_PIX_FORMAT, V4L2_CAP_READWRITE, V4L2_CAP_STREAMING, V4L2_CAP_TIMEPERFRAME, V4L2_CAP_TUNER,
     V4L2_CAP_VIDEO_CAPTURE, V4L2_CAP_VIDEO_OUTPUT, V4L2_FIELD_NONE, V4L2_FRMIVAL_TYPE_CONTINUOUS,
     V4L2_IN_ST_NO_SIGNAL, V4L2_INPUT_TYPE_CAMERA, V4L2_OUTPUT_TYPE_ANALOG, V4L2_PIX_FMT_PRIV_MAGIC,
-    V4L2_PRIORITY_DEFAULT, V4l2Buffer, V4l2Capability, V4l2Fmtdesc, V4l2Format, V4l2Fract,
-    V4l2FrmivalStepwise, V4l2Frmivalenum, V4l2FrmsizeStepwise, V4l2Frmsizeenum, V4l2Input, V4l2Output,
-    V4l2PixFormat, V4l2Requestbuffers, V4l2Streamparm,
+    V4L2_PRIORITY_DEFAULT, V4l2Buffer, V4l2Capability, V4l2Control, V4l2ExtControls, V4l2Fmtdesc, V4l2Format,
+    V4l2Fract, V4l2Frequency, V4l2FrmivalStepwise, V4l2Frmivalenum, V4l2FrmsizeStepwise, V4l2Frmsizeenum,
+    V4l2Input, V4l2Output, V4l2PixFormat, V4l2QueryExtCtrl, V4l2Queryctrl, V4l2Requestbuffers,
+    V4l2Streamparm, V4l2Tuner,
 };
-use vloopback_ioctl::{Errno, V4l2Device, V4l2Row};
+use vloopback_ioctl::{ControlList, Errno, V4l2Device, V4l2Row};
 use vloopback_ring::{Format, MAX_BUFFERS, Pix, SessionPage};
 use vloopback_wire::{PixelFormat as WireFormat, Request};
 
@@ -28,7 +31,10 @@ use crate::process;
 use crate::session::Session;
 use crate::sys::Result;
 use crate::v4l1;
+use crate::zero::is_zero;
+use controls::Want;
 
+pub(crate) use bridge::meet;
 pub(crate) use capture::mmap as mmap_capture;
 pub(crate) use feed::mmap as mmap_feed;
 pub(crate) use queue::is_owned_elsewhere;
@@ -132,6 +138,20 @@ fn same_frames(one: &Pix, other: &Pix) -> bool {
         == (other.fourcc, other.width, other.height, other.sizeimage)
 }
 
+/// Whether an open file is a V4L2 program's: it was not started as a legacy process, and has made no V4L1
+/// request by this descriptor.
+pub(crate) fn is_client(session: &Session) -> bool {
+    !session.info().legacy && session.page().v4l1.load(Ordering::Relaxed) == 0
+}
+
+/// Before a V4L2 client's first read of a zero-copy pipe: what its format is.
+///
+/// # Errors
+/// EINTR, ENODEV.
+pub(crate) fn begin_read(session: &Session) -> Result<()> {
+    if session.page().streaming.load(Ordering::Relaxed) == 0 { bridge::learn(session) } else { Ok(()) }
+}
+
 /// The first read freezes a V4L2 client's format (DESIGN.md 7), so that it never takes bytes of one format
 /// for another's.
 ///
@@ -139,7 +159,7 @@ fn same_frames(one: &Pix, other: &Pix) -> bool {
 /// EIO: the pipe has another format by now, or one that V4L2 has no name for.
 pub(crate) fn check_read(session: &Session, begins: bool) -> Result<()> {
     let page = session.page();
-    if session.info().legacy || page.v4l1.load(Ordering::Relaxed) != 0 {
+    if !is_client(session) {
         return Ok(());
     }
     let format = session.board().format();
@@ -216,7 +236,22 @@ impl Node<'_> {
         only(type_ == self.buf_type())
     }
 
-    /// The format that the descriptor has: its buffers', else the pipe's.
+    /// Whether the node is the output of a zero-copy pipe.
+    fn is_bridged(&self) -> bool {
+        !self.is_input() && is_zero(self.session)
+    }
+
+    /// The format that the descriptor has: its buffers', else the pipe's. A zero-copy pusher is asked.
+    ///
+    /// # Errors
+    /// EINTR, ENODEV.
+    fn learned_pix(&self) -> Answer<Pix> {
+        if self.is_bridged() {
+            bridge::learn(self.session).map_err(Errno)?;
+        }
+        Ok(self.pix())
+    }
+
     fn pix(&self) -> Pix {
         let page = self.page();
         if page.count.load(Ordering::Relaxed) != 0 { frozen(page) } else { self.session.board().format().pix }
@@ -228,9 +263,21 @@ impl Node<'_> {
     }
 
     /// What S_FMT would set.
-    fn resolve(&self, asked: &V4l2PixFormat) -> V4l2PixFormat {
+    fn resolve(&self, asked: &V4l2PixFormat) -> Answer<V4l2PixFormat> {
+        if self.is_input() {
+            return Ok(nearest(asked));
+        }
         // A client gets what the pipe carries.
-        if self.is_input() { nearest(asked) } else { to_v4l2(&self.pix()) }
+        let now = to_v4l2(&self.learned_pix()?);
+        let fixed = self.page().count.load(Ordering::Relaxed) != 0 || !self.is_bridged();
+        Ok(if fixed { now } else { bridge::resolve(self.session, asked, false) })
+    }
+
+    fn controls(&self, head: &mut V4l2ExtControls, list: &mut dyn ControlList, want: Want) -> Answer<()> {
+        let get = || bridge::picture(self.session).map_err(Errno);
+        controls::serve(head, list, want, get, |picture| {
+            bridge::set_picture(self.session, picture).map_err(Errno)
+        })
     }
 
     fn parm(&self, type_: u32) -> V4l2Streamparm {
@@ -270,7 +317,8 @@ fn bus_info(pipe: u32, input: bool) -> [u8; 32] {
 
 impl V4l2Device for Node<'_> {
     fn knows(&self, row: &V4l2Row) -> bool {
-        if self.is_input() { row.on_input } else { row.on_output }
+        let served = if self.is_input() { row.on_input } else { row.on_output };
+        served && (!bridge::is_pusher_s(row.id) || self.is_bridged())
     }
 
     fn admit(&mut self, row: &V4l2Row) -> Answer<()> {
@@ -288,7 +336,9 @@ impl V4l2Device for Node<'_> {
     fn querycap(&mut self) -> Answer<V4l2Capability> {
         let info = self.session.info();
         let direction = if info.input { V4L2_CAP_VIDEO_OUTPUT } else { V4L2_CAP_VIDEO_CAPTURE };
-        let device_caps = direction | V4L2_CAP_READWRITE | V4L2_CAP_STREAMING | V4L2_CAP_EXT_PIX_FORMAT;
+        let tuner = if self.is_bridged() && bridge::has_tuner(self.session) { V4L2_CAP_TUNER } else { 0 };
+        let device_caps =
+            direction | V4L2_CAP_READWRITE | V4L2_CAP_STREAMING | V4L2_CAP_EXT_PIX_FORMAT | tuner;
         Ok(V4l2Capability {
             driver: text::field("vloopback"),
             card: v4l1::name(info.pipe, info.input),
@@ -307,19 +357,19 @@ impl V4l2Device for Node<'_> {
         let format = if self.is_input() {
             PixelFormat::ALL.get(asked.index as usize).copied()
         } else {
-            PixelFormat::of(to_v4l2(&self.pix()).fourcc()).filter(|_| asked.index == 0)
+            PixelFormat::of(to_v4l2(&self.learned_pix()?).fourcc()).filter(|_| asked.index == 0)
         };
         Ok(format.ok_or(Errno::EINVAL)?.fmtdesc(asked.index, asked.type_))
     }
 
     fn g_fmt(&mut self, asked: V4l2Format) -> Answer<V4l2Format> {
         self.check_type(asked.type_)?;
-        Ok(V4l2Format::with_pix(asked.type_, to_v4l2(&self.pix())))
+        Ok(V4l2Format::with_pix(asked.type_, to_v4l2(&self.learned_pix()?)))
     }
 
     fn s_fmt(&mut self, asked: V4l2Format) -> Answer<V4l2Format> {
         self.check_type(asked.type_)?;
-        let pix = self.resolve(&asked.pix());
+        let mut pix = self.resolve(&asked.pix())?;
         if self.page().count.load(Ordering::Relaxed) != 0 {
             // Buffers are of one format.
             return Err(Errno::EBUSY);
@@ -327,6 +377,10 @@ impl V4l2Device for Node<'_> {
         if self.is_input() {
             set_format(self.session, &pix).map_err(Errno)?;
         } else {
+            if self.is_bridged() {
+                bridge::set_format(self.session, &asked.pix()).map_err(Errno)?;
+                pix = to_v4l2(&self.session.board().format().pix);
+            }
             // Who reads goes on with this one.
             freeze(self.page(), &self.session.board().format().pix);
         }
@@ -335,7 +389,7 @@ impl V4l2Device for Node<'_> {
 
     fn try_fmt(&mut self, asked: V4l2Format) -> Answer<V4l2Format> {
         self.check_type(asked.type_)?;
-        Ok(V4l2Format::with_pix(asked.type_, self.resolve(&asked.pix())))
+        Ok(V4l2Format::with_pix(asked.type_, self.resolve(&asked.pix())?))
     }
 
     fn enum_framesizes(&mut self, asked: V4l2Frmsizeenum) -> Answer<V4l2Frmsizeenum> {
@@ -355,10 +409,24 @@ impl V4l2Device for Node<'_> {
             });
             return Ok(answer);
         }
-        let pix = self.pix();
+        let pix = self.learned_pix()?;
         only(asked.index == 0 && asked.pixel_format == pix.fourcc)?;
         let mut answer = asked;
         answer.set_discrete(pix.width, pix.height);
+        if let (true, Some(sizes)) = (self.is_bridged(), bridge::sizes(self.session)) {
+            let (step_width, step_height) = known(pix.fourcc)?.granularity();
+            let [max_width, max_height, min_width, min_height] = sizes;
+            // In whole steps, as the pusher's own limits need not be.
+            let (up, down) = (|n: u32, step: u32| n.next_multiple_of(step), |n: u32, step: u32| n - n % step);
+            answer.set_stepwise(V4l2FrmsizeStepwise {
+                min_width: up(min_width, step_width),
+                max_width: down(max_width, step_width),
+                step_width,
+                min_height: up(min_height, step_height),
+                max_height: down(max_height, step_height),
+                step_height,
+            });
+        }
         Ok(answer)
     }
 
@@ -377,9 +445,16 @@ impl V4l2Device for Node<'_> {
             answer.type_ = V4L2_FRMIVAL_TYPE_CONTINUOUS;
             return Ok(answer);
         }
-        let pix = self.pix();
+        let pix = self.learned_pix()?;
         only(asked.index == 0 && asked.pixel_format == pix.fourcc)?;
-        only((asked.width, asked.height) == (pix.width, pix.height))?;
+        let listed = match bridge::sizes_of(self.session) {
+            Some([max_width, max_height, min_width, min_height]) => {
+                (min_width..=max_width).contains(&asked.width)
+                    && (min_height..=max_height).contains(&asked.height)
+            }
+            None => (asked.width, asked.height) == (pix.width, pix.height),
+        };
+        only(listed)?;
         let mut answer = asked;
         answer.set_discrete(self.interval());
         Ok(answer)
@@ -401,6 +476,9 @@ impl V4l2Device for Node<'_> {
     }
 
     fn enuminput(&mut self, asked: V4l2Input) -> Answer<V4l2Input> {
+        if self.is_bridged() {
+            return bridge::input(self.session, asked.index).map_err(Errno);
+        }
         only(asked.index == 0)?;
         let status = if self.session.board().feed() == 0 { V4L2_IN_ST_NO_SIGNAL } else { 0 };
         let (name, type_) = (text::field("Loopback"), V4L2_INPUT_TYPE_CAMERA);
@@ -408,11 +486,64 @@ impl V4l2Device for Node<'_> {
     }
 
     fn g_input(&mut self) -> Answer<i32> {
-        Ok(0)
+        Ok(if self.is_bridged() { bridge::current_input(self.session) as i32 } else { 0 })
     }
 
     fn s_input(&mut self, number: i32) -> Answer<i32> {
+        if self.is_bridged() {
+            let index = u32::try_from(number).map_err(|_| Errno::EINVAL)?;
+            return bridge::set_input(self.session, index).map(|()| number).map_err(Errno);
+        }
         only(number == 0).map(|()| 0)
+    }
+
+    fn g_tuner(&mut self, asked: V4l2Tuner) -> Answer<V4l2Tuner> {
+        only(bridge::has_tuner(self.session))?;
+        bridge::tuner(self.session, asked.index).map_err(Errno)
+    }
+
+    fn s_tuner(&mut self, asked: V4l2Tuner) -> Answer<()> {
+        // What may be set of it (how sound is received) is no business of pictures.
+        self.g_tuner(asked).map(drop)
+    }
+
+    fn g_frequency(&mut self, asked: V4l2Frequency) -> Answer<V4l2Frequency> {
+        bridge::frequency(self.session, asked.tuner).map_err(Errno)
+    }
+
+    fn s_frequency(&mut self, asked: V4l2Frequency) -> Answer<()> {
+        bridge::set_frequency(self.session, &asked).map_err(Errno)
+    }
+
+    fn queryctrl(&mut self, asked: V4l2Queryctrl) -> Answer<V4l2Queryctrl> {
+        controls::query(asked.id)
+    }
+
+    fn query_ext_ctrl(&mut self, asked: V4l2QueryExtCtrl) -> Answer<V4l2QueryExtCtrl> {
+        controls::query_ext(asked.id)
+    }
+
+    fn g_ctrl(&mut self, asked: V4l2Control) -> Answer<V4l2Control> {
+        controls::get(asked, || bridge::picture(self.session).map_err(Errno))
+    }
+
+    fn s_ctrl(&mut self, asked: V4l2Control) -> Answer<V4l2Control> {
+        controls::check(&asked)?;
+        let mut picture = bridge::picture(self.session).map_err(Errno)?;
+        let told = controls::put(asked, &mut picture)?;
+        bridge::set_picture(self.session, picture).map(|()| told).map_err(Errno)
+    }
+
+    fn g_ext_ctrls(&mut self, head: &mut V4l2ExtControls, list: &mut dyn ControlList) -> Answer<()> {
+        self.controls(head, list, Want::Get)
+    }
+
+    fn s_ext_ctrls(&mut self, head: &mut V4l2ExtControls, list: &mut dyn ControlList) -> Answer<()> {
+        self.controls(head, list, Want::Set)
+    }
+
+    fn try_ext_ctrls(&mut self, head: &mut V4l2ExtControls, list: &mut dyn ControlList) -> Answer<()> {
+        self.controls(head, list, Want::Try)
     }
 
     fn enumoutput(&mut self, asked: V4l2Output) -> Answer<V4l2Output> {
@@ -446,6 +577,7 @@ impl V4l2Device for Node<'_> {
         if self.is_input() {
             feed::reqbufs(self.session, self.fd, asked).map_err(Errno)
         } else {
+            self.learned_pix()?;
             capture::reqbufs(self.session, self.fd, asked).map_err(Errno)
         }
     }

@@ -17,10 +17,10 @@
 
 enum { WIDTH = 320, HEIGHT = 240, BAR = 16 };
 
-/* The first pipe that is free and that we get. */
-static int claim(void)
+/* The first pipe that is free and that we get; its clients' node goes to `output`, of 32 bytes. */
+static int claim(char *output)
 {
-    char line[256], input[32], status[4], output[32], device[64];
+    char line[256], input[32], status[4], device[64];
     int number, fd;
     FILE *table = fopen("/proc/video/vloopback/vloopbacks", "r");
     if (!table) {
@@ -37,8 +37,7 @@ static int claim(void)
         fd = open(device, O_RDWR);
         if (fd >= 0) {
             fclose(table);
-            printf("pipe %d: I push into %s, watch /dev/%s\n", number, device, output);
-            fflush(stdout);
+            printf("pipe %d: I push into %s, ", number, device);
             return fd;
         }
         if (errno != EBUSY)
@@ -56,7 +55,8 @@ int main(int argc, char **argv)
     struct timespec pause = { 0, 1000000000L / (rate > 1 ? rate : 2) };
     struct video_picture picture;
     struct video_window window;
-    int fd = claim(), x, y;
+    char output[32];
+    int fd = claim(output), x, y;
     if (fd < 0)
         return 1;
     if (ioctl(fd, VIDIOCGPICT, &picture) || ioctl(fd, VIDIOCGWIN, &window)) {
@@ -70,6 +70,8 @@ int main(int argc, char **argv)
         perror("setting");
         return 1;
     }
+    printf("watch /dev/%s\n", output);
+    fflush(stdout);
     memset(frame + WIDTH * HEIGHT, 128, WIDTH * HEIGHT / 2);
     for (n = 0; n != frames; n++) {
         for (y = 0; y < HEIGHT; y++)

@@ -1,0 +1,407 @@
+//! V4L2 clients of a zero-copy pusher, which speaks V4L1: what they ask is asked of it in its own terms.
+//! S_FMT is VIDIOCSWIN and VIDIOCSPICT, S_INPUT is VIDIOCSCHAN, S_FREQUENCY is VIDIOCSFREQ, the controls are
+//! the sliders of VIDIOCSPICT. (How they get frames: `zero::capture`.)
+
+use core::sync::atomic::Ordering;
+
+use vloopback_abi::palette::Palette;
+use vloopback_abi::v4l1::{
+    VID_TYPE_TUNER, VIDEO_TUNER_LOW, VIDEO_TUNER_NORM, VIDEO_TUNER_STEREO_ON, VIDEO_TYPE_TV, VideoCapability,
+    VideoChannel, VideoPicture, VideoTuner, VideoWindow, request,
+};
+use vloopback_abi::v4l2::{
+    PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_INPUT_TYPE_CAMERA, V4L2_INPUT_TYPE_TUNER,
+    V4L2_TUNER_ANALOG_TV, V4L2_TUNER_CAP_LOW, V4L2_TUNER_CAP_NORM, V4L2_TUNER_CAP_STEREO,
+    V4L2_TUNER_MODE_MONO, V4L2_TUNER_MODE_STEREO, V4L2_TUNER_SUB_MONO, V4L2_TUNER_SUB_STEREO, V4l2Format,
+    V4l2Frequency, V4l2Input, V4l2PixFormat, V4l2Tuner,
+};
+use vloopback_abi::v4l2::{pixel::nearest, request as v4l2_request};
+use vloopback_ioctl::V4l2Request;
+use vloopback_ring::hatch::Told;
+use vloopback_wire::Request;
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::{frozen, to_v4l2, to_wire};
+use crate::client::BY_READ;
+use crate::output;
+use crate::process;
+use crate::session::Session;
+use crate::sys::Result;
+use crate::zero::ask::Turn;
+use crate::zero::{Inside, capture, is_zero, join};
+
+/// Whether an error is the pusher's answer, and not that there was none.
+fn is_answer(errno: i32) -> bool {
+    matches!(errno, libc::EINVAL | libc::ENOTTY)
+}
+
+/// The pusher's answer; None: it refuses.
+fn refusable<T>(answer: Result<T>) -> Result<Option<T>> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(e) if is_answer(e) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Asks once, with a turn of its own.
+fn ask<T: IntoBytes + zerocopy::FromBytes>(session: &Session, number: u32, mut value: T) -> Result<T> {
+    Turn::take(session)?.exchange(number, &mut value)?;
+    Ok(value)
+}
+
+// ---------------------------------------------------------------------------------------- the format
+
+/// What V4L2 calls a window and a picture together, if it has a name for them.
+fn pix_of(window: &VideoWindow, picture: &VideoPicture) -> Option<V4l2PixFormat> {
+    let palette = Palette::from_number(picture.palette.into())?;
+    PixelFormat::of(palette.fourcc()?)?.pix(window.width, window.height)
+}
+
+/// The pusher's format. None: it does not say, or V4L2 has no name for it.
+fn format(turn: &Turn) -> Result<Option<V4l2PixFormat>> {
+    if turn.inside.hatch.takes_v4l2() {
+        let mut told = V4l2Format { type_: V4L2_BUF_TYPE_VIDEO_CAPTURE, ..V4l2Format::new_zeroed() };
+        if refusable(turn.exchange(v4l2_request::G_FMT, &mut told))?.is_some() {
+            return Ok(Some(told.pix()));
+        }
+    }
+    let (mut window, mut picture) = (VideoWindow::new_zeroed(), VideoPicture::new_zeroed());
+    let answers = [
+        refusable(turn.exchange(request::GWIN, &mut window))?,
+        refusable(turn.exchange(request::GPICT, &mut picture))?,
+    ];
+    if answers.iter().any(Option::is_none) {
+        return Ok(None);
+    }
+    turn.inside.hatch.set_palette(picture.palette.into());
+    Ok(pix_of(&window, &picture))
+}
+
+/// Asks the pusher to give pictures of this format.
+fn set(turn: &Turn, wanted: &V4l2PixFormat) -> Result<()> {
+    let Some(palette) = Palette::from_fourcc(wanted.fourcc()) else { return Ok(()) };
+    let fits = palette.frame_len(wanted.width, wanted.height).is_some_and(|len| len <= turn.inside.len);
+    if fits {
+        let mut window = VideoWindow::new_zeroed();
+        refusable(turn.exchange(request::GWIN, &mut window))?;
+        (window.width, window.height) = (wanted.width, wanted.height);
+        refusable(turn.exchange(request::SWIN, &mut window))?;
+    }
+    let mut picture = VideoPicture::new_zeroed();
+    let told = refusable(turn.exchange(request::GPICT, &mut picture))?.is_some();
+    if told && !output::same_layout(picture.palette.into(), palette.format()) {
+        (picture.palette, picture.depth) = (palette.number(), palette.depth());
+        refusable(turn.exchange(request::SPICT, &mut picture))?;
+    }
+    Ok(())
+}
+
+/// The pipe's V4L2 format is this one from now on.
+///
+/// # Errors
+/// EBUSY: others stream another one. EINVAL: V4L1 has no name for it. ENODEV.
+fn agree(session: &Session, inside: &Inside, pix: &V4l2PixFormat) -> Result<()> {
+    process::tell(&Request::SetFormat { session: session.info().session, format: to_wire(pix) })?;
+    inside.hatch.set_has_format();
+    Ok(())
+}
+
+/// Whether other open files stream.
+fn others_stream(session: &Session) -> bool {
+    let own = u32::from(session.page().streaming.load(Ordering::Relaxed) != 0);
+    session.board().streamers.load(Ordering::SeqCst) > own
+}
+
+/// The board says what the pusher's format is. Not asked while anybody streams: the format is theirs then.
+///
+/// # Errors
+/// EINTR, ENODEV. That there is no answer is none: the last format is as good as any.
+pub(super) fn learn(session: &Session) -> Result<()> {
+    let fixed = session.page().count.load(Ordering::Relaxed) != 0;
+    if !is_zero(session) || fixed {
+        return Ok(());
+    }
+    match try_learn(session) {
+        Err(e @ (libc::EINTR | libc::ENODEV)) => Err(e),
+        _ => Ok(()),
+    }
+}
+
+fn try_learn(session: &Session) -> Result<()> {
+    join(session, 0)?;
+    let Some(inside) = Inside::enter(session) else { return Ok(()) };
+    if inside.hatch.has_format() && session.board().streamers.load(Ordering::SeqCst) != 0 {
+        return Ok(());
+    }
+    let turn = Turn::take(session)?;
+    let pix = format(&turn)?;
+    drop(turn);
+    let on_board = to_v4l2(&session.board().format().pix);
+    let pix = pix.map_or(on_board, |pix| nearest(&pix));
+    let differs = |a: &V4l2PixFormat, b: &V4l2PixFormat| {
+        (a.pixelformat, a.width, a.height, a.sizeimage) != (b.pixelformat, b.width, b.height, b.sizeimage)
+    };
+    if !inside.hatch.has_format() || differs(&pix, &on_board) {
+        agree(session, &inside, &pix)?;
+    }
+    Ok(())
+}
+
+/// S_FMT on the output of a zero-copy pipe: the pusher is asked for it, and what it gives then is the
+/// format. While others stream it is theirs.
+///
+/// # Errors
+/// EIO, ETIMEDOUT: the pusher does not answer. EINTR, ENODEV.
+pub(super) fn set_format(session: &Session, asked: &V4l2PixFormat) -> Result<()> {
+    join(session, 0)?;
+    if others_stream(session) {
+        return Ok(());
+    }
+    let inside = Inside::enter(session).ok_or(libc::EIO)?;
+    let wanted = resolve(session, asked, true);
+    let turn = Turn::take(session)?;
+    set(&turn, &wanted)?;
+    let pix = format(&turn)?;
+    drop(turn);
+    match agree(session, &inside, &nearest(&pix.unwrap_or(wanted))) {
+        // They came meanwhile.
+        Err(libc::EBUSY) => Ok(()),
+        other => other,
+    }
+}
+
+/// The format to ask the pusher for, or to tell as the nearest one: a size that it has, and its palette;
+/// with `any_palette` one that it may have.
+pub(super) fn resolve(session: &Session, asked: &V4l2PixFormat, any_palette: bool) -> V4l2PixFormat {
+    let now = to_v4l2(&session.board().format().pix);
+    if others_stream(session) {
+        return now;
+    }
+    let known = any_palette && Palette::from_fourcc(asked.fourcc()).is_some();
+    let (mut width, mut height) = (asked.width, asked.height);
+    match sizes(session) {
+        Some([max_width, max_height, min_width, min_height]) => {
+            (width, height) = (width.clamp(min_width, max_width), height.clamp(min_height, max_height));
+        }
+        None => (width, height) = (now.width, now.height),
+    }
+    let pixelformat = if known { asked.pixelformat } else { now.pixelformat };
+    let wanted = nearest(&V4l2PixFormat { pixelformat, width, height, ..V4l2PixFormat::new_zeroed() });
+    // Its own colours, if it is what there is.
+    let same = (wanted.pixelformat, wanted.width, wanted.height) == (now.pixelformat, now.width, now.height);
+    if same { now } else { wanted }
+}
+
+/// The client meets the pusher that there is: a stream that began with another one goes on if this one
+/// can be brought to the same format.
+///
+/// # Errors
+/// EIO, ETIMEDOUT: the pusher does not answer. EINTR, ENODEV.
+pub(crate) fn meet(session: &Session) -> Result<()> {
+    if capture::has_met(session) {
+        return Ok(());
+    }
+    join(session, 0).map_err(|e| if e == libc::EINVAL { libc::EIO } else { e })?;
+    let Some(inside) = Inside::enter(session) else { return Ok(()) };
+    let page = session.page();
+    if !inside.hatch.has_format() {
+        let streams =
+            page.count.load(Ordering::Relaxed) != 0 || page.streaming.load(Ordering::Relaxed) & BY_READ != 0;
+        if streams {
+            set(&Turn::take(session)?, &to_v4l2(&frozen(page)))?;
+        }
+        try_learn(session)?;
+    }
+    capture::meet(session, &inside);
+    Ok(())
+}
+
+// -------------------------------------------------------------------------------- what there is besides
+
+/// Whether a request is about what only a zero-copy pusher has.
+pub(super) const fn is_pusher_s(request: V4l2Request) -> bool {
+    use V4l2Request::{
+        GCtrl, GExtCtrls, GFrequency, GTuner, QueryExtCtrl, Queryctrl, SCtrl, SExtCtrls, SFrequency, STuner,
+        TryExtCtrls,
+    };
+    matches!(
+        request,
+        GCtrl
+            | SCtrl
+            | Queryctrl
+            | QueryExtCtrl
+            | GExtCtrls
+            | SExtCtrls
+            | TryExtCtrls
+            | GTuner
+            | STuner
+            | GFrequency
+            | SFrequency
+    )
+}
+
+/// What the pusher tells of itself, asked once.
+pub(super) fn told(session: &Session) -> Told {
+    if join(session, 0).is_err() {
+        return Told::default();
+    }
+    let Some(inside) = Inside::enter(session) else { return Told::default() };
+    if let Some(told) = inside.hatch.told() {
+        return told;
+    }
+    let answer = match refusable(ask(session, request::GCAP, VideoCapability::new_zeroed())) {
+        Ok(answer) => answer.unwrap_or_else(VideoCapability::new_zeroed),
+        // Asked again next time.
+        Err(_) => return Told::default(),
+    };
+    let positive = |n: i32| u32::try_from(n).unwrap_or(0);
+    let told = Told {
+        type_: answer.type_ as u32,
+        channels: positive(answer.channels),
+        sizes: [answer.maxwidth, answer.maxheight, answer.minwidth, answer.minheight].map(positive),
+    };
+    inside.hatch.set_told(&told);
+    told
+}
+
+/// Whether the pusher has a tuner.
+pub(super) fn has_tuner(session: &Session) -> bool {
+    is_zero(session) && told(session).type_ & VID_TYPE_TUNER as u32 != 0
+}
+
+/// The sizes that the pusher has: the largest width and height, the least. None: it does not say, or has
+/// only one.
+pub(super) fn sizes(session: &Session) -> Option<[u32; 4]> {
+    let sizes @ [max_width, max_height, min_width, min_height] = told(session).sizes;
+    let ordered = 0 < min_width && min_width <= max_width && 0 < min_height && min_height <= max_height;
+    (ordered && (min_width < max_width || min_height < max_height)).then_some(sizes)
+}
+
+/// As [`sizes`]; of a one-copy pipe there is one size.
+pub(super) fn sizes_of(session: &Session) -> Option<[u32; 4]> {
+    if is_zero(session) { sizes(session) } else { None }
+}
+
+fn channel(session: &Session, index: u32) -> Result<VideoChannel> {
+    let number = i32::try_from(index).map_err(|_| libc::EINVAL)?;
+    let channels = told(session).channels;
+    // Old pushers answer for any number as for the one that there is.
+    if index >= channels.max(1) {
+        return Err(libc::EINVAL);
+    }
+    ask(session, request::GCHAN, VideoChannel { channel: number, ..VideoChannel::new_zeroed() })
+}
+
+/// ENUMINPUT: the pusher's channels.
+///
+/// # Errors
+/// EINVAL: no such channel, or the pusher refuses. EIO, ETIMEDOUT, EINTR, ENODEV.
+pub(super) fn input(session: &Session, index: u32) -> Result<V4l2Input> {
+    let channel = channel(session, index)?;
+    let tv = channel.type_ == VIDEO_TYPE_TV || channel.tuners > 0;
+    Ok(V4l2Input {
+        index,
+        name: channel.name,
+        type_: if tv { V4L2_INPUT_TYPE_TUNER } else { V4L2_INPUT_TYPE_CAMERA },
+        ..V4l2Input::default()
+    })
+}
+
+/// S_INPUT.
+///
+/// # Errors
+/// As [`input`].
+pub(super) fn set_input(session: &Session, index: u32) -> Result<()> {
+    // With the norm that it has.
+    let channel = channel(session, index)?;
+    let turn = Turn::take(session)?;
+    turn.exchange(request::SCHAN, &mut { channel })?;
+    turn.inside.hatch.set_channel(index);
+    Ok(())
+}
+
+/// G_INPUT: V4L1 does not tell; it is the one that was selected last.
+pub(super) fn current_input(session: &Session) -> u32 {
+    if join(session, 0).is_err() {
+        return 0;
+    }
+    Inside::enter(session).map_or(0, |inside| inside.hatch.channel())
+}
+
+/// G_TUNER.
+///
+/// # Errors
+/// EINVAL: no such tuner. ENOTTY: the pusher has none. EIO, ETIMEDOUT, EINTR, ENODEV.
+pub(super) fn tuner(session: &Session, index: u32) -> Result<V4l2Tuner> {
+    let number = i32::try_from(index).map_err(|_| libc::EINVAL)?;
+    let asked = VideoTuner { tuner: number, ..VideoTuner::new_zeroed() };
+    let told = refusable(ask(session, request::GTUNER, asked))?.ok_or(libc::EINVAL)?;
+    let flag = |there: u32, becomes: u32| if told.flags & there != 0 { becomes } else { 0 };
+    let stereo = told.flags & VIDEO_TUNER_STEREO_ON != 0;
+    Ok(V4l2Tuner {
+        index,
+        name: told.name,
+        type_: V4L2_TUNER_ANALOG_TV,
+        capability: flag(VIDEO_TUNER_LOW, V4L2_TUNER_CAP_LOW)
+            | flag(VIDEO_TUNER_NORM, V4L2_TUNER_CAP_NORM)
+            | flag(VIDEO_TUNER_STEREO_ON, V4L2_TUNER_CAP_STEREO),
+        rangelow: told.rangelow.try_into().unwrap_or(u32::MAX),
+        rangehigh: told.rangehigh.try_into().unwrap_or(u32::MAX),
+        rxsubchans: if stereo { V4L2_TUNER_SUB_STEREO } else { V4L2_TUNER_SUB_MONO },
+        audmode: if stereo { V4L2_TUNER_MODE_STEREO } else { V4L2_TUNER_MODE_MONO },
+        signal: told.signal.into(),
+        ..V4l2Tuner::default()
+    })
+}
+
+fn check_tuner(session: &Session, asked: u32) -> Result<()> {
+    if !has_tuner(session) {
+        return Err(libc::EINVAL);
+    }
+    tuner(session, asked).map(drop)
+}
+
+/// G_FREQUENCY, in the tuner's units, which both APIs have alike.
+///
+/// # Errors
+/// As [`tuner`].
+pub(super) fn frequency(session: &Session, asked: u32) -> Result<V4l2Frequency> {
+    check_tuner(session, asked)?;
+    let frequency = ask(session, request::GFREQ, 0u64)?;
+    Ok(V4l2Frequency {
+        tuner: asked,
+        type_: V4L2_TUNER_ANALOG_TV,
+        frequency: frequency.try_into().unwrap_or(u32::MAX),
+        ..V4l2Frequency::default()
+    })
+}
+
+/// S_FREQUENCY; out of the tuner's range it is the nearest that it has.
+///
+/// # Errors
+/// As [`tuner`].
+pub(super) fn set_frequency(session: &Session, asked: &V4l2Frequency) -> Result<()> {
+    if !has_tuner(session) || asked.type_ != V4L2_TUNER_ANALOG_TV {
+        return Err(libc::EINVAL);
+    }
+    let tuner = tuner(session, asked.tuner)?;
+    let frequency = asked.frequency.max(tuner.rangelow).min(tuner.rangehigh.max(tuner.rangelow));
+    ask(session, request::SFREQ, u64::from(frequency)).map(drop)
+}
+
+/// The sliders.
+///
+/// # Errors
+/// As [`input`].
+pub(super) fn picture(session: &Session) -> Result<VideoPicture> {
+    ask(session, request::GPICT, VideoPicture::new_zeroed())
+}
+
+/// Sets them.
+///
+/// # Errors
+/// As [`input`].
+pub(super) fn set_picture(session: &Session, picture: VideoPicture) -> Result<()> {
+    ask(session, request::SPICT, picture).map(drop)
+}

@@ -1,0 +1,311 @@
+//! Controls: those of a zero-copy pusher's picture (brightness and its kin, VIDIOCGPICT and VIDIOCSPICT).
+//!
+//! The rules are those of the V4L2 specification ("Extended Controls API") and of the kernel's control
+//! framework: values out of range are brought into it, a list is set as a whole or not at all, and
+//! `error_idx` is the list's length unless one control is to blame in TRY_EXT_CTRLS.
+
+use vloopback_abi::text;
+use vloopback_abi::v4l1::VideoPicture;
+use vloopback_abi::v4l2::{
+    V4L2_CID_BRIGHTNESS, V4L2_CID_CONTRAST, V4L2_CID_HUE, V4L2_CID_SATURATION, V4L2_CID_USER_CLASS,
+    V4L2_CID_WHITENESS, V4L2_CTRL_CLASS_USER, V4L2_CTRL_FLAG_NEXT_COMPOUND, V4L2_CTRL_FLAG_NEXT_CTRL,
+    V4L2_CTRL_FLAG_READ_ONLY, V4L2_CTRL_FLAG_SLIDER, V4L2_CTRL_FLAG_WRITE_ONLY, V4L2_CTRL_ID_MASK,
+    V4L2_CTRL_TYPE_CTRL_CLASS, V4L2_CTRL_TYPE_INTEGER, V4L2_CTRL_WHICH_CUR_VAL, V4L2_CTRL_WHICH_DEF_VAL,
+    V4l2Control, V4l2ExtControl, V4l2ExtControls, V4l2QueryExtCtrl, V4l2Queryctrl,
+};
+use vloopback_ioctl::{ControlList, Errno};
+
+type Answer<T> = core::result::Result<T, Errno>;
+
+/// A control as programs are told of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Control {
+    id: u32,
+    name: &'static str,
+    type_: u32,
+    flags: u32,
+    maximum: i32,
+    default: i32,
+}
+
+const fn slider(id: u32, name: &'static str) -> Control {
+    let (type_, flags) = (V4L2_CTRL_TYPE_INTEGER, V4L2_CTRL_FLAG_SLIDER);
+    Control { id, name, type_, flags, maximum: 0xffff, default: 0x8000 }
+}
+
+/// The sliders of a V4L1 picture, 0 to 65535 each, in the order of their ids.
+pub(super) const PICTURE: &[Control] = &[
+    Control {
+        id: V4L2_CID_USER_CLASS,
+        name: "User Controls",
+        type_: V4L2_CTRL_TYPE_CTRL_CLASS,
+        flags: V4L2_CTRL_FLAG_READ_ONLY | V4L2_CTRL_FLAG_WRITE_ONLY,
+        maximum: 0,
+        default: 0,
+    },
+    slider(V4L2_CID_BRIGHTNESS, "Brightness"),
+    slider(V4L2_CID_CONTRAST, "Contrast"),
+    slider(V4L2_CID_SATURATION, "Saturation"),
+    slider(V4L2_CID_HUE, "Hue"),
+    slider(V4L2_CID_WHITENESS, "Whiteness"),
+];
+
+/// The picture's field that a control is.
+fn field(picture: &mut VideoPicture, id: u32) -> Option<&mut u16> {
+    Some(match id {
+        V4L2_CID_BRIGHTNESS => &mut picture.brightness,
+        V4L2_CID_CONTRAST => &mut picture.contrast,
+        V4L2_CID_SATURATION => &mut picture.colour,
+        V4L2_CID_HUE => &mut picture.hue,
+        V4L2_CID_WHITENESS => &mut picture.whiteness,
+        _ => return None,
+    })
+}
+
+/// The control of an id, or with a flag the next one after it.
+///
+/// # Errors
+/// EINVAL: there is none.
+fn find(asked: u32) -> Answer<&'static Control> {
+    let id = asked & V4L2_CTRL_ID_MASK;
+    let found = if asked & V4L2_CTRL_FLAG_NEXT_CTRL != 0 {
+        PICTURE.iter().find(|control| control.id > id)
+    } else if asked & V4L2_CTRL_FLAG_NEXT_COMPOUND != 0 {
+        // None has a value of several parts.
+        None
+    } else {
+        PICTURE.iter().find(|control| control.id == id)
+    };
+    found.ok_or(Errno::EINVAL)
+}
+
+/// The control of an id that has a value.
+fn valued(id: u32) -> Answer<&'static Control> {
+    find(id & V4L2_CTRL_ID_MASK)
+        .ok()
+        .filter(|c| c.id == id && c.type_ == V4L2_CTRL_TYPE_INTEGER)
+        .ok_or(Errno::EINVAL)
+}
+
+pub(super) fn query(asked: u32) -> Answer<V4l2Queryctrl> {
+    let control = find(asked)?;
+    Ok(V4l2Queryctrl {
+        id: control.id,
+        type_: control.type_,
+        name: text::field(control.name),
+        minimum: 0,
+        maximum: control.maximum,
+        step: i32::from(control.maximum != 0),
+        default_value: control.default,
+        flags: control.flags,
+        ..V4l2Queryctrl::default()
+    })
+}
+
+pub(super) fn query_ext(asked: u32) -> Answer<V4l2QueryExtCtrl> {
+    let control = find(asked)?;
+    Ok(V4l2QueryExtCtrl {
+        id: control.id,
+        type_: control.type_,
+        name: text::field(control.name),
+        minimum: 0,
+        maximum: control.maximum.into(),
+        step: u64::from(control.maximum != 0),
+        default_value: control.default.into(),
+        flags: control.flags,
+        elem_size: 4,
+        elems: 1,
+        ..V4l2QueryExtCtrl::default()
+    })
+}
+
+/// G_CTRL.
+pub(super) fn get(asked: V4l2Control, picture: impl FnOnce() -> Answer<VideoPicture>) -> Answer<V4l2Control> {
+    let id = valued(asked.id)?.id;
+    let value = field(&mut picture()?, id).map_or(0, |value| i32::from(*value));
+    Ok(V4l2Control { id, value })
+}
+
+/// S_CTRL, on a picture that then is to be set. Returns the value that the control gets.
+pub(super) fn put(asked: V4l2Control, picture: &mut VideoPicture) -> Answer<V4l2Control> {
+    let control = valued(asked.id)?;
+    let value = asked.value.clamp(0, control.maximum);
+    if let Some(field) = field(picture, control.id) {
+        *field = value as u16;
+    }
+    Ok(V4l2Control { id: control.id, value })
+}
+
+/// Whether a S_CTRL may be tried at all, before the pusher is asked.
+pub(super) fn check(asked: &V4l2Control) -> Answer<()> {
+    valued(asked.id).map(drop)
+}
+
+/// What a list asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    Get,
+    Set,
+    Try,
+}
+
+/// The checks of a list that come before any value is looked at. True: there is nothing to do.
+fn check_list(head: &mut V4l2ExtControls, list: &dyn ControlList, want: Want) -> Answer<bool> {
+    head.error_idx = head.count;
+    let class = match head.which {
+        V4L2_CTRL_WHICH_CUR_VAL => None,
+        V4L2_CTRL_WHICH_DEF_VAL if want == Want::Get => None,
+        V4L2_CTRL_CLASS_USER => Some(V4L2_CTRL_CLASS_USER),
+        // Of another class there is none; nor are there requests.
+        _ => return Err(Errno::EINVAL),
+    };
+    for index in 0..list.len() {
+        let control = list.get(index)?;
+        if want == Want::Try {
+            head.error_idx = index as u32;
+        }
+        let of_class = class.is_none_or(|class| control.id & 0x0fff_0000 == class);
+        if !of_class || control.id & !V4L2_CTRL_ID_MASK != 0 {
+            return Err(Errno::EINVAL);
+        }
+        if find(control.id)?.type_ == V4L2_CTRL_TYPE_CTRL_CLASS {
+            // A name is neither read nor set.
+            return Err(Errno::EACCES);
+        }
+    }
+    head.error_idx = head.count;
+    Ok(list.is_empty())
+}
+
+/// G_EXT_CTRLS, S_EXT_CTRLS, TRY_EXT_CTRLS. `picture` gives the pusher's, `set` sets it.
+pub(super) fn serve(
+    head: &mut V4l2ExtControls,
+    list: &mut dyn ControlList,
+    want: Want,
+    picture: impl FnOnce() -> Answer<VideoPicture>,
+    set: impl FnOnce(VideoPicture) -> Answer<()>,
+) -> Answer<()> {
+    if check_list(head, list, want)? {
+        return Ok(());
+    }
+    let defaults = head.which == V4L2_CTRL_WHICH_DEF_VAL;
+    let mut picture = if defaults || want == Want::Try { VideoPicture::default() } else { picture()? };
+    for index in 0..list.len() {
+        let mut control: V4l2ExtControl = list.get(index)?;
+        // The program may have changed its list since it was checked.
+        let known = valued(control.id)?;
+        let value = match want {
+            Want::Get if defaults => known.default,
+            Want::Get => field(&mut picture, known.id).map_or(0, |value| i32::from(*value)),
+            Want::Set | Want::Try => {
+                put(V4l2Control { id: known.id, value: control.value() }, &mut picture)?.value
+            }
+        };
+        control.size = 0;
+        control.set_value(value);
+        list.set(index, control)?;
+    }
+    if want == Want::Set { set(picture) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A list in the test's own memory.
+    struct List(Vec<V4l2ExtControl>);
+
+    impl ControlList for List {
+        fn len(&self) -> usize {
+            self.0.len()
+        }
+
+        fn get(&self, index: usize) -> Answer<V4l2ExtControl> {
+            self.0.get(index).copied().ok_or(Errno::EINVAL)
+        }
+
+        fn set(&mut self, index: usize, control: V4l2ExtControl) -> Answer<()> {
+            *self.0.get_mut(index).ok_or(Errno::EINVAL)? = control;
+            Ok(())
+        }
+    }
+
+    fn list(controls: &[(u32, i32)]) -> List {
+        let make = |&(id, value): &(u32, i32)| {
+            let mut control = V4l2ExtControl { id, ..V4l2ExtControl::default() };
+            control.set_value(value);
+            control
+        };
+        List(controls.iter().map(make).collect())
+    }
+
+    fn head(which: u32, list: &List) -> V4l2ExtControls {
+        V4l2ExtControls { which, count: list.len() as u32, error_idx: 77, ..V4l2ExtControls::default() }
+    }
+
+    const NOW: VideoPicture =
+        VideoPicture { brightness: 1, hue: 2, colour: 3, contrast: 4, whiteness: 5, depth: 16, palette: 8 };
+
+    /// Runs a list; returns its answer, `error_idx`, the values, and the picture that was set.
+    fn run(
+        which: u32,
+        want: Want,
+        asked: &[(u32, i32)],
+    ) -> (Answer<()>, u32, Vec<i32>, Option<VideoPicture>) {
+        let mut list = list(asked);
+        let mut head = head(which, &list);
+        let mut set = None;
+        let answer = serve(
+            &mut head,
+            &mut list,
+            want,
+            || Ok(NOW),
+            |picture| {
+                set = Some(picture);
+                Ok(())
+            },
+        );
+        (answer, head.error_idx, list.0.iter().map(V4l2ExtControl::value).collect(), set)
+    }
+
+    #[test]
+    fn controls_are_listed_in_the_order_of_their_ids() {
+        let mut ids = Vec::new();
+        let mut id = 0;
+        while let Ok(control) = query(id | V4L2_CTRL_FLAG_NEXT_CTRL) {
+            assert_eq!(query_ext(id | V4L2_CTRL_FLAG_NEXT_CTRL).map(|c| c.id), Ok(control.id));
+            id = control.id;
+            ids.push(id);
+        }
+        assert_eq!(ids, PICTURE.iter().map(|c| c.id).collect::<Vec<_>>());
+        assert!(ids.is_sorted());
+        assert!(query(V4L2_CTRL_FLAG_NEXT_COMPOUND).is_err() && query(V4L2_CID_BRIGHTNESS + 4).is_err());
+    }
+
+    #[test]
+    fn a_list_is_set_as_a_whole() {
+        let (answer, error, values, set) =
+            run(V4L2_CTRL_CLASS_USER, Want::Set, &[(V4L2_CID_HUE, 9), (V4L2_CID_BRIGHTNESS, 70_000)]);
+        assert_eq!((answer, error, values), (Ok(()), 2, vec![9, 65_535]));
+        assert_eq!(set, Some(VideoPicture { hue: 9, brightness: 65_535, ..NOW }), "the rest stays");
+        for (bad, errno) in [(V4L2_CID_BRIGHTNESS + 4, Errno::EINVAL), (V4L2_CID_USER_CLASS, Errno::EACCES)] {
+            let asked = [(V4L2_CID_HUE, 9), (bad, 1)];
+            let (answer, error, _, set) = run(0, Want::Set, &asked);
+            assert_eq!((answer, error, set), (Err(errno), 2, None), "not even the first");
+            assert_eq!(run(0, Want::Try, &asked).1, 1, "TRY tells which");
+        }
+    }
+
+    #[test]
+    fn values_are_read() {
+        let all = [(V4L2_CID_BRIGHTNESS, 0), (V4L2_CID_SATURATION, 0), (V4L2_CID_WHITENESS, 0)];
+        assert_eq!(run(0, Want::Get, &all).2, [1, 3, 5]);
+        assert_eq!(run(V4L2_CTRL_WHICH_DEF_VAL, Want::Get, &all).2, [0x8000; 3]);
+        assert_eq!(run(V4L2_CTRL_WHICH_DEF_VAL, Want::Set, &all).0, Err(Errno::EINVAL));
+        assert_eq!(run(0x9a_0000, Want::Get, &[]).0, Err(Errno::EINVAL), "no such class");
+        assert_eq!(run(V4L2_CTRL_CLASS_USER, Want::Get, &[]).0, Ok(()));
+        let one = V4l2Control { id: V4L2_CID_CONTRAST, value: 0 };
+        assert_eq!(get(one, || Ok(NOW)).map(|c| c.value), Ok(4));
+        assert_eq!(get(V4l2Control { id: V4L2_CID_USER_CLASS, value: 0 }, || Ok(NOW)), Err(Errno::EINVAL));
+    }
+}

@@ -1,0 +1,215 @@
+//! Zero-copy mode (LEGACY.md 1.4 to 1.8, 4): the pusher's own memory is the clients', and the pusher
+//! answers its clients' ioctls itself.
+//!
+//! A client's request ([`ask`]) goes straight to the pusher's process, over the page of requests
+//! (`vloopback_ring::hatch`); the daemon makes the pusher's descriptor readable, and the kernel sends
+//! SIGIO. All that a pusher calls here ([`pusher`]) may be called from its signal handler: no lock is
+//! waited for, and nothing is allocated. Frames for V4L2 clients are the pipe's own captures ([`capture`]).
+
+pub(crate) mod ask;
+pub(crate) mod capture;
+pub(crate) mod pusher;
+
+use core::ffi::c_int;
+use core::sync::atomic::Ordering;
+
+use vloopback_ring::PAGE_LEN;
+use vloopback_ring::hatch::Hatch;
+use vloopback_wire::{Reply, Request};
+
+use crate::lock::NoSignals;
+use crate::process;
+use crate::session::Session;
+use crate::sys::{self, FdList, Result};
+use crate::views::Mapping;
+
+/// Bytes of the request's number, an `unsigned long` of the pusher's.
+const NUMBER_LEN: usize = size_of::<usize>();
+/// The same of a pusher of any word size.
+const NUMBER_MAX: usize = size_of::<u64>();
+
+/// Maps the page of requests and the frames' memory, once a session and memory. `len`: by a pusher, the
+/// bytes that it wants.
+pub(crate) fn join(session: &Session, len: u32) -> Result<()> {
+    let in_force = session.board().zero();
+    if in_force != 0 && session.zero.load(Ordering::Acquire) == in_force {
+        let have = session.zero_len.load(Ordering::Relaxed);
+        return if len as usize <= have { Ok(()) } else { Err(libc::ENOMEM) };
+    }
+    let mut fds = FdList::new();
+    let request = Request::Zero { session: session.info().session, len };
+    let (reply, _) = process::ask(&request, None, &mut fds)?;
+    let Reply::Zero { zero, len } = reply else { return Err(libc::EPROTO) };
+    if fds.len() != 2 || len == 0 || zero == 0 {
+        return Err(libc::EPROTO);
+    }
+    let rw = libc::PROT_READ | libc::PROT_WRITE;
+    let quiet = NoSignals::new();
+    let _making = session.ring.lock(&quiet);
+    if session.zero.load(Ordering::Acquire) == zero {
+        return Ok(());
+    }
+    // SAFETY: new mappings of sealed files of these lengths.
+    let (frames, hatch) = unsafe {
+        let frames = sys::mmap(0, len as usize, rw, libc::MAP_SHARED, fds.get(0))?;
+        match sys::mmap(0, PAGE_LEN, rw, libc::MAP_SHARED, fds.get(1)) {
+            Ok(hatch) => (frames, hatch),
+            Err(e) => {
+                sys::munmap(frames, len as usize);
+                return Err(e);
+            }
+        }
+    };
+    // What was mapped before is a former pusher's. It stays while somebody is in it.
+    session.keep_zero();
+    session.frames.store(frames, Ordering::SeqCst);
+    session.zero_len.store(len as usize, Ordering::SeqCst);
+    session.hatch.store(hatch.cast(), Ordering::SeqCst);
+    session.zero.store(zero, Ordering::SeqCst);
+    session.sweep_zero();
+    Ok(())
+}
+
+/// Being in the memory that a session has of a zero-copy pusher's: it stays mapped meanwhile, whoever
+/// pushes by then.
+pub(crate) struct Inside<'a> {
+    session: &'a Session,
+    pub(crate) hatch: &'a Hatch,
+    /// Its number on the board, where the frames are here, and their bytes.
+    pub(crate) zero: u32,
+    pub(crate) frames: *mut u8,
+    pub(crate) len: usize,
+}
+
+impl<'a> Inside<'a> {
+    /// None: nothing is mapped ([`join`]), or another pusher's takes its place at this moment.
+    pub(crate) fn enter(session: &'a Session) -> Option<Self> {
+        session.inside.fetch_add(1, Ordering::SeqCst);
+        let zero = session.zero.load(Ordering::SeqCst);
+        let hatch = session.hatch.load(Ordering::SeqCst);
+        let frames = session.frames.load(Ordering::SeqCst);
+        let len = session.zero_len.load(Ordering::SeqCst);
+        if zero == 0 || hatch.is_null() || session.zero.load(Ordering::SeqCst) != zero {
+            session.leave_zero();
+            return None;
+        }
+        // SAFETY: mapped while the session counts us.
+        Some(Self { session, hatch: unsafe { &*hatch }, zero, frames, len })
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.session.leave_zero();
+    }
+}
+
+/// Makes the pusher's descriptor readable. By a client, or by the pusher itself.
+///
+/// # Errors
+/// As [`process::post`].
+pub(crate) fn ring_pusher(session: &Session) -> Result<()> {
+    process::post(&Request::Bell { session: session.info().session })
+}
+
+/// Whether this descriptor's pipe is in zero-copy mode.
+#[inline]
+pub(crate) fn is_zero(session: &Session) -> bool {
+    session.board().zero() != 0
+}
+
+/// A place in the program's memory for a mapping, where nothing shows yet.
+struct Place {
+    at: usize,
+    len: usize,
+    offset: usize,
+    prot: c_int,
+}
+
+impl Place {
+    /// # Errors
+    /// EINVAL: no length, or not at a page's beginning. ENOMEM.
+    ///
+    /// # Safety
+    /// As mmap(2): with MAP_FIXED what is at the address goes.
+    unsafe fn reserve(wanted: &Mapping) -> Result<Self> {
+        let &Mapping { addr, len, prot, flags, offset } = wanted;
+        let len = len.checked_next_multiple_of(PAGE_LEN).filter(|len| *len != 0).ok_or(libc::EINVAL)?;
+        if offset % PAGE_LEN != 0 {
+            return Err(libc::EINVAL);
+        }
+        let keep = flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE);
+        let reserve = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | keep;
+        // SAFETY: the caller's promise for fixed addresses.
+        let at = unsafe { sys::mmap(addr, len, libc::PROT_NONE, reserve, -1) }? as usize;
+        Ok(Self { at, len, offset, prot })
+    }
+
+    /// Bytes of the device's memory that it reaches to.
+    ///
+    /// # Errors
+    /// EINVAL: more than there can be.
+    fn end(&self) -> Result<u32> {
+        self.offset.checked_add(self.len).and_then(|end| u32::try_from(end).ok()).ok_or(libc::EINVAL)
+    }
+
+    /// Lets the frames' memory show there.
+    ///
+    /// # Errors
+    /// EINVAL: not inside it. ENOMEM.
+    fn show(self, session: &Session) -> Result<usize> {
+        let inside = Inside::enter(session).ok_or(libc::EINVAL)?;
+        if self.end()? as usize > inside.len {
+            return Err(libc::EINVAL);
+        }
+        // SAFETY: the range lies in our own mapping, and the place is what we reserved.
+        unsafe { sys::duplicate(inside.frames.add(self.offset), self.len, self.at, self.prot) }?;
+        let at = self.at;
+        core::mem::forget(self);
+        Ok(at)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // SAFETY: nothing shows there, and nobody knows of it.
+        unsafe { sys::munmap(self.at as *mut u8, self.len) };
+    }
+}
+
+/// mmap(2) on an input: from now on the pipe is in zero-copy mode.
+///
+/// # Errors
+/// EBUSY: another's pipe. EBADF: opened for reading only. ENOMEM: more than there can be, or than there is
+/// already. EINVAL, ENODEV. The pipe then stays in the mode that it had.
+///
+/// # Safety
+/// As mmap(2): with MAP_FIXED what is at the address goes.
+pub(crate) unsafe fn mmap_input(session: &Session, fd: c_int, wanted: &Mapping) -> Result<usize> {
+    if !session.access().1 {
+        return Err(libc::EBADF);
+    }
+    // Before anything changes: a mapping that fails leaves the pipe in the mode that it has.
+    // SAFETY: the caller's promise.
+    let place = unsafe { Place::reserve(wanted) }?;
+    let len = place.end()?;
+    session.claim()?;
+    join(session, len)?;
+    session.pusher_fd.store(fd, Ordering::Relaxed);
+    pusher::arm(session, fd);
+    place.show(session)
+}
+
+/// mmap(2) on an output of a zero-copy pipe: the pusher's own memory.
+///
+/// # Errors
+/// EINVAL: not inside it. ENOMEM, ENODEV.
+///
+/// # Safety
+/// As mmap(2): with MAP_FIXED what is at the address goes.
+pub(crate) unsafe fn mmap_output(session: &Session, wanted: &Mapping) -> Result<usize> {
+    // SAFETY: the caller's promise.
+    let place = unsafe { Place::reserve(wanted) }?;
+    join(session, 0)?;
+    place.show(session)
+}

@@ -1,0 +1,161 @@
+//! Xv's video inputs, on the small X server of `fake.rs`: no server of today has any.
+
+use vloopback_tests::Env;
+
+use crate::fake::{Fake, RUNNING, STILLS, Told, serve};
+use crate::{Bridge, EINVAL, EIO, RGB32, YUV420P, wrong};
+
+const EBUSY: i64 = 16;
+
+fn start(env: &Env, args: &[&str]) -> (Bridge, Fake) {
+    let fake = serve();
+    (Bridge::start(env, &fake.display, args), fake)
+}
+
+/// What the server has been told so far.
+fn told(fake: &Fake) -> Told {
+    fake.told.lock().expect("the server did not panic").clone()
+}
+
+/// Other programs have these ports from now on.
+fn occupy(fake: &Fake, ports: &[u32]) {
+    fake.told.lock().expect("the server did not panic").busy = ports.to_vec();
+}
+
+#[test]
+fn encodings_are_channels_and_settings_are_attributes() {
+    let env = Env::new(1);
+    let (mut bridge, fake) = start(&env, &[]);
+    let mut client = bridge.client(&env);
+    let (tv, camera) = (1, 2);
+    let channel = |name: &str, kind, tuners| (name.to_owned(), kind, tuners);
+    let all = [
+        channel("Screen 0", camera, 0),
+        channel("pal-television", tv, 1),
+        channel("pal-composite0", camera, 0),
+        channel("ntsc-svideo0", camera, 0),
+        channel("camera", camera, 0),
+    ];
+    assert_eq!(client.channels(), all);
+    assert_eq!(client.tell("cap", "cap")["type"].as_i64().map(|kind| kind & 2), Some(2), "it has a tuner");
+    assert_eq!(client.tell("tuner", "tuner")["errno"], EINVAL, "screens have none");
+    assert_eq!(client.ask("tune 800"), EINVAL);
+
+    // The television: chosen, tuned, set.
+    assert_eq!(client.ask("channel 1"), 0);
+    assert_eq!(told(&fake).grabbed, [STILLS]);
+    assert_eq!(told(&fake).attribute(STILLS, "XV_ENCODING"), 1);
+    let tuner = client.tell("tuner", "tuner");
+    assert_eq!((tuner["low"].as_i64(), tuner["high"].as_i64()), (Some(700), Some(13_000)));
+    for frequency in [699, 13_001] {
+        assert_eq!(client.ask(&format!("tune {frequency}")), EINVAL);
+    }
+    assert_eq!(client.ask("tune 3460"), 0);
+    assert_eq!(told(&fake).attribute(STILLS, "XV_FREQ"), 3460);
+    assert_eq!(client.tell("tuned", "tuned")["frequency"], 3460);
+    assert_eq!(client.ask(&format!("picture {RGB32} 65535 0 32768 13107")), 0);
+    {
+        let told = told(&fake);
+        let set = |name| told.attribute(STILLS, name);
+        assert_eq!(set("XV_BRIGHTNESS"), 1000);
+        assert_eq!(set("XV_HUE"), -128);
+        assert_eq!(set("XV_SATURATION"), 500);
+        assert_eq!(set("XV_CONTRAST"), 51);
+    }
+    let look = client.tell("look", "look");
+    let read = |name: &str| look[name].as_i64().expect("a number");
+    assert_eq!((read("brightness"), read("hue"), read("contrast")), (65535, 0, 13107));
+    assert!((read("colour") - 32768).abs() <= 33, "{look}");
+
+    // Its pictures, in the client's own frames.
+    let window = client.tell("window", "window");
+    assert_eq!((&window["width"], &window["height"]), (&384.into(), &288.into()));
+    let size = (384, 288);
+    for frame in [0, 1] {
+        let picture = client.grab(frame, size, RGB32).expect("a picture");
+        let told = told(&fake);
+        assert_eq!(wrong(&picture, size, |x, y| told.pixel(STILLS, x, y)), []);
+        // Judged: any other setting would be seen.
+        let mut other = Told::default();
+        other.attributes.clone_from(&told.attributes);
+        other.attributes.insert((STILLS, "XV_FREQ".to_owned()), 3461);
+        assert_ne!(wrong(&picture, size, |x, y| other.pixel(STILLS, x, y)), []);
+    }
+    // The server drew into the file that the clients map, at the offsets that they know; nowhere else.
+    let frames = 2 * u64::from((384u32 * 288 * 4).next_multiple_of(4096));
+    assert_eq!(told(&fake).segments, [frames]);
+    assert_eq!(told(&fake).drawn, [(0, 0), (0, frames as u32 / 2)]);
+    assert_eq!(told(&fake).stills, 2);
+
+    // Scaled by the adaptor; converted from memory of the bridge's own.
+    assert!(client.grab(0, (192, 144), YUV420P).is_ok());
+    assert_eq!(told(&fake).drawn.last(), Some(&(1, 0)));
+
+    // Another encoding of the same port, and back to the screen.
+    assert_eq!(client.ask("channel 3"), 0);
+    assert_eq!(told(&fake).attribute(STILLS, "XV_ENCODING"), 3);
+    assert_eq!(client.tell("cap", "cap")["width"], 320);
+    assert_eq!(client.ask("tune 3460"), EINVAL, "this input has no tuner");
+    assert_eq!(client.ask("channel 0"), 0);
+    assert_eq!(client.ask("channel 5"), EINVAL);
+    assert_eq!(client.tell("look", "look")["brightness"], 32768);
+    let picture = client.grab(0, (320, 240), RGB32).expect("a picture");
+    assert_eq!(wrong(&picture, (320, 240), |_, _| [0; 3]), []);
+    assert_eq!(told(&fake).grabbed, [0u32; 0]);
+    client.end();
+    assert_eq!(bridge.counts(), [3, 1, 0]);
+}
+
+#[test]
+fn a_port_in_use_is_left_alone() {
+    let env = Env::new(1);
+    let (bridge, fake) = start(&env, &[]);
+    let mut client = bridge.client(&env);
+    // The first port is another program's: the second is taken.
+    occupy(&fake, &[STILLS]);
+    assert_eq!(client.ask("channel 2"), 0);
+    assert_eq!(told(&fake).grabbed, [STILLS + 1]);
+    assert_eq!(client.ask(&format!("picture {RGB32} 0 0 0 0")), 0);
+    let size = (384, 288);
+    let picture = client.grab(0, size, RGB32).expect("a picture");
+    {
+        let told = told(&fake);
+        assert_eq!(wrong(&picture, size, |x, y| told.pixel(STILLS + 1, x, y)), []);
+        assert_eq!(told.attribute(STILLS, "XV_ENCODING"), 0);
+    }
+    // None is left: the channel stays the one that it was.
+    occupy(&fake, &[RUNNING]);
+    assert_eq!(client.ask("channel 4"), EBUSY);
+    assert_eq!(told(&fake).grabbed, [STILLS]);
+    assert!(client.grab(0, size, RGB32).is_ok());
+    // Somebody else has it by the time that this channel comes back.
+    occupy(&fake, &[STILLS, STILLS + 1, RUNNING]);
+    assert_eq!(client.ask("channel 4"), EBUSY);
+    assert_eq!(client.grab(0, size, RGB32), Err(EIO));
+    assert_eq!(client.ask("channel 0"), 0);
+    assert!(client.grab(0, (320, 240), RGB32).is_ok());
+    client.end();
+}
+
+#[test]
+fn an_adaptor_without_stills_runs_video() {
+    let env = Env::new(1);
+    let (bridge, fake) = start(&env, &["--channel", "4"]);
+    let mut client = bridge.client(&env);
+    let size = (160, 120);
+    assert_eq!(client.ask(&format!("picture {RGB32} 20000 40000 60000 80")), 0);
+    for frame in [0, 1, 0] {
+        let picture = client.grab(frame, size, RGB32).expect("a picture");
+        let told = told(&fake);
+        assert_eq!(wrong(&picture, size, |x, y| told.pixel(RUNNING, x, y)), []);
+    }
+    assert_eq!((told(&fake).started, told(&fake).stopped, told(&fake).stills), (1, 0, 0));
+    // Another size is another pixmap.
+    assert!(client.grab(0, (80, 60), RGB32).is_ok());
+    assert_eq!((told(&fake).started, told(&fake).stopped), (2, 1));
+    assert_eq!(client.ask("channel 0"), 0);
+    // The last of its requests is answered after the end of video.
+    assert!(client.grab(0, (320, 240), RGB32).is_ok());
+    assert_eq!((told(&fake).stopped, told(&fake).grabbed.len()), (2, 0));
+    client.end();
+}

@@ -1,0 +1,292 @@
+//! Today's clients of a pusher of 2001: what they ask in V4L2's words is asked of it in V4L1's (DESIGN.md 6).
+//! Real programs are in `v4l2_programs`, whose captures all run against a zero-copy pusher too.
+
+use vloopback_tests::{have, skip};
+
+use super::*;
+
+const FLAT_OUT: &[&str] = &["--fps", "500"];
+
+/// A V4L2 client's result, with what V4L2 says of the frames. (Their numbers are the pusher's, which counts
+/// those of V4L1's clients too, so that they need not go on with the sequence.)
+#[track_caller]
+fn streamed(client: &mut Running) -> Value {
+    let stream = client.event("stream");
+    for key in ["stamps", "wrong"] {
+        assert_eq!(number(&stream, key), 0, "{key}: {stream}");
+    }
+    client.event("result")
+}
+
+const WAYS: &[&[&str]] = &[
+    &["--io", "mmap"],
+    &["--io", "mmap", "--by", "poll"],
+    &["--io", "mmap", "--by", "select", "--keep", "2", "--buffers", "6"],
+    &["--io", "mmap", "--by", "epoll"],
+    &["--io", "read"],
+    &["--io", "read", "--by", "poll"],
+];
+
+/// Every style of pusher, every way to wait: whole frames, in order, sequence and timestamps right.
+#[test]
+fn every_style_serves_v4l2_clients() {
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let pusher = push(&env, &pipe, style, FLAT_OUT);
+        for way in WAYS {
+            let args = [&["--device", pipe.output.as_str(), "--frames", "40"], *way].concat();
+            let mut client = env.program("v4l2_client", &args).start();
+            let stream = client.event("stream");
+            for key in ["skew", "stamps", "wrong"] {
+                assert_eq!(number(&stream, key), 0, "{style}, {way:?}: {key}: {stream}");
+            }
+            let result = client.event("result");
+            clean(&result, 40);
+            assert_eq!(number(&result, "gaps"), 0, "{style}, {way:?}: {result}");
+        }
+        end(pusher);
+    }
+}
+
+/// All ways at once on one pipe, each at its own pace, beside V4L1 clients that read.
+#[test]
+fn many_clients_of_both_apis_at_once() {
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let pusher = push(&env, &pipe, style, FLAT_OUT);
+        let start = |name: &str, more: &[&str]| {
+            let args = [&["--device", pipe.output.as_str(), "--frames", "60"], more].concat();
+            env.program(name, &args).start()
+        };
+        let new: Vec<Running> = WAYS.iter().map(|way| start("v4l2_client", way)).collect();
+        let old: Vec<Running> = (0..2).map(|_| start("zc_client", &["--read"])).collect();
+        for mut client in new {
+            clean(&streamed(&mut client), 60);
+        }
+        for client in old {
+            clean(&client.result(), 60);
+        }
+        end(pusher);
+    }
+}
+
+/// A negative run: one wrong bit is seen.
+#[test]
+fn a_wrong_bit_is_detected_by_v4l2_clients() {
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    let _pusher = push(&env, &pipe, "handler", &["--wrong-frame", "5"]);
+    for way in [&["--io", "mmap"], &["--io", "read"]] {
+        let args = [&["--device", pipe.output.as_str(), "--frames", "20"], &way[..]].concat();
+        let result = watch(&env, &pipe, "v4l2_client", &args[2..]);
+        let torn = number(&result, "torn");
+        assert_eq!(torn, i64::from(way[1] == "mmap"), "the fifth frame is drawn once: {result}");
+    }
+}
+
+/// DESIGN.md 6: S_FMT is SWIN and SPICT, S_CTRL is SPICT, S_INPUT is SCHAN, S_FREQUENCY is SFREQ, all by
+/// v4l2-ctl; and what the pusher has then, V4L2 tells.
+#[test]
+fn v4l2_ctl_changes_size_input_brightness_and_frequency() {
+    if !have("v4l2-ctl") {
+        skip!("v4l2-ctl is not installed");
+    }
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let mut pusher = push(&env, &pipe, style, &["--tuner", "--tell", "--palette", "8"]);
+        let mut set = |words: &[&str], what: &str, value: i64| {
+            let ended = env.run(&[&["v4l2-ctl", "-d", &pipe.output], words].concat()).output().ok();
+            let told = loop {
+                let event = pusher.event("set");
+                if event["what"] == what && number(&event, "value") == value {
+                    break event;
+                }
+            };
+            drop(told);
+            ended.stdout
+        };
+        set(&["--set-fmt-video=width=160,height=120,pixelformat=YUYV"], "width", 160);
+        set(&["-i", "1"], "channel", 1);
+        set(&["-c", "brightness=1000"], "brightness", 1000);
+        // Two at once: one list, set as a whole.
+        set(&["-c", "hue=7,brightness=2000"], "hue", 7);
+        set(&["--set-freq=200"], "frequency", 3200);
+        let all = env.run(&["v4l2-ctl", "-d", &pipe.output, "--all", "--list-inputs"]).output().ok().text();
+        for line in [
+            "Width/Height      : 160/120",
+            "Video input : 1 (left: ok)",
+            "Frequency for tuner 0: 3200 (200.000000 MHz)",
+            "Frequency range      : 44.000 MHz - 950.000 MHz",
+            ": right",
+        ] {
+            assert!(all.contains(line), "{line:?} is not in {all}");
+        }
+        let value = |name: &str| {
+            let line = all.lines().find(|line| line.trim_start().starts_with(name)).expect("the control");
+            line.split("value=").nth(1).and_then(|v| v.split(' ').next()).map(str::to_owned)
+        };
+        assert_eq!(value("brightness").as_deref(), Some("2000"), "{all}");
+        assert_eq!(value("hue").as_deref(), Some("7"), "{all}");
+        // And the pictures have the new size.
+        let args = ["--device", &pipe.output, "--frames", "10", "--size", "160x120", "--format", "YUYV"];
+        clean(&streamed(&mut env.program("v4l2_client", &args).start()), 10);
+        end(pusher);
+    }
+}
+
+/// What the pusher does not have, S_FMT does not get: the answer tells what there is. A palette that the
+/// pusher refuses, a size beyond its largest.
+#[test]
+fn s_fmt_tells_what_the_pusher_has() {
+    if !have("v4l2-ctl") {
+        skip!("v4l2-ctl is not installed");
+    }
+    for refusal in ["sinvalid", "bytes", "both"] {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let pusher = push(&env, &pipe, "handler", &["--palette", "15", "--refuse", refusal]);
+        let words = ["--set-fmt-video=width=4000,height=3000,pixelformat=BGR3", "--get-fmt-video"];
+        let told = env.run(&[&["v4l2-ctl", "-d", &pipe.output], &words[..]].concat()).output().ok().text();
+        assert!(told.contains("320/240") && told.contains("'YU12'"), "{refusal}: {told}");
+        clean(&watch(&env, &pipe, "v4l2_client", &["--frames", "5"]), 5);
+        end(pusher);
+    }
+}
+
+/// A V4L2 client that stops in the middle of its stream keeps nobody waiting: not the pusher, not V4L1's
+/// clients, not V4L2's.
+#[test]
+fn a_stopped_v4l2_client_disturbs_nobody() {
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let pusher = push(&env, &pipe, style, FLAT_OUT);
+        let mut stopped: Vec<Running> = WAYS
+            .iter()
+            .map(|way| {
+                let args = [&["--device", pipe.output.as_str(), "--report", "1"], *way].concat();
+                let mut client = env.program("v4l2_client", &args).start();
+                client.frame(3);
+                stop(&mut client);
+                client
+            })
+            .collect();
+        clean(&watch(&env, &pipe, "v4l2_client", &["--frames", "30"]), 30);
+        clean(&watch(&env, &pipe, "zc_client", &["--frames", "30"]), 30);
+        clean(&watch(&env, &pipe, "zc_client", &["--frames", "30", "--read"]), 30);
+        // They go on, and end as they would have.
+        for client in &mut stopped {
+            client.signal(Signal::CONT);
+            let next = client.frame(20);
+            assert!(next >= 20, "{style}");
+            client.end_input();
+            clean(&streamed(client), 2);
+        }
+        drop(stopped);
+        end(pusher);
+    }
+}
+
+/// V4L2 clients that are killed wherever they are: those that stay get their frames, V4L1's too.
+#[test]
+fn killed_v4l2_clients_leave_nothing_behind() {
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    let pusher = push(&env, &pipe, "handler", FLAT_OUT);
+    let args = ["--device", pipe.output.as_str(), "--report", "1"];
+    let mut stays = env.program("v4l2_client", &[&args[..], &["--by", "poll"]].concat()).start();
+    let rounds = if full() { 300 } else { 30 };
+    for round in 0..rounds {
+        let way = WAYS[round % WAYS.len()];
+        let mut victim = env.program("v4l2_client", &[&args[..], way].concat()).start();
+        let event = victim.any_event().expect("it begins");
+        for _ in 0..round % 7 {
+            victim.any_event().unwrap_or_else(|| panic!("after {event}"));
+        }
+        victim.kill();
+        let next = stays.frame(0) + 5;
+        stays.frame(next);
+    }
+    clean(&watch(&env, &pipe, "zc_client", &["--frames", "5"]), 5);
+    stays.end_input();
+    clean(&streamed(&mut stays), i64::try_from(rounds).expect("small"));
+    drop(stays);
+    end(pusher);
+    env.until_idle();
+}
+
+/// A pusher that does not answer a capture's MCAPTURE: those who wait behind it are served after the time
+/// for an answer, and the V4L2 client gets an error that it can mend by going on.
+#[test]
+fn a_capture_that_is_not_answered_is_given_up() {
+    let config = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(&config, "answer_timeout = 1\n").expect("a file");
+    let path = config.path().to_str().expect("a path in UTF-8");
+    let env = Env::builder().args(&["--pipes", "1", "--config", path]).start();
+    let pipe = env.pipe(0);
+    for style in STYLES {
+        let mut pusher = push(&env, &pipe, style, &["--stall", "MCAPTURE"]);
+        let mut old = client(&env, &pipe);
+        let args = ["--device", pipe.output.as_str(), "--report", "1", "--restart"];
+        let mut new = env.program("v4l2_client", &args).start();
+        pusher.event("stalled");
+        assert_eq!(number(&done(&mut old, "GWIN"), "a"), 320, "{style}");
+        new.event("restarted");
+        new.frame(3);
+        tell(&mut pusher, "late", "answered");
+        new.frame(6);
+        new.end_input();
+        assert_eq!(number(&streamed(&mut new), "torn"), 0);
+        drop((old, new));
+        end(pusher);
+    }
+}
+
+/// The pusher dies, and another comes: whoever streams goes on if the new one can give the same pictures,
+/// else an error tells, which a restart of the stream mends. Between the two there is the placeholder.
+#[test]
+fn pushers_come_and_go() {
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let mut first = push(&env, &pipe, style, &["--palette", "8", "--size", "320x240", "--fps", "500"]);
+        let args = ["--device", pipe.output.as_str(), "--report", "1", "--restart"];
+        let start = |way: &[&str]| env.program("v4l2_client", &[&args[..], way].concat()).start();
+        let mut clients: Vec<Running> = WAYS[..4].iter().map(|way| start(way)).collect();
+        for client in &mut clients {
+            assert_eq!(client.event("ready")["format"], "YUYV");
+            client.frame(5);
+        }
+        first.kill();
+        for client in &mut clients {
+            client.event("card");
+        }
+        // Larger, but it can give the former size.
+        let more = ["--palette", "8", "--size", "640x480", "--first", "100000", "--fps", "500", "--tell"];
+        let mut second = push(&env, &pipe, style, &more);
+        for client in &mut clients {
+            client.frame(100_005);
+        }
+        assert_eq!(number(&second.event("set"), "value"), 320, "it was asked for the former size");
+        second.kill();
+        for client in &mut clients {
+            client.event("card");
+        }
+        // Another palette.
+        let more = ["--palette", "15", "--size", "320x240", "--first", "200000", "--fps", "500"];
+        let third = push(&env, &pipe, style, &more);
+        for client in &mut clients {
+            assert_eq!(client.event("restarted")["format"], "YU12", "{style}");
+            client.frame(200_005);
+        }
+        for mut client in clients {
+            client.end_input();
+            let result = streamed(&mut client);
+            assert_eq!((number(&result, "torn"), number(&result, "back")), (0, 0), "{result}");
+        }
+        end(third);
+    }
+}
