@@ -46,7 +46,8 @@ static int pixel(const unsigned char *from, const struct video_mmap *order, int 
     int width = order->width, at = y * width + x, luma = width * order->height, chroma, n;
     switch (order->format) {
     case VIDEO_PALETTE_GREY:
-        rgb[0] = rgb[1] = rgb[2] = from[at];
+        /* The brightness of the others, without their colours. */
+        from_yuv(rgb, from[at], 128, 128);
         return 1;
     case VIDEO_PALETTE_RGB24:
     case VIDEO_PALETTE_RGB32:

@@ -3,6 +3,7 @@
 
 mod device;
 mod expected;
+mod narrow;
 
 use arbitrary::Unstructured;
 use vloopback_ioctl::{
@@ -10,6 +11,7 @@ use vloopback_ioctl::{
 };
 
 use device::{Device, Knows};
+use narrow::Shape;
 
 /// A call as a program makes it.
 struct Call {
@@ -22,14 +24,21 @@ struct Call {
 }
 
 fn call(u: &mut Unstructured<'_>) -> arbitrary::Result<Call> {
-    let abi = if u.ratio(7u8, 8u8)? { Abi::Lp64 } else { Abi::Ilp32 };
+    let abi = if u.arbitrary()? { Abi::Lp64 } else { Abi::Ilp32 };
     let row = u.choose(V4L2)?;
+    // Mostly a number of the ABI's own.
+    let number = match (abi, u.int_in_range(0..=7)?) {
+        (_, 0) => row.lp64,
+        (_, 1) | (Abi::Ilp32, 2..=4) => row.ilp32,
+        (_, 2) | (Abi::Ilp32, _) => row.ilp32_time64,
+        _ => row.lp64,
+    };
     let request = match u.int_in_range(0..=3)? {
         0 => u.arbitrary()?,
         // One that went through an int, and one with anything in its upper half.
-        1 => u64::from(row.lp64) | 0xffff_ffff_0000_0000,
-        2 => u64::from(row.lp64) | u64::from(u.arbitrary::<u32>()?) << 32,
-        _ => u64::from(row.lp64),
+        1 => u64::from(number) | 0xffff_ffff_0000_0000,
+        2 => u64::from(number) | u64::from(u.arbitrary::<u32>()?) << 32,
+        _ => u64::from(number),
     };
     let answer_len = if u.arbitrary()? { usize::from(u.arbitrary::<u8>()?).min(u.len()) } else { 0 };
     let device = Device {
@@ -51,7 +60,8 @@ fn call(u: &mut Unstructured<'_>) -> arbitrary::Result<Call> {
     // Memory that ends with the address space or before.
     let base = base.min(usize::MAX - memory.len());
     if plant & 1 != 0 {
-        plant_sense(row, plant >> 1, base, memory.get_mut(offset..).unwrap_or_default());
+        let narrow = number != row.lp64;
+        plant_sense(row, narrow, plant >> 1, base, memory.get_mut(offset..).unwrap_or_default());
     }
     let arg = if anywhere { arg } else { base.wrapping_add(offset) };
     Ok(Call { abi, request, base, arg, memory, device })
@@ -59,7 +69,7 @@ fn call(u: &mut Unstructured<'_>) -> arbitrary::Result<Call> {
 
 /// Makes something of the argument that gets past the first looks: a picture's format with colours that
 /// are about the last that there are, or a list of a few controls, or of about as many as there may be.
-fn plant_sense(row: &V4l2Row, how: u8, base: usize, argument: &mut [u8]) {
+fn plant_sense(row: &V4l2Row, narrow: bool, how: u8, base: usize, argument: &mut [u8]) {
     let mut put = |at: usize, bytes: &[u8]| {
         if let Some(to) = argument.get_mut(at..at + bytes.len()) {
             to.copy_from_slice(bytes);
@@ -68,16 +78,24 @@ fn plant_sense(row: &V4l2Row, how: u8, base: usize, argument: &mut [u8]) {
     if row.copies_on_error {
         let count = [0, 1, 2, 3, 4, 1023, 1024, 1025][usize::from(how % 8)];
         put(4, &u32::to_ne_bytes(count));
-        put(24, &(base as u64).wrapping_add(how.into()).to_ne_bytes());
+        let array = (base as u64).wrapping_add(how.into()).to_ne_bytes();
+        // A 32-bit program's address lies where the other one's padding ends.
+        if narrow {
+            put(20, &array[..4])
+        } else {
+            put(24, &array)
+        }
         return;
     }
-    let format = if row.argument == "struct v4l2_create_buffers" { 16 } else { 0 };
+    // Of a 32-bit program, the union of a format is not aligned.
+    let (create, pad) = if narrow { (12, 4) } else { (16, 0) };
+    let format = if row.argument == "struct v4l2_create_buffers" { create } else { 0 };
     put(format, &u32::from(1 + how % 2).to_ne_bytes());
     if how & 2 != 0 {
         for at in expected::COLOURS {
-            put(format + at, &u32::from(how >> 2 & 15).to_ne_bytes());
+            put(format + at - pad, &u32::from(how >> 2 & 15).to_ne_bytes());
         }
-        put(format + expected::PRIV, &vloopback_abi::v4l2::V4L2_PIX_FMT_PRIV_MAGIC.to_ne_bytes());
+        put(format + expected::PRIV - pad, &vloopback_abi::v4l2::V4L2_PIX_FMT_PRIV_MAGIC.to_ne_bytes());
     }
 }
 
@@ -103,11 +121,16 @@ pub fn check(data: &[u8]) {
         assert_eq!(c.memory, before);
         return;
     };
-    assert_eq!(Some(request_number(c.request)), row.request(c.abi));
+    let own = match c.abi {
+        Abi::Lp64 => [row.lp64; 2],
+        Abi::Ilp32 => [row.ilp32, row.ilp32_time64],
+    };
+    assert!(own.contains(&request_number(c.request)), "{}", row.name);
     let place = Place { before: &before, base: c.base, start: c.arg.checked_sub(c.base) };
+    let shape = Shape::of(row, c.request);
     let memory = match row.copies_on_error {
-        true => list(row, &place, &seen, &c.device),
-        false => value(row, &place, &seen, &c.device),
+        true => list(row, &shape, &place, &seen, &c.device),
+        false => value(row, &shape, &place, &seen, &c.device),
     };
     let wrong = c.memory.iter().zip(&memory).position(|(is, shall)| is != shall);
     assert_eq!(wrong.map(|at| (at, c.memory[at], memory[at])), None, "{}: place, is, shall be", row.name);
@@ -155,9 +178,10 @@ impl Place<'_> {
 }
 
 /// Holds a request with a value of its own to the rules; returns what memory must be.
-fn value(row: &V4l2Row, place: &Place<'_>, seen: &Seen, device: &Device) -> Vec<u8> {
+fn value(row: &V4l2Row, shape: &Shape, place: &Place<'_>, seen: &Seen, device: &Device) -> Vec<u8> {
     let name = row.name;
-    if matches!(row.direction, Direction::Set | Direction::Exchange) && place.argument(row.kept).is_none() {
+    let read_len = shape.read_len(row.kept);
+    if matches!(row.direction, Direction::Set | Direction::Exchange) && place.argument(read_len).is_none() {
         seen.is(Err(Errno::EFAULT), 0, 0, name);
         return place.untouched();
     }
@@ -167,8 +191,8 @@ fn value(row: &V4l2Row, place: &Place<'_>, seen: &Seen, device: &Device) -> Vec<
     }
     match row.direction {
         Direction::Set | Direction::Exchange => {
-            let sent = place.argument(row.kept).unwrap_or_default();
-            assert_eq!(device.given, expected::given(row, sent), "{name}: what the handler was given");
+            let sent = shape.widened(place.argument(read_len).unwrap_or_default(), row.kept);
+            assert_eq!(device.given, expected::given(row, &sent), "{name}: what the handler was given");
         }
         Direction::Get | Direction::Plain => assert!(device.given.is_empty()),
     }
@@ -180,25 +204,30 @@ fn value(row: &V4l2Row, place: &Place<'_>, seen: &Seen, device: &Device) -> Vec<
         seen.is(Ok(0), 1, 1, name);
         return place.untouched();
     }
-    if place.argument(row.len()).is_none() {
+    let source = if device.answer.is_empty() { &device.given } else { &device.answer };
+    let mut answer: Vec<u8> = source.iter().copied().cycle().take(row.len()).collect();
+    answer.resize(row.len(), 0);
+    let Some(answer) = shape.narrowed(expected::answered(row, answer)) else {
+        seen.is(Err(Errno::EOVERFLOW), 1, 1, name);
+        return place.untouched();
+    };
+    if place.argument(shape.len()).is_none() {
         seen.is(Err(Errno::EFAULT), 1, 1, name);
         return place.untouched();
     }
     seen.is(Ok(0), 1, 1, name);
-    let source = if device.answer.is_empty() { &device.given } else { &device.answer };
-    let mut answer: Vec<u8> = source.iter().copied().cycle().take(row.len()).collect();
-    answer.resize(row.len(), 0);
-    place.with(&expected::answered(row, answer))
+    place.with(&answer)
 }
 
 /// The same for a request with a list.
-fn list(row: &V4l2Row, place: &Place<'_>, seen: &Seen, device: &Device) -> Vec<u8> {
+fn list(row: &V4l2Row, shape: &Shape, place: &Place<'_>, seen: &Seen, device: &Device) -> Vec<u8> {
     let name = row.name;
-    let Some(head) = place.argument(expected::HEAD_LEN) else {
+    let Some(head) = place.argument(shape.len()) else {
         seen.is(Err(Errno::EFAULT), 0, 0, name);
         return place.untouched();
     };
-    let (count, array) = expected::count_and_array(head);
+    let head = shape.widened(head, expected::HEAD_LEN);
+    let (count, array) = expected::count_and_array(&head);
     if count > expected::MOST_CONTROLS {
         seen.is(Err(Errno::EINVAL), 0, 0, name);
         return place.untouched();
@@ -214,12 +243,16 @@ fn list(row: &V4l2Row, place: &Place<'_>, seen: &Seen, device: &Device) -> Vec<u
         seen.is(Err(Errno::EFAULT), 0, 0, name);
         return place.untouched();
     };
-    let entered = expected::entered_head(head);
+    let entered = expected::entered_head(&head);
+    let left = |named| {
+        let head = expected::left_head(entered.clone(), named, array);
+        shape.narrowed(head).expect("the address is the program's own")
+    };
     if let Some(errno) = device.refuses.filter(|_| row.ranked) {
         seen.is(Err(errno), 1, 0, name);
-        return place.with(&expected::left_head(entered, None, array));
+        return place.with(&left(None));
     }
-    let given = expected::given_list(&entered, controls);
+    let given = expected::given_list(&entered, controls, shape.is_narrow());
     assert_eq!(device.given, given, "{name}: what the handler was given");
     seen.is(device.error.map_or(Ok(0), Err), 1, 1, name);
     if device.error == Some(Errno::ENOTTY) {
@@ -233,8 +266,7 @@ fn list(row: &V4l2Row, place: &Place<'_>, seen: &Seen, device: &Device) -> Vec<u
         memory[start + at..start + at + control.len()].copy_from_slice(&control);
     }
     // The head goes last: it is what remains where the list lies upon it.
-    let head = expected::left_head(entered, touched, array);
-    Place { before: &memory, ..*place }.with(&head)
+    Place { before: &memory, ..*place }.with(&left(touched))
 }
 
 #[cfg(test)]

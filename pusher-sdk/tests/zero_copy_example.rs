@@ -58,15 +58,16 @@ fn the_example_shows_its_bar() {
         frame.truncate(n);
         frame
     };
+    // From here on it is a V4L1 client: a picture is drawn for each of its reads, and none ahead.
+    let mut picture = VideoPicture::default();
+    ask(fd, request::GPICT, &mut picture);
+    assert_eq!((picture.palette, picture.depth), (Palette::Grey.number(), 8));
     for begin in 0..330 {
         let mut frame = read();
         assert!(is_bar(&frame, begin % SIZE.0, 235), "frame {begin}");
         frame[begin] ^= 1;
         assert!(!is_bar(&frame, begin % SIZE.0, 235), "the judge is blind");
     }
-    let mut picture = VideoPicture::default();
-    ask(fd, request::GPICT, &mut picture);
-    assert_eq!((picture.palette, picture.depth), (Palette::Grey.number(), 8));
     picture.brightness = 100 << 8;
     ask(fd, request::SPICT, &mut picture);
     assert!(is_bar(&read(), 10, 100));

@@ -281,7 +281,6 @@ static void case_raw_close(void)
     /* Raw system calls close even what is hidden; its numbers are the program's own files next.
      * Nothing may be written into them, and a new open works. */
     char path[] = "/tmp/vloopback-raw-XXXXXX";
-    struct stat st;
     int fd = open_output(O_RDWR), file, i;
     read_frame(fd, "read");
     check(syscall(SYS_close_range, 3, ~0u, 0) == 0, "raw close_range");
@@ -296,7 +295,7 @@ static void case_raw_close(void)
     reopen_works();
     check(syscall(SYS_close_range, file == 1023 ? 1024 : 1023, ~0u, 0) == 0, "raw close_range");
     check(lseek(file, 0, SEEK_END) == 0, "nothing was written into the file");
-    check(syscall(SYS_fstat, file, &st) == 0 && st.st_size == 0, "the file is empty");
+    check(syscall(SYS_lseek, file, 0L, SEEK_END) == 0, "the file is empty");
 }
 
 static unsigned char handler_frame[1 << 20];

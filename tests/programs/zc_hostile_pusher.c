@@ -7,181 +7,12 @@
  *     answers   pointers and numbers of answers
  *     threads   two threads of one client: one waits behind the other
  *     copies    descriptors by dup, fork and SCM_RIGHTS read and answer
- *     strangers others who have the input open get nothing
- *     closings  more clients close than a queue of bytes can tell of (--frames: how many)
- *     spoiled   a client overwrites all that it shares with the pusher and the other clients */
-#include <pthread.h>
+ *     strangers others who have the input open get nothing */
 #include <sys/epoll.h>
 #include <sys/select.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 
-#include "zc_hostile.h"
-
-static const char *input;
-static unsigned char *memory;
-
-struct job {
-    unsigned long number; /* 0: read() */
-    unsigned char data[64];
-    int result, error;
-};
-
-static int device = -1, orders = -1, more_orders = -1;
-static pid_t asker;
-/* The client's. */
-static int out = -1;
-
-/* What is done, instead of a request: the thread's number is told. */
-#define WHO_ARE_YOU (~0ul)
-
-/* The client: does one job after the other. */
-static void *do_jobs(void *by)
-{
-    static unsigned char picture[1 << 16];
-    int jobs = (int)(long)by;
-    struct job job;
-    while (read(jobs, &job, sizeof job) == sizeof job) {
-        errno = 0;
-        if (job.number == WHO_ARE_YOU)
-            job.result = (int)syscall(SYS_gettid);
-        else if (job.number)
-            job.result = ioctl(out, job.number, job.data);
-        else
-            job.result = (int)read(out, picture, sizeof picture);
-        job.error = job.result < 0 ? errno : 0;
-        if (write(jobs, &job, sizeof job) != sizeof job)
-            break;
-    }
-    return NULL;
-}
-
-static void on_alarm(int signal_number)
-{
-    (void)signal_number;
-}
-
-/* Two threads, each with jobs of its own, on one descriptor. */
-static void ask_on(int jobs, int more)
-{
-    struct sigaction action = { .sa_handler = on_alarm };
-    pthread_t second;
-    sigaction(SIGALRM, &action, NULL);
-    out = open(opt.device, O_RDWR);
-    if (out < 0 || pthread_create(&second, NULL, do_jobs, (void *)(long)more))
-        fail("the client");
-    do_jobs((void *)(long)jobs);
-    _exit(0);
-}
-
-static void map_device(void)
-{
-    memory = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, device, 0);
-    if (memory == MAP_FAILED)
-        fail("mmap of the input");
-}
-
-/* The pipe in zero-copy mode, and a client that has it open. SIGIO is ignored. */
-static void set_up(void)
-{
-    int pair[2], more[2];
-    signal(SIGIO, SIG_IGN);
-    device = open(input, O_RDWR);
-    if (device < 0)
-        fail("open of the input");
-    map_device();
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) ||
-        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, more))
-        fail("socketpair");
-    asker = fork();
-    if (asker == 0) {
-        close(device);
-        close(pair[0]);
-        close(more[0]);
-        ask_on(pair[1], more[1]);
-    }
-    close(pair[1]);
-    close(more[1]);
-    orders = pair[0];
-    more_orders = more[0];
-}
-
-static int readable(int which, int ms)
-{
-    struct pollfd p = { .fd = which, .events = POLLIN };
-    return poll(&p, 1, ms) == 1 && p.revents == POLLIN;
-}
-
-/* Longer than anything takes. */
-#define SOON 10000
-
-/* A client's thread begins a request. */
-static void begin_job(int by, unsigned long number)
-{
-    struct job job;
-    memset(&job, 0, sizeof job);
-    memset(job.data, 0x5a, sizeof job.data);
-    job.number = number;
-    if (write(by, &job, sizeof job) != sizeof job)
-        fail("an order");
-}
-
-/* The client begins a request; it can be read when this returns. */
-static void post(unsigned long number)
-{
-    begin_job(orders, number);
-    expect(readable(device, SOON), "%s makes the input readable", zc_name(number));
-}
-
-static struct job end_job(int by)
-{
-    struct job job;
-    if (!readable(by, SOON) || read(by, &job, sizeof job) != sizeof job) {
-        errno = ETIMEDOUT;
-        fail("the client's answer");
-    }
-    return job;
-}
-
-/* The client's request is over, with this errno. */
-static void over(unsigned long number, int expected)
-{
-    struct job job = end_job(orders);
-    expect(job.number == number && job.error == expected, "%s of the client gives %s where it has to give %s",
-           zc_name(job.number), strerrorname_np(job.error), strerrorname_np(expected));
-}
-
-static void pending(void)
-{
-    struct job job;
-    expect(recv(orders, &job, sizeof job, MSG_DONTWAIT | MSG_PEEK) < 0, "the client waits still");
-}
-
-struct record {
-    unsigned long number;
-    unsigned char data[REQUEST_BYTES - NUMBER_BYTES];
-};
-
-/* The request comes whole, is answered, and the client has the answer. */
-static void serve(int by, unsigned long number)
-{
-    struct record r;
-    ssize_t n = read(by, &r, sizeof r);
-    expect(n == (ssize_t)(NUMBER_BYTES + _IOC_SIZE(number)) && r.number == number,
-           "a read of %s gives %zd bytes, number %lx", zc_name(number), n, r.number);
-    GIVES(0, by, number, r.data);
-    over(number, 0);
-    expect(!readable(device, 0), "nothing is left to read");
-}
-
-static void none_left(void)
-{
-    close(orders);
-    close(more_orders);
-    waitpid(asker, NULL, 0);
-}
+#include "zc_hostile_serve.h"
 
 static void reads(void)
 {
@@ -642,6 +473,7 @@ static void strangers(void)
         child = fork();
         if (child == 0) {
             int own;
+            wrongs = 0;
             close(device);
             own = open(input, ways[i]);
             if (own >= 0) {
@@ -666,121 +498,11 @@ static void strangers(void)
     none_left();
 }
 
-static void closings(void)
-{
-    int many = opt.frames ? (int)opt.frames : 1000, i, seen = 0;
-    struct record r;
-    set_up();
-    for (i = 0; i < many; i++) {
-        int out = open(opt.device, O_RDWR);
-        if (out < 0 || close(out))
-            fail("a client that opens and closes");
-    }
-    /* Beside all these a request is taken. */
-    post(VIDIOCGPICT);
-    while (seen < many || r.number) {
-        if (!readable(device, SOON) || read(device, &r, sizeof r) < 0)
-            break;
-        if (r.number == 0) {
-            seen++;
-        } else {
-            GIVES(0, device, VIDIOCGPICT, r.data);
-            over(VIDIOCGPICT, 0);
-        }
-        if (seen >= many)
-            break;
-    }
-    expect(seen == many, "%d of %d closings", seen, many);
-    expect(!readable(device, 0), "not one more");
-    none_left();
-    expect(readable(device, SOON) && read(device, &r, sizeof r) == (ssize_t)NUMBER_BYTES, "the last closing");
-}
-
-/* Writes over whatever of a client's memory is shared with others. Returns how many mappings there were. */
-static int spoil(unsigned kind)
-{
-    FILE *maps = fopen("/proc/self/maps", "r");
-    char line[400], rights[8];
-    unsigned long from, to;
-    int spoiled = 0;
-    while (maps && fgets(line, sizeof line, maps)) {
-        unsigned char *at;
-        if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) != 3 || strncmp(rights, "rw-s", 4) ||
-            !strstr(line, "memfd:vloopback-"))
-            continue;
-        spoiled++;
-        for (at = (unsigned char *)from; at < (unsigned char *)to; at++) {
-            opt.seed = opt.seed * 1664525u + 1013904223u;
-            /* All bits, none, words of small numbers, bytes of any kind, a few of them. */
-            if (kind == 0)
-                *at = 0xff;
-            else if (kind == 1)
-                *at = 0;
-            else if (kind < 6)
-                *at = (size_t)at % 4 ? 0 : (unsigned char)kind;
-            else if (kind < 10 || opt.seed % 16 == 0)
-                *at = (unsigned char)(opt.seed >> 16);
-        }
-    }
-    if (maps)
-        fclose(maps);
-    return spoiled;
-}
-
-static void spoiled(void)
-{
-    struct record r;
-    unsigned kind;
-    for (kind = 0; kind < 14; kind++) {
-        int status, first;
-        pid_t vandal;
-        set_up();
-        post(VIDIOCGPICT);
-        serve(device, VIDIOCGPICT);
-        first = fcntl(device, F_GETFL);
-        vandal = fork();
-        if (vandal == 0) {
-            struct video_picture p;
-            int own;
-            close(device);
-            own = open(opt.device, O_RDWR);
-            if (own < 0 || ioctl(own, VIDIOCGPICT, &p))
-                _exit(1);
-            _exit(spoil(kind) ? 0 : 2);
-        }
-        expect(readable(device, SOON) && read(device, &r, sizeof r) > 0, "the vandal's request");
-        GIVES(0, device, VIDIOCGPICT, r.data);
-        if (waitpid(vandal, &status, 0) != vandal || status)
-            expect(0, "the vandal ends with %x", (unsigned)status);
-        /* The pusher reads what it finds there, and answers it; the client's request ends, whatever it comes to. */
-        begin_job(orders, VIDIOCGPICT);
-        while (!readable(orders, 0)) {
-            struct pollfd both[] = { { device, POLLIN, 0 }, { orders, POLLIN, 0 } };
-            expect(poll(both, 2, SOON) > 0, "the client's request ends after the vandal's way %u", kind);
-            if (wrongs)
-                return;
-            if (both[0].revents && read(device, &r, sizeof r) >= (ssize_t)NUMBER_BYTES && r.number)
-                ioctl(device, r.number, r.data);
-        }
-        end_job(orders);
-        expect(fcntl(device, F_GETFL) == first, "the input is what it was");
-        none_left();
-        munmap(memory, 8192);
-        close(device);
-    }
-    /* The next pusher and its clients have pages of their own. */
-    set_up();
-    post(VIDIOCGPICT);
-    serve(device, VIDIOCGPICT);
-    none_left();
-}
-
 int main(int argc, char **argv)
 {
     static const struct a_case cases[] = {
-        { "reads", reads },         { "vectors", vectors },   { "waits", waits },
-        { "answers", answers },     { "threads", threads },   { "copies", copies },
-        { "strangers", strangers }, { "closings", closings }, { "spoiled", spoiled },
+        { "reads", reads },     { "vectors", vectors }, { "waits", waits },         { "answers", answers },
+        { "threads", threads }, { "copies", copies },   { "strangers", strangers },
     };
     input = own_option(argv, "--input", 1);
     begin(argc, argv);

@@ -8,6 +8,7 @@
 #define VLOOPBACK_TESTS_ZC_STORM_H
 
 #include <linux/futex.h>
+#include <linux/videodev2.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/prctl.h>
@@ -51,6 +52,7 @@ struct storm {
     atomic_int generation; /* pushers that have mapped */
     atomic_int pushers;   /* processes that may hold the input */
     atomic_int steps;     /* operations of those who live through the storm */
+    atomic_int buffers;   /* frames of their stream */
     atomic_int stop, wrongs, number;
     atomic_int requests, closings, empty;
     atomic_int clients;   /* that were there in all */
@@ -130,10 +132,10 @@ static UNUSED void on_alarm(int signal_number)
 {
     (void)signal_number;
     tell("{\"event\":\"failed\",\"call\":\"a round that hangs\",\"errno\":0,\"victim\":%ld,\"act\":%ld,\"moment\":%ld,"
-         "\"countdown\":%ld,\"armed\":%ld,\"fired\":%ld,\"settled\":%ld,\"waits\":%ld,\"odd\":%ld,\"alone\":%ld,\"steps\":%ld,\"closings\":%ld,"
+         "\"countdown\":%ld,\"armed\":%ld,\"fired\":%ld,\"settled\":%ld,\"waits\":%ld,\"odd\":%ld,\"alone\":%ld,\"steps\":%ld,\"buffers\":%ld,\"closings\":%ld,"
          "\"clients\":%ld}",
          (long)storm->victim, (long)storm->act, (long)storm->moment, (long)storm->countdown, (long)storm->armed,
-         (long)storm->fired, (long)storm->settled, (long)storm->waits, (long)storm->odd, (long)storm->alone, (long)storm->steps,
+         (long)storm->fired, (long)storm->settled, (long)storm->waits, (long)storm->odd, (long)storm->alone, (long)storm->steps, (long)storm->buffers,
          (long)storm->closings, (long)storm->clients);
     _exit(4);
 }
@@ -200,9 +202,9 @@ static UNUSED void storm_result(long rounds)
     for (i = 1; i < 256 && n < sizeof errors - 24; i++)
         if (storm->errors[i])
             n += (size_t)snprintf(errors + n, sizeof errors - n, "%s\"%d\":%d", n ? "," : "", i, storm->errors[i]);
-    say("{\"event\":\"result\",\"rounds\":%ld,\"struck\":%d,\"wrong\":%d,\"steps\":%d,\"requests\":%d,\"closings\":%d,"
+    say("{\"event\":\"result\",\"rounds\":%ld,\"struck\":%d,\"wrong\":%d,\"steps\":%d,\"buffers\":%d,\"requests\":%d,\"closings\":%d,"
         "\"empty\":%d,\"errors\":{%s}}",
-        rounds, storm->struck, storm->wrongs, storm->steps, storm->requests, storm->closings, storm->empty, errors);
+        rounds, storm->struck, storm->wrongs, storm->steps, storm->buffers, storm->requests, storm->closings, storm->empty, errors);
 }
 
 /* ------------------------------------------------------------------------------------ the device */
@@ -271,6 +273,8 @@ static UNUSED void give_answer(struct request *request)
         memcpy(&frame, request->data, sizeof frame);
         if (frame >= 0 && frame < FRAMES)
             pattern_fill(memory + frame * PLACE, PICTURE, (uint32_t)++storm->number);
+        if (opt.wrong_all && frame >= 0 && frame < FRAMES)
+            memory[frame * PLACE + PICTURE / 2] ^= 1;
         /* fall through */
     case VIDIOCSPICT:
     case VIDIOCSWIN:
@@ -298,6 +302,8 @@ static UNUSED void serve(void)
         return;
     if (request->number == 0) {
         storm->closings++;
+        if (opt.hold && dup(0) < 0)
+            fail("a leak");
         return;
     }
     storm->requests++;
@@ -342,6 +348,89 @@ static UNUSED void serve_until(int by_handler, int (*enough)(void))
         else if (ppoll(&p, 1, NULL, &all) > 0)
             serve();
     }
+}
+
+/* ------------------------------------------------------------------------------------ its clients */
+
+/* Whether a frame is whole; its number in *number. */
+static UNUSED int is_whole(const unsigned char *frame, uint32_t *number)
+{
+    return pattern_number(frame, PICTURE, number) && pattern_differs(frame, PICTURE, *number) < 0;
+}
+
+/* A V4L2 stream of a descriptor, begun as far as it goes; -1 with errno. */
+static unsigned char *buffers[8] UNUSED;
+static size_t buffer_len UNUSED;
+static struct v4l2_buffer buffer UNUSED;
+
+static UNUSED int begin_stream(int fd)
+{
+    struct v4l2_format format;
+    struct v4l2_requestbuffers ask;
+    int type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+    unsigned i;
+    memset(&format, 0, sizeof format);
+    memset(&ask, 0, sizeof ask);
+    format.type = ask.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+    format.fmt.pix.width = WIDTH;
+    format.fmt.pix.height = HEIGHT;
+    format.fmt.pix.pixelformat = V4L2_PIX_FMT_GREY;
+    ask.count = 2;
+    ask.memory = V4L2_MEMORY_MMAP;
+    if (ioctl(fd, VIDIOC_S_FMT, &format) || ioctl(fd, VIDIOC_REQBUFS, &ask))
+        return -1;
+    if (format.fmt.pix.width != WIDTH || format.fmt.pix.pixelformat != V4L2_PIX_FMT_GREY) {
+        /* Nobody feeds: it is the card's. */
+        errno = EINVAL;
+        return -1;
+    }
+    for (i = 0; i < ask.count && i < 8; i++) {
+        memset(&buffer, 0, sizeof buffer);
+        buffer.index = i;
+        buffer.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+        buffer.memory = V4L2_MEMORY_MMAP;
+        if (ioctl(fd, VIDIOC_QUERYBUF, &buffer))
+            return -1;
+        buffers[i] = mmap(NULL, buffer.length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)buffer.m.offset);
+        buffer_len = buffer.length;
+        if (buffers[i] == MAP_FAILED || ioctl(fd, VIDIOC_QBUF, &buffer))
+            return -1;
+    }
+    return ioctl(fd, VIDIOC_STREAMON, &type);
+}
+
+static UNUSED void end_stream(int fd)
+{
+    struct v4l2_requestbuffers none;
+    int type = V4L2_BUF_TYPE_VIDEO_CAPTURE, i;
+    memset(&none, 0, sizeof none);
+    none.type = V4L2_BUF_TYPE_VIDEO_CAPTURE;
+    none.memory = V4L2_MEMORY_MMAP;
+    if (ioctl(fd, VIDIOC_STREAMOFF, &type))
+        is_wrong("STREAMOFF", errno, 0);
+    for (i = 0; i < 8; i++) {
+        if (buffers[i] && buffers[i] != MAP_FAILED && munmap(buffers[i], buffer_len))
+            is_wrong("munmap of a buffer", errno, i);
+        buffers[i] = NULL;
+    }
+    if (ioctl(fd, VIDIOC_REQBUFS, &none))
+        is_wrong("REQBUFS of none", errno, 0);
+}
+
+/* The stream's next frame, whole and newer than *last; or the card of a pipe that nobody feeds. */
+static UNUSED int take_buffer(int fd, uint32_t *last)
+{
+    const unsigned char *frame;
+    uint32_t number = 0;
+    if (ioctl(fd, VIDIOC_DQBUF, &buffer))
+        return -1;
+    frame = buffers[buffer.index % 8];
+    if (pattern_number(frame, PICTURE, &number)) {
+        if (buffer.bytesused != PICTURE || !is_whole(frame, &number) || number <= *last)
+            is_wrong("a buffer", number, *last);
+        *last = number;
+    }
+    return ioctl(fd, VIDIOC_QBUF, &buffer);
 }
 
 #endif

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* A storm of clients at a zero-copy pusher: in each round one is killed, stopped, closes, execs, forks or
- * exits at a moment that is counted in operations, most of them in mid-request. The pusher and a client that
- * maps live through all of it; that client gets right frames while others are stopped. Orders: one at each
+ * exits at a moment that is counted in operations, most of them in mid-request. The pusher, a client that
+ * maps and a V4L2 stream live through all of it; those two get right frames while others are stopped. Orders: one at each
  * event "measure".
  *     --frames N   rounds
  *     --input PATH the pusher's node; --device is the clients'
  *     --handler    the pusher takes its requests in a SIGIO handler, else after poll()
- *     --acts N     only acts whose bits are set */
+ *     --acts N     only acts whose bits are set
+ *     --wrong-all  every frame has one bit wrong
+ *     --hold       the pusher holds a descriptor more after each client */
 #include "zc_storm.h"
 
 static const char *input;
@@ -75,10 +77,22 @@ static int map_output(int fd)
     return frames == MAP_FAILED ? -1 : 0;
 }
 
-/* Whether a frame is whole; its number in *number. */
-static int is_whole(const unsigned char *frame, uint32_t *number)
+/* Lives through the storm with a stream. */
+static void stream(void)
 {
-    return pattern_number(frame, PICTURE, number) && pattern_differs(frame, PICTURE, *number) < 0;
+    uint32_t last = 0;
+    device = open(opt.device, O_RDWR);
+    if (device < 0 || begin_stream(device))
+        fail("the stream that stays");
+    while (!storm->stop) {
+        if (take_buffer(device, &last))
+            is_wrong("a buffer of the stream that stays", errno, last);
+        if (!last)
+            is_wrong("a card of the stream that stays", 0, 0);
+        count(&storm->buffers);
+    }
+    close(device);
+    _exit(0);
 }
 
 /* Lives through the storm: no call fails, every frame is whole and newer than the one before. */
@@ -115,9 +129,12 @@ static int operate(int fd, int n)
     static unsigned char picture[PICTURE];
     struct video_picture p;
     struct video_window w;
+    static uint32_t last;
     uint32_t number;
     int frame = 0;
     ssize_t got;
+    if (work == 3)
+        return n == 0 ? begin_stream(fd) : take_buffer(fd, &last);
     if (work == 0)
         return ioctl(fd, n & 1 ? VIDIOCGWIN : VIDIOCGPICT, n & 1 ? (void *)&w : (void *)&p);
     if (work == 1 && n == 0)
@@ -244,9 +261,11 @@ static void wait_for(pid_t victim)
         settle();
         if (!WIFSTOPPED(status))
             break;
-        /* A stopped client stops nobody: the other one goes on meanwhile, until the pusher has served it. */
+        /* A stopped client stops nobody: the others go on meanwhile. */
         for (seen = storm->steps; storm->steps < seen + 3;)
             wait_while(&storm->steps, storm->steps);
+        for (seen = storm->buffers; storm->buffers < seen + 3;)
+            wait_while(&storm->buffers, storm->buffers);
         kill(victim, storm->act == STOP_CONT ? SIGCONT : SIGKILL);
     }
     if (WIFSIGNALED(status) ? WTERMSIG(status) != SIGKILL : WEXITSTATUS(status) != 0)
@@ -263,7 +282,7 @@ static void end(pid_t pid)
 
 int main(int argc, char **argv)
 {
-    pid_t pusher, client;
+    pid_t pusher, client, streamer;
     long round;
     if (argc == 4 && !strcmp(argv[1], "heir")) {
         attach_storm(atoi(argv[2]));
@@ -285,22 +304,28 @@ int main(int argc, char **argv)
         signal(SIGTERM, SIG_IGN);
         live();
     }
+    streamer = fork();
+    if (streamer == 0) {
+        signal(SIGTERM, SIG_IGN);
+        stream();
+    }
     for (round = 0; round < opt.frames && storm->wrongs < MANY; round++) {
         pid_t victim;
         begin_round(round);
-        work = (int)(round / (ACTS * MOMENTS * 5) + round) % 3;
+        work = (int)(round / (ACTS * MOMENTS * 5) + round) % 4;
         victim = start_victim();
         if (victim == 0)
             suffer();
         wait_for(victim);
         set(&storm->armed, 0);
-        storm->clients = (int)round + 2;
+        storm->clients = (int)round + 3;
         if (round == opt.frames / 5 || round == opt.frames - 1)
-            measured(round, pusher, client, 0);
+            measured(round, pusher, client, streamer);
     }
     alarm(ROUND_SECONDS);
     storm->stop = 1;
     end(client);
+    end(streamer);
     storm->stop = 2;
     end(pusher);
     storm_result(opt.frames);

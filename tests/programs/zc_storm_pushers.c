@@ -6,7 +6,8 @@
  *     --frames N   rounds
  *     --input PATH the pushers' node; --device is the clients'
  *     --handler    the pushers take their requests in a SIGIO handler, else after poll()
- *     --acts N     only acts whose bits are set */
+ *     --acts N     only acts whose bits are set
+ *     --wrong-all  every frame has one bit wrong */
 #include "zc_storm.h"
 
 static const char *input;
@@ -135,24 +136,19 @@ static int map_output(void)
     return 0;
 }
 
-static int is_whole(const unsigned char *frame)
-{
-    uint32_t number;
-    return pattern_number(frame, PICTURE, &number) && pattern_differs(frame, PICTURE, number) < 0;
-}
-
 /* One picture through the mapping. */
 static int take_mapped(void)
 {
     struct video_mmap order = { 1, HEIGHT, WIDTH, VIDEO_PALETTE_GREY };
     struct video_picture picture;
     int frame = 1, generation = storm->generation;
+    uint32_t number;
     if (!frames && map_output())
         return -1;
     if (ioctl(device, VIDIOCGPICT, &picture) || ioctl(device, VIDIOCMCAPTURE, &order) ||
         ioctl(device, VIDIOCSYNC, &frame))
         return -1;
-    if (total == FRAMES * PLACE && generation == storm->generation && !is_whole(frames + PLACE))
+    if (total == FRAMES * PLACE && generation == storm->generation && !is_whole(frames + PLACE, &number))
         is_wrong("a mapped frame", frame, generation);
     return 0;
 }
@@ -161,8 +157,9 @@ static int take_mapped(void)
 static int take_read(void)
 {
     static unsigned char picture[PICTURE];
+    uint32_t number;
     ssize_t n = read(device, picture, sizeof picture);
-    if (n > 0 && (n != PICTURE || !is_whole(picture)))
+    if (n > 0 && (n != PICTURE || !is_whole(picture, &number)))
         is_wrong("a frame that was read", n, 0);
     if (n == 0)
         errno = EIO;
@@ -175,8 +172,9 @@ static void live(int (*take)(void))
     struct video_picture picture;
     device = open(opt.device, O_RDWR);
     /* By this request it is a client of that time: where nobody feeds there is an end of file for it. */
-    if (device < 0 || ioctl(device, VIDIOCGPICT, &picture))
+    if (device < 0)
         fail("the client that stays");
+    ioctl(device, VIDIOCGPICT, &picture);
     wait_while(&storm->generation, 0);
     while (!storm->stop) {
         int generation = storm->generation;
@@ -189,6 +187,32 @@ static void live(int (*take)(void))
             munmap(frames, total);
         frames = NULL;
         wait_while(&storm->generation, generation);
+    }
+    close(device);
+    _exit(0);
+}
+
+/* Lives through the storm with a V4L2 stream, which it begins again when it ends. */
+static void stream(void)
+{
+    uint32_t last = 0;
+    device = open(opt.device, O_RDWR);
+    if (device < 0)
+        fail("the stream that stays");
+    wait_while(&storm->generation, 0);
+    while (!storm->stop) {
+        int generation = storm->generation;
+        if (begin_stream(device)) {
+            storm->errors[errno & 255]++;
+            end_stream(device);
+            wait_while(&storm->generation, generation);
+            continue;
+        }
+        while (!storm->stop && !take_buffer(device, &last))
+            count(&storm->buffers);
+        if (!storm->stop)
+            storm->errors[errno & 255]++;
+        end_stream(device);
     }
     close(device);
     _exit(0);
@@ -222,7 +246,7 @@ static void end(pid_t pid)
 
 int main(int argc, char **argv)
 {
-    pid_t mapping, reading;
+    pid_t mapping, reading, streaming;
     long round;
     if (argc == 4 && !strcmp(argv[1], "heir")) {
         attach_storm(atoi(argv[2]));
@@ -244,6 +268,9 @@ int main(int argc, char **argv)
     reading = fork();
     if (reading == 0)
         live(take_read);
+    streaming = fork();
+    if (streaming == 0)
+        stream();
     for (round = 0; round < opt.frames && storm->wrongs < MANY; round++) {
         begin_round(round);
         storm->pushers = 1;
@@ -251,13 +278,14 @@ int main(int argc, char **argv)
             push();
         wait_for_all();
         if (round == opt.frames / 5 || round == opt.frames - 1)
-            measured(round, 0, mapping, reading);
+            measured(round, streaming, mapping, reading);
     }
     alarm(ROUND_SECONDS);
     storm->stop = 1;
     set(&storm->generation, -1);
     end(mapping);
     end(reading);
+    end(streaming);
     storm_result(opt.frames);
     return 0;
 }

@@ -11,7 +11,7 @@ use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::process::{Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::{Ended, Job, PATIENCE, Running, program};
+use crate::{Ended, Job, PATIENCE, Running, Width, program, program_of};
 
 /// The directory with the build's own output (`target/debug`, `target/release`).
 pub(crate) fn target_dir() -> PathBuf {
@@ -229,6 +229,34 @@ impl Env {
         let mut command = vec![path.as_os_str()];
         command.extend(args.iter().map(OsStr::new));
         self.run_with(extra, &command).named(&format!("{name} {}", args.join(" ")))
+    }
+
+    /// The preload library that programs of this width are given by `vloopback run`. None where there is none.
+    ///
+    /// # Panics
+    /// Where `vloopback run` does not run a shell.
+    pub fn library_of(&self, width: Width) -> Option<PathBuf> {
+        let shown = self.run(&["sh", "-c", "echo \"$LD_PRELOAD\""]).output().ok().text();
+        let first = shown.trim().split(':').next().expect("a path");
+        // Where there are two, the loader chooses: $LIB is the name of its own folder.
+        let lib = if width == Width::Native { "lib64" } else { "lib32" };
+        (width == Width::Native || first.contains("$LIB")).then(|| first.replace("$LIB", lib).into())
+    }
+
+    /// The one for the programs of `tests/programs`.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub fn library(&self) -> PathBuf {
+        self.library_of(Width::chosen()).expect("a library for programs of this width")
+    }
+
+    /// One of `tests/programs` of a width, under `vloopback run`.
+    pub fn program_of(&self, width: Width, name: &str, args: &[&str]) -> Job {
+        let path = program_of(name, width);
+        let mut command = vec![path.as_os_str()];
+        command.extend(args.iter().map(OsStr::new));
+        self.run(&command).named(&format!("{name} ({width:?}) {}", args.join(" ")))
     }
 
     /// The pipes as the daemon's tree shows them now.

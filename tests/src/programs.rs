@@ -30,7 +30,10 @@ impl Width {
     }
 
     /// The width that `VLOOPBACK_PROGRAMS` chooses for programs of which a test says nothing.
-    fn chosen() -> Width {
+    ///
+    /// # Panics
+    /// Where it names none.
+    pub fn chosen() -> Width {
         match std::env::var("VLOOPBACK_PROGRAMS").as_deref() {
             Err(_) | Ok("native") => Width::Native,
             Ok("32") => Width::Narrow,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use vloopback_tests::{Env, Pipe, Running};
+use vloopback_tests::{Env, Pipe, Running, Width};
 
 const EINVAL: i32 = 22;
 const ENOTTY: i32 = 25;
@@ -106,7 +106,9 @@ fn common(answers: &Answers, partner: u32) {
             assert_eq!(tuner.text_at(4), "Format");
         }
     }
-    for (name, length) in [("VIDIOCGPICT", 14), ("VIDIOCGWIN", 40), ("VIDIOCGFBUF", 24), ("VIDIOCGUNIT", 20)]
+    let (window, buffer) = if Width::chosen() == Width::Native { (40, 24) } else { (32, 20) };
+    for (name, length) in
+        [("VIDIOCGPICT", 14), ("VIDIOCGWIN", window), ("VIDIOCGFBUF", buffer), ("VIDIOCGUNIT", 20)]
     {
         let answer = &answers[name];
         assert_eq!((answer.errno, answer.bytes.len()), (0, length), "{name}");
@@ -114,8 +116,7 @@ fn common(answers: &Answers, partner: u32) {
     }
     let window = &answers["VIDIOCGWIN"];
     assert_eq!(window.u32_at(20), 0, "flags");
-    assert_eq!(u64::from_le_bytes(window.array(24)), 0, "clips");
-    assert_eq!(window.u32_at(32), 0, "clipcount");
+    assert!(window.bytes[24..].iter().all(|b| *b == Some(0)), "clips, clipcount");
     assert!(answers["VIDIOCGFBUF"].bytes.iter().all(|b| *b == Some(0)), "GFBUF zeros");
     let unit = &answers["VIDIOCGUNIT"];
     assert_eq!(unit.u32_at(0), partner, "the partner's minor");

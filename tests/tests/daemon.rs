@@ -4,7 +4,6 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 
 use rustix::process::Signal;
 use vloopback_tests::{Env, Job, Running, have, skip};
@@ -17,12 +16,6 @@ fn serves(env: &Env) {
     pusher.event("setup");
     let result = env.program("client_motion", &["--device", &pipe.output, "--frames", "5"]).start().result();
     assert_eq!(result["torn"], 0, "{result}");
-}
-
-/// The path of the preload library, as a program under `vloopback run` is given it.
-fn library(env: &Env) -> PathBuf {
-    let shown = env.run(&["sh", "-c", "echo \"$LD_PRELOAD\""]).output().ok().text();
-    shown.trim().split(':').next().expect("a path").into()
 }
 
 /// A second daemon on a live socket is refused, by the socket's name; the first one goes on.
@@ -236,7 +229,7 @@ fn another_user_needs_permission() {
         while daemon.line().is_some_and(|line| !line.starts_with("ready ")) {}
         // Where anybody can read them: the library and the program.
         let copy = env.dir().join("library.so");
-        fs::copy(library(&env), &copy).expect("the library");
+        fs::copy(env.library(), &copy).expect("the library");
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("chmod");
         let program = env.dir().join("probe");
         fs::copy(vloopback_tests::program("probe"), &program).expect("the program");

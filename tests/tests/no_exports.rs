@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use vloopback_tests::{Env, Job, binary, have, skip};
+use vloopback_tests::{Env, Job, Width, binary, have, skip};
 
 /// The dynamic symbols that a file defines, without their versions.
 fn exports(file: &Path) -> BTreeSet<String> {
@@ -13,13 +13,6 @@ fn exports(file: &Path) -> BTreeSet<String> {
         .filter_map(|line| line.split_whitespace().nth(2))
         .map(|name| name.split('@').next().unwrap_or(name).to_owned())
         .collect()
-}
-
-/// The preload library that `vloopback run` puts under programs.
-fn library(env: &Env) -> std::path::PathBuf {
-    let shown = env.run(&["sh", "-c", "echo \"$LD_PRELOAD\""]).output().ok().text();
-    let first = shown.trim().split(':').next().expect("a path").to_owned();
-    first.into()
 }
 
 /// What a preload library hooks at least (CLIENTS.md 2).
@@ -120,10 +113,31 @@ fn the_library_exports_the_hooks_and_nothing_of_its_own() {
         skip!("no nm (package binutils)");
     }
     let env = Env::new(1);
-    let exports = exports(&library(&env));
-    let missing: Vec<&&str> = HOOKED.iter().filter(|hook| !exports.contains(**hook)).collect();
-    assert!(missing.is_empty(), "not hooked: {missing:?}");
-    for name in &exports {
+    for width in [Width::Native, Width::Narrow] {
+        // A build may be without the one for 32-bit programs: `abi32` tells.
+        if let Some(library) = env.library_of(width) {
+            exports_of_a_library(&exports(&library), width);
+        }
+    }
+}
+
+/// What 32-bit programs with a 64-bit `time_t` call besides.
+const HOOKED_TIME64: &[&str] = &[
+    "__ioctl_time64",
+    "__fcntl_time64",
+    "__stat64_time64",
+    "__lstat64_time64",
+    "__fstat64_time64",
+    "__fstatat64_time64",
+    "__glob64_time64",
+];
+
+#[track_caller]
+fn exports_of_a_library(exports: &BTreeSet<String>, width: Width) {
+    let more = if width == Width::Native { &[][..] } else { HOOKED_TIME64 };
+    let missing: Vec<&&str> = HOOKED.iter().chain(more).filter(|hook| !exports.contains(**hook)).collect();
+    assert!(missing.is_empty(), "not hooked ({width:?}): {missing:?}");
+    for name in exports {
         assert!(
             !name.contains("vloopback")
                 && !name.starts_with("rust")

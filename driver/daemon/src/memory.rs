@@ -13,7 +13,8 @@ use nix::sys::stat::{Mode, fchmod};
 use nix::sys::uio::pwrite;
 use nix::unistd::ftruncate;
 use vloopback_core::RingPlan;
-use vloopback_ring::hatch::Hatch;
+use vloopback_ring::hatch::{Entry, Hatch};
+use vloopback_ring::slip::Slip;
 use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
 
 /// Types that consist of atomics only: any bytes are a value, any process may write them at any time.
@@ -35,15 +36,30 @@ unsafe impl Shared for Lifeline {}
 // SAFETY: as above.
 unsafe impl Shared for Hatch {}
 
-/// What a zero-copy pusher and its clients share: the frames' memory and the page of requests.
+// SAFETY: as above.
+unsafe impl Shared for Slip {}
+
+/// What a zero-copy pusher and its clients share.
 #[derive(Debug)]
 pub(crate) struct ZeroMemory {
     /// Bytes of the frames' memory.
     pub(crate) len: u32,
     pub(crate) frames: OwnedFd,
     pub(crate) hatch: Arc<Page<Hatch>>,
+    /// The hatch's descriptor for clients: it cannot be mapped for writing.
+    pub(crate) hatch_for_clients: OwnedFd,
+    /// The clients' pages, by their tickets.
+    pub(crate) slips: Vec<ClientSlip>,
     /// Refused captures of which the clients have been told.
     pub(crate) refusals: u32,
+}
+
+/// A client's page of requests.
+#[derive(Debug)]
+pub(crate) struct ClientSlip {
+    pub(crate) ticket: u32,
+    pub(crate) session: u32,
+    pub(crate) page: Page<Slip>,
 }
 
 impl ZeroMemory {
@@ -51,8 +67,23 @@ impl ZeroMemory {
     pub(crate) fn new(len: u32) -> Result<Self, Errno> {
         let frames = memory_file("vloopback-zero", len.into())?;
         seal(&frames, SealFlag::empty())?;
-        Ok(Self { len, frames, hatch: Arc::new(Page::writable("vloopback-hatch")?), refusals: 0 })
+        let hatch = Arc::new(Page::<Hatch>::writable("vloopback-hatch")?);
+        let hatch_for_clients = read_only(hatch.fd())?;
+        Ok(Self { len, frames, hatch, hatch_for_clients, slips: Vec::new(), refusals: 0 })
     }
+
+    /// The clients as the hatch knows them.
+    pub(crate) fn entries(&self) -> Vec<Entry<'_>> {
+        self.slips.iter().map(|slip| Entry { ticket: slip.ticket, slip: &slip.page }).collect()
+    }
+}
+
+/// A descriptor of a page by which it cannot be mapped for writing.
+fn read_only(fd: BorrowedFd) -> Result<OwnedFd, Errno> {
+    // Another user's process could open the file anew through /proc otherwise.
+    fchmod(fd, Mode::S_IRUSR)?;
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
 }
 
 /// A page of shared memory with a `T` at its beginning.
@@ -134,10 +165,7 @@ impl RingMemory {
     pub(crate) fn new(plan: &RingPlan, number: u32, head: u64, uid: u32) -> Result<Self, Errno> {
         let log = Page::<Log>::writable("vloopback-log")?;
         log.head.store(head, std::sync::atomic::Ordering::Relaxed);
-        // Another user's process could open the file anew through /proc otherwise.
-        fchmod(log.fd(), Mode::S_IRUSR)?;
-        let path = format!("/proc/self/fd/{}", log.fd().as_raw_fd());
-        let log_for_clients = open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        let log_for_clients = read_only(log.fd())?;
         let slots = (0..plan.slots)
             .map(|k| {
                 let fd = memory_file(&format!("vloopback-slot-{k}"), u64::from(plan.buf_len))?;

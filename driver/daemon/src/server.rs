@@ -267,8 +267,7 @@ impl Engine {
 
     /// A number that was not used before: 31 bits, as shared locks need them.
     fn fresh(&mut self) -> u32 {
-        // Below the number that captures have as owners of turns.
-        self.next = (self.next.wrapping_add(1) & 0x3fff_ffff).max(1);
+        self.next = (self.next.wrapping_add(1) & 0x7fff_ffff).max(1);
         self.next
     }
 
@@ -415,9 +414,13 @@ impl Engine {
             Request::Attach => return self.attach(id, &fds),
             Request::Ring { session } => return self.send_ring(id, session),
             Request::Zero { session, len } => return self.zero(id, session, len),
+            Request::Slip { session, after } => return self.slip(id, session, after),
             Request::Bell { session } => {
                 // Who is not of the pipe rings nothing.
-                let _ = self.with_session(id, session, |e, _, p| e.bell(p));
+                let _ = self.with_session(id, session, |e, _, p| {
+                    e.bell(p);
+                    Ok(Reply::Done)
+                });
                 return true;
             }
             Request::List => {
@@ -513,7 +516,7 @@ impl Engine {
         for pipe in &self.pipes {
             pipe.revoke_writer(number);
         }
-        self.revoke_turns(number);
+        self.revoke_slips(number, &connection.sessions);
         for session in self.sessions.values() {
             if session.page.lock.revoke(number) {
                 crate::futex::wake_all(session.page.lock.word());

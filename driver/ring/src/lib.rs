@@ -39,6 +39,8 @@ mod lock;
 mod log;
 mod read;
 mod session;
+#[cfg(not(loom))]
+pub mod slip;
 mod write;
 
 pub use board::{Board, Format, Lifeline, Pix};
@@ -80,6 +82,30 @@ const _: () = {
     assert!(size_of::<Log>() <= PAGE_LEN);
     assert!(size_of::<Desk>() <= PAGE_LEN);
     assert!(size_of::<SessionPage>() <= PAGE_LEN);
+};
+
+/// Programs of either word size meet on these pages: sizes and places are numbers, the same in every build.
+#[cfg(not(loom))]
+const _: () = {
+    use core::mem::offset_of;
+
+    assert!(align_of::<AtomicU64>() == 8);
+    assert!(size_of::<SharedLock>() == 8);
+    assert!(size_of::<Lifeline>() == 4);
+    assert!(size_of::<Board>() == 360);
+    assert!(offset_of!(Board, streamers) == 4);
+    assert!(offset_of!(Board, quotas) == 224 && offset_of!(Board, priorities) == 352);
+    assert!(size_of::<Slot>() == 64 && offset_of!(Slot, time) == 8 && offset_of!(Slot, len) == 16);
+    assert!(size_of::<Log>() == 2176);
+    assert!(offset_of!(Log, lock) == 4 && offset_of!(Log, head) == 16 && offset_of!(Log, slots) == 128);
+    assert!(size_of::<Row>() == 64 && offset_of!(Row, any_order) == 12);
+    assert!(size_of::<Desk>() == 2176);
+    assert!(offset_of!(Desk, bell) == 64 && offset_of!(Desk, rows) == 128);
+    assert!(size_of::<Buffer>() == 32 && offset_of!(Buffer, time) == 24);
+    assert!(size_of::<SessionPage>() == 1192);
+    assert!(offset_of!(SessionPage, ring) == 28 && offset_of!(SessionPage, last) == 32);
+    assert!(offset_of!(SessionPage, private) == 72 && offset_of!(SessionPage, pix) == 104);
+    assert!(offset_of!(SessionPage, base) == 152 && offset_of!(SessionPage, buffers) == 168);
 };
 
 #[cfg(all(test, not(loom)))]

@@ -40,15 +40,6 @@ impl SharedLock {
         }
     }
 
-    /// As [`SharedLock::try_lock`], for who does not wait if it is another's.
-    #[inline]
-    pub fn lock_if_free(&self, me: u32) -> bool {
-        [0, WAITED].into_iter().any(|free| {
-            let next = me | free;
-            self.owner.compare_exchange(free, next, Ordering::Acquire, Ordering::Relaxed).is_ok()
-        })
-    }
-
     /// Gives the lock back; true means that all who wait on [`SharedLock::word`] must be woken.
     #[inline]
     #[must_use = "waiters must be woken"]
@@ -61,34 +52,6 @@ impl SharedLock {
         [dead, dead | WAITED]
             .into_iter()
             .any(|word| self.owner.compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok())
-    }
-
-    /// As [`SharedLock::revoke`]; true means that all who wait must be woken.
-    #[must_use = "waiters must be woken"]
-    pub fn revoke_waited(&self, owner: u32) -> bool {
-        let revoke =
-            |word: u32| self.owner.compare_exchange(word, 0, Ordering::SeqCst, Ordering::Relaxed).is_ok();
-        // A waiter may come between the two tries.
-        loop {
-            if revoke(owner) {
-                return false;
-            }
-            if revoke(owner | WAITED) {
-                return true;
-            }
-            if self.owner() != owner {
-                return false;
-            }
-        }
-    }
-
-    /// From its owner to another; who waits goes on waiting, for that one. False: it was not `me`'s.
-    pub fn hand_over(&self, me: u32, to: u32) -> bool {
-        let change = |word: u32| {
-            let owned = word & !WAITED == me;
-            owned.then_some(to | word & WAITED)
-        };
-        self.owner.fetch_update(Ordering::AcqRel, Ordering::Relaxed, change).is_ok()
     }
 
     /// Who has it; 0 is nobody.

@@ -322,8 +322,10 @@ pub(crate) fn until_done<T>(
                 }
             }
             Step::Sleep => {
-                if let Err(e) = wait() {
-                    break Err(e);
+                match wait() {
+                    Ok(()) => {}
+                    Err(LOOK_AGAIN) => continue,
+                    Err(e) => break Err(e),
                 }
                 slept = true;
                 if let Err(e) = sleep(session, fd, seq, kick) {
@@ -397,6 +399,9 @@ pub(crate) fn may_wait(fd: c_int) -> bool {
     sys::file_flags(fd).is_ok_and(|flags| flags & libc::O_NONBLOCK == 0)
 }
 
+/// What [`before_sleep`] says when things may be different now; no errno.
+const LOOK_AGAIN: c_int = -2;
+
 /// Before a client sleeps for a frame: of a zero-copy pusher one must be asked for.
 ///
 /// # Errors
@@ -404,7 +409,10 @@ pub(crate) fn may_wait(fd: c_int) -> bool {
 /// what its answers to the first questions may be.
 pub(crate) fn before_sleep(session: &Session, fd: c_int) -> Result<()> {
     if zero::is_zero(session) {
-        v4l2::meet(session)?;
+        if v4l2::meet(session)? {
+            // The format may be another one now.
+            return Err(LOOK_AGAIN);
+        }
         // What it refuses is told once.
         zero::capture::want(session).inspect_err(|_| zero::capture::forget(session))?;
     }

@@ -119,7 +119,8 @@ fn read_by(session: &Session, fd: c_int, buf: usize, len: usize) -> Result<usize
     }
     session.alive()?;
     if session.info().input {
-        zero::pusher::read(session, fd, buf, len)
+        let piece = libc::iovec { iov_base: buf as *mut c_void, iov_len: len };
+        zero::pusher::read(session, fd, core::slice::from_ref(&piece))
     } else if v4l2::is_client(session) {
         v4l2::begin_read(session)?;
         output::read(session, fd, buf, len)
@@ -163,8 +164,8 @@ unsafe fn with_pieces<T>(
     f(&pieces[..count])
 }
 
-/// readv(2) on one of ours: the frame goes into the first piece that has room; like a device that
-/// delivers frame by frame, what does not fit there is not kept.
+/// readv(2) on one of ours: a frame goes into the first piece that has room; like a device that
+/// delivers frame by frame, what does not fit there is not kept. A pusher's request fills the pieces in turn.
 ///
 /// # Errors
 /// errno; EINVAL for more than 16 pieces.
@@ -176,6 +177,10 @@ pub unsafe fn readv(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<
     // SAFETY: the caller's promise.
     unsafe {
         with_pieces(iov, count, |pieces| match pieces.iter().find(|p| p.iov_len > 0) {
+            Some(_) if session.info().input && zero::is_zero(&session) => {
+                session.alive()?;
+                zero::pusher::read(&session, fd, pieces)
+            }
             Some(piece) => read_by(&session, fd, piece.iov_base as usize, piece.iov_len),
             None => Ok(0),
         })
@@ -230,6 +235,9 @@ pub unsafe fn ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int>
         return dispatch_v4l1(&mut node, &Caller, Abi::NATIVE, request, arg).map_err(|e| e.raw());
     }
     if is_v4l2(request) && session.info().v4l2 {
+        if let Some(answer) = v4l2::forward(&session, request, arg) {
+            return answer;
+        }
         let mut node = v4l2::Node { session: &session, fd };
         return dispatch_v4l2(&mut node, &Caller, Abi::NATIVE, request, arg).map_err(|e| e.raw());
     }

@@ -12,10 +12,10 @@ use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use vloopback_ring::hatch::{Hatch, State, Taken};
+use vloopback_ring::hatch::{Hatch, Pending, Taken};
 use vloopback_wire::{Reply, Request};
 
-pub use vloopback_ring::hatch::MAX_DATA;
+pub use vloopback_ring::slip::MAX_DATA;
 
 use crate::native;
 use crate::process;
@@ -61,8 +61,7 @@ pub enum Event {
 /// A client's request that waits for its answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked {
-    state: State,
-    number: u32,
+    pending: Pending,
     len: usize,
 }
 
@@ -70,7 +69,7 @@ impl Asked {
     /// The ioctl's number, 32 bits, as the client's own ABI has it.
     #[must_use]
     pub fn number(&self) -> u32 {
-        self.number
+        self.pending.number()
     }
 
     /// Bytes of data that came with it, at most [`MAX_DATA`].
@@ -191,30 +190,14 @@ impl ZeroInput {
     /// ESTALE: the pipe is no longer this pusher's. ENODEV: the daemon is gone. EINVAL: not mapped.
     pub fn take(&mut self, data: &mut [u8; MAX_DATA]) -> Result<Option<Event>> {
         let (hatch, fd) = (self.hatch()?, self.raw());
-        loop {
-            let event = match hatch.read(data) {
-                Some(Taken::Closing) => Event::Closing,
-                Some(Taken::Request { number, len }) => match hatch.unanswered() {
-                    Some((state, _)) => Event::Request(Asked { state, number, len }),
-                    // Withdrawn already.
-                    None => continue,
-                },
-                None => {
-                    // The bell of a request that was withdrawn, or taken before it rang.
-                    if is_certain(fd, &self.session) {
-                        sys::drain(fd);
-                    }
-                    if hatch.has_news() {
-                        continue;
-                    }
-                    return Ok(None);
-                }
-            };
-            if is_certain(fd, &self.session) {
-                sys::take_byte(fd);
-            }
-            return Ok(Some(event));
+        if is_certain(fd, &self.session) {
+            // First, so that what comes meanwhile rings anew.
+            sys::take_bytes(fd);
         }
+        Ok(pusher::take(&self.session, hatch, data).map(|taken| match taken {
+            Taken::Closing => Event::Closing,
+            Taken::Request(pending, len) => Event::Request(Asked { pending, len }),
+        }))
     }
 
     /// Answers a request and wakes its client. `answer` gets the data that was asked with, filled up with
@@ -231,19 +214,25 @@ impl ZeroInput {
         answer: impl FnOnce(&mut [u8; MAX_DATA]) -> core::result::Result<(), c_int>,
     ) -> Result<bool> {
         let hatch = self.hatch()?;
-        let answered = hatch.answer(asked.state, |data| match answer(data) {
+        let mut data = [0; MAX_DATA];
+        if !pusher::asked(&self.session, hatch, &asked.pending, &mut data) {
+            return Ok(false);
+        }
+        let errno = match answer(&mut data) {
             Ok(()) => 0,
             // What is no errno must not become a success.
             Err(errno) => u32::try_from(errno).ok().filter(|e| (1..4096).contains(e)).unwrap_or(25),
-        });
-        pusher::tell(&self.session, hatch, answered);
-        Ok(answered.is_some())
+        };
+        Ok(pusher::give(&self.session, hatch, &asked.pending, |told| {
+            *told = data;
+            errno
+        }))
     }
 
     /// Whether V4L2 requests are handed on as they are, where V4L1 has no word for what a client asks. No at
     /// first.
     pub fn set_takes_v4l2(&self, takes: bool) {
-        if let Some(hatch) = pusher::hatch(&self.session) {
+        if let Ok(hatch) = self.hatch() {
             hatch.set_takes_v4l2(takes);
         }
     }
@@ -251,7 +240,7 @@ impl ZeroInput {
     /// Whether a request is still waiting for its answer.
     #[must_use]
     pub fn is_waiting(&self, asked: &Asked) -> bool {
-        pusher::hatch(&self.session).is_some_and(|hatch| hatch.state() == asked.state)
+        self.hatch().is_ok_and(|hatch| pusher::is_waiting(&self.session, hatch, &asked.pending))
     }
 
     /// Waits until there may be something to take, the daemon is gone, or the time is over. A caller with

@@ -5,6 +5,7 @@ use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use vloopback_ring::hatch::Hatch;
+use vloopback_ring::slip::Slip;
 use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
 use vloopback_wire::{DEVICE_PREFIX, Reply, Request, SessionInfo};
 
@@ -15,6 +16,7 @@ use crate::sys::{self, FdList, Result};
 use crate::table;
 use crate::user::Known;
 use crate::views::Views;
+use crate::zero::pusher::Clients;
 
 /// What this process knows of an open device. All numbers (dup) of one open file share one.
 ///
@@ -40,17 +42,20 @@ pub(crate) struct Session {
     pub(crate) ring: Local<RingMap>,
     pub(crate) views: Local<Views>,
     pub(crate) known: Known,
-    /// Zero-copy mode: which memory is mapped here (0: none), the page of requests, the frames' memory.
+    /// Zero-copy mode: which memory is mapped here (0: none), the pusher's page, a client's own page of
+    /// requests, the frames' memory.
     pub(crate) zero: AtomicU32,
     pub(crate) hatch: AtomicPtr<Hatch>,
+    pub(crate) slip: AtomicPtr<Slip>,
     pub(crate) frames: AtomicPtr<u8>,
     pub(crate) zero_len: AtomicUsize,
     /// Calls that are in that memory, or in former ones.
     pub(crate) inside: AtomicU32,
-    /// Former pushers' memory, kept while somebody is in it: where the page is, where the frames are, and
-    /// their bytes.
-    former: Local<[(usize, usize, usize); FORMER]>,
+    /// Former pushers' memory, kept while somebody is in it.
+    former: Local<[Former; FORMER]>,
     has_former: AtomicBool,
+    /// A zero-copy pusher's clients.
+    pub(crate) clients: Local<Clients>,
     /// The descriptor by which a zero-copy pusher mapped, -1 for none, and whether SIGIO comes for it.
     pub(crate) pusher_fd: AtomicI32,
     pub(crate) armed: AtomicBool,
@@ -63,6 +68,16 @@ unsafe impl Sync for Session {}
 /// Zero-copy memories of former pushers that a session keeps: more pushers than that, during one request
 /// of a client's, leave what they leave.
 const FORMER: usize = 16;
+
+/// A former pusher's memory: where its page, the client's own and the frames are, and the frames' bytes.
+/// All zeros: none.
+#[derive(Clone, Copy, Debug, Default)]
+struct Former {
+    hatch: usize,
+    slip: usize,
+    frames: usize,
+    len: usize,
+}
 
 /// All sessions that ever were, newest first.
 static ALL: AtomicPtr<Session> = AtomicPtr::new(core::ptr::null_mut());
@@ -118,6 +133,7 @@ impl Session {
         }
         self.keep_zero();
         self.sweep_zero();
+        self.clients.lock(quiet).forget_all();
         self.log.store(core::ptr::null_mut(), Ordering::Release);
         self.log_ring.store(0, Ordering::Release);
         for page in [
@@ -137,11 +153,14 @@ impl Session {
         let quiet = NoSignals::new();
         let mut former = self.former.lock(&quiet);
         self.zero.store(0, Ordering::SeqCst);
-        let hatch = self.hatch.swap(core::ptr::null_mut(), Ordering::SeqCst) as usize;
-        let frames = self.frames.swap(core::ptr::null_mut(), Ordering::SeqCst) as usize;
-        let len = self.zero_len.swap(0, Ordering::SeqCst);
-        if let (true, Some(place)) = (hatch != 0, former.iter_mut().find(|place| place.0 == 0)) {
-            *place = (hatch, frames, len);
+        let gone = Former {
+            hatch: self.hatch.swap(core::ptr::null_mut(), Ordering::SeqCst) as usize,
+            slip: self.slip.swap(core::ptr::null_mut(), Ordering::SeqCst) as usize,
+            frames: self.frames.swap(core::ptr::null_mut(), Ordering::SeqCst) as usize,
+            len: self.zero_len.swap(0, Ordering::SeqCst),
+        };
+        if let (true, Some(place)) = (gone.hatch != 0, former.iter_mut().find(|place| place.hatch == 0)) {
+            *place = gone;
             self.has_former.store(true, Ordering::SeqCst);
         }
     }
@@ -161,13 +180,12 @@ impl Session {
             return;
         }
         for place in &mut *former {
-            let (hatch, frames, len) = core::mem::take(place);
-            if hatch != 0 {
-                // SAFETY: whoever had found these addresses has left; the program's own mappings are
-                // mappings of their own.
-                unsafe {
-                    sys::munmap(hatch as *mut u8, PAGE_LEN);
-                    sys::munmap(frames as *mut u8, len);
+            let Former { hatch, slip, frames, len } = core::mem::take(place);
+            for (at, len) in [(hatch, PAGE_LEN), (slip, PAGE_LEN), (frames, len)] {
+                if at != 0 {
+                    // SAFETY: whoever had found these addresses has left; the program's own mappings are
+                    // mappings of their own.
+                    unsafe { sys::munmap(at as *mut u8, len) };
                 }
             }
         }
@@ -240,7 +258,7 @@ impl Session {
     }
 
     /// Sleeps until the word may differ from `value`, the daemon is gone, or it is `deadline`
-    /// (nanoseconds of CLOCK_MONOTONIC; kernels before 5.16 wait without).
+    /// (nanoseconds of CLOCK_MONOTONIC). Kernels before 5.16 do not see the daemon's end while they wait.
     ///
     /// # Errors
     /// EINTR after a handler without SA_RESTART, ETIMEDOUT, ENODEV.
@@ -249,7 +267,7 @@ impl Session {
         let alive = life.load(Ordering::SeqCst);
         self.alive()?;
         let result = match sys::futex_wait_any_until(&[(word, value), (life, alive)], deadline) {
-            Err(libc::ENOSYS | libc::EPERM) => sys::futex_wait(word, value),
+            Err(libc::ENOSYS | libc::EPERM) => sys::futex_wait_until(word, value, deadline),
             result => result,
         };
         if self.lifeline().is_dead() {

@@ -135,6 +135,19 @@ pub(crate) fn futex_wait(word: &AtomicU32, value: u32) -> Result<()> {
     unsafe { sys!(futex, word.as_ptr(), libc::FUTEX_WAIT, value, 0) }.map(drop)
 }
 
+/// The same, at most until `deadline`, in nanoseconds of CLOCK_MONOTONIC.
+///
+/// # Errors
+/// As [`futex_wait`]; ETIMEDOUT.
+pub(crate) fn futex_wait_until(word: &AtomicU32, value: u32, deadline: Option<u64>) -> Result<()> {
+    let Some(deadline) = deadline else { return futex_wait(word, value) };
+    // The kernel's timespec of this machine's word.
+    let time = [deadline / 1_000_000_000, deadline % 1_000_000_000].map(|n| n as libc::c_long);
+    let any_bit = u32::MAX;
+    // SAFETY: the word and the time live; the operation does not touch the second word.
+    unsafe { sys!(futex, word.as_ptr(), libc::FUTEX_WAIT_BITSET, value, time.as_ptr(), 0, any_bit) }.map(drop)
+}
+
 /// Wakes all who sleep on a shared word.
 pub(crate) fn futex_wake_all(word: &AtomicU32) {
     // SAFETY: the word lives; FUTEX_WAKE does not touch it.
@@ -375,12 +388,12 @@ pub(crate) fn thread() -> i32 {
     unsafe { sys!(gettid) }.map_or(0, |tid| tid as i32)
 }
 
-/// Takes one byte out of the descriptor's queue. False: there is none.
-pub(crate) fn take_byte(fd: c_int) -> bool {
-    let mut byte = 0u8;
-    // SAFETY: one byte.
-    let got = unsafe { sys!(recvfrom, fd, &raw mut byte, 1, libc::MSG_DONTWAIT, 0, 0) };
-    got == Ok(1)
+/// Takes all bytes out of the descriptor's queue, up to 64. False: there is none.
+pub(crate) fn take_bytes(fd: c_int) -> bool {
+    let mut bytes = [0u8; 64];
+    // SAFETY: so many bytes.
+    let got = unsafe { sys!(recvfrom, fd, bytes.as_mut_ptr(), bytes.len(), libc::MSG_DONTWAIT, 0, 0) };
+    got.is_ok_and(|got| got != 0)
 }
 
 /// Whether there is a byte in the descriptor's queue.

@@ -59,6 +59,8 @@ impl Output {
     pub fn frame(&mut self, patience: Duration) -> Result<Option<(V4l2PixFormat, Vec<u8>)>> {
         let until = Instant::now() + patience;
         loop {
+            // A zero-copy pusher is asked what it has.
+            v4l2::begin_read(&self.session)?;
             let format = self.format();
             let mut frame = vec![0; format.sizeimage as usize];
             let fd = self.fd.as_ref().map_or(-1, AsRawFd::as_raw_fd);

@@ -16,7 +16,8 @@
 //! | [`Request::Feed`], [`Request::SetInterval`], [`Request::SetPriority`] | – | [`Reply::Done`] | – |
 //! | [`Request::Ring`] | – | [`Reply::Ring`] | log, then the slots |
 //! | [`Request::Stream`] | – | [`Reply::Stream`] | – |
-//! | [`Request::Zero`] | – | [`Reply::Zero`] | the frames' memory, the page of requests |
+//! | [`Request::Zero`] | – | [`Reply::Zero`] | the frames' memory, the pusher's page, a client's slip |
+//! | [`Request::Slip`] | – | [`Reply::Slip`] | a client's slip, if there is one |
 //! | [`Request::Bell`] | – | none | – |
 //! | [`Request::Closed`] | – | [`Reply::Done`] | – |
 //! | [`Request::List`] | – | [`Reply::Text`] | – |
@@ -29,7 +30,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The protocol's number, in every record: processes that were built apart notice at once.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 /// "VLBK" in the machine's byte order: the first word of every record.
 pub const MAGIC: u32 = u32::from_ne_bytes(*b"VLBK");
 /// The longest record, bytes: a list of many pipes, below what a socket takes in one piece.
@@ -180,8 +181,15 @@ pub enum Request {
         /// Bytes, whole pages.
         len: u32,
     },
-    /// Makes the pusher's descriptor readable: there is something for it in the page of requests. No reply:
-    /// who asks waits for the pusher.
+    /// By a zero-copy pusher: the client that came next after the one of this ticket.
+    Slip {
+        /// The session.
+        session: u32,
+        /// The ticket, 0 for the first.
+        after: u32,
+    },
+    /// Makes the pusher's descriptor readable if there is something for it to take. No reply: who asks waits
+    /// for the pusher.
     Bell {
         /// The session that asks, of the same pipe.
         session: u32,
@@ -256,6 +264,11 @@ pub enum Reply {
         zero: u32,
         /// Bytes.
         len: u32,
+    },
+    /// A client's slip.
+    Slip {
+        /// Its ticket; 0: no client has come since.
+        ticket: u32,
     },
 }
 
@@ -357,6 +370,7 @@ impl Request {
             Self::SetPriority { session, priority } => head(15, &[session, priority]),
             Self::Zero { session, len } => head(16, &[session, len]),
             Self::Bell { session } => head(17, &[session]),
+            Self::Slip { session, after } => head(18, &[session, after]),
         }
     }
 
@@ -403,6 +417,7 @@ impl Request {
             15 => Self::SetPriority { session: a[0], priority: a[1] },
             16 => Self::Zero { session: a[0], len: a[1] },
             17 => Self::Bell { session: a[0] },
+            18 => Self::Slip { session: a[0], after: a[1] },
             kind => return Err(WireError::Kind(kind)),
         })
     }
@@ -439,6 +454,7 @@ impl Reply {
             Self::Stream { row, quota } => (head(106, &[*row, *quota]), ""),
             Self::Text(text) => (head(107, &[]), text),
             Self::Zero { zero, len } => (head(108, &[*zero, *len]), ""),
+            Self::Slip { ticket } => (head(109, &[*ticket]), ""),
         }
     }
 
@@ -472,6 +488,7 @@ impl Reply {
             106 => Self::Stream { row: a[0], quota: a[1] },
             107 => Self::Text(text()),
             108 => Self::Zero { zero: a[0], len: a[1] },
+            109 => Self::Slip { ticket: a[0] },
             kind => return Err(WireError::Kind(kind)),
         })
     }
@@ -511,6 +528,7 @@ mod tests {
             Request::SetPriority { session: 7, priority: 3 },
             Request::Zero { session: 7, len: 8192 },
             Request::Bell { session: 7 },
+            Request::Slip { session: 7, after: 2 },
             Request::List,
             Request::Closed { session: 7 },
         ] {
@@ -543,6 +561,7 @@ mod tests {
             Reply::Stream { row: 1, quota: 2 },
             Reply::Text("[]".into()),
             Reply::Zero { zero: 3, len: 8192 },
+            Reply::Slip { ticket: 3 },
         ] {
             let (head, text) = reply.encode();
             let mut record = head.as_bytes().to_vec();

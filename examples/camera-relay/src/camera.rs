@@ -23,7 +23,6 @@ pub struct Camera {
     format: Format,
 }
 
-#[allow(dead_code)] // What one of the two programs needs, the other may not.
 impl Camera {
     /// Opens a camera with the format that it has.
     ///

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 
 use vloopback_sdk::{Fourcc, PusherError};
 
-/// Why a camera's frames do not come, or do not go on. Not every program here meets each of them.
+/// Why a camera's frames do not come, or do not go on.
 #[derive(Debug, thiserror::Error)]
-#[allow(dead_code)]
 pub enum RelayError {
     /// The camera cannot be opened.
     #[error("{}: {source}; is it there, and are you of its group (video)?", camera.display())]

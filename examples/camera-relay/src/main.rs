@@ -5,10 +5,6 @@
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "camera")]
-mod camera;
-#[cfg(feature = "camera")]
-mod errors;
-#[cfg(feature = "camera")]
 mod relay;
 
 use std::process::ExitCode;

@@ -6,8 +6,8 @@ use clap::Parser;
 use v4l::FourCC;
 use vloopback_sdk::{Finder, Fourcc, Pixels, Plane, PlaneShape, Pusher, PusherError, plane_shapes};
 
-use crate::camera::Camera;
-use crate::errors::RelayError;
+use vloopback_camera_relay::camera::Camera;
+use vloopback_camera_relay::errors::RelayError;
 
 /// Relays a V4L2 camera into a vloopback pipe.
 #[derive(Debug, Parser)]

@@ -4,11 +4,6 @@
 
 #![forbid(unsafe_code)]
 
-#[cfg(feature = "camera")]
-mod camera;
-#[cfg(feature = "camera")]
-mod errors;
-
 use std::process::ExitCode;
 
 #[cfg(feature = "camera")]
@@ -19,8 +14,8 @@ mod save {
 
     use clap::Parser;
 
-    use crate::camera::Camera;
-    use crate::errors::RelayError;
+    use vloopback_camera_relay::camera::Camera;
+    use vloopback_camera_relay::errors::RelayError;
 
     /// Saves frames of a V4L2 camera, one after the other, without anything between them.
     #[derive(Debug, Parser)]

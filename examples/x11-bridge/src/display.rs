@@ -21,7 +21,7 @@ pub struct Pixels {
     /// The palette with the same pixels.
     pub palette: Palette,
     /// Bytes that a line is rounded up to.
-    pad: usize,
+    pub pad: usize,
 }
 
 impl Pixels {

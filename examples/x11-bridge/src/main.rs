@@ -3,10 +3,13 @@
 //!
 //! Ends with SIGINT or SIGTERM.
 
+#![deny(unsafe_code)]
+
 mod bridge;
 mod convert;
 mod display;
 mod errors;
+#[allow(unsafe_code)]
 mod scratch;
 mod screen;
 mod source;

@@ -139,13 +139,17 @@ pub fn left_head(mut head: Vec<u8>, named: Option<usize>, array: u64) -> Vec<u8>
     head
 }
 
-/// A list as a handler gets it: the head, then the controls with their reserved field zero.
-pub fn given_list(head: &[u8], controls: &[u8]) -> Vec<u8> {
+/// A list as a handler gets it: the head, then the controls with their reserved field zero. Where a value has a
+/// size, its address is as long as the program's pointers.
+pub fn given_list(head: &[u8], controls: &[u8], is_narrow: bool) -> Vec<u8> {
     let mut bytes = head.to_vec();
     for control in controls.chunks_exact(CONTROL_LEN) {
         let start = bytes.len();
         bytes.extend_from_slice(control);
         set_word(&mut bytes, start + 8, 0);
+        if is_narrow && word(control, 4) != 0 {
+            set_word(&mut bytes, start + 16, 0);
+        }
     }
     bytes
 }

@@ -14,9 +14,6 @@ const ORANGE: [u8; 3] = [255, 160, 0];
 const BLUE: [u8; 3] = [32, 64, 128];
 const WHITE: [u8; 3] = [255; 3];
 const BLACK: [u8; 3] = [0; 3];
-/// Of palette GREY, whose numbers are the brightness itself.
-const LIGHT: [u8; 3] = [235; 3];
-const DARK: [u8; 3] = [16; 3];
 
 /// What a client's five pictures show.
 fn bars(place: &Place, bar: [u8; 3], ground: [u8; 3]) -> Vec<usize> {
@@ -124,12 +121,12 @@ fn zero_copy_pusher(section: &str) {
     for first in [0, 5] {
         let ended = place.job(&here(take, &output)).output().ok();
         assert!(ended.text().contains("\"Zero-copy example\", channel \"Bar\""), "{}", ended.text());
-        assert_eq!(bars(&place, LIGHT, DARK), (first..first + 5).collect::<Vec<_>>());
+        assert_eq!(bars(&place, WHITE, BLACK), (first..first + 5).collect::<Vec<_>>());
         assert_eq!(pushing.line().as_deref(), Some("a client has closed"));
     }
     place.job(snapshot).output().ok();
     let picture = Picture::from_png(&read(&place.file("target/picture.png"))).expect("a picture");
-    assert!(picture.bar(LIGHT, DARK).is_some_and(|bar| bar >= 10), "one that was drawn for this client");
+    assert!(picture.bar(WHITE, BLACK).is_some_and(|bar| bar >= 10), "one that was drawn for this client");
     // Enter.
     pushing.order();
     pushing.finish().ok();

@@ -1,6 +1,6 @@
 //! Xv's video inputs, on the small X server of `fake.rs`: no server of today has any.
 
-use vloopback_tests::Env;
+use vloopback_tests::{Env, have, skip};
 
 use crate::fake::{Fake, RUNNING, STILLS, Told, serve};
 use crate::{Bridge, EINVAL, EIO, RGB32, YUV420P, wrong};
@@ -158,4 +158,47 @@ fn an_adaptor_without_stills_runs_video() {
     assert!(client.grab(0, (320, 240), RGB32).is_ok());
     assert_eq!((told(&fake).stopped, told(&fake).grabbed.len()), (2, 0));
     client.end();
+}
+
+/// Today's programs find the same: inputs, controls, a tuner, and the server's own pixels.
+#[test]
+fn v4l2_programs_choose_and_tune() {
+    if !have("v4l2-ctl") {
+        skip!("no v4l2-ctl");
+    }
+    let env = Env::new(1);
+    let (bridge, fake) = start(&env, &[]);
+    let node = bridge.pipe.output.clone();
+    let ctl = |args: &[&str]| {
+        let mut words = vec!["v4l2-ctl", "-d", &node];
+        words.extend(args);
+        env.run(&words).output().ok().text()
+    };
+    let inputs = ctl(&["--list-inputs"]);
+    let at = |name: &str| inputs.find(name).unwrap_or_else(|| panic!("no {name} in {inputs}"));
+    assert!(at("Screen 0") < at("pal-television") && at("ntsc-svideo0") < at("camera"));
+    ctl(&["--set-input=1"]);
+    // 216.25 MHz in steps of 1/16 MHz.
+    ctl(&["--set-freq=216.25", "--set-ctrl=brightness=65535,hue=0"]);
+    let after = told(&fake);
+    assert_eq!(after.attribute(STILLS, "XV_ENCODING"), 1);
+    assert_eq!(after.attribute(STILLS, "XV_FREQ"), 3460);
+    assert_eq!((after.attribute(STILLS, "XV_BRIGHTNESS"), after.attribute(STILLS, "XV_HUE")), (1000, -128));
+    let file = env.dir().join("frames");
+    let to = format!("--stream-to={}", file.display());
+    ctl(&[
+        "--set-fmt-video=width=320,height=240,pixelformat=BGR4",
+        "--stream-mmap=3",
+        "--stream-count=3",
+        &to,
+    ]);
+    let frames = std::fs::read(&file).expect("the frames");
+    let size = (320, 240);
+    assert_eq!(frames.len(), 3 * 320 * 240 * 4);
+    for frame in frames.chunks_exact(320 * 240 * 4) {
+        assert_eq!(wrong(frame, size, |x, y| after.pixel(STILLS, x, y)), []);
+        assert_ne!(wrong(frame, size, |x, y| after.pixel(STILLS + 1, x, y)), []);
+    }
+    let [direct, converted, failed] = bridge.end();
+    assert!(direct >= 3 && converted == 0 && failed == 0, "{direct}, {converted}, {failed}");
 }

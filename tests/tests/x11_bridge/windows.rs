@@ -100,9 +100,18 @@ fn a_window_is_resized_hidden_and_gone() {
     assert_eq!(client.ask(&format!("sync 1 {}", file.display())), EIO);
     let picture = client.grab(0, smaller, RGB32).expect("a picture");
     assert_eq!(wrong(&picture, smaller, other), []);
+    // Closed: the last picture stays, as for one that is hidden, and the screen is there as before.
+    painter.conn.destroy_window(window).expect("destroy_window");
+    painter.settle();
+    let picture = client.grab(1, smaller, RGB32).expect("a picture");
+    assert_eq!(wrong(&picture, smaller, other), []);
+    assert_eq!(client.ask("channel 0"), 0);
+    painter.paint(painter.root(), SCREEN, pattern);
+    let picture = client.grab(0, SCREEN, RGB32).expect("a picture");
+    assert_eq!(wrong(&picture, SCREEN, pattern), []);
     client.end();
     let [direct, converted, failed] = bridge.counts();
-    assert_eq!((direct, converted, failed), (5, 0, 1));
+    assert_eq!((direct, converted, failed), (7, 0, 1));
     let said = bridge.running.stderr();
     assert!(said.contains("300x200 from mine"), "{said}");
 }

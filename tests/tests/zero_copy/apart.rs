@@ -31,9 +31,7 @@ impl Apart {
         fs::write(&config, "mode = \"0666\"\n").expect("a file");
         let mut daemon = env.daemon_job().arg("--config").arg(&config).start();
         while daemon.line().is_some_and(|line| !line.starts_with("ready ")) {}
-        let shown = env.run(&["sh", "-c", "echo \"$LD_PRELOAD\""]).output().ok().text();
-        let library = shown.trim().split(':').next().expect("a path");
-        let library = readable(&env, Path::new(library), "library.so");
+        let library = readable(&env, &env.library(), "library.so");
         for name in ["zc_pusher", "zc_client"] {
             readable(&env, &program(name), name);
         }

@@ -1,6 +1,7 @@
 //! Requests, reads and answers as no program should make them: each has its errno, and harms nobody else.
 //!
-//! The rows are in `tests/programs/zc_hostile.c` (a client's) and `zc_hostile_pusher.c` (a pusher's).
+//! The rows are in `tests/programs/zc_hostile.c` (a client's), `zc_hostile_pusher.c` (a pusher's) and
+//! `zc_hostile_crowd.c` (clients beside an honest one).
 
 use vloopback_tests::cases;
 
@@ -23,11 +24,11 @@ fn client_case(name: &str) -> (Vec<Value>, Value) {
 
 /// Runs a pusher's case, and sees that the pipe is free afterwards.
 #[track_caller]
-fn pusher_case(env: &Env, name: &str, extra: &[&str]) {
+fn pusher_case(env: &Env, program: &str, name: &str, extra: &[&str]) {
     let pipe = env.pipe(0);
     let mut args = vec![name, "--device", pipe.output.as_str(), "--input", &pipe.input];
     args.extend(extra);
-    cases::pass(env.program("zc_hostile_pusher", &args), |_, case| case.order());
+    cases::pass(env.program(program, &args), |_, case| case.order());
     env.until_idle();
     let pusher = push(env, &pipe, "select", &[]);
     clean(&watch(env, &pipe, "zc_client", &["--frames", "5"]), 5);
@@ -54,47 +55,54 @@ fn frames_of_a_hostile_client() {
 /// Reads of no, too few, some and too many bytes, to memory of every kind.
 #[test]
 fn reads_of_a_hostile_pusher() {
-    pusher_case(&Env::new(1), "reads", &[]);
+    pusher_case(&Env::new(1), "zc_hostile_pusher", "reads", &[]);
 }
 
 #[test]
 fn reads_into_several_pieces() {
-    pusher_case(&Env::new(1), "vectors", &[]);
+    pusher_case(&Env::new(1), "zc_hostile_pusher", "vectors", &[]);
 }
 
 /// poll, select and epoll by level and by edge; O_NONBLOCK by fcntl and by FIONBIO; a sleep that is interrupted.
 #[test]
 fn ways_to_wait_for_a_request() {
-    pusher_case(&Env::new(1), "waits", &[]);
+    pusher_case(&Env::new(1), "zc_hostile_pusher", "waits", &[]);
 }
 
 #[test]
 fn answers_of_a_hostile_pusher() {
-    pusher_case(&Env::new(1), "answers", &[]);
+    pusher_case(&Env::new(1), "zc_hostile_pusher", "answers", &[]);
 }
 
 /// A thread waits for its turn behind another one of its process; a signal ends the wait of either.
 #[test]
 fn threads_of_one_client_are_interrupted() {
-    pusher_case(&Env::new(1), "threads", &[]);
+    pusher_case(&Env::new(1), "zc_hostile_pusher", "threads", &[]);
 }
 
 /// Duplicates, children, and processes that got the input by SCM_RIGHTS read and answer.
 #[test]
 fn every_copy_of_the_input_reads_and_answers() {
-    pusher_case(&Env::new(1), "copies", &[]);
+    pusher_case(&Env::new(1), "zc_hostile_pusher", "copies", &[]);
 }
 
 #[test]
 fn strangers_get_no_requests() {
-    pusher_case(&Env::new(1), "strangers", &[]);
+    pusher_case(&Env::new(1), "zc_hostile_pusher", "strangers", &[]);
 }
 
 /// Each client's end is told, however many come while the pusher does not read.
 #[test]
 fn no_closing_is_lost() {
     let many = if full() { "10000" } else { "1000" };
-    pusher_case(&Env::new(1), "closings", &["--frames", many]);
+    pusher_case(&Env::new(1), "zc_hostile_crowd", "closings", &["--frames", many]);
+}
+
+/// One client opens more often than a pusher has room for: who is there is served, and whoever comes when it is gone.
+#[test]
+fn a_crowd_of_clients() {
+    let many = if full() { "1100" } else { "300" };
+    pusher_case(&Env::new(1), "zc_hostile_crowd", "crowd", &["--frames", many]);
 }
 
 /// DESIGN.md 3, invariant 5: what a client overwrites of what it shares stops nobody.
@@ -105,6 +113,6 @@ fn a_client_that_spoils_what_it_shares() {
     let path = config.path().to_str().expect("a path in UTF-8");
     let env = Env::builder().args(&["--pipes", "1", "--config", path]).start();
     for seed in if full() { ["1", "2", "3", "4", "5", "6", "7", "8"].as_slice() } else { &["1"] } {
-        pusher_case(&env, "spoiled", &["--seed", seed]);
+        pusher_case(&env, "zc_hostile_crowd", "spoiled", &["--seed", seed]);
     }
 }

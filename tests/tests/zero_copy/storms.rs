@@ -90,10 +90,10 @@ impl Look {
 /// Runs a storm; its result. It stands still after a fifth of its rounds and after the last one: between the two
 /// nothing grows.
 #[track_caller]
-fn storm(program: &str, extra: &[&str]) -> Value {
+fn storm(program: &str, rounds: i64, extra: &[&str]) -> Value {
     let mut env = Env::new(1);
     let pipe = env.pipe(0);
-    let count = rounds().to_string();
+    let count = rounds.to_string();
     let mut args = vec!["--device", pipe.output.as_str(), "--input", &pipe.input, "--frames", &count];
     args.extend(extra);
     let mut storm = env.program(program, &args).start();
@@ -136,7 +136,7 @@ fn storm(program: &str, extra: &[&str]) -> Value {
     };
     assert_eq!(number(&result, "wrong"), 0, "{result}: {wrong:#?}");
     // Most rounds come to their moment.
-    assert!(number(&result, "struck") > rounds() * 8 / 10, "{result}");
+    assert!(number(&result, "struck") > rounds * 8 / 10, "{result}");
     storm.end_input();
     storm.finish().ok();
     env.until_idle();
@@ -158,8 +158,8 @@ fn usable(env: &Env, pipe: &Pipe) {
 #[test]
 fn a_storm_of_clients() {
     for style in [&[][..], &["--handler"]] {
-        let result = storm("zc_storm_clients", style);
-        assert_eq!(number(&result, "closings"), rounds() + 1, "{result}");
+        let result = storm("zc_storm_clients", rounds(), style);
+        assert_eq!(number(&result, "closings"), rounds() + 2, "{result}");
         assert_eq!(result["errors"], serde_json::json!({}), "{result}");
     }
 }
@@ -168,10 +168,23 @@ fn a_storm_of_clients() {
 #[test]
 fn a_storm_of_pushers() {
     for style in [&[][..], &["--handler"]] {
-        let result = storm("zc_storm_pushers", style);
+        let result = storm("zc_storm_pushers", rounds(), style);
         // EIO in mid-request, EINVAL where nobody feeds; nothing else was met.
         let errors = result["errors"].as_object().expect("an object");
         assert!(errors.keys().all(|errno| errno == "5" || errno == "22"), "{result}");
         assert!(number(&result["errors"], "5") > 0, "{result}");
     }
+}
+
+/// Negative runs: a storm sees a descriptor that is left after each round, and frames with a wrong bit.
+#[test]
+#[should_panic(expected = "files; before")]
+fn a_storm_sees_a_leak() {
+    storm("zc_storm_clients", 100, &["--acts", "0x40", "--hold"]);
+}
+
+#[test]
+#[should_panic(expected = "the frame of the one that stays")]
+fn a_storm_sees_a_wrong_bit() {
+    storm("zc_storm_clients", 100, &["--acts", "0x40", "--wrong-all"]);
 }

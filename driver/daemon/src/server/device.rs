@@ -193,7 +193,7 @@ impl Engine {
         debug!(session = id, side = ?Self::side(&session), pid = session.pid, "closed");
         let effects = pipe.core.close(id);
         self.apply(session.pipe, effects);
-        self.end_zero(session.pipe, session.info.input);
+        self.end_zero(id, session.pipe, session.info.input);
         if effects.fed_ended {
             self.notify(session.pipe);
         }

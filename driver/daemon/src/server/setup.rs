@@ -108,7 +108,12 @@ impl Engine {
             self.claim_v4l2(session, index)?;
             self.pipes[index].core.set_format(session, &asked).map_err(refused)?
         } else {
-            self.pipes[index].core.agree(session, &asked).map_err(refused)?
+            let pipe = &mut self.pipes[index];
+            let effects = pipe.core.agree(session, &asked).map_err(refused)?;
+            if let Some(memory) = &pipe.zero {
+                memory.hatch.set_has_format();
+            }
+            effects
         };
         self.apply(index, effects);
         if effects.format {

@@ -1,27 +1,38 @@
 //! Zero-copy mode: the memory, and the bells that tell a pusher of a request. The requests themselves
 //! pass between the processes.
 
+use std::collections::HashSet;
 use std::os::fd::{AsFd, AsRawFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
+use nix::time::{ClockId, clock_gettime};
 use tracing::info;
-use vloopback_abi::v4l1::{VideoMbuf, VideoMmap, request};
 use vloopback_core::Refusal;
-use vloopback_ring::hatch::{Hatch, Order, Phase};
+use vloopback_ring::slip::{Phase, Slip};
 use vloopback_wire::Reply;
-use zerocopy::{FromZeros, IntoBytes};
 
 use super::Engine;
 use super::device::errno;
 use crate::futex;
-use crate::memory::ZeroMemory;
+use crate::memory::{ClientSlip, Page, ZeroMemory};
 
 /// The most memory that a pusher may map: what V4L1 can tell (VIDIOCGMBUF has ints), far below it.
 const MAX_LEN: u32 = 256 * 1024 * 1024;
+/// The most clients of one zero-copy pusher: its library has room for so many.
+const MAX_CLIENTS: usize = vloopback_ring::hatch::MAX_CLIENTS;
+
+nix::ioctl_read_bad!(unread, libc::TIOCOUTQ, libc::c_int);
+
+/// CLOCK_MONOTONIC, nanoseconds.
+fn now() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or((0, 0), |t| (t.tv_sec(), t.tv_nsec()));
+    now.0 as u64 * 1_000_000_000 + now.1 as u64
+}
 
 impl Engine {
-    /// The memory of the pipe that `session` is of; an input that gives a length makes it.
+    /// The memory of the pipe that `session` is of; an input that gives a length makes it, an output gets
+    /// a slip.
     pub(super) fn zero(&mut self, id: u32, session: u32, len: u32) -> bool {
         let mut index = None;
         let result = self.with_session(id, session, |engine, session, pipe| {
@@ -29,7 +40,7 @@ impl Engine {
             if engine.sessions[&session].info.input {
                 engine.begin_zero(session, pipe, len)
             } else {
-                Ok(Reply::Done)
+                engine.join_zero(session, pipe)
             }
         });
         self.update_views();
@@ -39,8 +50,47 @@ impl Engine {
             (Ok(_), None) => self.answer(id, &Reply::Error(libc::EINVAL), &[]),
             (Ok(_), Some((index, m))) => {
                 let reply = Reply::Zero { zero: self.pipes[index].core.zero(), len: m.len };
-                self.answer(id, &reply, &[m.frames.as_fd(), m.hatch.fd()])
+                match m.slips.iter().find(|slip| slip.session == session) {
+                    Some(slip) => {
+                        let fds = [m.frames.as_fd(), m.hatch_for_clients.as_fd(), slip.page.fd()];
+                        self.answer(id, &reply, &fds)
+                    }
+                    None => self.answer(id, &reply, &[m.frames.as_fd(), m.hatch.fd()]),
+                }
             }
+        }
+    }
+
+    /// Gives a client its slip.
+    fn join_zero(&mut self, session: u32, index: usize) -> Result<Reply, Errno> {
+        let memory = self.pipes[index].zero.as_mut().ok_or(Errno::EINVAL)?;
+        if memory.slips.iter().all(|slip| slip.session != session) {
+            if memory.slips.len() >= MAX_CLIENTS {
+                info!(pipe = index, "one client too many: a zero-copy pusher has {MAX_CLIENTS} at most");
+                return Err(Errno::EAGAIN);
+            }
+            let page = Page::<Slip>::writable("vloopback-slip")?;
+            memory.slips.push(ClientSlip { ticket: memory.hatch.join(), session, page });
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Tells a pusher of the client that came next after the one of a ticket.
+    pub(super) fn slip(&mut self, id: u32, session: u32, after: u32) -> bool {
+        let mut index = None;
+        let result = self.with_session(id, session, |engine, session, pipe| {
+            index = Some(pipe);
+            if engine.pipes[pipe].core.pusher() == Some(session) {
+                Ok(Reply::Done)
+            } else {
+                Err(Errno::EBUSY)
+            }
+        });
+        let memory = index.and_then(|index| self.pipes[index].zero.as_ref());
+        match (result, memory.and_then(|m| m.slips.iter().find(|slip| slip.ticket > after))) {
+            (Err(e), _) => self.answer(id, &Reply::Error(e as i32), &[]),
+            (Ok(_), Some(slip)) => self.answer(id, &Reply::Slip { ticket: slip.ticket }, &[slip.page.fd()]),
+            (Ok(_), None) => self.answer(id, &Reply::Slip { ticket: 0 }, &[]),
         }
     }
 
@@ -65,101 +115,85 @@ impl Engine {
         self.pipes[index].zero = Some(memory);
         self.apply(index, effects);
         self.notify(index);
-        if let Some(hatch) = self.pipes[index].zero.as_ref().map(|memory| memory.hatch.clone()) {
+        let streams = self.pipes[index].core.plan_zero().is_some();
+        if let Some(memory) = self.pipes[index].zero.as_ref().filter(|_| streams) {
             // V4L2's clients that stream already do not know of it: the first frame is asked for here.
-            hatch.want();
-            if self.begin_capture(index, &hatch) {
-                let _ = self.bell(index);
-            }
+            memory.hatch.want();
+            self.bell(index);
         }
         Ok(Reply::Done)
     }
 
-    /// Makes the pusher's descriptor readable: one byte for each thing that it can read. Clients that wait
-    /// for a frame that the pusher has refused are told.
-    pub(super) fn bell(&mut self, index: usize) -> Result<Reply, Errno> {
-        if let Some(memory) = &mut self.pipes[index].zero {
-            let refusals = memory.hatch.refusals();
-            if std::mem::replace(&mut memory.refusals, refusals) != refusals {
-                self.notify(index);
-                self.pipes[index].bell.ring();
-                return Ok(Reply::Done);
+    /// Makes the pusher's descriptor readable if there is something for it to take: one byte. Clients that
+    /// wait for a frame that the pusher has refused are told.
+    pub(super) fn bell(&mut self, index: usize) {
+        let limit = u64::try_from(self.config.answer_timeout.as_nanos()).unwrap_or(u64::MAX);
+        let pipe = &mut self.pipes[index];
+        let captures = pipe.core.plan_zero().is_some();
+        let Some(memory) = &mut pipe.zero else { return };
+        memory.hatch.give_up_capture(now(), limit);
+        let refusals = memory.hatch.refusals();
+        let refused = std::mem::replace(&mut memory.refusals, refusals) != refusals;
+        let slips = memory.entries();
+        memory.hatch.forget_withdrawn(&slips);
+        let pusher = pipe.core.pusher().and_then(|id| self.sessions.get(&id));
+        if let Some(pusher) = pusher.filter(|_| memory.hatch.has_next(&slips, captures, now())) {
+            let mut waiting = 0;
+            // SAFETY: a valid descriptor, and an int to write to.
+            let asked = unsafe { unread(pusher.end.as_raw_fd(), &mut waiting) };
+            if asked.is_err() || waiting == 0 {
+                // A pusher that is gone is the main loop's business.
+                let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+                let _ = send(pusher.end.as_raw_fd(), &[1], flags);
             }
         }
-        let pusher = self.pipes[index].core.pusher().and_then(|id| self.sessions.get(&id));
-        if let (Some(pusher), Some(_)) = (pusher, &self.pipes[index].zero) {
-            // A full queue is readable already; a pusher that is gone is the main loop's business.
-            let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-            let _ = send(pusher.end.as_raw_fd(), &[1], flags);
+        if refused {
+            self.notify(index);
+            self.pipes[index].bell.ring();
         }
-        Ok(Reply::Done)
     }
 
     /// A session of the pipe has ended: the pusher hears of a client's end, clients of the pusher's.
-    pub(super) fn end_zero(&mut self, index: usize, input: bool) {
+    pub(super) fn end_zero(&mut self, session: u32, index: usize, input: bool) {
         if !input {
-            if let Some(memory) = &self.pipes[index].zero {
+            if let Some(memory) = &mut self.pipes[index].zero {
+                if let Some(place) = memory.slips.iter().position(|slip| slip.session == session) {
+                    let slip = memory.slips.remove(place);
+                    slip.page.close();
+                    futex::wake_all(slip.page.word());
+                }
                 memory.hatch.tell_closing();
-                let _ = self.bell(index);
+                self.bell(index);
             }
         } else if self.pipes[index].core.zero() == 0 {
             if let Some(memory) = self.pipes[index].zero.take() {
-                memory.hatch.fail(libc::EIO as u32);
-                futex::wake_all(memory.hatch.word());
-                // Nobody looks for this memory's turns any more when their owners die: whoever comes now
-                // must get one, and sees by the board that there is nobody to ask. Not for ever: a hostile
-                // client may write there.
-                let turn = &memory.hatch.turn;
-                for _ in 0..64 {
-                    match turn.owner() {
-                        0 => break,
-                        owner => turn.revoke(owner),
-                    };
+                for slip in &memory.slips {
+                    slip.page.fail(libc::EIO as u32, true);
+                    futex::wake_all(slip.page.word());
                 }
-                futex::wake_all(turn.word());
             }
         }
     }
 
-    /// A process is gone: if it was its turn to ask, others may. What it had not done to the end is done.
-    pub(super) fn revoke_turns(&mut self, dead: u32) {
+    /// A process is gone that had these sessions: what it was asking is nobody's any more, and what it was
+    /// answering gets no answer.
+    pub(super) fn revoke_slips(&mut self, dead: u32, sessions: &HashSet<u32>) {
         for index in 0..self.pipes.len() {
-            let Some(hatch) = self.pipes[index].zero.as_ref().map(|memory| memory.hatch.clone()) else {
-                continue;
-            };
-            let mut freed = hatch.end_capture_of(dead);
-            if hatch.turn.owner() == dead {
-                hatch.abandon();
-                freed |= hatch.turn.revoke(dead);
-                // It may have been about to begin a capture.
-                hatch.want();
+            let pipe = &self.pipes[index];
+            let pushed = pipe.core.pusher().is_some_and(|pusher| sessions.contains(&pusher));
+            let Some(memory) = &pipe.zero else { continue };
+            for slip in &memory.slips {
+                let page = &slip.page;
+                if page.lock.owner() == dead {
+                    page.abandon();
+                    page.lock.revoke(dead);
+                    futex::wake_all(page.lock.word());
+                }
+                if pushed && page.state().phase() == Phase::Answering && page.fail(libc::EIO as u32, false) {
+                    futex::wake_all(page.word());
+                }
             }
-            if freed {
-                futex::wake_all(hatch.turn.word());
-            }
-            self.begin_capture(index, &hatch);
-            if hatch.state().phase() == Phase::Posted {
-                // It may not have got to ring; one byte too many does no harm.
-                let _ = self.bell(index);
-            }
+            self.bell(index);
         }
-    }
-
-    /// Begins a capture for V4L2's clients if they want one and nobody else will. True: the pusher's
-    /// descriptor is to be made readable.
-    fn begin_capture(&mut self, index: usize, hatch: &Hatch) -> bool {
-        let me = self.fresh();
-        let core = &self.pipes[index].core;
-        let Some(size) = core.plan_zero() else { return false };
-        let palette = if hatch.palette() != 0 { hatch.palette() } else { core.palette() };
-        let order = Order { width: size.width, height: size.height, palette };
-        let capture =
-            VideoMmap { frame: 0, width: size.width as i32, height: size.height as i32, format: palette };
-        let layout = VideoMbuf::new_zeroed();
-        let first = match hatch.origin() {
-            None => (request::GMBUF, layout.as_bytes()),
-            Some(_) => (request::MCAPTURE, capture.as_bytes()),
-        };
-        hatch.begin_capture(me, &order, first, futex::wake_all)
     }
 }

@@ -16,7 +16,7 @@ use vloopback_abi::v4l2::{
     V4l2Frequency, V4l2Input, V4l2PixFormat, V4l2Tuner,
 };
 use vloopback_abi::v4l2::{pixel::nearest, request as v4l2_request};
-use vloopback_ioctl::V4l2Request;
+use vloopback_ioctl::{Abi, V4l2Request, request_number};
 use vloopback_ring::hatch::Told;
 use vloopback_wire::Request;
 use zerocopy::{FromZeros, IntoBytes};
@@ -27,7 +27,7 @@ use crate::output;
 use crate::process;
 use crate::session::Session;
 use crate::sys::Result;
-use crate::zero::ask::Turn;
+use crate::zero::ask::{self, Turn};
 use crate::zero::{Inside, capture, is_zero, join};
 
 /// Whether an error is the pusher's answer, and not that there was none.
@@ -45,7 +45,7 @@ fn refusable<T>(answer: Result<T>) -> Result<Option<T>> {
 }
 
 /// Asks once, with a turn of its own.
-fn ask<T: IntoBytes + zerocopy::FromBytes>(session: &Session, number: u32, mut value: T) -> Result<T> {
+fn ask_once<T: IntoBytes + zerocopy::FromBytes>(session: &Session, number: u32, mut value: T) -> Result<T> {
     Turn::take(session)?.exchange(number, &mut value)?;
     Ok(value)
 }
@@ -74,7 +74,6 @@ fn format(turn: &Turn) -> Result<Option<V4l2PixFormat>> {
     if answers.iter().any(Option::is_none) {
         return Ok(None);
     }
-    turn.inside.hatch.set_palette(picture.palette.into());
     Ok(pix_of(&window, &picture))
 }
 
@@ -101,10 +100,8 @@ fn set(turn: &Turn, wanted: &V4l2PixFormat) -> Result<()> {
 ///
 /// # Errors
 /// EBUSY: others stream another one. EINVAL: V4L1 has no name for it. ENODEV.
-fn agree(session: &Session, inside: &Inside, pix: &V4l2PixFormat) -> Result<()> {
-    process::tell(&Request::SetFormat { session: session.info().session, format: to_wire(pix) })?;
-    inside.hatch.set_has_format();
-    Ok(())
+fn agree(session: &Session, pix: &V4l2PixFormat) -> Result<()> {
+    process::tell(&Request::SetFormat { session: session.info().session, format: to_wire(pix) })
 }
 
 /// Whether other open files stream.
@@ -143,7 +140,7 @@ fn try_learn(session: &Session) -> Result<()> {
         (a.pixelformat, a.width, a.height, a.sizeimage) != (b.pixelformat, b.width, b.height, b.sizeimage)
     };
     if !inside.hatch.has_format() || differs(&pix, &on_board) {
-        agree(session, &inside, &pix)?;
+        agree(session, &pix)?;
     }
     Ok(())
 }
@@ -158,13 +155,12 @@ pub(super) fn set_format(session: &Session, asked: &V4l2PixFormat) -> Result<()>
     if others_stream(session) {
         return Ok(());
     }
-    let inside = Inside::enter(session).ok_or(libc::EIO)?;
     let wanted = resolve(session, asked, true);
     let turn = Turn::take(session)?;
     set(&turn, &wanted)?;
     let pix = format(&turn)?;
     drop(turn);
-    match agree(session, &inside, &nearest(&pix.unwrap_or(wanted))) {
+    match agree(session, &nearest(&pix.unwrap_or(wanted))) {
         // They came meanwhile.
         Err(libc::EBUSY) => Ok(()),
         other => other,
@@ -194,16 +190,16 @@ pub(super) fn resolve(session: &Session, asked: &V4l2PixFormat, any_palette: boo
 }
 
 /// The client meets the pusher that there is: a stream that began with another one goes on if this one
-/// can be brought to the same format.
+/// can be brought to the same format. False: it has met it.
 ///
 /// # Errors
 /// EIO, ETIMEDOUT: the pusher does not answer. EINTR, ENODEV.
-pub(crate) fn meet(session: &Session) -> Result<()> {
+pub(crate) fn meet(session: &Session) -> Result<bool> {
     if capture::has_met(session) {
-        return Ok(());
+        return Ok(false);
     }
     join(session, 0).map_err(|e| if e == libc::EINVAL { libc::EIO } else { e })?;
-    let Some(inside) = Inside::enter(session) else { return Ok(()) };
+    let Some(inside) = Inside::enter(session) else { return Ok(true) };
     let page = session.page();
     if !inside.hatch.has_format() {
         let streams =
@@ -214,7 +210,52 @@ pub(crate) fn meet(session: &Session) -> Result<()> {
         try_learn(session)?;
     }
     capture::meet(session, &inside);
-    Ok(())
+    Ok(true)
+}
+
+/// A request that a pusher answers itself that takes V4L2's as they are. None: it does not, or refuses, or
+/// the request is not one that it is asked.
+pub(crate) fn forward(session: &Session, request: u64, arg: usize) -> Option<Result<i32>> {
+    if session.info().input || !is_zero(session) || join(session, 0).is_err() {
+        return None;
+    }
+    let takes = Inside::enter(session).is_some_and(|inside| inside.hatch.takes_v4l2());
+    let id = V4l2Request::find(request, Abi::NATIVE).filter(|&id| takes && may_be_forwarded(id))?;
+    let sets_format = id == V4l2Request::SFmt;
+    let fixed = session.page().count.load(Ordering::Relaxed) != 0 || others_stream(session);
+    if sets_format && fixed {
+        return None;
+    }
+    match ask::forward(session, request_number(request), arg) {
+        Err(libc::ENOTTY) => None,
+        Ok(done) if sets_format => {
+            let pix = ask_format(session);
+            Some(pix.and_then(|pix| agree(session, &nearest(&pix))).map(|()| done))
+        }
+        answer => Some(answer),
+    }
+}
+
+fn ask_format(session: &Session) -> Result<V4l2PixFormat> {
+    format(&Turn::take(session)?)?.ok_or(libc::EINVAL)
+}
+
+/// Whether a request is about what the pusher knows, and has one shape in programs of either word size.
+fn may_be_forwarded(request: V4l2Request) -> bool {
+    use V4l2Request::{
+        EnumFmt, EnumFrameintervals, EnumFramesizes, Enuminput, GFmt, GInput, GParm, Querymenu, SFmt, SInput,
+        SParm, TryFmt,
+    };
+    let about_format = matches!(
+        request,
+        EnumFmt | GFmt | SFmt | TryFmt | EnumFramesizes | EnumFrameintervals | GParm | SParm
+    );
+    let about_input = matches!(request, Enuminput | GInput | SInput | Querymenu);
+    let by_address =
+        matches!(request, V4l2Request::GExtCtrls | V4l2Request::SExtCtrls | V4l2Request::TryExtCtrls);
+    let row = request.row();
+    let one_shape = Abi::NATIVE == Abi::Lp64 || row.ilp32 == row.lp64;
+    (about_format || about_input || (is_pusher_s(request) && !by_address)) && one_shape
 }
 
 // -------------------------------------------------------------------------------- what there is besides
@@ -250,19 +291,9 @@ pub(super) fn told(session: &Session) -> Told {
     if let Some(told) = inside.hatch.told() {
         return told;
     }
-    let answer = match refusable(ask(session, request::GCAP, VideoCapability::new_zeroed())) {
-        Ok(answer) => answer.unwrap_or_else(VideoCapability::new_zeroed),
-        // Asked again next time.
-        Err(_) => return Told::default(),
-    };
-    let positive = |n: i32| u32::try_from(n).unwrap_or(0);
-    let told = Told {
-        type_: answer.type_ as u32,
-        channels: positive(answer.channels),
-        sizes: [answer.maxwidth, answer.maxheight, answer.minwidth, answer.minheight].map(positive),
-    };
-    inside.hatch.set_told(&told);
-    told
+    // Who refuses is asked again next time.
+    let _ = ask_once(session, request::GCAP, VideoCapability::new_zeroed());
+    inside.hatch.told().unwrap_or_default()
 }
 
 /// Whether the pusher has a tuner.
@@ -290,7 +321,7 @@ fn channel(session: &Session, index: u32) -> Result<VideoChannel> {
     if index >= channels.max(1) {
         return Err(libc::EINVAL);
     }
-    ask(session, request::GCHAN, VideoChannel { channel: number, ..VideoChannel::new_zeroed() })
+    ask_once(session, request::GCHAN, VideoChannel { channel: number, ..VideoChannel::new_zeroed() })
 }
 
 /// ENUMINPUT: the pusher's channels.
@@ -315,10 +346,7 @@ pub(super) fn input(session: &Session, index: u32) -> Result<V4l2Input> {
 pub(super) fn set_input(session: &Session, index: u32) -> Result<()> {
     // With the norm that it has.
     let channel = channel(session, index)?;
-    let turn = Turn::take(session)?;
-    turn.exchange(request::SCHAN, &mut { channel })?;
-    turn.inside.hatch.set_channel(index);
-    Ok(())
+    ask_once(session, request::SCHAN, channel).map(drop)
 }
 
 /// G_INPUT: V4L1 does not tell; it is the one that was selected last.
@@ -336,7 +364,7 @@ pub(super) fn current_input(session: &Session) -> u32 {
 pub(super) fn tuner(session: &Session, index: u32) -> Result<V4l2Tuner> {
     let number = i32::try_from(index).map_err(|_| libc::EINVAL)?;
     let asked = VideoTuner { tuner: number, ..VideoTuner::new_zeroed() };
-    let told = refusable(ask(session, request::GTUNER, asked))?.ok_or(libc::EINVAL)?;
+    let told = refusable(ask_once(session, request::GTUNER, asked))?.ok_or(libc::EINVAL)?;
     let flag = |there: u32, becomes: u32| if told.flags & there != 0 { becomes } else { 0 };
     let stereo = told.flags & VIDEO_TUNER_STEREO_ON != 0;
     Ok(V4l2Tuner {
@@ -368,7 +396,7 @@ fn check_tuner(session: &Session, asked: u32) -> Result<()> {
 /// As [`tuner`].
 pub(super) fn frequency(session: &Session, asked: u32) -> Result<V4l2Frequency> {
     check_tuner(session, asked)?;
-    let frequency = ask(session, request::GFREQ, 0u64)?;
+    let frequency = ask_once(session, request::GFREQ, 0u64)?;
     Ok(V4l2Frequency {
         tuner: asked,
         type_: V4L2_TUNER_ANALOG_TV,
@@ -387,7 +415,7 @@ pub(super) fn set_frequency(session: &Session, asked: &V4l2Frequency) -> Result<
     }
     let tuner = tuner(session, asked.tuner)?;
     let frequency = asked.frequency.max(tuner.rangelow).min(tuner.rangehigh.max(tuner.rangelow));
-    ask(session, request::SFREQ, u64::from(frequency)).map(drop)
+    ask_once(session, request::SFREQ, u64::from(frequency)).map(drop)
 }
 
 /// The sliders.
@@ -395,7 +423,7 @@ pub(super) fn set_frequency(session: &Session, asked: &V4l2Frequency) -> Result<
 /// # Errors
 /// As [`input`].
 pub(super) fn picture(session: &Session) -> Result<VideoPicture> {
-    ask(session, request::GPICT, VideoPicture::new_zeroed())
+    ask_once(session, request::GPICT, VideoPicture::new_zeroed())
 }
 
 /// Sets them.
@@ -403,5 +431,5 @@ pub(super) fn picture(session: &Session) -> Result<VideoPicture> {
 /// # Errors
 /// As [`input`].
 pub(super) fn set_picture(session: &Session, picture: VideoPicture) -> Result<()> {
-    ask(session, request::SPICT, picture).map(drop)
+    ask_once(session, request::SPICT, picture).map(drop)
 }

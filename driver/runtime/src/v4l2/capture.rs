@@ -273,7 +273,7 @@ pub(super) fn dqbuf(session: &Session, fd: c_int) -> Result<V4l2Buffer> {
     if is_zero(session) && !captures::has_met(session) {
         // The first frame of a pusher that came in mid-stream: the daemon has asked for it. What becomes of
         // the next one, the next call tells.
-        let _ = super::meet(session).and_then(|()| captures::want(session));
+        let _ = super::meet(session).and_then(|_| captures::want(session));
     }
     Ok(told)
 }

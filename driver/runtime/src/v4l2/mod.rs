@@ -34,7 +34,7 @@ use crate::v4l1;
 use crate::zero::is_zero;
 use controls::Want;
 
-pub(crate) use bridge::meet;
+pub(crate) use bridge::{forward, meet};
 pub(crate) use capture::mmap as mmap_capture;
 pub(crate) use feed::mmap as mmap_feed;
 pub(crate) use queue::is_owned_elsewhere;

@@ -4,13 +4,14 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicI32, Ordering};
 
 use vloopback_abi::palette::Palette;
-use vloopback_abi::v4l1::{VideoChannel, VideoMmap, VideoPicture, VideoWindow, request};
+use vloopback_abi::v4l1::{VideoMmap, VideoPicture, VideoWindow, request};
 use vloopback_abi::{Abi, ioc};
 use vloopback_ioctl::{UserMemory, forwarded};
-use vloopback_ring::hatch::{CAPTURE, MAX_DATA, Phase};
-use zerocopy::{FromBytes, FromZeros, IntoBytes};
+use vloopback_ring::hatch::PATIENCE;
+use vloopback_ring::slip::{MAX_DATA, Phase, Slip};
+use zerocopy::{FromZeros, IntoBytes};
 
-use super::{Inside, NUMBER_MAX, capture, join, ring_pusher};
+use super::{Inside, NUMBER_MAX, join, ring_pusher};
 use crate::process;
 use crate::session::Session;
 use crate::sys::{self, Result};
@@ -45,70 +46,97 @@ impl Drop for Asking {
     }
 }
 
-/// The turn to ask, given back when it is dropped.
+/// The right to ask through this open file, whose threads and processes do so one at a time. Given back
+/// when it is dropped.
 pub(crate) struct Turn<'a> {
     session: &'a Session,
     /// The memory that the pipe had when the turn was taken.
     pub(crate) inside: Inside<'a>,
+    slip: &'a Slip,
     _asking: Asking,
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let turn = &self.inside.hatch.turn;
-        if turn.unlock() {
-            sys::futex_wake_all(turn.word());
+        self.slip.release();
+        if self.slip.lock.unlock() {
+            sys::futex_wake_all(self.slip.lock.word());
         }
-        capture::begin(self.session, self.inside.hatch);
+        if self.inside.hatch.holds_back() {
+            // Somebody waited for our copy. If the daemon is gone, so is the pipe.
+            let _ = ring_pusher(self.session);
+        }
     }
 }
 
 impl<'a> Turn<'a> {
     /// # Errors
-    /// EIO: the pusher is gone. EBUSY: by a handler that interrupted a request. EINTR, ENODEV.
+    /// EIO: the pusher is gone. EBUSY: by a handler that interrupted a request. EAGAIN: more clients than a
+    /// pusher can have. EINTR, ENODEV.
     pub(crate) fn take(session: &'a Session) -> Result<Self> {
         join(session, 0).map_err(|e| if e == libc::EINVAL { libc::EIO } else { e })?;
         // None: another thread met another pusher meanwhile.
         let inside = Inside::enter(session).ok_or(libc::EIO)?;
+        let slip = inside.slip.ok_or(libc::EINVAL)?;
         let asking = Asking::begin()?;
         let me = process::peer()?;
-        if let Err(e) = lock(session, &inside, me) {
-            // If it was woken to take the turn, a capture that waits behind it begins now.
-            capture::begin(session, inside.hatch);
-            return Err(e);
+        while let Err(owner) = slip.lock.try_lock(me) {
+            session.wait_for_lock(slip.lock.word(), owner)?;
         }
-        Ok(Self { session, inside, _asking: asking })
+        Ok(Self { session, inside, slip, _asking: asking })
     }
 
     /// Asks the pusher, and waits for its answer; `data` then is the answer's.
     ///
     /// # Errors
     /// The errno that the pusher answers with. EIO: it is gone. ETIMEDOUT: it has not answered in the
-    /// pipe's time limit, which does not hold for SYNC: a picture takes the time that it takes. EINTR,
-    /// ENODEV.
+    /// pipe's time limit, which does not hold for SYNC: a picture takes the time that it takes. EBADF: the
+    /// device was closed meanwhile. EINTR, ENODEV.
     pub(crate) fn ask(&self, number: u32, data: &mut [u8]) -> Result<()> {
-        let (session, hatch) = (self.session, self.inside.hatch);
-        let deadline = if number == request::SYNC { None } else { deadline(session) };
-        let posted = hatch.post(number, data);
-        if let Err(e) = ring_pusher(session) {
-            hatch.withdraw(posted);
-            return Err(e);
+        self.ask_for(number, data, false)
+    }
+
+    fn ask_for(&self, number: u32, data: &mut [u8], copies: bool) -> Result<()> {
+        let (session, slip) = (self.session, self.slip);
+        let limit = u64::from(session.info().answer_timeout) * 1_000_000;
+        let mut deadline = (limit != 0 && number != request::SYNC).then(|| sys::now() + limit);
+        let posted = slip.post(number, data, copies).ok_or(libc::EBADF)?;
+        // A pusher that has something to do looks for more when it is done.
+        if self.inside.hatch.seems_idle() {
+            ring_pusher(session).inspect_err(|_| {
+                slip.withdraw(posted);
+            })?;
         }
         loop {
-            let now = hatch.state();
-            match hatch.collect(posted, data) {
+            let now = slip.state();
+            match slip.collect(posted, data) {
                 Some(0) => return Ok(()),
                 Some(errno) => return Err(errno as c_int),
                 None => {}
             }
+            if now.phase() == Phase::Gone {
+                return Err(libc::EBADF);
+            }
             if session.board().zero() != self.inside.zero || now.phase() == Phase::Idle {
-                hatch.withdraw(posted);
+                slip.withdraw(posted);
                 return Err(libc::EIO);
             }
             session.alive()?;
-            match session.wait_for_word(hatch.word(), now.word(), deadline) {
+            // Now and then it reminds the pusher, who may have waited for somebody that never came back.
+            let remind = (now.phase() == Phase::Posted).then(|| sys::now() + PATIENCE);
+            let until = [deadline, remind].into_iter().flatten().min();
+            match session.wait_for_word(slip.word(), now.word(), until) {
+                Err(libc::ETIMEDOUT) if until != deadline => ring_pusher(session)?,
+                // The pusher is at somebody else's request, which has a limit of its own, or is a SYNC.
+                Err(libc::ETIMEDOUT) if now.phase() == Phase::Posted && !self.inside.hatch.seems_idle() => {
+                    deadline = Some(sys::now() + limit);
+                }
                 // Once the pusher is answering, the answer is near: it is taken.
-                Err(e @ (libc::EINTR | libc::ETIMEDOUT)) if hatch.withdraw(posted) => return Err(e),
+                Err(e @ (libc::EINTR | libc::ETIMEDOUT)) if slip.withdraw(posted) => {
+                    // Others may have waited behind it.
+                    ring_pusher(session)?;
+                    return Err(e);
+                }
                 Err(libc::EINTR | libc::ETIMEDOUT) | Ok(()) => {}
                 Err(e) => return Err(e),
             }
@@ -122,36 +150,6 @@ impl<'a> Turn<'a> {
         value: &mut T,
     ) -> Result<()> {
         self.ask(number, value.as_mut_bytes())
-    }
-}
-
-/// When the time for an answer is over, if there is a limit.
-fn deadline(session: &Session) -> Option<u64> {
-    let limit = u64::from(session.info().answer_timeout) * 1_000_000;
-    (limit != 0).then(|| sys::now() + limit)
-}
-
-/// Waits for the turn.
-fn lock(session: &Session, inside: &Inside, me: u32) -> Result<()> {
-    let turn = &inside.hatch.turn;
-    loop {
-        let seen = inside.hatch.state();
-        let Err(owner) = turn.try_lock(me) else { return Ok(()) };
-        // Behind a SYNC this may take as long as that; not behind a capture that the pusher ignores.
-        let until = if turn.owner() == CAPTURE { deadline(session) } else { None };
-        match session.wait_for_word(turn.word(), owner, until) {
-            Err(libc::ETIMEDOUT) => {
-                if inside.hatch.give_up_capture(seen, request::SYNC) {
-                    sys::futex_wake_all(turn.word());
-                    // The daemon tells those who wait for the frame.
-                    ring_pusher(session)?;
-                }
-            }
-            waited => waited?,
-        }
-        if session.board().zero() != inside.zero {
-            return Err(libc::EIO);
-        }
     }
 }
 
@@ -177,15 +175,7 @@ pub(crate) fn forward(session: &Session, number: u32, arg: usize) -> Result<c_in
     let asked = forwarded::neutral_number(abi, number);
     let sent = if has_data { forwarded::widen(abi, asked, &mut bytes) } else { 0 };
     let data = &mut bytes[..sent];
-    let turn = Turn::take(session)?;
-    turn.ask(asked, data)?;
-    if number == request::SCHAN {
-        // V4L2's clients ask which one it is, V4L1's cannot.
-        if let Ok((channel, _)) = VideoChannel::read_from_prefix(data) {
-            turn.inside.hatch.set_channel(channel.channel as u32);
-        }
-    }
-    drop(turn);
+    Turn::take(session)?.ask(asked, data)?;
     if ioc::ioc_dir(number) & ioc::READ != 0 {
         let got = forwarded::narrow(abi, asked, &mut bytes);
         Caller.write(arg, &bytes[..got]).map_err(|_| libc::EFAULT)?;
@@ -193,35 +183,53 @@ pub(crate) fn forward(session: &Session, number: u32, arg: usize) -> Result<c_in
     Ok(0)
 }
 
+/// How often a read() begins anew because somebody drew under its copy.
+const TRIES: u32 = 16;
+
 /// read(2) on an output of a zero-copy pipe: never forwarded, but asked for as a mapped client does.
 ///
 /// # Errors
-/// As [`forward`]; EAGAIN never: a picture takes the time that it takes.
+/// As [`forward`]; EAGAIN never: a picture takes the time that it takes. EIO: others draw all the time.
 pub(crate) fn read_frame(session: &Session, buf: usize, len: usize) -> Result<usize> {
-    // One turn for all: another client's MCAPTURE would draw under the copy.
     let turn = Turn::take(session)?;
-    let mut window = VideoWindow::new_zeroed();
-    turn.exchange(request::GWIN, &mut window)?;
-    let mut picture = VideoPicture::new_zeroed();
-    turn.exchange(request::GPICT, &mut picture)?;
-    let whole = Palette::from_number(picture.palette.into())
-        .and_then(|palette| palette.frame_len(window.width, window.height))
-        .ok_or(libc::EINVAL)?;
-    let count = len.min(whole);
-    if whole > turn.inside.len {
-        return Err(libc::EINVAL);
+    for _ in 0..TRIES {
+        if let Some(count) = turn.copy_frame(buf, len)? {
+            return Ok(count);
+        }
     }
-    user::writable(buf, count).map_err(|_| libc::EFAULT)?;
-    let mut order = VideoMmap {
-        frame: 0,
-        height: window.height as i32,
-        width: window.width as i32,
-        format: picture.palette.into(),
-    };
-    turn.exchange(request::MCAPTURE, &mut order)?;
-    let mut frame = 0i32;
-    turn.exchange(request::SYNC, &mut frame)?;
-    // SAFETY: `count` bytes at `buf` were checked, and the memory has at least as many.
-    unsafe { core::ptr::copy_nonoverlapping(turn.inside.frames, buf as *mut u8, count) };
-    Ok(count)
+    Err(libc::EIO)
+}
+
+impl Turn<'_> {
+    /// Asks for a frame and copies it. None: another client's was drawn under the copy, because this one was
+    /// stopped meanwhile.
+    fn copy_frame(&self, buf: usize, len: usize) -> Result<Option<usize>> {
+        let mut window = VideoWindow::new_zeroed();
+        self.exchange(request::GWIN, &mut window)?;
+        let mut picture = VideoPicture::new_zeroed();
+        self.exchange(request::GPICT, &mut picture)?;
+        let whole = Palette::from_number(picture.palette.into())
+            .and_then(|palette| palette.frame_len(window.width, window.height))
+            .ok_or(libc::EINVAL)?;
+        let count = len.min(whole);
+        if whole > self.inside.len {
+            return Err(libc::EINVAL);
+        }
+        user::writable(buf, count).map_err(|_| libc::EFAULT)?;
+        let mut order = VideoMmap {
+            frame: 0,
+            height: window.height as i32,
+            width: window.width as i32,
+            format: picture.palette.into(),
+        };
+        self.ask_for(request::MCAPTURE, order.as_mut_bytes(), true)?;
+        self.ask_for(request::SYNC, 0i32.as_mut_bytes(), true)?;
+        let (hatch, draws) = (self.inside.hatch, self.slip.draws());
+        if hatch.draws() == draws {
+            // SAFETY: `count` bytes at `buf` were checked, and the memory has at least as many.
+            unsafe { core::ptr::copy_nonoverlapping(self.inside.frames.cast_const(), buf as *mut u8, count) };
+        }
+        self.slip.release();
+        Ok((hatch.draws() == draws).then_some(count))
+    }
 }

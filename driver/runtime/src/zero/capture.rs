@@ -1,31 +1,28 @@
 //! The pipe's own captures: frames of a zero-copy pusher for clients that do not ask for them one by one
 //! (V4L2).
 //!
-//! A client that has none to take says that it wants one, and returns or sleeps; whoever gets the turn
-//! next posts VIDIOCMCAPTURE ([`begin`]; before the first one VIDIOCGMBUF, which tells where the frame will
-//! be). When the pusher answers, its own library posts VIDIOCSYNC, and
-//! when it answers that, copies the frame into the pipe's ring ([`answered`]): there all V4L2 clients find
-//! it, as on a one-copy pipe. One copy in all, by the pusher's process, however many they are; none while
-//! nobody wants a frame.
+//! A client that has none to take says in its slip that it wants one, and returns or sleeps. The pusher's
+//! library gives the pusher VIDIOCMCAPTURE and VIDIOCSYNC (before the first one VIDIOCGMBUF, which tells where
+//! the frame will be), and copies the finished frame into the pipe's ring ([`answered`]): there all V4L2
+//! clients find it, as on a one-copy pipe. One copy in all, by the pusher's process, however many they are;
+//! none while nobody wants a frame.
 
-use core::sync::atomic::{Ordering, fence};
+use core::sync::atomic::Ordering;
 
 use vloopback_abi::palette::Palette;
-use vloopback_abi::v4l1::{VideoMbuf, VideoMmap, request};
 use vloopback_ring::Format;
-use vloopback_ring::hatch::{Hatch, Order};
-use zerocopy::{FromZeros, IntoBytes};
+use vloopback_ring::hatch::{Hatch, Order, Progress};
 
-use super::{Inside, is_zero, ring_pusher};
+use super::{Inside, ring_pusher};
 use crate::input::{self, Pieces};
 use crate::lock::NoSignals;
 use crate::output;
 use crate::process;
 use crate::session::Session;
-use crate::sys::{self, Result};
+use crate::sys::Result;
 
 /// The picture of the format in force. None: V4L1 has no name for it.
-fn order_of(format: &Format, hatch: &Hatch) -> Option<Order> {
+pub(crate) fn order_of(format: &Format, hatch: &Hatch) -> Option<Order> {
     let Format { palette, width, height, .. } = *format;
     Palette::from_number(palette)?;
     // V4L1 has two numbers for YUYV; a pusher may know one of them.
@@ -55,7 +52,7 @@ pub(crate) fn has_met(session: &Session) -> bool {
 /// its descriptor becomes readable, when the frame is there.
 ///
 /// # Errors
-/// EIO: the pusher has refused to capture since it was met.
+/// EIO: the pusher has refused to capture since it was met. ENODEV.
 pub(crate) fn want(session: &Session) -> Result<()> {
     let Some(inside) = Inside::enter(session) else { return Ok(()) };
     let page = session.page();
@@ -65,57 +62,23 @@ pub(crate) fn want(session: &Session) -> Result<()> {
     if page.refusals.load(Ordering::SeqCst) != inside.hatch.refusals() {
         return Err(libc::EIO);
     }
-    inside.hatch.want();
-    begin(session, inside.hatch);
-    Ok(())
+    let Some(slip) = inside.slip else { return Ok(()) };
+    slip.want();
+    // A pusher that has something to do looks for more when it is done.
+    if inside.hatch.seems_idle() { ring_pusher(session) } else { Ok(()) }
 }
 
-/// Begins a capture if one is wanted and it is nobody's turn.
-pub(crate) fn begin(session: &Session, hatch: &Hatch) {
-    // As in the hatch: the turn was given back before this look.
-    fence(Ordering::SeqCst);
-    if !hatch.is_wanted() || !is_zero(session) {
-        return;
-    }
-    let Some(order) = order_of(&session.board().format(), hatch) else { return };
-    let Ok(me) = process::peer() else { return };
-    let first =
-        VideoMmap { frame: 0, width: order.width as i32, height: order.height as i32, format: order.palette };
-    let wake = |word: &_| sys::futex_wake_all(word);
-    if hatch.begin_capture(me, &order, (request::MCAPTURE, first.as_bytes()), wake) {
-        // If the daemon is gone, so is the pipe.
-        let _ = ring_pusher(session);
-    }
-}
-
-fn mcapture(order: &Order) -> VideoMmap {
-    let &Order { width, height, palette } = order;
-    VideoMmap { frame: 0, width: width as i32, height: height as i32, format: palette }
-}
-
-/// In the pusher's process: it has answered a request of the capture, with data that begins so.
-pub(super) fn answered(session: &Session, hatch: &Hatch, number: u32, errno: u32, head: &[u8; 16]) {
-    match number {
-        request::GMBUF => {
-            // size, frames, offsets; who refuses to tell has its frame at the beginning.
-            let offset = [head[8], head[9], head[10], head[11]];
-            hatch.set_origin(if errno == 0 { u32::from_ne_bytes(offset) } else { 0 });
-            hatch.continue_capture(request::MCAPTURE, mcapture(&hatch.order()).as_bytes());
+/// In the pusher's process: it has answered a request of the capture.
+pub(super) fn answered(session: &Session, hatch: &Hatch, errno: u32) {
+    let refused = match hatch.go_on(errno) {
+        Progress::Next => return,
+        Progress::Refused => true,
+        Progress::Drawn => {
+            let refused = publish(session, hatch).is_err();
+            hatch.end_capture(refused);
+            refused
         }
-        request::MCAPTURE if errno == 0 => hatch.continue_capture(request::SYNC, 0i32.as_bytes()),
-        _ => return end(session, hatch, errno),
-    }
-    let _ = ring_pusher(session);
-}
-
-fn end(session: &Session, hatch: &Hatch, errno: u32) {
-    let refused = errno != 0 || publish(session, hatch).is_err();
-    if hatch.end_capture(refused) {
-        // Whoever gets the turn now begins the next capture when it gives it back.
-        sys::futex_wake_all(hatch.turn.word());
-    } else {
-        begin(session, hatch);
-    }
+    };
     if refused {
         // The daemon tells those who wait for the frame.
         let _ = ring_pusher(session);

@@ -1,10 +1,12 @@
 //! Zero-copy mode (LEGACY.md 1.4 to 1.8, 4): the pusher's own memory is the clients', and the pusher
 //! answers its clients' ioctls itself.
 //!
-//! A client's request ([`ask`]) goes straight to the pusher's process, over the page of requests
-//! (`vloopback_ring::hatch`); the daemon makes the pusher's descriptor readable, and the kernel sends
-//! SIGIO. All that a pusher calls here ([`pusher`]) may be called from its signal handler: no lock is
-//! waited for, and nothing is allocated. Frames for V4L2 clients are the pipe's own captures ([`capture`]).
+//! A client's request ([`ask`]) goes straight to the pusher's process, over a page of the client's own
+//! (`vloopback_ring::slip`); the daemon makes the pusher's descriptor readable, and the kernel sends
+//! SIGIO. The pusher's library picks whose turn it is (`vloopback_ring::hatch`). All that a pusher calls
+//! here ([`pusher`]) may be called from its signal handler: no lock is waited for that it may have
+//! interrupted, and nothing is allocated. Frames for V4L2 clients are the pipe's own captures
+//! ([`capture`]).
 
 pub(crate) mod ask;
 pub(crate) mod capture;
@@ -15,6 +17,7 @@ use core::sync::atomic::Ordering;
 
 use vloopback_ring::PAGE_LEN;
 use vloopback_ring::hatch::Hatch;
+use vloopback_ring::slip::Slip;
 use vloopback_wire::{Reply, Request};
 
 use crate::lock::NoSignals;
@@ -28,7 +31,7 @@ const NUMBER_LEN: usize = size_of::<usize>();
 /// The same of a pusher of any word size.
 const NUMBER_MAX: usize = size_of::<u64>();
 
-/// Maps the page of requests and the frames' memory, once a session and memory. `len`: by a pusher, the
+/// Maps the pages and the frames' memory, once a session and memory. `len`: by a pusher, the
 /// bytes that it wants.
 pub(crate) fn join(session: &Session, len: u32) -> Result<()> {
     let in_force = session.board().zero();
@@ -40,31 +43,44 @@ pub(crate) fn join(session: &Session, len: u32) -> Result<()> {
     let request = Request::Zero { session: session.info().session, len };
     let (reply, _) = process::ask(&request, None, &mut fds)?;
     let Reply::Zero { zero, len } = reply else { return Err(libc::EPROTO) };
-    if fds.len() != 2 || len == 0 || zero == 0 {
+    // A client gets a page of its own, and cannot write to the pusher's.
+    let input = session.info().input;
+    if fds.len() != if input { 2 } else { 3 } || len == 0 || zero == 0 {
         return Err(libc::EPROTO);
     }
     let rw = libc::PROT_READ | libc::PROT_WRITE;
+    let hatch_prot = if input { rw } else { libc::PROT_READ };
     let quiet = NoSignals::new();
     let _making = session.ring.lock(&quiet);
     if session.zero.load(Ordering::Acquire) == zero {
         return Ok(());
     }
-    // SAFETY: new mappings of sealed files of these lengths.
-    let (frames, hatch) = unsafe {
-        let frames = sys::mmap(0, len as usize, rw, libc::MAP_SHARED, fds.get(0))?;
-        match sys::mmap(0, PAGE_LEN, rw, libc::MAP_SHARED, fds.get(1)) {
-            Ok(hatch) => (frames, hatch),
+    let mut maps = [core::ptr::null_mut::<u8>(); 3];
+    for (k, (len, prot)) in
+        [(len as usize, rw), (PAGE_LEN, hatch_prot), (PAGE_LEN, rw)].into_iter().enumerate()
+    {
+        if k == fds.len() {
+            break;
+        }
+        // SAFETY: a new mapping of a sealed file of this length.
+        match unsafe { sys::mmap(0, len, prot, libc::MAP_SHARED, fds.get(k)) } {
+            Ok(at) => maps[k] = at,
             Err(e) => {
-                sys::munmap(frames, len as usize);
+                for (at, len) in maps.into_iter().zip([len, PAGE_LEN]).filter(|(at, _)| !at.is_null()) {
+                    // SAFETY: made just now, nobody knows of it.
+                    unsafe { sys::munmap(at, len) };
+                }
                 return Err(e);
             }
         }
-    };
+    }
+    let [frames, hatch, slip] = maps;
     // What was mapped before is a former pusher's. It stays while somebody is in it.
     session.keep_zero();
     session.frames.store(frames, Ordering::SeqCst);
     session.zero_len.store(len as usize, Ordering::SeqCst);
     session.hatch.store(hatch.cast(), Ordering::SeqCst);
+    session.slip.store(slip.cast(), Ordering::SeqCst);
     session.zero.store(zero, Ordering::SeqCst);
     session.sweep_zero();
     Ok(())
@@ -75,6 +91,8 @@ pub(crate) fn join(session: &Session, len: u32) -> Result<()> {
 pub(crate) struct Inside<'a> {
     session: &'a Session,
     pub(crate) hatch: &'a Hatch,
+    /// The client's own page of requests; a pusher has none.
+    pub(crate) slip: Option<&'a Slip>,
     /// Its number on the board, where the frames are here, and their bytes.
     pub(crate) zero: u32,
     pub(crate) frames: *mut u8,
@@ -87,6 +105,7 @@ impl<'a> Inside<'a> {
         session.inside.fetch_add(1, Ordering::SeqCst);
         let zero = session.zero.load(Ordering::SeqCst);
         let hatch = session.hatch.load(Ordering::SeqCst);
+        let slip = session.slip.load(Ordering::SeqCst);
         let frames = session.frames.load(Ordering::SeqCst);
         let len = session.zero_len.load(Ordering::SeqCst);
         if zero == 0 || hatch.is_null() || session.zero.load(Ordering::SeqCst) != zero {
@@ -94,7 +113,8 @@ impl<'a> Inside<'a> {
             return None;
         }
         // SAFETY: mapped while the session counts us.
-        Some(Self { session, hatch: unsafe { &*hatch }, zero, frames, len })
+        let (hatch, slip) = unsafe { (&*hatch, slip.as_ref()) };
+        Some(Self { session, hatch, slip, zero, frames, len })
     }
 }
 
@@ -104,7 +124,8 @@ impl Drop for Inside<'_> {
     }
 }
 
-/// Makes the pusher's descriptor readable. By a client, or by the pusher itself.
+/// Makes the pusher's descriptor readable if there is something for it. By a client, or by the pusher's
+/// own library.
 ///
 /// # Errors
 /// As [`process::post`].

@@ -3,18 +3,133 @@
 use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
-use vloopback_abi::v4l1::request;
+use vloopback_abi::v4l1::{VideoCapability, VideoChannel, VideoMbuf, VideoPicture, request};
 use vloopback_abi::{Abi, ioc};
 use vloopback_ioctl::{UserMemory, forwarded};
-use vloopback_ring::hatch::{Answered, Hatch, MAX_DATA, Taken};
+use vloopback_ring::PAGE_LEN;
+use vloopback_ring::hatch::{Entry, Hatch, MAX_CLIENTS, Pending, Taken, Told};
+use vloopback_ring::slip::{MAX_DATA, Phase, Slip};
+use vloopback_wire::{Reply, Request};
+use zerocopy::FromBytes;
 
-use super::{NUMBER_LEN, capture, is_zero, join};
+use super::{NUMBER_LEN, capture, is_zero, join, ring_pusher};
 use crate::client::may_wait;
+use crate::lock::NoSignals;
+use crate::process;
 use crate::session::{self, Session, is_certain};
-use crate::sys::{self, Result};
+use crate::sys::{self, FdList, Result};
 use crate::user::{self, Caller};
 
-/// The page of requests, for the pusher's side: also in a process that got the descriptor by exec.
+/// The slips of a pusher's clients, mapped. All zeros: none.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    /// An array of [`MAX_CLIENTS`] entries, once there is one.
+    entries: usize,
+    count: usize,
+    /// The ticket of the one that came last.
+    last: u32,
+    /// Tickets that had been given when the daemon was asked last.
+    joined: u32,
+}
+
+// SAFETY: the entries are reached through the lock alone.
+unsafe impl Send for Clients {}
+
+impl Clients {
+    fn entries(&self) -> &[Entry<'static>] {
+        if self.entries == 0 {
+            return &[];
+        }
+        // SAFETY: so many entries were written to the array, which stays mapped until `forget_all`; their
+        // slips stay mapped until they are taken out.
+        unsafe { core::slice::from_raw_parts(self.entries as *const Entry<'static>, self.count) }
+    }
+
+    /// Takes up clients that have come, and drops those that have closed.
+    ///
+    /// # Errors
+    /// ENOMEM, EMFILE, ENODEV: a client that could not be taken up waits until the next try.
+    fn refresh(&mut self, session: &Session, hatch: &Hatch) -> Result<()> {
+        self.drop_gone();
+        let joined = hatch.joined();
+        while self.joined != joined {
+            let mut fds = FdList::new();
+            let request = Request::Slip { session: session.info().session, after: self.last };
+            let (reply, _) = process::ask(&request, None, &mut fds)?;
+            match reply {
+                Reply::Slip { ticket: 0 } => self.joined = joined,
+                Reply::Slip { ticket } if fds.len() == 1 => self.add(ticket, fds.get(0))?,
+                _ => return Err(libc::EPROTO),
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, ticket: u32, fd: c_int) -> Result<()> {
+        let rw = libc::PROT_READ | libc::PROT_WRITE;
+        if self.entries == 0 {
+            let len = (MAX_CLIENTS * size_of::<Entry>()).next_multiple_of(PAGE_LEN);
+            // SAFETY: a new mapping.
+            let at = unsafe { sys::mmap(0, len, rw, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1) }?;
+            self.entries = at as usize;
+        }
+        if self.count == MAX_CLIENTS {
+            return Err(libc::ENOMEM);
+        }
+        // SAFETY: a new mapping of a sealed file of one page.
+        let slip = unsafe { sys::mmap(0, PAGE_LEN, rw, libc::MAP_SHARED, fd) }?.cast::<Slip>();
+        // SAFETY: the array has room for one more; the slip stays mapped until it is taken out.
+        unsafe {
+            (self.entries as *mut Entry<'static>).add(self.count).write(Entry { ticket, slip: &*slip });
+        }
+        self.count += 1;
+        self.last = ticket;
+        Ok(())
+    }
+
+    fn drop_gone(&mut self) {
+        let array = self.entries as *mut Entry<'static>;
+        let mut kept = 0;
+        for k in 0..self.count {
+            // SAFETY: `k` and `kept` are below the count of entries.
+            unsafe {
+                let entry = array.add(k).read();
+                if entry.slip.state().phase() == Phase::Gone {
+                    sys::munmap(core::ptr::from_ref(entry.slip).cast_mut().cast(), PAGE_LEN);
+                } else {
+                    array.add(kept).write(entry);
+                    kept += 1;
+                }
+            }
+        }
+        self.count = kept;
+    }
+
+    /// The session has no user any more.
+    pub(crate) fn forget_all(&mut self) {
+        for entry in self.entries() {
+            // SAFETY: nobody is in it any more.
+            unsafe { sys::munmap(core::ptr::from_ref(entry.slip).cast_mut().cast(), PAGE_LEN) };
+        }
+        if self.entries != 0 {
+            let len = (MAX_CLIENTS * size_of::<Entry>()).next_multiple_of(PAGE_LEN);
+            // SAFETY: as above.
+            unsafe { sys::munmap(self.entries as *mut u8, len) };
+        }
+        *self = Self { entries: 0, count: 0, last: 0, joined: 0 };
+    }
+}
+
+/// Runs `f` on the clients that there are.
+fn with_clients<T>(session: &Session, hatch: &Hatch, f: impl FnOnce(&[Entry]) -> T) -> T {
+    let quiet = NoSignals::new();
+    let mut clients = session.clients.lock(&quiet);
+    // Who could not be taken up now is at the next look; it reminds us.
+    let _ = clients.refresh(session, hatch);
+    f(clients.entries())
+}
+
+/// The pusher's page, for its own side: also in a process that got the descriptor by exec.
 fn joined(session: &Session) -> Result<&Hatch> {
     if hatch(session).is_none() {
         join(session, 0)?;
@@ -53,26 +168,43 @@ pub(crate) fn signals_changed() {
     });
 }
 
-/// read(2) on an input of a zero-copy pipe: a request's number and its data, or number 0 for a client
-/// that has closed. 0 bytes: the request that made the descriptor readable was withdrawn.
+/// What is next for the pusher, with the data in `data`. It can have one request at a time.
+pub(crate) fn take(session: &Session, hatch: &Hatch, data: &mut [u8; MAX_DATA]) -> Option<Taken> {
+    let order = capture::order_of(&session.board().format(), hatch);
+    with_clients(session, hatch, |slips| hatch.take(slips, order, sys::now(), data))
+}
+
+/// The pusher is done with something: its descriptor is readable if there is more.
+fn look_for_more(session: &Session, hatch: &Hatch) {
+    let captures = capture::order_of(&session.board().format(), hatch).is_some();
+    if with_clients(session, hatch, |slips| hatch.has_next(slips, captures, sys::now())) {
+        // If the daemon is gone, so is the pipe.
+        let _ = ring_pusher(session);
+    }
+}
+
+/// read(2) on an input of a zero-copy pipe, into the program's pieces: a request's number and its data, or
+/// number 0 for a client that has closed. 0 bytes: the request that made the descriptor readable was
+/// withdrawn.
 ///
 /// # Errors
 /// EAGAIN, EINTR, EFAULT, ENODEV; EINVAL: no room for the number.
-pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Result<usize> {
+pub(crate) fn read(session: &Session, fd: c_int, pieces: &[libc::iovec]) -> Result<usize> {
     let hatch = joined(session)?;
-    if len < NUMBER_LEN {
+    let room = pieces.iter().fold(0usize, |sum, piece| sum.saturating_add(piece.iov_len));
+    if room < NUMBER_LEN {
         return Err(libc::EINVAL);
     }
-    let room = len.min(NUMBER_LEN + MAX_DATA);
+    let room = room.min(NUMBER_LEN + MAX_DATA);
     loop {
         session.alive()?;
         // Before anything is taken, so that a bad address loses nothing.
-        user::writable(buf, room).map_err(|_| libc::EFAULT)?;
+        scatter(pieces, room, |_, at, len| user::writable(at, len).map_err(|_| libc::EFAULT))?;
         if !is_certain(fd, session) {
             return Err(libc::EBADF);
         }
-        // One byte for each thing that can be read: what has no byte yet is not readable yet.
-        if !sys::take_byte(fd) {
+        // What has not rung is not readable yet.
+        if !sys::take_bytes(fd) {
             if !may_wait(fd) {
                 return Err(libc::EAGAIN);
             }
@@ -80,28 +212,44 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
             continue;
         }
         let mut data = [0; MAX_DATA];
-        let (number, got) = match hatch.read(&mut data) {
-            Some(Taken::Request { number, len }) => {
+        let (number, got) = match take(session, hatch, &mut data) {
+            Some(Taken::Request(pending, len)) => {
+                let number = pending.number();
                 let whole = len == ioc::ioc_size(number);
                 let len = if whole { forwarded::narrow(Abi::NATIVE, number, &mut data) } else { len };
                 (forwarded::own_number(Abi::NATIVE, number), len)
             }
-            Some(Taken::Closing) => (0, 0),
+            Some(Taken::Closing) => {
+                look_for_more(session, hatch);
+                (0, 0)
+            }
             // The request was withdrawn. Pushers look whether they got a number; none expects to sleep here.
             None => return Ok(0),
         };
-        if session.armed.load(Ordering::Relaxed) && sys::has_byte(fd) {
-            // Signals are not counted: what came while one was pending has none of its own, and handlers
-            // read one request each.
-            sys::raise_sigio();
-        }
-        let count = (NUMBER_LEN + got).min(room);
         let mut record = [0; NUMBER_LEN + MAX_DATA];
         record[..NUMBER_LEN].copy_from_slice(&(number as usize).to_ne_bytes());
         record[NUMBER_LEN..NUMBER_LEN + got].copy_from_slice(&data[..got]);
-        Caller.write(buf, &record[..count]).map_err(|_| libc::EFAULT)?;
-        return Ok(count);
+        return scatter(pieces, (NUMBER_LEN + got).min(room), |from, at, len| {
+            Caller.write(at, &record[from..from + len]).map_err(|_| libc::EFAULT)
+        });
     }
+}
+
+/// Does `f` (from where in the record, the address, the length) to the pieces until `count` bytes are used.
+fn scatter(
+    pieces: &[libc::iovec],
+    count: usize,
+    f: impl Fn(usize, usize, usize) -> Result<()>,
+) -> Result<usize> {
+    let mut done = 0;
+    for piece in pieces {
+        let len = piece.iov_len.min(count - done);
+        if len != 0 {
+            f(done, piece.iov_base as usize, len)?;
+        }
+        done += len;
+    }
+    Ok(done)
 }
 
 /// An ioctl on an input of a zero-copy pipe: the answer to the request that was read.
@@ -112,7 +260,8 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
 pub(crate) fn answer(session: &Session, number: u32, arg: usize) -> Result<c_int> {
     let hatch = joined(session)?;
     // Nothing waits: some pushers refuse, and then answer all the same.
-    let Some((read, asked)) = hatch.unanswered() else { return Ok(0) };
+    let Some(pending) = with_clients(session, hatch, |slips| hatch.pending(slips)) else { return Ok(0) };
+    let asked = pending.number();
     let refused = number == request::SINVALID;
     let own = forwarded::own_number(Abi::NATIVE, asked);
     if !refused && number != own {
@@ -124,7 +273,7 @@ pub(crate) fn answer(session: &Session, number: u32, arg: usize) -> Result<c_int
     if !refused && ioc::ioc_dir(asked) != ioc::NONE {
         Caller.read(arg, &mut told[..len]).map_err(|_| libc::EFAULT)?;
     }
-    let answered = hatch.answer(read, |data| {
+    give(session, hatch, &pending, |data| {
         if refused {
             return libc::ENOTTY as u32;
         }
@@ -139,17 +288,102 @@ pub(crate) fn answer(session: &Session, number: u32, arg: usize) -> Result<c_int
         *data = told;
         0
     });
-    tell(session, hatch, answered);
     Ok(0)
 }
 
-/// An answer was given: whoever waits for it hears of it.
-pub(crate) fn tell(session: &Session, hatch: &Hatch, answered: Option<Answered>) {
-    match answered {
-        Some(Answered::Client) => sys::futex_wake_all(hatch.word()),
-        Some(Answered::Capture { number, errno, head }) => {
-            capture::answered(session, hatch, number, errno, &head);
+/// Answers a request: `answer` gets the data that was asked with and returns the errno (0 for none); what it
+/// leaves in the buffer is the answer's data. False: the request was withdrawn meanwhile.
+///
+/// `answer` runs with signals blocked.
+pub(crate) fn give(
+    session: &Session,
+    hatch: &Hatch,
+    pending: &Pending,
+    answer: impl FnOnce(&mut [u8; MAX_DATA]) -> u32,
+) -> bool {
+    let mut told = [0; MAX_DATA];
+    let mut errno = 0;
+    let Some(ticket) = pending.ticket() else {
+        if !hatch.begin_answer(pending) {
+            return false;
         }
-        None => {}
+        hatch.capture_request(&mut told);
+        errno = answer(&mut told);
+        if errno == 0 {
+            learn(hatch, pending.number(), &told);
+        }
+        capture::answered(session, hatch, errno);
+        look_for_more(session, hatch);
+        return true;
+    };
+    let given = with_clients(session, hatch, |slips| {
+        let Some(entry) = slips.iter().find(|entry| entry.ticket == ticket) else { return false };
+        let given = entry.slip.answer(pending.serial(), |data| {
+            errno = answer(data);
+            told = *data;
+            errno
+        });
+        if given {
+            if errno == 0 {
+                learn(hatch, pending.number(), &told);
+            }
+            sys::futex_wake_all(entry.slip.word());
+        }
+        given
+    });
+    hatch.done(pending, sys::now());
+    look_for_more(session, hatch);
+    given
+}
+
+/// The data that a request came with. False: it was withdrawn meanwhile.
+pub(crate) fn asked(session: &Session, hatch: &Hatch, pending: &Pending, data: &mut [u8; MAX_DATA]) -> bool {
+    match pending.ticket() {
+        None => {
+            hatch.capture_request(data);
+            is_waiting(session, hatch, pending)
+        }
+        Some(ticket) => with_clients(session, hatch, |slips| {
+            let mut slips = slips.iter();
+            slips.find(|e| e.ticket == ticket).is_some_and(|e| e.slip.asked(pending.serial(), data))
+        }),
+    }
+}
+
+/// Whether a request still waits for its answer.
+pub(crate) fn is_waiting(session: &Session, hatch: &Hatch, pending: &Pending) -> bool {
+    with_clients(session, hatch, |slips| hatch.pending(slips) == Some(*pending))
+}
+
+/// Keeps what the pusher tells of itself, for those who must not ask each time.
+fn learn(hatch: &Hatch, number: u32, data: &[u8; MAX_DATA]) {
+    let palette = || VideoPicture::read_from_prefix(data).map(|(picture, _)| picture.palette.into());
+    match number {
+        request::GPICT | request::SPICT => {
+            if let Ok(palette) = palette() {
+                hatch.set_palette(palette);
+            }
+        }
+        request::GCAP => {
+            if let Ok((cap, _)) = VideoCapability::read_from_prefix(data) {
+                let positive = |n: i32| u32::try_from(n).unwrap_or(0);
+                hatch.set_told(&Told {
+                    type_: cap.type_ as u32,
+                    channels: positive(cap.channels),
+                    sizes: [cap.maxwidth, cap.maxheight, cap.minwidth, cap.minheight].map(positive),
+                });
+            }
+        }
+        request::SCHAN => {
+            if let Ok((channel, _)) = VideoChannel::read_from_prefix(data) {
+                hatch.set_channel(channel.channel as u32);
+            }
+        }
+        request::GMBUF => {
+            if let Ok((layout, _)) = VideoMbuf::read_from_prefix(data) {
+                hatch.set_origin(layout.offsets[0].try_into().unwrap_or(0));
+            }
+        }
+        _ => {}
     }
 }

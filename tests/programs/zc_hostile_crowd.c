@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Clients (of --device) that come in crowds or spoil what they share, at a pusher (--input) that has another client,
+ * which is served all the same. Cases:
+ *     closings  more clients close than a queue of bytes can tell of (--frames: how many)
+ *     crowd     one client opens as often as it can (--frames: how often), and asks each time
+ *     spoiled   a client overwrites all that it shares with others */
+#include <sys/resource.h>
+
+#include "zc_hostile_serve.h"
+
+static void closings(void)
+{
+    int many = opt.frames ? (int)opt.frames : 1000, i, seen = 0;
+    struct record r;
+    set_up();
+    for (i = 0; i < many; i++) {
+        int out = open(opt.device, O_RDWR);
+        if (out < 0 || close(out))
+            fail("a client that opens and closes");
+    }
+    /* Beside all these a request is taken. */
+    post(VIDIOCGPICT);
+    while (seen < many || r.number) {
+        if (!readable(device, SOON) || read(device, &r, sizeof r) < 0)
+            break;
+        if (r.number == 0) {
+            seen++;
+        } else {
+            GIVES(0, device, VIDIOCGPICT, r.data);
+            over(VIDIOCGPICT, 0);
+        }
+        if (seen >= many)
+            break;
+    }
+    expect(seen == many, "%d of %d closings", seen, many);
+    expect(!readable(device, 0), "not one more");
+    none_left();
+    expect(readable(device, SOON) && read(device, &r, sizeof r) == (ssize_t)NUMBER_BYTES, "the last closing");
+}
+
+/* Takes what there is until `who` ends. Returns how many closings came. */
+static int serve_while(pid_t who)
+{
+    struct record r;
+    int seen = 0, end = (int)syscall(SYS_pidfd_open, who, 0);
+    if (end < 0)
+        fail("pidfd_open");
+    for (;;) {
+        struct pollfd both[] = { { device, POLLIN, 0 }, { end, POLLIN, 0 } };
+        if (poll(both, 2, SOON) <= 0) {
+            expect(0, "the one that is served goes on");
+            kill(who, SIGKILL);
+        }
+        if (both[0].revents) {
+            if (read(device, &r, sizeof r) < (ssize_t)NUMBER_BYTES)
+                continue;
+            if (r.number)
+                ioctl(device, r.number, r.data);
+            else
+                seen++;
+        } else if (both[1].revents) {
+            break;
+        }
+    }
+    close(end);
+    return seen;
+}
+
+static void crowd(void)
+{
+    int many = opt.frames ? (int)opt.frames : 1100, seen, status, round;
+    struct record r;
+    set_up();
+    for (round = 0; round < 2; round++) {
+        struct rlimit limit;
+        pid_t child = fork();
+        if (child == 0) {
+            int i, asked = 0, opened = 0, refused = 0;
+            getrlimit(RLIMIT_NOFILE, &limit);
+            limit.rlim_cur = limit.rlim_max;
+            setrlimit(RLIMIT_NOFILE, &limit);
+            close(device);
+            for (i = 0; i < many; i++) {
+                struct video_picture p;
+                int own = open(opt.device, O_RDWR);
+                if (own < 0)
+                    break;
+                opened++;
+                if (ioctl(own, VIDIOCGPICT, &p))
+                    refused = errno;
+                else
+                    asked++;
+            }
+            say("{\"event\":\"crowd\",\"opened\":%d,\"asked\":%d,\"refused\":%d}", opened, asked, refused);
+            if (round)
+                raise(SIGKILL);
+            _exit(opened == 0);
+        }
+        seen = serve_while(child);
+        waitpid(child, &status, 0);
+        expect(status == (round ? SIGKILL : 0), "the crowd ends with %x", (unsigned)status);
+        /* One that was there before is served. */
+        begin_job(orders, VIDIOCGPICT);
+        for (;;) {
+            expect(readable(device, SOON), "the one that was there before");
+            if (wrongs || read(device, &r, sizeof r) < (ssize_t)NUMBER_BYTES)
+                return;
+            if (r.number)
+                break;
+            seen++;
+        }
+        GIVES(0, device, VIDIOCGPICT, r.data);
+        over(VIDIOCGPICT, 0);
+        /* And one that comes now. */
+        child = fork();
+        if (child == 0) {
+            int own = open(opt.device, O_RDWR);
+            struct video_picture p;
+            _exit(own < 0 || ioctl(own, VIDIOCGPICT, &p));
+        }
+        serve_while(child);
+        waitpid(child, &status, 0);
+        expect(status == 0, "one that comes after the crowd: %x", (unsigned)status);
+    }
+    none_left();
+}
+
+/* Writes over whatever of a client's memory is shared with others. Returns how many mappings there were. */
+static int spoil(unsigned kind)
+{
+    FILE *maps = fopen("/proc/self/maps", "r");
+    char line[400], rights[8];
+    unsigned long from, to;
+    int spoiled = 0;
+    while (maps && fgets(line, sizeof line, maps)) {
+        unsigned char *at;
+        if (sscanf(line, "%lx-%lx %7s", &from, &to, rights) != 3 || strncmp(rights, "rw-s", 4) ||
+            !strstr(line, "memfd:vloopback-"))
+            continue;
+        spoiled++;
+        for (at = (unsigned char *)from; at < (unsigned char *)to; at++) {
+            opt.seed = opt.seed * 1664525u + 1013904223u;
+            /* All bits, none, words of small numbers, bytes of any kind, a few of them. */
+            if (kind == 0)
+                *at = 0xff;
+            else if (kind == 1)
+                *at = 0;
+            else if (kind < 6)
+                *at = (size_t)at % 4 ? 0 : (unsigned char)kind;
+            else if (kind < 10 || opt.seed % 16 == 0)
+                *at = (unsigned char)(opt.seed >> 16);
+        }
+    }
+    if (maps)
+        fclose(maps);
+    return spoiled;
+}
+
+static void spoiled(void)
+{
+    struct record r;
+    unsigned kind;
+    for (kind = 0; kind < 14; kind++) {
+        int status, first;
+        pid_t vandal;
+        set_up();
+        post(VIDIOCGPICT);
+        serve(device, VIDIOCGPICT);
+        first = fcntl(device, F_GETFL);
+        vandal = fork();
+        if (vandal == 0) {
+            struct video_picture p;
+            int own;
+            close(device);
+            own = open(opt.device, O_RDWR);
+            if (own < 0 || ioctl(own, VIDIOCGPICT, &p))
+                _exit(1);
+            _exit(spoil(kind) ? 0 : 2);
+        }
+        expect(readable(device, SOON) && read(device, &r, sizeof r) > 0, "the vandal's request");
+        GIVES(0, device, VIDIOCGPICT, r.data);
+        if (waitpid(vandal, &status, 0) != vandal || status)
+            expect(0, "the vandal ends with %x", (unsigned)status);
+        /* The pusher reads what it finds there, and answers it; the client's request ends, whatever it comes to. */
+        begin_job(orders, VIDIOCGPICT);
+        while (!readable(orders, 0)) {
+            struct pollfd both[] = { { device, POLLIN, 0 }, { orders, POLLIN, 0 } };
+            expect(poll(both, 2, SOON) > 0, "the client's request ends after the vandal's way %u", kind);
+            if (wrongs)
+                return;
+            if (both[0].revents && read(device, &r, sizeof r) >= (ssize_t)NUMBER_BYTES && r.number)
+                ioctl(device, r.number, r.data);
+        }
+        end_job(orders);
+        expect(fcntl(device, F_GETFL) == first, "the input is what it was");
+        none_left();
+        munmap(memory, 8192);
+        close(device);
+    }
+    /* The next pusher and its clients have pages of their own. */
+    set_up();
+    post(VIDIOCGPICT);
+    serve(device, VIDIOCGPICT);
+    none_left();
+}
+
+int main(int argc, char **argv)
+{
+    static const struct a_case cases[] = { { "closings", closings }, { "crowd", crowd }, { "spoiled", spoiled } };
+    input = own_option(argv, "--input", 1);
+    begin(argc, argv);
+    return run_case(cases, sizeof cases / sizeof *cases);
+}
