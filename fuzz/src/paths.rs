@@ -1,7 +1,8 @@
 //! Paths of programs.
 
 use vloopback_runtime::paths::{
-    Class, Found, absolute_may_matter, classify, classify_in, decimal, relative_may_matter, strip_tree,
+    Class, Found, ReleaseFile, absolute_may_matter, classify, classify_in, decimal, relative_may_matter,
+    strip_tree,
 };
 
 /// Any bytes are a path; two of them, parted by a zero, are a folder and a path in it.
@@ -40,7 +41,15 @@ fn consistent(found: &Found) {
     match found.class {
         Class::Device(number) => assert_eq!(path, format!("/dev/video{number}").as_bytes()),
         Class::DeviceLink(number) => assert_eq!(path, format!("/dev/v4l/video{number}").as_bytes()),
-        Class::Modules => assert_eq!(path, b"/proc/modules"),
+        Class::Modules => {
+            assert!(
+                path == b"/proc/modules" || path.starts_with(b"/sys/module/vloopback"),
+                "{}",
+                path.escape_ascii()
+            );
+        }
+        Class::Release(ReleaseFile::Version) => assert_eq!(path, b"/proc/version"),
+        Class::Release(ReleaseFile::OsRelease) => assert_eq!(path, b"/proc/sys/kernel/osrelease"),
         Class::Tree { legacy } => {
             assert_eq!(legacy, path.starts_with(b"/proc/video/vloopback"), "{}", path.escape_ascii());
         }

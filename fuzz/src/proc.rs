@@ -28,9 +28,9 @@ fn parsers(text: &str) {
         let again = render::gcap_name(index, direction);
         assert_eq!(parse_gcap_name(&again), Some((index, direction)));
     }
-    let modules = render::modules_with(text, "vloopback");
+    let modules = render::modules_with(text, "vloopback", 0);
     assert!(modules.starts_with(text) && modules.contains("vloopback"));
-    assert_eq!(render::modules_with(&modules, "vloopback"), modules, "once is enough");
+    assert_eq!(render::modules_with(&modules, "vloopback", 0), modules, "once is enough");
 }
 
 fn rendered(snapshot: &Snapshot) {

@@ -116,30 +116,34 @@ pub fn index() -> &'static str {
     "0\n"
 }
 
-/// The line that `/proc/modules` has while the old driver is loaded.
+/// The module's size in bytes, as `/proc/modules` and `/sys/module/NAME/coresize` tell it.
+pub const MODULE_SIZE: u32 = 16384;
+
+/// How often the module is in use: once for each descriptor that has an output open, once for each
+/// pusher, as the old driver counted its opens.
 #[must_use]
-pub fn modules_line() -> String {
-    module_line("vloopback")
+pub fn module_users(snapshot: &Snapshot) -> u32 {
+    snapshot.pipes.iter().map(|pipe| pipe.readers.saturating_add(pipe.writer.into())).fold(0, u32::saturating_add)
 }
 
-/// A line of `/proc/modules` for a loaded, unused module of this name. The address is the one
-/// that the kernel shows to users who may not see addresses.
+/// A line of `/proc/modules` for a loaded module of this name with so many users. The address is the
+/// one that the kernel shows to users who may not see addresses.
 #[must_use]
-pub fn module_line(name: &str) -> String {
-    format!("{name} 16384 0 - Live 0x0000000000000000\n")
+pub fn module_line(name: &str, users: u32) -> String {
+    format!("{name} {MODULE_SIZE} {users} - Live 0x0000000000000000\n")
 }
 
 /// `host`, the text of the host's `/proc/modules` (empty where it has none), with a line for
 /// `name` added at the end unless a module of that name is there already.
 #[must_use]
-pub fn modules_with(host: &str, name: &str) -> String {
+pub fn modules_with(host: &str, name: &str, users: u32) -> String {
     let mut text = host.to_owned();
     let loaded = host.lines().any(|line| line.split_ascii_whitespace().next() == Some(name));
     if !loaded {
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
-        text.push_str(&module_line(name));
+        text.push_str(&module_line(name, users));
     }
     text
 }

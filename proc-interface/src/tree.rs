@@ -8,6 +8,7 @@
 //! sys/devices/virtual/video4linux/videoN/        name, dev, uevent, index, subsystem
 //! sys/class/video4linux/videoN                   links to the devices
 //! sys/dev/char/81:N
+//! sys/module/vloopback/                          what lsmod reads: coresize, refcnt, initstate, holders
 //! ```
 //!
 //! [`entries`] says what the tree holds, as values. [`Writer`] makes it so on disk, touching only
@@ -102,11 +103,22 @@ fn map(snapshot: &Snapshot, options: &TreeOptions) -> BTreeMap<PathBuf, EntryKin
         "sys/devices",
         "sys/devices/virtual",
         "sys/devices/virtual/video4linux",
+        "sys/module",
     ] {
         tree.insert(PathBuf::from(dir), EntryKind::Dir);
     }
     let host = options.host_modules.as_deref().unwrap_or("");
-    file(&mut tree, "proc/modules", render::modules_with(host, &options.module_name));
+    let (module, users) = (&options.module_name, render::module_users(snapshot));
+    file(&mut tree, "proc/modules", render::modules_with(host, module, users));
+    tree.insert(Path::new("sys/module").join(module), EntryKind::Dir);
+    tree.insert(Path::new("sys/module").join(module).join("holders"), EntryKind::Dir);
+    for (name, contents) in [
+        ("coresize", format!("{}\n", render::MODULE_SIZE)),
+        ("refcnt", format!("{users}\n")),
+        ("initstate", "live\n".to_owned()),
+    ] {
+        file(&mut tree, format!("sys/module/{module}/{name}"), contents);
+    }
     file(&mut tree, "proc/video/vloopback/vloopbacks", render::vloopbacks(snapshot));
     for pipe in &snapshot.pipes {
         file(&mut tree, format!("proc/video/vloopback/vloopback{}", pipe.index), render::vloopback(pipe));

@@ -38,17 +38,30 @@ fn golden_sysfs_files() {
 #[test]
 fn golden_modules() {
     let line = "vloopback 16384 0 - Live 0x0000000000000000\n";
-    assert_eq!(render::modules_line(), line);
-    assert_eq!(render::modules_with("", "vloopback"), line);
+    assert_eq!(render::module_line("vloopback", 0), line);
+    assert_eq!(render::module_line("vloopback", 3), line.replace(" 0 -", " 3 -"));
+    assert_eq!(render::modules_with("", "vloopback", 0), line);
     let host = "ext4 1040384 2 - Live 0x0000000000000000\n";
-    assert_eq!(render::modules_with(host, "vloopback"), format!("{host}{line}"));
-    assert_eq!(render::modules_with(host.trim_end(), "vloopback"), format!("{host}{line}"));
+    assert_eq!(render::modules_with(host, "vloopback", 0), format!("{host}{line}"));
+    assert_eq!(render::modules_with(host.trim_end(), "vloopback", 0), format!("{host}{line}"));
     let loaded = format!("{line}{host}");
-    assert_eq!(render::modules_with(&loaded, "vloopback"), loaded);
+    assert_eq!(render::modules_with(&loaded, "vloopback", 0), loaded);
     // A longer name or a module that uses ours does not count as ours.
     for other in ["vloopback2 1 0 - Live 0x0\n", "videodev 1 1 vloopback, Live 0x0\n"] {
-        assert_eq!(render::modules_with(other, "vloopback"), format!("{other}{line}"));
+        assert_eq!(render::modules_with(other, "vloopback", 0), format!("{other}{line}"));
     }
+}
+
+/// A writer is one user, each descriptor on an output another.
+#[test]
+fn the_modules_users_are_the_open_descriptors() {
+    let pipe = |writer, readers| PipeView { writer, readers, ..PipeView::default() };
+    let users = |pipes: &[PipeView]| {
+        render::module_users(&Snapshot { pipes: pipes.to_vec(), ..Snapshot::default() })
+    };
+    assert_eq!(users(&[]), 0);
+    assert_eq!(users(&[pipe(true, 0), pipe(false, 2), pipe(true, 3)]), 7);
+    assert_eq!(users(&[pipe(true, u32::MAX), pipe(true, 9)]), u32::MAX);
 }
 
 #[test]

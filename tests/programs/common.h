@@ -28,7 +28,7 @@
 /* The options; each program uses those that mean something to it. */
 static struct {
     const char *device;  /* --device PATH */
-    const char *find;    /* --find proc|sysfs|uname|gcap|type|split|lsmod|modules */
+    const char *find;    /* --find proc|sysfs|uname|gcap|devfs|type|split|lsmod|modules */
     int width, height;   /* --size WxH, default 320x240 */
     int palette;         /* --palette N, default YUV420P */
     long frames;         /* --frames N, 0: until standard input ends */

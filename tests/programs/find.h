@@ -138,10 +138,14 @@ static UNUSED int is_input(int fd, int by_type)
     return !strncmp(cap.name, "Video loopback", 14) && n > 5 && !strcmp(cap.name + n - 5, "input");
 }
 
-/* Opens node `n` by either of its names. */
+/* Opens node `n` by either of its names; --find devfs: by the name of the devfs era alone. */
 static UNUSED int open_node(int n, int flags, char *device, size_t size)
 {
     int fd;
+    if (opt.find && !strcmp(opt.find, "devfs")) {
+        snprintf(device, size, "/dev/v4l/video%d", n);
+        return open(device, flags);
+    }
     snprintf(device, size, "/dev/video%d", n);
     fd = open(device, flags);
     if (fd < 0 && errno == ENOENT) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Pushes as the programs that scan /dev by VIDIOCGCAP do. --find gcap looks for the input's name,
- * --find type for "loopback" without the capture bit, --find split probes with O_RDONLY|O_NONBLOCK
- * and pushes through O_WRONLY. A node that refuses its set-up leads to the next one. */
+ * --find devfs does so under /dev/v4l alone, --find type looks for "loopback" without the capture bit,
+ * --find split probes with O_RDONLY|O_NONBLOCK and pushes through O_WRONLY. A node that refuses its
+ * set-up leads to the next one. */
 #include "find.h"
 #include "pusher.h"
 
@@ -11,7 +12,7 @@ int main(int argc, char **argv)
     const char *call = "open";
     int fd, from = 0, way;
     begin(argc, argv);
-    way = !opt.find || !strcmp(opt.find, "gcap") ? 0 : !strcmp(opt.find, "type") ? 1 : 2;
+    way = opt.find && !strcmp(opt.find, "type") ? 1 : opt.find && !strcmp(opt.find, "split") ? 2 : 0;
     for (;;) {
         fd = find_by_gcap(device, sizeof device, way == 1, way == 2, &from);
         if (fd < 0)

@@ -156,16 +156,28 @@ static int spoil(unsigned kind)
     return spoiled;
 }
 
-static void spoiled(void)
+/* The client asks, and is served with what comes: closings of others, too. Returns its errno. */
+static int ask_and_serve(const char *when)
 {
     struct record r;
+    begin_job(orders, VIDIOCGPICT);
+    while (!readable(orders, 0) && !wrongs) {
+        struct pollfd both[] = { { device, POLLIN, 0 }, { orders, POLLIN, 0 } };
+        expect(poll(both, 2, SOON) > 0, "the client's request ends %s", when);
+        if (both[0].revents && read(device, &r, sizeof r) >= (ssize_t)NUMBER_BYTES && r.number)
+            ioctl(device, r.number, r.data);
+    }
+    return wrongs ? 0 : end_job(orders).error;
+}
+
+static void spoiled(void)
+{
     unsigned kind;
-    for (kind = 0; kind < 14; kind++) {
+    for (kind = 0; kind < 14 && !wrongs; kind++) {
         int status, first;
         pid_t vandal;
         set_up();
-        post(VIDIOCGPICT);
-        serve(device, VIDIOCGPICT);
+        expect(ask_and_serve("before the vandal") == 0, "GPICT");
         first = fcntl(device, F_GETFL);
         vandal = fork();
         if (vandal == 0) {
@@ -177,21 +189,11 @@ static void spoiled(void)
                 _exit(1);
             _exit(spoil(kind) ? 0 : 2);
         }
-        expect(readable(device, SOON) && read(device, &r, sizeof r) > 0, "the vandal's request");
-        GIVES(0, device, VIDIOCGPICT, r.data);
+        serve_while(vandal);
         if (waitpid(vandal, &status, 0) != vandal || status)
             expect(0, "the vandal ends with %x", (unsigned)status);
         /* The pusher reads what it finds there, and answers it; the client's request ends, whatever it comes to. */
-        begin_job(orders, VIDIOCGPICT);
-        while (!readable(orders, 0)) {
-            struct pollfd both[] = { { device, POLLIN, 0 }, { orders, POLLIN, 0 } };
-            expect(poll(both, 2, SOON) > 0, "the client's request ends after the vandal's way %u", kind);
-            if (wrongs)
-                return;
-            if (both[0].revents && read(device, &r, sizeof r) >= (ssize_t)NUMBER_BYTES && r.number)
-                ioctl(device, r.number, r.data);
-        }
-        end_job(orders);
+        ask_and_serve("after the vandal");
         expect(fcntl(device, F_GETFL) == first, "the input is what it was");
         none_left();
         munmap(memory, 8192);
@@ -199,8 +201,7 @@ static void spoiled(void)
     }
     /* The next pusher and its clients have pages of their own. */
     set_up();
-    post(VIDIOCGPICT);
-    serve(device, VIDIOCGPICT);
+    expect(ask_and_serve("at the next pusher") == 0, "GPICT");
     none_left();
 }
 

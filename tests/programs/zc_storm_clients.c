@@ -85,6 +85,7 @@ static void stream(void)
     if (device < 0 || begin_stream(device))
         fail("the stream that stays");
     while (!storm->stop) {
+        stand_back();
         if (take_buffer(device, &last))
             is_wrong("a buffer of the stream that stays", errno, last);
         if (!last)
@@ -105,8 +106,7 @@ static void live(void)
         fail("the client that stays");
     while (!storm->stop) {
         struct video_picture picture;
-        while (storm->alone && storm->armed)
-            wait_while(&storm->armed, 1);
+        stand_back();
         if (ioctl(device, VIDIOCGPICT, &picture) || picture.palette != VIDEO_PALETTE_GREY)
             is_wrong("GPICT of the one that stays", errno, 0);
         if (order_frame(device, frame))
@@ -228,6 +228,7 @@ static void suffer(void)
     device = open(opt.device, O_RDWR);
     if (device < 0)
         fail("open of a victim");
+    storm->present = storm->round;
     if (has_helper && pthread_create(&helper, NULL, act_when_told, NULL))
         fail("pthread_create");
     for (n = 0; n < 9; n++) {

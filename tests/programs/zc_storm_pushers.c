@@ -107,6 +107,7 @@ static void push(void)
     map_device();
     left = 5;
     strike = act;
+    storm->present = storm->round;
     count(&storm->generation);
     if (storm->moment == OWN) {
         storm->countdown = 0;

@@ -29,6 +29,10 @@ compile_error!(
     "vloopback-abi knows the generic Linux error and request numbers only; this architecture has its own"
 );
 
+// Others align 64-bit integers to 8 bytes, and have V4L2's structures in yet another shape.
+#[cfg(all(target_pointer_width = "32", not(target_arch = "x86")))]
+compile_error!("vloopback-abi knows the 32-bit structures of i386 only");
+
 mod layout;
 
 pub mod errno;

@@ -22,6 +22,9 @@ pub struct Config {
     pub pipes: u32,
     /// Free pipes to keep: when a claim leaves fewer, another is made, up to [`MAX_PIPES`] in all.
     pub spares: u32,
+    /// How long a pipe that was made as a spare, and that nobody has open, stays when more than `spares`
+    /// are free.
+    pub spare_timeout: Duration,
     /// V4L1 frames a client may map, 2 to [`MAX_BUFFERS`].
     pub num_buffers: u32,
     /// -1: the lowest free node numbers, input the lower; else input 2n+off, output 2n+1+off.
@@ -47,6 +50,7 @@ impl Default for Config {
         Self {
             pipes: 1,
             spares: 0,
+            spare_timeout: Duration::from_secs(10),
             num_buffers: 2,
             dev_offset: -1,
             socket: default_socket(None),
@@ -65,6 +69,7 @@ impl Default for Config {
 struct FileConfig {
     pipes: Option<u32>,
     spares: Option<u32>,
+    spare_timeout: Option<u32>,
     num_buffers: Option<u32>,
     dev_offset: Option<i32>,
     socket: Option<PathBuf>,
@@ -76,8 +81,9 @@ struct FileConfig {
 }
 
 impl Config {
-    /// The options as `path` (TOML) has them: keys pipes, spares, num_buffers, dev_offset, socket,
-    /// profile, idle, mode (octal, as "0660"), group (number). What it does not name stays as it is.
+    /// The options as `path` (TOML) has them: keys pipes, spares, spare_timeout (seconds), num_buffers,
+    /// dev_offset, socket, profile, idle, mode (octal, as "0660"), group (number), answer_timeout
+    /// (seconds). What it does not name stays as it is.
     ///
     /// # Errors
     /// [`ServerError::Config`] with file, line and key.
@@ -99,6 +105,8 @@ impl Config {
         }
         self.pipes = file.pipes.unwrap_or(self.pipes);
         self.spares = file.spares.unwrap_or(self.spares);
+        self.spare_timeout =
+            file.spare_timeout.map_or(self.spare_timeout, |seconds| Duration::from_secs(seconds.into()));
         self.num_buffers = file.num_buffers.unwrap_or(self.num_buffers);
         self.dev_offset = file.dev_offset.unwrap_or(self.dev_offset);
         self.socket = file.socket.unwrap_or_else(|| self.socket.clone());
@@ -173,6 +181,14 @@ mod tests {
         std::fs::write(file.path(), text).expect("it can be written");
         let mut config = Config::default();
         config.merge_file(file.path()).map(|()| config)
+    }
+
+    #[test]
+    fn a_file_names_the_time_that_spares_stay() {
+        assert_eq!(merged("spares = 2").expect("a good file").spare_timeout, Duration::from_secs(10));
+        let config = merged("spares = 2\nspare_timeout = 0").expect("a good file");
+        assert_eq!((config.spares, config.spare_timeout), (2, Duration::ZERO));
+        assert!(merged("spare_timeout = -1").is_err());
     }
 
     #[test]

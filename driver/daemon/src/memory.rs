@@ -52,6 +52,8 @@ pub(crate) struct ZeroMemory {
     pub(crate) slips: Vec<ClientSlip>,
     /// Refused captures of which the clients have been told.
     pub(crate) refusals: u32,
+    /// Somebody's request waits for a client that copies.
+    pub(crate) look_again: bool,
 }
 
 /// A client's page of requests.
@@ -69,7 +71,7 @@ impl ZeroMemory {
         seal(&frames, SealFlag::empty())?;
         let hatch = Arc::new(Page::<Hatch>::writable("vloopback-hatch")?);
         let hatch_for_clients = read_only(hatch.fd())?;
-        Ok(Self { len, frames, hatch, hatch_for_clients, slips: Vec::new(), refusals: 0 })
+        Ok(Self { len, frames, hatch, hatch_for_clients, slips: Vec::new(), refusals: 0, look_again: false })
     }
 
     /// The clients as the hatch knows them.

@@ -274,6 +274,7 @@ impl Engine {
     fn run(&mut self) {
         let mut idle_since = Instant::now();
         let mut refreshed = Instant::now();
+        let mut looked = Instant::now();
         let mut events = [EpollEvent::empty(); 64];
         'serve: loop {
             let mut timeout: Option<Duration> = None;
@@ -289,6 +290,10 @@ impl Engine {
             } else {
                 idle_since = Instant::now();
             }
+            if let Some(left) = self.drop_spares() {
+                timeout = Some(timeout.map_or(left, |t| t.min(left)));
+            }
+            self.update_views();
             if self.pipes.iter().any(|p| p.core.streamers() > 0) {
                 if refreshed.elapsed() >= REFRESH {
                     self.ask_names();
@@ -298,6 +303,12 @@ impl Engine {
                 }
                 timeout = Some(timeout.map_or(REFRESH, |t| t.min(REFRESH)));
             }
+            let look = self.next_look();
+            if look.is_some_and(|after| looked.elapsed() >= after) {
+                self.look_again();
+                looked = Instant::now();
+            }
+            timeout = [timeout, look].into_iter().flatten().min();
             // Rounded up: a timeout of 0.3 ms must not spin.
             let timeout = timeout.map_or(EpollTimeout::NONE, |t| {
                 EpollTimeout::try_from(t + Duration::from_millis(1)).unwrap_or(EpollTimeout::MAX)

@@ -15,7 +15,7 @@
 //! | `stdio` | `fopen` `fopen64` `freopen` `freopen64` `fclose` |
 //! | `dirs` | `opendir` `fdopendir` `readdir` `readdir64` `readdir_r` `readdir64_r` `closedir` `rewinddir` |
 //! | `scan` | `scandir` `scandir64` `glob` `glob64` |
-//! | `host` | `uname` `inotify_add_watch` |
+//! | `host` | `uname` `inotify_add_watch`; what `uname` tells, `open` and `fopen` give of `/proc/version` and `/proc/sys/kernel/osrelease` (`release`) |
 //! | `signals` | `signal` `bsd_signal` `ssignal` `sysv_signal` `__sysv_signal` `sigset` `sigaction` `__sigaction` `sigprocmask` `pthread_sigmask`: passed through, and noticed |
 //! | `system` | `syscall` (on x86_64, and on i386 with mmap2 for mmap), for the numbers of `read` `write` `readv` `writev` `open` `openat` `close` `close_range` `dup` `dup2` `dup3` `fcntl` `ioctl` `mmap` `munmap` |
 //!
@@ -51,6 +51,7 @@ mod listing;
 mod names;
 mod open;
 mod real;
+mod release;
 mod route;
 mod scan;
 mod signals;

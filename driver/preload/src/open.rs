@@ -7,6 +7,7 @@
 
 use crate::errno::fail;
 use crate::real;
+use crate::release;
 use crate::route::{self, Place};
 use core::ffi::{c_char, c_int, c_uint};
 use libc::{AT_FDCWD, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_TRUNC};
@@ -38,6 +39,7 @@ pub fn settle(place: &Place, flags: c_int) -> Step {
             settle_file(place, flags)
         }
         Class::Modules => settle_file(place, flags),
+        Class::Release(file) => release::open(file, flags).map_or(Step::Real, Step::Opened),
         // Folders cannot be written, the kernel says so itself; and reading starts at the real one.
         Class::MergedDir if flags & O_CREAT == 0 => Step::Plain,
         Class::MergedDir | Class::NotOurs => Step::Real,

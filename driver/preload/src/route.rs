@@ -60,11 +60,16 @@ pub fn place(found: Found) -> Option<Place> {
     let class = match found.class {
         Class::NotOurs => return None,
         Class::Modules if !edge::is_legacy() => return None,
+        Class::Release(_) if edge::fake_release().is_none() || found.path.must_be_dir() => return None,
         // A node is no folder: the system says that there is none of this name.
         Class::Device(_) | Class::DeviceLink(_) if found.path.must_be_dir() => return None,
         class => class,
     };
     let mut place = Place { class, path: found.path, mapped: [0; ROOM] };
+    if let Class::Release(_) = class {
+        // No file of the tree, whose text is the same for everybody.
+        return Some(place);
+    }
     let before = errno::get();
     let tree = edge::tree();
     errno::set(before);
@@ -176,12 +181,18 @@ fn current_folder(room: &mut [u8; ROOM]) -> Option<&[u8]> {
 pub fn behind_descriptor(fd: c_int, room: &mut [u8; ROOM]) -> Option<&[u8]> {
     let number = u32::try_from(fd).ok()?;
     let mut link = [0; 32];
-    write_numbered(b"/proc/self/fd/", number, &mut link);
+    let link = descriptor_link(number, &mut link);
     // SAFETY: a C string, the buffer and its length.
-    let len = unsafe { real::readlink(link.as_ptr().cast(), room.as_mut_ptr().cast(), room.len()) };
+    let len = unsafe { real::readlink(link.as_ptr(), room.as_mut_ptr().cast(), room.len()) };
     let len = usize::try_from(len).ok()?;
     // A link that fills the buffer was cut, and none of ours is so long.
     (len < room.len()).then(|| room.get(..len))?
+}
+
+/// `/proc/self/fd/N`.
+pub fn descriptor_link(number: u32, room: &mut [u8; 32]) -> &CStr {
+    write_numbered(b"/proc/self/fd/", number, room);
+    CStr::from_bytes_until_nul(room).unwrap_or(c"/proc/self/fd")
 }
 
 /// Writes `name` with `number` behind it and fills up with NUL; what does not fit is cut.

@@ -244,8 +244,26 @@ impl Hatch {
         if self.is_busy(slips) {
             return None;
         }
-        self.held_back.store(0, Ordering::SeqCst);
-        let holder = self.holder(slips, now);
+        loop {
+            let holder = self.holder(slips, now);
+            self.held_back.store(0, Ordering::SeqCst);
+            let pick = self.pick_beside(slips, captures, holder);
+            if pick.is_some() || !self.holds_back() {
+                return pick.or_else(|| self.closing());
+            }
+            // The holder, when it is done, looks whether somebody waits: one sees the other.
+            fence(Ordering::SeqCst);
+            if self.holder(slips, now) == holder {
+                return self.closing();
+            }
+        }
+    }
+
+    fn closing<'a>(&self) -> Option<Pick<'a>> {
+        (self.closings.load(Ordering::SeqCst) != 0).then_some(Pick::Closing)
+    }
+
+    fn pick_beside<'a>(&self, slips: &[Entry<'a>], captures: bool, holder: Option<u32>) -> Option<Pick<'a>> {
         let all = slips.len() + 1;
         let start = self.cursor.load(Ordering::Relaxed) as usize % all;
         for k in (start..all).chain(0..start) {
@@ -272,7 +290,7 @@ impl Hatch {
             }
             return Some(pick);
         }
-        (self.closings.load(Ordering::SeqCst) != 0).then_some(Pick::Closing)
+        None
     }
 
     /// Whether there is something for the pusher to take. `captures`: there is a picture that a capture
@@ -527,6 +545,7 @@ impl Hatch {
 
     /// Whether somebody waits for a client that copies.
     pub fn holds_back(&self) -> bool {
+        fence(Ordering::SeqCst);
         self.held_back.load(Ordering::SeqCst) != 0
     }
 

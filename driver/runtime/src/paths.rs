@@ -28,10 +28,21 @@ pub enum Class {
         /// The path is `/proc/video/vloopback` or below it.
         legacy: bool,
     },
-    /// `/proc/modules`: ours for legacy processes only.
+    /// `/proc/modules`, `/sys/module/vloopback` and what is below it: ours for legacy processes only.
     Modules,
+    /// A file that tells the kernel's release, as uname() does: ours where another one is asked for.
+    Release(ReleaseFile),
     /// A folder of the system in which our entries are to be seen among the real ones.
     MergedDir,
+}
+
+/// A file of the system that tells the kernel's release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReleaseFile {
+    /// `/proc/version`: a line with the release as its third word.
+    Version,
+    /// `/proc/sys/kernel/osrelease`: the release, and a newline.
+    OsRelease,
 }
 
 /// A path without `.`, `..`, repeated or trailing slashes. Begins with `/`; the root is empty.
@@ -139,7 +150,9 @@ pub fn absolute_may_matter(path: &[u8]) -> bool {
     };
     let (after, initials): (&[u8], &[u8]) = match rest {
         [b'd', b'e', b'v', after @ ..] => (after, b"v"),
-        [b's', b'y', b's', after @ ..] => (after, b"cd"),
+        [b's', b'y', b's', after @ ..] => (after, b"cdm"),
+        // Not all that begins with an s: /proc/self is asked for too often.
+        [b'p', b'r', b'o', b'c', b'/', b's', b'y', b's', b'/', ..] => return true,
         [b'p', b'r', b'o', b'c', after @ ..] => (after, b"vm"),
         [b'/' | b'.', ..] => return true,
         _ => return false,
@@ -174,7 +187,18 @@ pub fn relative_may_matter(path: &[u8]) -> bool {
     }
     matches!(
         last,
-        b"." | b".." | b"dev" | b"sys" | b"proc" | b"class" | b"devices" | b"virtual" | b"char" | b"modules"
+        b"." | b".."
+            | b"dev"
+            | b"sys"
+            | b"proc"
+            | b"class"
+            | b"devices"
+            | b"virtual"
+            | b"char"
+            | b"modules"
+            | b"module"
+            | b"version"
+            | b"osrelease"
     )
 }
 
@@ -208,14 +232,17 @@ fn class_in_proc(rest: &[u8]) -> Class {
     match rest {
         b"" => Class::MergedDir,
         b"/modules" => Class::Modules,
+        b"/version" => Class::Release(ReleaseFile::Version),
+        b"/sys/kernel/osrelease" => Class::Release(ReleaseFile::OsRelease),
         _ if is_or_below(rest, b"/video") => Class::Tree { legacy: is_or_below(rest, b"/video/vloopback") },
         _ => Class::NotOurs,
     }
 }
 
 fn class_in_sys(rest: &[u8]) -> Class {
-    const MERGED: [&[u8]; 8] = [
+    const MERGED: [&[u8]; 9] = [
         b"",
+        b"/module",
         b"/class",
         b"/class/video4linux",
         b"/devices",
@@ -226,6 +253,9 @@ fn class_in_sys(rest: &[u8]) -> Class {
     ];
     if MERGED.contains(&rest) {
         return Class::MergedDir;
+    }
+    if is_or_below(rest, b"/module/vloopback") {
+        return Class::Modules;
     }
     let below_ours = is_or_below(rest, b"/class/video4linux")
         || is_or_below(rest, b"/devices/virtual/video4linux")
@@ -340,10 +370,26 @@ mod tests {
         assert_eq!(class("/proc/video/vloopback/"), tree(true));
         assert_eq!(class("/proc/video/vloopback/vloopbacks"), tree(true));
         assert_eq!(class("/proc/video/vloopbackx"), tree(false));
+        assert_eq!(class("/proc/version"), Class::Release(ReleaseFile::Version));
+        assert_eq!(class("/proc/./sys//kernel/osrelease"), Class::Release(ReleaseFile::OsRelease));
+        for path in ["/proc/versions", "/proc/version/x", "/proc/sys/kernel", "/proc/sys/kernel/version"] {
+            assert_eq!(class(path), Class::NotOurs, "{path}");
+        }
         assert_eq!(class("/proc/videos"), Class::NotOurs);
         assert_eq!(class("/proc/modulesx"), Class::NotOurs);
         assert_eq!(class("/proc/self/maps"), Class::NotOurs);
         assert_eq!(class("/process/video"), Class::NotOurs);
+    }
+
+    #[test]
+    fn the_module_in_sys() {
+        assert_eq!(class("/sys/module"), Class::MergedDir);
+        for path in ["/sys/module/vloopback", "/sys/module/vloopback/", "/sys/module/vloopback/refcnt"] {
+            assert_eq!(class(path), Class::Modules, "{path}");
+        }
+        for path in ["/sys/modules", "/sys/module/vloopback2", "/sys/module/videodev/refcnt"] {
+            assert_eq!(class(path), Class::NotOurs, "{path}");
+        }
     }
 
     #[test]
@@ -416,6 +462,10 @@ mod tests {
             "vloopbacks",
             "proc/modules",
             "modules",
+            "osrelease",
+            "sys/kernel/osrelease",
+            "version",
+            "module",
             ".",
             "..",
             "./",

@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use v4l::FourCC;
-use vloopback_sdk::{Finder, Fourcc, Pixels, Plane, PlaneShape, Pusher, PusherError, plane_shapes};
-
 use vloopback_camera_relay::camera::Camera;
 use vloopback_camera_relay::errors::RelayError;
+use vloopback_sdk::{Finder, Fourcc, Pixels, Plane, PlaneShape, Pusher, PusherError, plane_shapes};
 
 /// Relays a V4L2 camera into a vloopback pipe.
 #[derive(Debug, Parser)]

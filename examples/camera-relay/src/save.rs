@@ -13,7 +13,6 @@ mod save {
     use std::path::PathBuf;
 
     use clap::Parser;
-
     use vloopback_camera_relay::camera::Camera;
     use vloopback_camera_relay::errors::RelayError;
 

@@ -18,6 +18,16 @@ fn streamed(client: &mut Running) -> Value {
     client.event("result")
 }
 
+/// Ends a pusher that is at nothing any more: a frame that a client had asked for may still be on its way.
+#[track_caller]
+fn end_idle(mut pusher: Running) {
+    let until = Instant::now() + PATIENCE;
+    while number(&tell(&mut pusher, "poll", "polled"), "result") != 0 {
+        assert!(Instant::now() < until, "the pusher has something to do without end");
+    }
+    end(pusher);
+}
+
 const WAYS: &[&[&str]] = &[
     &["--io", "mmap"],
     &["--io", "mmap", "--by", "poll"],
@@ -45,7 +55,7 @@ fn every_style_serves_v4l2_clients() {
             clean(&result, 40);
             assert_eq!(number(&result, "gaps"), 0, "{style}, {way:?}: {result}");
         }
-        end(pusher);
+        end_idle(pusher);
     }
 }
 
@@ -68,7 +78,7 @@ fn many_clients_of_both_apis_at_once() {
         for client in old {
             clean(&client.result(), 60);
         }
-        end(pusher);
+        end_idle(pusher);
     }
 }
 
@@ -137,7 +147,7 @@ fn v4l2_ctl_changes_size_input_brightness_and_frequency() {
         // And the pictures have the new size.
         let args = ["--device", &pipe.output, "--frames", "10", "--size", "160x120", "--format", "YUYV"];
         clean(&streamed(&mut env.program("v4l2_client", &args).start()), 10);
-        end(pusher);
+        end_idle(pusher);
     }
 }
 
@@ -156,7 +166,7 @@ fn s_fmt_tells_what_the_pusher_has() {
         let told = env.run(&[&["v4l2-ctl", "-d", &pipe.output], &words[..]].concat()).output().ok().text();
         assert!(told.contains("320/240") && told.contains("'YU12'"), "{refusal}: {told}");
         clean(&watch(&env, &pipe, "v4l2_client", &["--frames", "5"]), 5);
-        end(pusher);
+        end_idle(pusher);
     }
 }
 
@@ -190,7 +200,7 @@ fn a_stopped_v4l2_client_disturbs_nobody() {
             clean(&streamed(client), 2);
         }
         drop(stopped);
-        end(pusher);
+        end_idle(pusher);
     }
 }
 
@@ -218,7 +228,7 @@ fn killed_v4l2_clients_leave_nothing_behind() {
     stays.end_input();
     clean(&streamed(&mut stays), i64::try_from(rounds).expect("small"));
     drop(stays);
-    end(pusher);
+    end_idle(pusher);
     env.until_idle();
 }
 
@@ -245,7 +255,7 @@ fn a_capture_that_is_not_answered_is_given_up() {
         new.end_input();
         assert_eq!(number(&streamed(&mut new), "torn"), 0);
         drop((old, new));
-        end(pusher);
+        end_idle(pusher);
     }
 }
 
@@ -291,6 +301,6 @@ fn pushers_come_and_go() {
             let result = streamed(&mut client);
             assert_eq!((number(&result, "torn"), number(&result, "back")), (0, 0), "{result}");
         }
-        end(third);
+        end_idle(third);
     }
 }

@@ -242,6 +242,13 @@ mod tests {
             Some(Obstacle::Musl)
         );
         assert!(matches!(seen("mips", &other, 0o755), Some(Obstacle::Machine | Obstacle::WordSize)));
+        // A 32-bit program is served where the build has a library for it.
+        let mut narrow = program(Some("/lib/ld-linux.so.2"), None);
+        narrow[18] = 3;
+        let expected = (!preload::serves_narrow()).then_some(Obstacle::WordSize);
+        if own().is_some_and(|(machine, _)| machine == 62) {
+            assert_eq!(seen("i386", &narrow, 0o755), expected);
+        }
         // Setuid to oneself changes nothing.
         let own = std::fs::read("/proc/self/exe").unwrap();
         assert_eq!(seen("dynamic", &own, 0o755), None);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use tracing::{info, warn};
@@ -44,6 +45,8 @@ pub(super) struct PipeState {
     pub(super) zero: Option<ZeroMemory>,
     /// What sessions and rings that are gone had counted.
     past: Counters,
+    /// Since when nobody has it open, as far as that was asked for.
+    unused_since: Option<Instant>,
 }
 
 impl PipeState {
@@ -74,6 +77,7 @@ impl PipeState {
             rings: 0,
             head: 0,
             past: Counters::default(),
+            unused_since: None,
         };
         pipe.update_board();
         Ok(pipe)
@@ -357,6 +361,31 @@ impl Engine {
                 return warn!("no spare pipe: {e}");
             }
         }
+    }
+
+    /// Beyond the old driver: spares that are too many again, and that nobody has had open for a while, are
+    /// removed, the highest first; never below the number of pipes that was asked for. Not at once: a pusher
+    /// that closes to open its node again, at another size, must find it. Returns when to look again.
+    pub(super) fn drop_spares(&mut self) -> Option<Duration> {
+        let now = Instant::now();
+        let asked = self.config.pipes as usize;
+        for pipe in self.pipes.iter_mut().skip(asked) {
+            let used = pipe.core.openers().next().is_some();
+            pipe.unused_since = if used { None } else { pipe.unused_since.or(Some(now)) };
+        }
+        let mut free = self.pipes.iter().filter(|p| !p.core.writer()).count();
+        while self.pipes.len() > asked && free > self.config.spares as usize {
+            let unused = now.saturating_duration_since(self.pipes.last()?.unused_since?);
+            if unused < self.config.spare_timeout {
+                return Some(self.config.spare_timeout - unused);
+            }
+            let pipe = self.pipes.pop()?;
+            pipe.close_threads();
+            info!(pipe = pipe.index, input = pipe.input, output = pipe.output, "removed, a spare");
+            self.views_stale = true;
+            free -= 1;
+        }
+        None
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {

@@ -3,12 +3,14 @@
 
 use std::collections::HashSet;
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
 use nix::time::{ClockId, clock_gettime};
 use tracing::info;
 use vloopback_core::Refusal;
+use vloopback_ring::hatch::PATIENCE;
 use vloopback_ring::slip::{Phase, Slip};
 use vloopback_wire::Reply;
 
@@ -137,7 +139,10 @@ impl Engine {
         let slips = memory.entries();
         memory.hatch.forget_withdrawn(&slips);
         let pusher = pipe.core.pusher().and_then(|id| self.sessions.get(&id));
-        if let Some(pusher) = pusher.filter(|_| memory.hatch.has_next(&slips, captures, now())) {
+        let next = memory.hatch.has_next(&slips, captures, now());
+        // Somebody waits for a client that copies, which may have been stopped.
+        memory.look_again = memory.hatch.holds_back();
+        if let Some(pusher) = pusher.filter(|_| next) {
             let mut waiting = 0;
             // SAFETY: a valid descriptor, and an int to write to.
             let asked = unsafe { unread(pusher.end.as_raw_fd(), &mut waiting) };
@@ -150,6 +155,21 @@ impl Engine {
         if refused {
             self.notify(index);
             self.pipes[index].bell.ring();
+        }
+    }
+
+    /// When to look at the pipes again where somebody waits for a client that copies.
+    pub(super) fn next_look(&self) -> Option<Duration> {
+        let waits = self.pipes.iter().filter_map(|pipe| pipe.zero.as_ref()).any(|memory| memory.look_again);
+        waits.then(|| Duration::from_nanos(PATIENCE))
+    }
+
+    /// That time is over.
+    pub(super) fn look_again(&mut self) {
+        for index in 0..self.pipes.len() {
+            if self.pipes[index].zero.as_ref().is_some_and(|memory| memory.look_again) {
+                self.bell(index);
+            }
         }
     }
 

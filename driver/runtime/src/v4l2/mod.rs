@@ -144,12 +144,18 @@ pub(crate) fn is_client(session: &Session) -> bool {
     !session.info().legacy && session.page().v4l1.load(Ordering::Relaxed) == 0
 }
 
-/// Before a V4L2 client's first read of a zero-copy pipe: what its format is.
+/// Before a V4L2 client reads a zero-copy pipe: what its format is, and that the client has met the pusher.
 ///
 /// # Errors
-/// EINTR, ENODEV.
+/// As [`meet`].
 pub(crate) fn begin_read(session: &Session) -> Result<()> {
-    if session.page().streaming.load(Ordering::Relaxed) == 0 { bridge::learn(session) } else { Ok(()) }
+    if !is_zero(session) {
+        return Ok(());
+    }
+    if session.page().streaming.load(Ordering::Relaxed) == 0 {
+        bridge::learn(session)?;
+    }
+    bridge::meet(session).map(drop)
 }
 
 /// The first read freezes a V4L2 client's format (DESIGN.md 7), so that it never takes bytes of one format

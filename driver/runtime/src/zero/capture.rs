@@ -112,11 +112,17 @@ fn publish(session: &Session, hatch: &Hatch) -> Result<()> {
     let piece = libc::iovec { iov_base: at.cast(), iov_len: len };
     let (Some(log), Ok(me)) = (ring.log(), process::peer()) else { return Ok(()) };
     if log.lock.try_lock(me).is_err() {
-        // Nobody else writes to this ring; who answers twice at once loses one.
+        // A fork of the pusher's is at it, too.
+        hatch.want();
         return Ok(());
     }
     let frame = Pieces { iov: core::slice::from_ref(&piece) };
+    let head = log.head.load(Ordering::Relaxed);
     let done = input::put(session, &ring, log, &frame, len);
+    if log.head.load(Ordering::Relaxed) == head {
+        // There was no room for it; whoever wanted it wants it still.
+        hatch.want();
+    }
     input::give_back(log);
     done
 }

@@ -177,7 +177,9 @@ pub(crate) fn take(session: &Session, hatch: &Hatch, data: &mut [u8; MAX_DATA]) 
 /// The pusher is done with something: its descriptor is readable if there is more.
 fn look_for_more(session: &Session, hatch: &Hatch) {
     let captures = capture::order_of(&session.board().format(), hatch).is_some();
-    if with_clients(session, hatch, |slips| hatch.has_next(slips, captures, sys::now())) {
+    let more = with_clients(session, hatch, |slips| hatch.has_next(slips, captures, sys::now()));
+    // Who is held back for a client that copies must not wait for one that was stopped: the daemon looks again.
+    if more || hatch.holds_back() {
         // If the daemon is gone, so is the pipe.
         let _ = ring_pusher(session);
     }
@@ -192,7 +194,7 @@ fn look_for_more(session: &Session, hatch: &Hatch) {
 pub(crate) fn read(session: &Session, fd: c_int, pieces: &[libc::iovec]) -> Result<usize> {
     let hatch = joined(session)?;
     let room = pieces.iter().fold(0usize, |sum, piece| sum.saturating_add(piece.iov_len));
-    if room < NUMBER_LEN {
+    if room < NUMBER_LEN || room > isize::MAX as usize {
         return Err(libc::EINVAL);
     }
     let room = room.min(NUMBER_LEN + MAX_DATA);
