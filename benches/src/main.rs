@@ -47,6 +47,8 @@ enum Role {
     #[command(name = "role-client", hide = true)]
     Client(roles::RoleArgs),
     /// Makes calls that are none of ours, and opens devices
+    #[command(name = "role-server", hide = true)]
+    Server(roles::RoleArgs),
     #[command(name = "role-caller", hide = true)]
     Caller(roles::RoleArgs),
 }
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
     let result = match &args.role {
         Some(Role::Pusher(role)) => roles::pusher::run(role).map(|()| true),
         Some(Role::Client(role)) => roles::client::run(role).map(|()| true),
+        Some(Role::Server(role)) => roles::server::run(role).map(|()| true),
         Some(Role::Caller(role)) => roles::caller::run(role).map(|()| true),
         None => measure(&args),
     };

@@ -361,14 +361,13 @@ macro_rules! need_debian {
     };
 }
 
-/// Debian's own v4l2-ctl for i386 captures what a 64-bit program pushes, by mmap and through libv4l2, and feeds
-/// what a 64-bit program watches.
+/// Debian's own v4l2-ctl for i386 captures what programs of either size push, by mmap and through libv4l2.
 #[test]
 fn debians_v4l2_ctl_captures() {
     need_narrow!();
     let folder = need_debian!();
     const LEN: usize = 64 * 48 * 3 / 2;
-    for way in [&["--stream-mmap"][..], &["-w", "--stream-mmap"], &["--stream-user"]] {
+    for way in [&["--stream-mmap"][..], &["-w", "--stream-mmap"]] {
         for pusher_is in SIZES {
             let seen = |extra: &[&str]| {
                 let env = Env::new(1);
@@ -378,19 +377,10 @@ fn debians_v4l2_ctl_captures() {
                 let to = env.dir().join("frames");
                 let stream_to = format!("--stream-to={}", to.display());
                 let args = [&["-d", pipe.output.as_str(), "--stream-count=8", &stream_to], way].concat();
-                let ended = run_debian(&env, &folder, "v4l2-ctl", &args).output();
-                if way == ["--stream-user"] {
-                    // There is no memory of the program's own yet: a clear refusal.
-                    assert!(ended.stderr.contains("VIDIOC_REQBUFS"), "{}", ended.stderr);
-                    return Vec::new();
-                }
-                ended.ok();
+                run_debian(&env, &folder, "v4l2-ctl", &args).output().ok();
                 fs::read(&to).expect("what v4l2-ctl wrote")
             };
             let frames = seen(&[]);
-            if frames.is_empty() {
-                continue;
-            }
             assert_eq!(frames.len(), 8 * LEN, "{way:?} {pusher_is:?}");
             let mut last = None;
             for frame in frames.chunks(LEN) {
@@ -414,8 +404,9 @@ fn debians_v4l2_compliance() {
     let judged = |node: &str| {
         let ended = run_debian(&env, &folder, "v4l2-compliance", &["-d", node, "-s"]).output();
         let text = ended.text();
-        assert!(text.contains(", Failed: 0, Warnings: "), "{node}: {text}\n{}", ended.stderr);
-        assert!(!text.contains("Total for vloopback device /dev/video0: 0,"), "{text}");
+        let total = text.lines().find(|line| line.starts_with("Total for")).unwrap_or_default();
+        assert!(total.contains(", Failed: 0,"), "{node}: {text}\n{}", ended.stderr);
+        assert_eq!(ended.code(), 0, "{node}: {total}");
     };
     judged(&pipe.input);
     let _pusher = push(&env, Native, "push_motion", &pipe, &["--fps", "200"]);

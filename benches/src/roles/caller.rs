@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use vloopback_abi::v4l1::{VideoPicture, request};
+
 use super::{RoleArgs, line, serve};
 use crate::device::File;
 use crate::error::BenchError;
@@ -25,8 +27,23 @@ fn best(calls: u64, mut call: impl FnMut() -> Result<(), BenchError>) -> Result<
     Ok(least * 1000 / PIECE)
 }
 
+/// Bytes of a request of VIDIOCGPICT: the number and the structure.
+const REQUEST: usize = 8 + size_of::<VideoPicture>();
+
+/// How long each of so many calls takes.
+fn each(n: u64, mut call: impl FnMut() -> Result<(), BenchError>) -> Result<String, BenchError> {
+    let mut times = Vec::new();
+    for _ in 0..n {
+        let start = now();
+        call()?;
+        times.push(now() - start);
+    }
+    Ok(line(&times))
+}
+
 /// Commands: `read N`, `ioctl N`, `open N` (the best of N, picoseconds a call), `device` (opens it and
-/// keeps it), `opens N` (opens and closes the device), `memory`.
+/// keeps it), `opens N` (opens and closes the device), `memory`; `ask N` and `ping N` (nanoseconds of each of so
+/// many VIDIOCGPICT of that device, and of as many messages of that length over the socket and back).
 pub fn run(args: &RoleArgs) -> Result<(), BenchError> {
     let failed = |what: &str| {
         let what = what.to_owned();
@@ -59,6 +76,19 @@ pub fn run(args: &RoleArgs) -> Result<(), BenchError> {
                     File::open(&args.device, libc::O_RDWR).map_err(failed("opening the device"))?.close();
                 }
                 0
+            }
+            "ask" => {
+                let device = kept.as_ref().ok_or_else(|| BenchError::last("no device is open"))?;
+                let ask = || device.ioctl(request::GPICT, &mut VideoPicture::default());
+                return each(n, || ask().map_err(failed("VIDIOCGPICT")));
+            }
+            "ping" => {
+                let socket = args.pipe.map(File).ok_or_else(|| BenchError::last("there is no socket"))?;
+                let mut bytes = [7; REQUEST];
+                return each(n, || {
+                    socket.write(&bytes).map_err(failed("writing to the socket"))?;
+                    socket.read(&mut bytes).map(drop).map_err(failed("reading from the socket"))
+                });
             }
             "memory" => stand::own_memory()?,
             _ => return Ok("error unknown".into()),

@@ -3,6 +3,7 @@
 pub mod caller;
 pub mod client;
 pub mod pusher;
+pub mod server;
 
 use std::io::{BufRead, Write};
 use std::os::fd::RawFd;

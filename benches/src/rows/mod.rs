@@ -73,6 +73,8 @@ names! {
     UnusedLarge = "unused-1080p";
     /// Time until a client wakes up.
     Wake = "wake";
+    /// An ioctl that a zero-copy pusher answers.
+    Forwarded = "forwarded";
     /// Cost of a read() that is none of ours.
     Read = "read";
     /// Cost of an ioctl() that is none of ours.
@@ -167,6 +169,7 @@ pub fn measure(name: RowName, scale: Scale) -> Result<Row, BenchError> {
         RowName::Sleepers => wake::sleepers(scale),
         RowName::Unused | RowName::UnusedLarge => throughput::unused(name, scale),
         RowName::Wake => wake::wake(scale),
+        RowName::Forwarded => wake::forwarded(scale),
         RowName::Read | RowName::Ioctl | RowName::Open => calls::calls(name, scale),
         RowName::DaemonMemory => growth::daemon(),
         RowName::ProcessMemory => growth::process(),
@@ -199,11 +202,11 @@ impl Set {
     }
 
     fn role(&self, name: &'static str) -> RoleStart<'_> {
-        let pushes = name == "role-pusher";
+        let pushes = matches!(name, "role-pusher" | "role-server");
         RoleStart {
             name,
             device: if pushes { &self.nodes.0 } else { &self.nodes.1 },
-            processor: if name == "role-client" { self.far } else { self.near },
+            processor: if matches!(name, "role-client" | "role-server") { self.far } else { self.near },
             shared: &self.shared,
             pipe: None,
             number: 0,
@@ -222,6 +225,17 @@ impl Set {
 
     fn v4l2_client(&self) -> Result<Process, BenchError> {
         self.stand.start(&RoleStart { v4l2: true, ..self.role("role-client") })
+    }
+
+    /// A zero-copy pusher, and a caller to ask it; each has an end of the socket.
+    fn forwarding(&self, ends: [i32; 2]) -> Result<(Process, Process), BenchError> {
+        let server = self.stand.start(&RoleStart { pipe: Some(ends[0]), ..self.role("role-server") })?;
+        let caller = self.stand.start(&RoleStart {
+            pipe: Some(ends[1]),
+            device: &self.nodes.1,
+            ..self.role("role-caller")
+        })?;
+        Ok((server, caller))
     }
 
     fn caller(&self, with_library: bool) -> Result<Process, BenchError> {

@@ -3,6 +3,8 @@
 use std::os::fd::AsRawFd;
 use std::sync::atomic::Ordering::SeqCst;
 
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+
 use super::{Bar, Row, RowName, Scale, Set, Size};
 use crate::error::BenchError;
 use crate::stats::Summary;
@@ -63,4 +65,28 @@ pub fn wake(scale: Scale) -> Result<Row, BenchError> {
     let (pipe, device) = (Summary::of(&pipe), Summary::of(&device));
     let figure = device.median / pipe.median;
     Ok(Bar::at_most(1.2, "of a pipe").row(RowName::Wake, "µs", Some(pipe), device, figure))
+}
+
+/// An ioctl from a client's call to its return, answered by a zero-copy pusher's signal handler, beside a
+/// message over a socket between the same two, answered by the same handler.
+pub fn forwarded(scale: Scale) -> Result<Row, BenchError> {
+    let set = Set::new()?;
+    let (one, other) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::empty())
+        .map_err(|e| BenchError::system("socketpair", e))?;
+    let (mut server, mut caller) = set.forwarding([one.as_raw_fd(), other.as_raw_fd()])?;
+    server.ask("ready")?;
+    caller.ask("device")?;
+    let (rounds, times) = scale.pick((3, 20), (31, 200));
+    let (mut socket, mut device) = (Vec::new(), Vec::new());
+    for round in 0..=rounds {
+        let baseline = caller.ask(&format!("ping {times}"))?;
+        let candidate = caller.ask(&format!("ask {times}"))?;
+        if round > 0 {
+            socket.push(median(&baseline) / 1e3);
+            device.push(median(&candidate) / 1e3);
+        }
+    }
+    let (socket, device) = (Summary::of(&socket), Summary::of(&device));
+    let figure = device.median / socket.median;
+    Ok(Bar::at_most(1.4, "of a socket").row(RowName::Forwarded, "µs", Some(socket), device, figure))
 }

@@ -8,6 +8,7 @@
 mod bell;
 mod card;
 mod config;
+mod doorman;
 mod futex;
 mod lifeline;
 mod listing;

@@ -13,9 +13,11 @@ use nix::sys::stat::{Mode, fchmod};
 use nix::sys::uio::pwrite;
 use nix::unistd::ftruncate;
 use vloopback_core::RingPlan;
-use vloopback_ring::hatch::{Entry, Hatch};
+use vloopback_ring::hatch::Hatch;
 use vloopback_ring::slip::Slip;
 use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
+
+use crate::doorman::Doorman;
 
 /// Types that consist of atomics only: any bytes are a value, any process may write them at any time.
 ///
@@ -48,35 +50,23 @@ pub(crate) struct ZeroMemory {
     pub(crate) hatch: Arc<Page<Hatch>>,
     /// The hatch's descriptor for clients: it cannot be mapped for writing.
     pub(crate) hatch_for_clients: OwnedFd,
-    /// The clients' pages, by their tickets.
-    pub(crate) slips: Vec<ClientSlip>,
+    /// Who rings the pusher; it has the clients' pages.
+    pub(crate) door: Arc<Doorman>,
     /// Refused captures of which the clients have been told.
     pub(crate) refusals: u32,
     /// Somebody's request waits for a client that copies.
     pub(crate) look_again: bool,
 }
 
-/// A client's page of requests.
-#[derive(Debug)]
-pub(crate) struct ClientSlip {
-    pub(crate) ticket: u32,
-    pub(crate) session: u32,
-    pub(crate) page: Page<Slip>,
-}
-
 impl ZeroMemory {
-    /// So many bytes, all zero.
-    pub(crate) fn new(len: u32) -> Result<Self, Errno> {
+    /// So many bytes, all zero, of a pusher whose descriptor's other end is `end`.
+    pub(crate) fn new(len: u32, desk: Arc<Page<Desk>>, end: Arc<OwnedFd>) -> Result<Self, Errno> {
         let frames = memory_file("vloopback-zero", len.into())?;
         seal(&frames, SealFlag::empty())?;
         let hatch = Arc::new(Page::<Hatch>::writable("vloopback-hatch")?);
         let hatch_for_clients = read_only(hatch.fd())?;
-        Ok(Self { len, frames, hatch, hatch_for_clients, slips: Vec::new(), refusals: 0, look_again: false })
-    }
-
-    /// The clients as the hatch knows them.
-    pub(crate) fn entries(&self) -> Vec<Entry<'_>> {
-        self.slips.iter().map(|slip| Entry { ticket: slip.ticket, slip: &slip.page }).collect()
+        let door = Doorman::new(desk, hatch.clone(), end)?;
+        Ok(Self { len, frames, hatch, hatch_for_clients, door, refusals: 0, look_again: false })
     }
 }
 

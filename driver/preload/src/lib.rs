@@ -15,7 +15,7 @@
 //! | `stdio` | `fopen` `fopen64` `freopen` `freopen64` `fclose` |
 //! | `dirs` | `opendir` `fdopendir` `readdir` `readdir64` `readdir_r` `readdir64_r` `closedir` `rewinddir` |
 //! | `scan` | `scandir` `scandir64` `glob` `glob64` |
-//! | `host` | `uname` `inotify_add_watch`; what `uname` tells, `open` and `fopen` give of `/proc/version` and `/proc/sys/kernel/osrelease` (`release`) |
+//! | `host` | `uname` `inotify_add_watch` |
 //! | `signals` | `signal` `bsd_signal` `ssignal` `sysv_signal` `__sysv_signal` `sigset` `sigaction` `__sigaction` `sigprocmask` `pthread_sigmask`: passed through, and noticed |
 //! | `system` | `syscall` (on x86_64, and on i386 with mmap2 for mmap), for the numbers of `read` `write` `readv` `writev` `open` `openat` `close` `close_range` `dup` `dup2` `dup3` `fcntl` `ioctl` `mmap` `munmap` |
 //!
@@ -24,6 +24,8 @@
 //! | module | calls |
 //! |---|---|
 //! | `device` `fds` `stat` `scan` | `__ioctl_time64` `__fcntl_time64` `__stat64_time64` `__lstat64_time64` `__fstat64_time64` `__fstatat64_time64` `__glob64_time64` |
+//!
+//! What uname() tells, an open of `/proc/version` or `/proc/sys/kernel/osrelease` tells too; see `release`.
 //!
 //! # Not hooked, on purpose
 //! | calls | why |

@@ -81,7 +81,7 @@ fn names(folder: &str) -> BTreeSet<String> {
     names
 }
 
-fn kind(result: std::io::Result<File>) -> Option<ErrorKind> {
+fn kind<T>(result: std::io::Result<T>) -> Option<ErrorKind> {
     result.err().map(|error| error.kind())
 }
 
@@ -261,6 +261,43 @@ fn wild_paths_are_answered_by_the_kernel() {
             let errno = std::io::Error::last_os_error().raw_os_error();
             assert_eq!((fd, errno), (-1, Some(libc::EFAULT)), "{address}");
         }
+    });
+}
+
+/// The files that tell the release are read-only, whole, and closed by exec where that was asked for; what is
+/// not to read them is the system's.
+#[test]
+fn the_release_in_files() {
+    under_library("the_release_in_files", &[("VLOOPBACK_UNAME", "2.4.99")], || {
+        use std::io::{Read, Seek, Write};
+        let read = |path: &str| fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert_eq!(read("/proc/sys/kernel/osrelease"), "2.4.99\n");
+        assert!(read("/proc/version").starts_with("Linux version 2.4.99 "), "{}", read("/proc/version"));
+        let mut file = File::open("/proc/version").expect("the file");
+        let mut text = String::new();
+        file.read_to_string(&mut text).expect("its text");
+        assert!(text.ends_with('\n') && text.lines().count() == 1, "{text:?}");
+        assert_eq!(kind(file.write(b"x")), kind(File::open("/dev/null").expect("a file").write(b"x")));
+        file.rewind().expect("a file can be read again");
+        text.clear();
+        file.read_to_string(&mut text).expect("its text");
+        assert_eq!(text, read("/proc/version"));
+        // Rust opens with O_CLOEXEC; without it a child has the file.
+        let listed = |file: &File| {
+            use std::os::fd::AsRawFd;
+            // SAFETY: a number and a flag.
+            unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFD) }
+        };
+        assert_eq!(listed(&file), libc::FD_CLOEXEC);
+        // SAFETY: a C string.
+        let bare = unsafe { libc::open(c"/proc/version".as_ptr(), libc::O_RDONLY) };
+        // SAFETY: the number that open has just given, nobody else's.
+        let bare = unsafe { <File as std::os::fd::FromRawFd>::from_raw_fd(bare) };
+        assert_eq!(listed(&bare), 0);
+        assert_eq!(kind(File::open("/proc/version/")), kind(File::open("/proc/uptime/")));
+        assert!(fs::OpenOptions::new().write(true).create_new(true).open("/proc/version").is_err());
+        assert_eq!(fs::metadata("/proc/version").expect("its status").len(), 0, "as files of /proc are");
+        assert_eq!(fs::canonicalize("/proc/version").expect("a path"), Path::new("/proc/version"));
     });
 }
 

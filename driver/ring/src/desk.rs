@@ -31,6 +31,8 @@ pub struct Desk {
     armed: [AtomicU64; (ARM_BITS / 64) as usize],
     /// The daemon's ringer sleeps on this word.
     pub bell: AtomicU32,
+    /// In zero-copy mode: the daemon's doorman sleeps on this word, who rings the pusher.
+    pub door: AtomicU32,
     /// The clients that hold slots in place.
     pub rows: [Row; MAX_ROWS],
 }

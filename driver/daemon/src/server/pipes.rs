@@ -226,6 +226,9 @@ impl PipeState {
     /// The server ends: its threads too.
     pub(super) fn close_threads(&self) {
         self.placeholder.set(None);
+        if let Some(memory) = &self.zero {
+            memory.door.dismiss();
+        }
         for (session, _) in self.core.openers() {
             self.bell.remove(session);
         }

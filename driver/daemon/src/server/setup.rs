@@ -242,6 +242,9 @@ impl Engine {
             }
             pipe.bell.set_ring(pipe.ring.clone(), pipe.core.feed().is_some(), job.is_some());
             pipe.bell.set_zero(pipe.core.zero(), pipe.zero.as_ref().map(|memory| memory.hatch.clone()));
+            if let Some(memory) = &pipe.zero {
+                memory.door.clients().captures = pipe.core.plan_zero().is_some();
+            }
             pipe.placeholder.set(job);
             self.views_stale |= idle.views;
             if idle.board {

@@ -2,12 +2,10 @@
 //! pass between the processes.
 
 use std::collections::HashSet;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, send};
-use nix::time::{ClockId, clock_gettime};
 use tracing::info;
 use vloopback_core::Refusal;
 use vloopback_ring::hatch::PATIENCE;
@@ -16,21 +14,14 @@ use vloopback_wire::Reply;
 
 use super::Engine;
 use super::device::errno;
+use crate::doorman::{ClientSlip, now};
 use crate::futex;
-use crate::memory::{ClientSlip, Page, ZeroMemory};
+use crate::memory::{Page, ZeroMemory};
 
 /// The most memory that a pusher may map: what V4L1 can tell (VIDIOCGMBUF has ints), far below it.
 const MAX_LEN: u32 = 256 * 1024 * 1024;
 /// The most clients of one zero-copy pusher: its library has room for so many.
 const MAX_CLIENTS: usize = vloopback_ring::hatch::MAX_CLIENTS;
-
-nix::ioctl_read_bad!(unread, libc::TIOCOUTQ, libc::c_int);
-
-/// CLOCK_MONOTONIC, nanoseconds.
-fn now() -> u64 {
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or((0, 0), |t| (t.tv_sec(), t.tv_nsec()));
-    now.0 as u64 * 1_000_000_000 + now.1 as u64
-}
 
 impl Engine {
     /// The memory of the pipe that `session` is of; an input that gives a length makes it, an output gets
@@ -52,7 +43,7 @@ impl Engine {
             (Ok(_), None) => self.answer(id, &Reply::Error(libc::EINVAL), &[]),
             (Ok(_), Some((index, m))) => {
                 let reply = Reply::Zero { zero: self.pipes[index].core.zero(), len: m.len };
-                match m.slips.iter().find(|slip| slip.session == session) {
+                match m.door.clients().slips.iter().find(|slip| slip.session == session) {
                     Some(slip) => {
                         let fds = [m.frames.as_fd(), m.hatch_for_clients.as_fd(), slip.page.fd()];
                         self.answer(id, &reply, &fds)
@@ -65,14 +56,15 @@ impl Engine {
 
     /// Gives a client its slip.
     fn join_zero(&mut self, session: u32, index: usize) -> Result<Reply, Errno> {
-        let memory = self.pipes[index].zero.as_mut().ok_or(Errno::EINVAL)?;
-        if memory.slips.iter().all(|slip| slip.session != session) {
-            if memory.slips.len() >= MAX_CLIENTS {
+        let memory = self.pipes[index].zero.as_ref().ok_or(Errno::EINVAL)?;
+        let mut clients = memory.door.clients();
+        if clients.slips.iter().all(|slip| slip.session != session) {
+            if clients.slips.len() >= MAX_CLIENTS {
                 info!(pipe = index, "one client too many: a zero-copy pusher has {MAX_CLIENTS} at most");
                 return Err(Errno::EAGAIN);
             }
             let page = Page::<Slip>::writable("vloopback-slip")?;
-            memory.slips.push(ClientSlip { ticket: memory.hatch.join(), session, page });
+            clients.slips.push(ClientSlip { ticket: memory.hatch.join(), session, page });
         }
         Ok(Reply::Done)
     }
@@ -89,7 +81,9 @@ impl Engine {
             }
         });
         let memory = index.and_then(|index| self.pipes[index].zero.as_ref());
-        match (result, memory.and_then(|m| m.slips.iter().find(|slip| slip.ticket > after))) {
+        let clients = memory.map(|memory| memory.door.clients());
+        let next = clients.as_ref().and_then(|c| c.slips.iter().find(|slip| slip.ticket > after));
+        match (result, next) {
             (Err(e), _) => self.answer(id, &Reply::Error(e as i32), &[]),
             (Ok(_), Some(slip)) => self.answer(id, &Reply::Slip { ticket: slip.ticket }, &[slip.page.fd()]),
             (Ok(_), None) => self.answer(id, &Reply::Slip { ticket: 0 }, &[]),
@@ -110,7 +104,8 @@ impl Engine {
             return Err(Errno::ENOMEM);
         }
         // Before anything changes: a mapping that fails leaves the pipe in one-copy mode.
-        let memory = ZeroMemory::new(len).map_err(|_| Errno::ENOMEM)?;
+        let (desk, end) = (self.pipes[index].desk.clone(), self.sessions[&session].end.clone());
+        let memory = ZeroMemory::new(len, desk, end).map_err(|_| Errno::ENOMEM)?;
         let effects =
             self.pipes[index].core.begin_zero(session).map_err(|refusal: Refusal| errno(refusal))?;
         self.pipes[index].placeholder.set(None);
@@ -126,8 +121,9 @@ impl Engine {
         Ok(Reply::Done)
     }
 
-    /// Makes the pusher's descriptor readable if there is something for it to take: one byte. Clients that
-    /// wait for a frame that the pusher has refused are told.
+    /// What the doorman need not do at once: a capture that the pusher does not answer is given up, clients
+    /// that wait for a frame that it has refused are told. Then makes its descriptor readable if there is
+    /// something for it to take.
     pub(super) fn bell(&mut self, index: usize) {
         let limit = u64::try_from(self.config.answer_timeout.as_nanos()).unwrap_or(u64::MAX);
         let pipe = &mut self.pipes[index];
@@ -136,22 +132,12 @@ impl Engine {
         memory.hatch.give_up_capture(now(), limit);
         let refusals = memory.hatch.refusals();
         let refused = std::mem::replace(&mut memory.refusals, refusals) != refusals;
-        let slips = memory.entries();
-        memory.hatch.forget_withdrawn(&slips);
-        let pusher = pipe.core.pusher().and_then(|id| self.sessions.get(&id));
-        let next = memory.hatch.has_next(&slips, captures, now());
+        let mut clients = memory.door.clients();
+        clients.captures = captures;
+        memory.door.look(&clients);
+        drop(clients);
         // Somebody waits for a client that copies, which may have been stopped.
         memory.look_again = memory.hatch.holds_back();
-        if let Some(pusher) = pusher.filter(|_| next) {
-            let mut waiting = 0;
-            // SAFETY: a valid descriptor, and an int to write to.
-            let asked = unsafe { unread(pusher.end.as_raw_fd(), &mut waiting) };
-            if asked.is_err() || waiting == 0 {
-                // A pusher that is gone is the main loop's business.
-                let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-                let _ = send(pusher.end.as_raw_fd(), &[1], flags);
-            }
-        }
         if refused {
             self.notify(index);
             self.pipes[index].bell.ring();
@@ -177,17 +163,20 @@ impl Engine {
     pub(super) fn end_zero(&mut self, session: u32, index: usize, input: bool) {
         if !input {
             if let Some(memory) = &mut self.pipes[index].zero {
-                if let Some(place) = memory.slips.iter().position(|slip| slip.session == session) {
-                    let slip = memory.slips.remove(place);
+                let mut clients = memory.door.clients();
+                if let Some(place) = clients.slips.iter().position(|slip| slip.session == session) {
+                    let slip = clients.slips.remove(place);
                     slip.page.close();
                     futex::wake_all(slip.page.word());
                 }
+                drop(clients);
                 memory.hatch.tell_closing();
                 self.bell(index);
             }
         } else if self.pipes[index].core.zero() == 0 {
             if let Some(memory) = self.pipes[index].zero.take() {
-                for slip in &memory.slips {
+                memory.door.dismiss();
+                for slip in &memory.door.clients().slips {
                     slip.page.fail(libc::EIO as u32, true);
                     futex::wake_all(slip.page.word());
                 }
@@ -202,7 +191,7 @@ impl Engine {
             let pipe = &self.pipes[index];
             let pushed = pipe.core.pusher().is_some_and(|pusher| sessions.contains(&pusher));
             let Some(memory) = &pipe.zero else { continue };
-            for slip in &memory.slips {
+            for slip in &memory.door.clients().slips {
                 let page = &slip.page;
                 if page.lock.owner() == dead {
                     page.abandon();

@@ -11,7 +11,7 @@ use vloopback_ring::hatch::PATIENCE;
 use vloopback_ring::slip::{MAX_DATA, Phase, Slip};
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::{Inside, NUMBER_MAX, join, ring_pusher};
+use super::{Inside, NUMBER_MAX, call_daemon, join, knock};
 use crate::process;
 use crate::session::Session;
 use crate::sys::{self, Result};
@@ -64,7 +64,7 @@ impl Drop for Turn<'_> {
         }
         if self.inside.hatch.holds_back() {
             // Somebody waited for our copy. If the daemon is gone, so is the pipe.
-            let _ = ring_pusher(self.session);
+            let _ = call_daemon(self.session);
         }
     }
 }
@@ -103,9 +103,7 @@ impl<'a> Turn<'a> {
         let posted = slip.post(number, data, copies).ok_or(libc::EBADF)?;
         // A pusher that has something to do looks for more when it is done.
         if self.inside.hatch.seems_idle() {
-            ring_pusher(session).inspect_err(|_| {
-                slip.withdraw(posted);
-            })?;
+            knock(session);
         }
         loop {
             let now = slip.state();
@@ -126,7 +124,7 @@ impl<'a> Turn<'a> {
             let remind = (now.phase() == Phase::Posted).then(|| sys::now() + PATIENCE);
             let until = [deadline, remind].into_iter().flatten().min();
             match session.wait_for_word(slip.word(), now.word(), until) {
-                Err(libc::ETIMEDOUT) if until != deadline => ring_pusher(session)?,
+                Err(libc::ETIMEDOUT) if until != deadline => call_daemon(session)?,
                 // The pusher is at somebody else's request, which has a limit of its own, or is a SYNC.
                 Err(libc::ETIMEDOUT) if now.phase() == Phase::Posted && !self.inside.hatch.seems_idle() => {
                     deadline = Some(sys::now() + limit);
@@ -134,7 +132,7 @@ impl<'a> Turn<'a> {
                 // Once the pusher is answering, the answer is near: it is taken.
                 Err(e @ (libc::EINTR | libc::ETIMEDOUT)) if slip.withdraw(posted) => {
                     // Others may have waited behind it.
-                    ring_pusher(session)?;
+                    call_daemon(session)?;
                     return Err(e);
                 }
                 Err(libc::EINTR | libc::ETIMEDOUT) | Ok(()) => {}

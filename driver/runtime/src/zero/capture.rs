@@ -13,7 +13,7 @@ use vloopback_abi::palette::Palette;
 use vloopback_ring::Format;
 use vloopback_ring::hatch::{Hatch, Order, Progress};
 
-use super::{Inside, ring_pusher};
+use super::{Inside, call_daemon, knock};
 use crate::input::{self, Pieces};
 use crate::lock::NoSignals;
 use crate::output;
@@ -52,7 +52,7 @@ pub(crate) fn has_met(session: &Session) -> bool {
 /// its descriptor becomes readable, when the frame is there.
 ///
 /// # Errors
-/// EIO: the pusher has refused to capture since it was met. ENODEV.
+/// EIO: the pusher has refused to capture since it was met.
 pub(crate) fn want(session: &Session) -> Result<()> {
     let Some(inside) = Inside::enter(session) else { return Ok(()) };
     let page = session.page();
@@ -65,7 +65,10 @@ pub(crate) fn want(session: &Session) -> Result<()> {
     let Some(slip) = inside.slip else { return Ok(()) };
     slip.want();
     // A pusher that has something to do looks for more when it is done.
-    if inside.hatch.seems_idle() { ring_pusher(session) } else { Ok(()) }
+    if inside.hatch.seems_idle() {
+        knock(session);
+    }
+    Ok(())
 }
 
 /// In the pusher's process: it has answered a request of the capture.
@@ -81,7 +84,7 @@ pub(super) fn answered(session: &Session, hatch: &Hatch, errno: u32) {
     };
     if refused {
         // The daemon tells those who wait for the frame.
-        let _ = ring_pusher(session);
+        let _ = call_daemon(session);
     }
 }
 

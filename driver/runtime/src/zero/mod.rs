@@ -124,12 +124,19 @@ impl Drop for Inside<'_> {
     }
 }
 
-/// Makes the pusher's descriptor readable if there is something for it. By a client, or by the pusher's
-/// own library.
+/// Makes the pusher's descriptor readable if there is something for it. By a client that has posted, or by
+/// the pusher's own library.
+pub(crate) fn knock(session: &Session) {
+    let door = &session.desk().door;
+    door.fetch_add(1, Ordering::SeqCst);
+    sys::futex_wake_all(door);
+}
+
+/// The same, where the daemon has more to look at: somebody has withdrawn, waits for long, or was refused.
 ///
 /// # Errors
 /// As [`process::post`].
-pub(crate) fn ring_pusher(session: &Session) -> Result<()> {
+pub(crate) fn call_daemon(session: &Session) -> Result<()> {
     process::post(&Request::Bell { session: session.info().session })
 }
 

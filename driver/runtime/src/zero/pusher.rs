@@ -12,7 +12,7 @@ use vloopback_ring::slip::{MAX_DATA, Phase, Slip};
 use vloopback_wire::{Reply, Request};
 use zerocopy::FromBytes;
 
-use super::{NUMBER_LEN, capture, is_zero, join, ring_pusher};
+use super::{NUMBER_LEN, call_daemon, capture, is_zero, join, knock};
 use crate::client::may_wait;
 use crate::lock::NoSignals;
 use crate::process;
@@ -178,10 +178,12 @@ pub(crate) fn take(session: &Session, hatch: &Hatch, data: &mut [u8; MAX_DATA]) 
 fn look_for_more(session: &Session, hatch: &Hatch) {
     let captures = capture::order_of(&session.board().format(), hatch).is_some();
     let more = with_clients(session, hatch, |slips| hatch.has_next(slips, captures, sys::now()));
-    // Who is held back for a client that copies must not wait for one that was stopped: the daemon looks again.
-    if more || hatch.holds_back() {
-        // If the daemon is gone, so is the pipe.
-        let _ = ring_pusher(session);
+    if more {
+        knock(session);
+    } else if hatch.holds_back() {
+        // It must not wait for a client that copies and was stopped: the daemon looks again. If that is gone,
+        // so is the pipe.
+        let _ = call_daemon(session);
     }
 }
 

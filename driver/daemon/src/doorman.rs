@@ -1,0 +1,120 @@
+//! The doorman of a zero-copy pipe: makes the pusher's descriptor readable when a client has posted a
+//! request.
+//!
+//! A client's request lies in memory that the pusher maps; what only the daemon can do is to put a byte into
+//! the pusher's descriptor, whose other end it holds. (Who held that end could end the pusher's session, and
+//! would keep the pusher from seeing the daemon's death: so clients do not get it.) A thread of its own does
+//! it, woken by a futex on the desk, so that a request's way takes no message and waits for nothing else that
+//! the daemon does.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, send};
+use nix::time::{ClockId, clock_gettime};
+use vloopback_ring::Desk;
+use vloopback_ring::hatch::{Entry, Hatch};
+use vloopback_ring::slip::Slip;
+
+use crate::futex;
+use crate::memory::Page;
+
+nix::ioctl_read_bad!(unread, libc::TIOCOUTQ, libc::c_int);
+
+/// A client's page of requests.
+#[derive(Debug)]
+pub(crate) struct ClientSlip {
+    pub(crate) ticket: u32,
+    pub(crate) session: u32,
+    pub(crate) page: Page<Slip>,
+}
+
+/// What the main thread tells the doorman.
+#[derive(Debug, Default)]
+pub(crate) struct Clients {
+    /// The clients' pages, by their tickets.
+    pub(crate) slips: Vec<ClientSlip>,
+    /// There is a picture that a capture for V4L2's clients could ask for.
+    pub(crate) captures: bool,
+    ended: bool,
+}
+
+/// See the module's page.
+#[derive(Debug)]
+pub(crate) struct Doorman {
+    desk: Arc<Page<Desk>>,
+    hatch: Arc<Page<Hatch>>,
+    /// Our end of the pusher's descriptor.
+    end: Arc<OwnedFd>,
+    clients: Mutex<Clients>,
+}
+
+/// CLOCK_MONOTONIC, nanoseconds.
+pub(crate) fn now() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or((0, 0), |t| (t.tv_sec(), t.tv_nsec()));
+    now.0 as u64 * 1_000_000_000 + now.1 as u64
+}
+
+impl Doorman {
+    /// Starts the thread, which ends with [`Doorman::dismiss`].
+    pub(crate) fn new(
+        desk: Arc<Page<Desk>>,
+        hatch: Arc<Page<Hatch>>,
+        end: Arc<OwnedFd>,
+    ) -> Result<Arc<Self>, Errno> {
+        let doorman = Arc::new(Self { desk, hatch, end, clients: Mutex::default() });
+        let own = doorman.clone();
+        std::thread::Builder::new()
+            .name("doorman".into())
+            .stack_size(64 * 1024)
+            .spawn(move || own.run())
+            .map_err(|_| Errno::EAGAIN)?;
+        Ok(doorman)
+    }
+
+    /// The clients; while the guard lives the doorman waits.
+    pub(crate) fn clients(&self) -> MutexGuard<'_, Clients> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pusher is gone: the thread ends.
+    pub(crate) fn dismiss(&self) {
+        self.clients().ended = true;
+        self.desk.door.fetch_add(1, Ordering::SeqCst);
+        futex::wake_all(&self.desk.door);
+    }
+
+    fn run(&self) {
+        loop {
+            let seen = self.desk.door.load(Ordering::SeqCst);
+            {
+                let clients = self.clients();
+                if clients.ended {
+                    return;
+                }
+                self.look(&clients);
+            }
+            futex::wait(&self.desk.door, seen);
+        }
+    }
+
+    /// Rings if there is something for the pusher to take: one byte, unless one lies there.
+    pub(crate) fn look(&self, clients: &Clients) {
+        let slips: Vec<Entry<'_>> =
+            clients.slips.iter().map(|slip| Entry { ticket: slip.ticket, slip: &slip.page }).collect();
+        self.hatch.forget_withdrawn(&slips);
+        if !self.hatch.has_next(&slips, clients.captures, now()) {
+            return;
+        }
+        let mut waiting = 0;
+        // SAFETY: a valid descriptor, and an int to write to.
+        let asked = unsafe { unread(self.end.as_raw_fd(), &mut waiting) };
+        if asked.is_err() || waiting == 0 {
+            // A pusher that is gone is the main loop's business.
+            let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+            let _ = send(self.end.as_raw_fd(), &[1], flags);
+        }
+    }
+}
