@@ -123,7 +123,11 @@ pub const MODULE_SIZE: u32 = 16384;
 /// pusher, as the old driver counted its opens.
 #[must_use]
 pub fn module_users(snapshot: &Snapshot) -> u32 {
-    snapshot.pipes.iter().map(|pipe| pipe.readers.saturating_add(pipe.writer.into())).fold(0, u32::saturating_add)
+    snapshot
+        .pipes
+        .iter()
+        .map(|pipe| pipe.readers.saturating_add(pipe.writer.into()))
+        .fold(0, u32::saturating_add)
 }
 
 /// A line of `/proc/modules` for a loaded module of this name with so many users. The address is the

@@ -56,9 +56,8 @@ fn golden_modules() {
 #[test]
 fn the_modules_users_are_the_open_descriptors() {
     let pipe = |writer, readers| PipeView { writer, readers, ..PipeView::default() };
-    let users = |pipes: &[PipeView]| {
-        render::module_users(&Snapshot { pipes: pipes.to_vec(), ..Snapshot::default() })
-    };
+    let users =
+        |pipes: &[PipeView]| render::module_users(&Snapshot { pipes: pipes.to_vec(), ..Snapshot::default() });
     assert_eq!(users(&[]), 0);
     assert_eq!(users(&[pipe(true, 0), pipe(false, 2), pipe(true, 3)]), 7);
     assert_eq!(users(&[pipe(true, u32::MAX), pipe(true, 9)]), u32::MAX);

@@ -10,22 +10,37 @@ use std::path::{Path, PathBuf};
 use nix::sys::statvfs::{FsFlags, statvfs};
 use nix::unistd::geteuid;
 
-/// Makes or finds the directory: `$XDG_RUNTIME_DIR/vloopback`, else `/tmp/vloopback-UID`. One that
-/// somebody else owns or can write to, that is a symbolic link, from which nothing can be loaded
-/// (mounted noexec), or whose name LD_PRELOAD cannot hold is passed over.
+/// How many names in /tmp are tried.
+const NAMES: usize = 10;
+
+/// Makes or finds the directory: `$XDG_RUNTIME_DIR/vloopback`, else `/tmp/vloopback-UID`, or with a
+/// number behind it where that is somebody else's. One that somebody else owns or can write to, that is
+/// a symbolic link, from which nothing can be loaded (mounted noexec), or whose name LD_PRELOAD cannot
+/// hold is passed over.
 ///
 /// # Errors
 /// Why the last one does not do.
 pub fn private_dir() -> io::Result<PathBuf> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| Path::new(dir).is_absolute());
-    let fallback = PathBuf::from(format!("/tmp/vloopback-{}", geteuid()));
     if let Some(dir) = runtime.map(|dir| PathBuf::from(dir).join("vloopback")) {
         if prepare(&dir).is_ok() {
             return Ok(dir);
         }
     }
+    let own = geteuid();
+    let fallback = free_name(&format!("/tmp/vloopback-{own}"), |dir| {
+        std::fs::symlink_metadata(dir).is_ok_and(|found| found.uid() != own.as_raw())
+    });
     prepare(&fallback)?;
     Ok(fallback)
+}
+
+/// `name`, or the first of `name.1`, `name.2` … that is not taken. Anybody can take the first in /tmp; and
+/// root in a container that shares /tmp has the number of the root outside, and not its directory.
+fn free_name(name: &str, taken: impl Fn(&Path) -> bool) -> PathBuf {
+    let first = PathBuf::from(name);
+    let others = (1..NAMES).map(|number| PathBuf::from(format!("{name}.{number}")));
+    std::iter::once(first.clone()).chain(others).find(|dir| !taken(dir)).unwrap_or(first)
 }
 
 /// Makes `dir` where it is missing, and checks it.
@@ -75,6 +90,15 @@ pub fn preloadable(path: &OsStr) -> bool {
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn names_that_others_have_are_passed_over() {
+        let free = |taken: &[&str]| free_name("/tmp/v", |dir| taken.iter().any(|t| dir == Path::new(t)));
+        assert_eq!(free(&[]), Path::new("/tmp/v"));
+        assert_eq!(free(&["/tmp/v"]), Path::new("/tmp/v.1"));
+        assert_eq!(free(&["/tmp/v", "/tmp/v.1", "/tmp/v.3"]), Path::new("/tmp/v.2"));
+        assert_eq!(free_name("/tmp/v", |_| true), Path::new("/tmp/v"), "whose refusal is then told");
+    }
 
     #[test]
     fn a_new_directory_is_private() {

@@ -485,9 +485,10 @@ impl Hatch {
         self.is_told.store(1, Ordering::Release);
     }
 
-    /// A channel was selected.
+    /// A channel was selected. Another one may have other sizes: what was told of them is asked anew.
     pub fn set_channel(&self, channel: u32) {
         self.channel.store(channel, Ordering::Relaxed);
+        self.is_told.store(0, Ordering::Release);
     }
 
     /// The pusher takes V4L2 requests as they are, or no more.

@@ -106,6 +106,9 @@ const _: () = {
     assert!(offset_of!(SessionPage, ring) == 28 && offset_of!(SessionPage, last) == 32);
     assert!(offset_of!(SessionPage, private) == 72 && offset_of!(SessionPage, pix) == 104);
     assert!(offset_of!(SessionPage, base) == 152 && offset_of!(SessionPage, buffers) == 168);
+    assert!(offset_of!(Desk, door) == 68);
+    assert!(size_of::<slip::Slip>() == 2088);
+    assert!(size_of::<hatch::Hatch>() == 136);
 };
 
 #[cfg(all(test, not(loom)))]
