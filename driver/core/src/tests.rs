@@ -3,6 +3,7 @@
 use crate::*;
 
 mod v4l2;
+mod zero;
 
 const PAGE: u32 = 4096;
 /// VIDEO_PALETTE_YUV420P, RGB24 and GREY.
