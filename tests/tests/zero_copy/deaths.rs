@@ -227,3 +227,38 @@ fn signals_at_any_moment() {
         end(pusher);
     }
 }
+
+/// DESIGN.md 5: the daemon is killed. Whoever waits for the pusher gets ENODEV, whoever waits for a client is woken
+/// in its poll or select, and both can end.
+#[test]
+fn the_daemon_s_death_ends_every_wait() {
+    for style in STYLES {
+        let mut env = Env::new(1);
+        let pipe = env.pipe(0);
+        let mut pusher = push(&env, &pipe, style, &[]);
+        let mut asks = client(&env, &pipe);
+        let mut behind = client(&env, &pipe);
+        let args = ["--device", pipe.output.as_str(), "--report", "1", "--by", "poll"];
+        let mut polls = env.program("v4l2_client", &args).start();
+        polls.frame(2);
+        stop(&mut polls);
+        tell(&mut pusher, "stall GPICT", "stalls");
+        begin(&mut asks, "GPICT");
+        pusher.event("stalled");
+        begin(&mut behind, "GWIN");
+        env.kill_daemon();
+        polls.signal(Signal::CONT);
+        for client in [&mut asks, &mut behind] {
+            let asked = client.event_within("asked", BOUND);
+            assert_eq!((number(&asked, "result"), number(&asked, "errno")), (-1, ENODEV), "{style}: {asked}");
+            assert_eq!(refused(client, "GPICT"), ENODEV, "{style}: and from then on");
+        }
+        polls.event_within("result", BOUND);
+        // It is readable, and a read fails: those that look by themselves say so.
+        if ["poll", "select"].contains(style) {
+            assert_eq!(pusher.event_within("wrong", BOUND)["what"], "read", "{style}");
+        } else {
+            assert_eq!(number(&tell(&mut pusher, "poll", "polled"), "result"), 1, "{style}");
+        }
+    }
+}

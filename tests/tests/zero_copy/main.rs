@@ -19,6 +19,7 @@ use vloopback_tests::{Env, PATIENCE, Pipe, Running, full};
 const EINTR: i64 = 4;
 const EIO: i64 = 5;
 const EFAULT: i64 = 14;
+const ENODEV: i64 = 19;
 const EINVAL: i64 = 22;
 const ENOTTY: i64 = 25;
 const ETIMEDOUT: i64 = 110;
