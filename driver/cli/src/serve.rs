@@ -182,7 +182,9 @@ fn start(args: &ServerArgs, socket: &Path) -> Result<(), Failure> {
             Ok(())
         });
     }
-    let mut child = command.spawn().map_err(Failure::system("cannot start a server process"))?;
+    let mut child = command.spawn().map_err(Failure::system(
+        "cannot start a server process, which needs /proc and /dev/null (or reach one that runs: --socket)",
+    ))?;
     let mut line = String::new();
     if let Some(output) = child.stdout.take() {
         // A line that cannot be read is an empty one: the status then tells.

@@ -139,12 +139,15 @@ fn v4l2_ctl_changes_size_input_brightness_and_frequency() {
         // Two at once: one list, set as a whole.
         set(&["-c", "hue=7,brightness=2000"], "hue", 7);
         set(&["--set-freq=200"], "frequency", 3200);
-        let all = env.run(&["v4l2-ctl", "-d", &pipe.output, "--all", "--list-inputs"]).output().ok().text();
+        let all = env.run(&["v4l2-ctl", "-d", &pipe.output, "--all", "--list-inputs", "--list-framesizes=YUYV"]).output().ok().text();
         for line in [
             "Width/Height      : 160/120",
             "Video input : 1 (left: ok)",
             "Frequency for tuner 0: 3200 (200.000000 MHz)",
             "Frequency range      : 44.000 MHz - 950.000 MHz",
+            "Size: Discrete 160x120",
+            "Size: Discrete 320x240",
+            "Size: Discrete 176x144",
             ": right",
         ] {
             assert!(all.contains(line), "{line:?} is not in {all}");

@@ -379,7 +379,7 @@ requests! {
     /// Describes the frame size whose number and format are in the argument.
     EnumFramesizes: Exchange V4l2Frmsizeenum [..=pixel_format], "struct v4l2_frmsizeenum",
         "VIDIOC_ENUM_FRAMESIZES" = ENUM_FRAMESIZES / ENUM_FRAMESIZES,
-        enum_framesizes, Both, Free, "output: the size, discrete, then EINVAL; input: the range";
+        enum_framesizes, Both, Free, "output: the size (of a zero-copy pusher with a range: several), discrete, then EINVAL; input: the range";
     /// Describes the frame interval whose number, format and size are in the argument.
     EnumFrameintervals: Exchange V4l2Frmivalenum [..=height], "struct v4l2_frmivalenum",
         "VIDIOC_ENUM_FRAMEINTERVALS" = ENUM_FRAMEINTERVALS / ENUM_FRAMEINTERVALS,

@@ -309,6 +309,46 @@ pub(super) fn sizes(session: &Session) -> Option<[u32; 4]> {
     (ordered && (min_width < max_width || min_height < max_height)).then_some(sizes)
 }
 
+/// Sizes that programs know by name.
+const USUAL: [(u32, u32); 16] = [
+    (160, 120),
+    (176, 144),
+    (320, 180),
+    (320, 240),
+    (352, 288),
+    (640, 360),
+    (640, 480),
+    (720, 576),
+    (800, 600),
+    (960, 540),
+    (1024, 768),
+    (1280, 720),
+    (1280, 1024),
+    (1600, 1200),
+    (1920, 1080),
+    (3840, 2160),
+];
+
+/// The sizes that are listed of a pusher with a range: the one that it has, its largest, and the usual ones
+/// between. One by one, because Chromium hides cameras that tell a range (CLIENTS.md 1); S_FMT takes any.
+/// `fits` brings a size to what the format can have.
+pub(super) fn listed(
+    range: [u32; 4],
+    now: (u32, u32),
+    fits: impl Fn(u32, u32) -> (u32, u32),
+    index: u32,
+) -> Option<(u32, u32)> {
+    let [max_width, max_height, min_width, min_height] = range;
+    let inside = |&(width, height): &(u32, u32)| {
+        (min_width..=max_width).contains(&width) && (min_height..=max_height).contains(&height)
+    };
+    let largest = Some(fits(max_width, max_height)).filter(|size| inside(size) && *size != now);
+    let usual = USUAL.into_iter().filter(|size| {
+        inside(size) && fits(size.0, size.1) == *size && *size != now && Some(*size) != largest
+    });
+    core::iter::once(now).chain(largest).chain(usual).nth(index as usize)
+}
+
 /// As [`sizes`]; of a one-copy pipe there is one size.
 pub(super) fn sizes_of(session: &Session) -> Option<[u32; 4]> {
     if is_zero(session) { sizes(session) } else { None }
@@ -432,4 +472,24 @@ pub(super) fn picture(session: &Session) -> Result<VideoPicture> {
 /// As [`input`].
 pub(super) fn set_picture(session: &Session, picture: VideoPicture) -> Result<()> {
     ask_once(session, request::SPICT, picture).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_listed_once_each() {
+        let even = |width: u32, height: u32| (width & !1, height);
+        let all = |range, now| -> Vec<(u32, u32)> {
+            (0..).map_while(|index| listed(range, now, even, index)).collect()
+        };
+        assert_eq!(
+            all([641, 480, 100, 100], (320, 240)),
+            [(320, 240), (640, 480), (160, 120), (176, 144), (320, 180), (352, 288), (640, 360)]
+        );
+        assert_eq!(all([320, 240, 320, 240], (320, 240)), [(320, 240)]);
+        // What the pusher has need not be inside what it tells.
+        assert_eq!(all([64, 64, 64, 64], (20, 20)), [(20, 20), (64, 64)]);
+    }
 }

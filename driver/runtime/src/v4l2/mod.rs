@@ -416,23 +416,18 @@ impl V4l2Device for Node<'_> {
             return Ok(answer);
         }
         let pix = self.learned_pix()?;
-        only(asked.index == 0 && asked.pixel_format == pix.fourcc)?;
+        only(asked.pixel_format == pix.fourcc)?;
+        let now = (pix.width, pix.height);
+        let size = match bridge::sizes_of(self.session) {
+            Some(range) => {
+                let format = known(pix.fourcc)?;
+                bridge::listed(range, now, |width, height| format.fit(width, height), asked.index)
+            }
+            None => Some(now).filter(|_| asked.index == 0),
+        };
+        let (width, height) = size.ok_or(Errno::EINVAL)?;
         let mut answer = asked;
-        answer.set_discrete(pix.width, pix.height);
-        if let (true, Some(sizes)) = (self.is_bridged(), bridge::sizes(self.session)) {
-            let (step_width, step_height) = known(pix.fourcc)?.granularity();
-            let [max_width, max_height, min_width, min_height] = sizes;
-            // In whole steps, as the pusher's own limits need not be.
-            let (up, down) = (|n: u32, step: u32| n.next_multiple_of(step), |n: u32, step: u32| n - n % step);
-            answer.set_stepwise(V4l2FrmsizeStepwise {
-                min_width: up(min_width, step_width),
-                max_width: down(max_width, step_width),
-                step_width,
-                min_height: up(min_height, step_height),
-                max_height: down(max_height, step_height),
-                step_height,
-            });
-        }
+        answer.set_discrete(width, height);
         Ok(answer)
     }
 
@@ -453,14 +448,14 @@ impl V4l2Device for Node<'_> {
         }
         let pix = self.learned_pix()?;
         only(asked.index == 0 && asked.pixel_format == pix.fourcc)?;
-        let listed = match bridge::sizes_of(self.session) {
+        let can_be = match bridge::sizes_of(self.session) {
             Some([max_width, max_height, min_width, min_height]) => {
                 (min_width..=max_width).contains(&asked.width)
                     && (min_height..=max_height).contains(&asked.height)
             }
             None => (asked.width, asked.height) == (pix.width, pix.height),
         };
-        only(listed)?;
+        only(can_be)?;
         let mut answer = asked;
         answer.set_discrete(self.interval());
         Ok(answer)
