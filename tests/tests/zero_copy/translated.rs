@@ -139,7 +139,11 @@ fn v4l2_ctl_changes_size_input_brightness_and_frequency() {
         // Two at once: one list, set as a whole.
         set(&["-c", "hue=7,brightness=2000"], "hue", 7);
         set(&["--set-freq=200"], "frequency", 3200);
-        let all = env.run(&["v4l2-ctl", "-d", &pipe.output, "--all", "--list-inputs", "--list-framesizes=YUYV"]).output().ok().text();
+        let all = env
+            .run(&["v4l2-ctl", "-d", &pipe.output, "--all", "--list-inputs", "--list-framesizes=YUYV"])
+            .output()
+            .ok()
+            .text();
         for line in [
             "Width/Height      : 160/120",
             "Video input : 1 (left: ok)",
