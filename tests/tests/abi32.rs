@@ -158,8 +158,17 @@ fn clients_of_both_sizes_at_once() {
         for size in Width::ALL {
             clients.extend(V4L2_WAYS.iter().map(|way| start(size, "v4l2_client", way)));
         }
-        for client in clients {
-            clean(&client.result(), 60, &format!("beside others, of push_planar {width:?}"));
+        for mut client in clients {
+            let mut errors = Vec::new();
+            let result = loop {
+                let event = client.any_event().expect("a result");
+                match event["event"].as_str() {
+                    Some("result") => break event,
+                    Some("error" | "failed") => errors.push(event.to_string()),
+                    _ => {}
+                }
+            };
+            clean(&result, 60, &format!("beside others, of push_planar {width:?}, {errors:?}"));
         }
     }
 }

@@ -24,14 +24,21 @@ pub struct Taken {
 
 /// The oldest publication after `last` that the ring still holds, among the slots of `mask`.
 pub fn find_oldest(log: &Log, slots: usize, mask: u32, last: u64) -> Option<Found> {
-    let mut best: Option<Found> = None;
-    for slot in (0..slots.min(MAX_SLOTS)).filter(|k| mask >> k & 1 != 0) {
-        let number = log.slots[slot].number.load(Ordering::Acquire);
-        if number > last && best.is_none_or(|b| number < b.number) {
-            best = Some(Found { slot, number });
+    loop {
+        let head = log.head.load(Ordering::Acquire);
+        let mut best: Option<Found> = None;
+        for slot in (0..slots.min(MAX_SLOTS)).filter(|k| mask >> k & 1 != 0) {
+            let number = log.slots[slot].number.load(Ordering::Acquire);
+            if number > last && best.is_none_or(|b| number < b.number) {
+                best = Some(Found { slot, number });
+            }
+        }
+        // A frame may come in a slot that we have passed, and the one before it go from a slot that we have
+        // not: then there is one all the same.
+        if best.is_some() || log.head.load(Ordering::Acquire) == head {
+            return best;
         }
     }
-    best
 }
 
 /// Whether the slot still holds that publication. After a copy: whether the copy is whole.
