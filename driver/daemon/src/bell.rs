@@ -6,13 +6,13 @@
 //! The pusher wakes the thread through a futex on the desk and does not wait for it.
 
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
 use vloopback_ring::hatch::Hatch;
-use vloopback_ring::{Desk, SessionPage, find_oldest};
+use vloopback_ring::{Desk, RINGING, SessionPage, find_oldest};
 
 use crate::futex;
 use crate::memory::{Page, RingMemory};
@@ -143,33 +143,52 @@ impl Bell {
             if page.armed.load(Ordering::SeqCst) == 0 {
                 continue;
             }
-            let last = page.last.load(Ordering::Relaxed);
-            let old = session.is_old();
-            // Publications are counted on from ring to ring, so that `last` is good for a new one too: a
-            // client is woken by its first frame, not by the ring.
-            let ring = state.ring.as_ref();
-            let has_frame =
-                ring.is_some_and(|r| find_oldest(&r.log, r.slots() as usize, u32::MAX, last).is_some());
-            let live = (ring.is_some() || state.zero.is_some()) && (state.fed || (state.card && !old));
-            // Nobody feeds. Who waits for a pusher all the same goes on waiting, after what there still is;
-            // to all others a read says so at once, and poll must let it.
-            let hasty = old || page.patient.load(Ordering::Relaxed) == 0;
-            // A zero-copy pusher has refused to capture since the client met it: the next call tells.
-            let news = state.zero.as_ref().is_some_and(|(number, hatch)| {
-                let met = page.zero.load(Ordering::SeqCst) == *number;
-                hatch.refusals() != if met { page.refusals.load(Ordering::SeqCst) } else { 0 }
-            });
-            let ready = has_frame || news || (!live && hasty);
-            if !ready {
+            if !state.is_ready(session) {
                 self.desk.arm(session.client);
                 continue;
             }
-            if page.armed.swap(0, Ordering::SeqCst) != 0 {
-                page.rung.store(1, Ordering::SeqCst);
+            // A client that takes the frame from here on waits for the byte; one that has just taken it is
+            // seen by the second look. So no byte comes to one that has nothing to take.
+            let before = page.rung.swap(RINGING, Ordering::SeqCst);
+            fence(Ordering::SeqCst);
+            if state.is_ready(session) && page.armed.swap(0, Ordering::SeqCst) != 0 {
                 // A full queue is readable already; a dead peer is the main loop's business.
                 let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
                 let _ = send(session.end.as_raw_fd(), &[1], flags);
+                page.rung.store(1, Ordering::SeqCst);
+            } else {
+                let _ = page.rung.compare_exchange(
+                    RINGING,
+                    u32::from(before != 0),
+                    Ordering::SeqCst,
+                    Ordering::SeqCst,
+                );
+                self.desk.arm(session.client);
             }
         }
+    }
+}
+
+impl State {
+    /// Whether a call of the session's would return at once.
+    fn is_ready(&self, session: &Ringing) -> bool {
+        let page = &session.page;
+        let last = page.last.load(Ordering::SeqCst);
+        let old = session.is_old();
+        // Publications are counted on from ring to ring, so that `last` is good for a new one too: a
+        // client is woken by its first frame, not by the ring.
+        let ring = self.ring.as_ref();
+        let has_frame =
+            ring.is_some_and(|r| find_oldest(&r.log, r.slots() as usize, u32::MAX, last).is_some());
+        let live = (ring.is_some() || self.zero.is_some()) && (self.fed || (self.card && !old));
+        // Nobody feeds. Who waits for a pusher all the same goes on waiting, after what there still is;
+        // to all others a read says so at once, and poll must let it.
+        let hasty = old || page.patient.load(Ordering::Relaxed) == 0;
+        // A zero-copy pusher has refused to capture since the client met it: the next call tells.
+        let news = self.zero.as_ref().is_some_and(|(number, hatch)| {
+            let met = page.zero.load(Ordering::SeqCst) == *number;
+            hatch.refusals() != if met { page.refusals.load(Ordering::SeqCst) } else { 0 }
+        });
+        has_frame || news || (!live && hasty)
     }
 }

@@ -48,7 +48,7 @@ pub use desk::{ARM_BITS, Desk, Row};
 pub use lock::SharedLock;
 pub use log::{Log, Slot};
 pub use read::{Found, Taken, claim_oldest, find_oldest, still_there, unclaim};
-pub use session::{Buffer, MAX_BUFFERS, SessionPage};
+pub use session::{Buffer, MAX_BUFFERS, RINGING, SessionPage};
 pub use write::{Picked, cancel, given_back, invalidate_half_written, pick, pick_this, publish, retire};
 
 /// The most slots a ring can have: what a claim word has bits for.

@@ -5,6 +5,9 @@ use crate::{AtomicU32, AtomicU64, SharedLock};
 /// The most V4L2 buffers that an open file can have (`VIDEO_MAX_FRAME`).
 pub const MAX_BUFFERS: usize = 32;
 
+/// See [`SessionPage::rung`].
+pub const RINGING: u32 = 2;
+
 /// A V4L2 buffer of an open file.
 #[repr(C)]
 #[derive(Debug)]
@@ -38,7 +41,7 @@ pub struct SessionPage {
     pub kick: AtomicU32,
     /// 1: the descriptor must become readable with the next publication.
     pub armed: AtomicU32,
-    /// 1: bytes of the ringer may lie in the descriptor's queue.
+    /// 1: bytes of the ringer may lie in the descriptor's queue. [`RINGING`]: it is putting one there.
     pub rung: AtomicU32,
     /// Not 0: the daemon counts this session among those that stream.
     pub streaming: AtomicU32,

@@ -2,9 +2,9 @@
 //! its descriptor's readiness true.
 
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering, fence};
 
-use vloopback_ring::{Found, Log, Taken, claim_oldest, find_oldest, still_there, unclaim};
+use vloopback_ring::{Found, Log, RINGING, Taken, claim_oldest, find_oldest, still_there, unclaim};
 use vloopback_wire::{Reply, Request};
 
 use crate::lock::{LocalGuard, NoSignals};
@@ -233,9 +233,7 @@ impl<'a> Locked<'a> {
             return self.want_frame();
         }
         if self.oldest()?.is_none() {
-            if page.rung.swap(0, Ordering::SeqCst) != 0 && is_certain(fd, self.session) {
-                sys::drain(fd);
-            }
+            self.hush(fd);
             page.armed.store(1, Ordering::SeqCst);
             desk.arm(client);
             // A frame that was published before the mark rang nobody.
@@ -249,6 +247,22 @@ impl<'a> Locked<'a> {
         }
         self.session.ring_bell();
         Ok(())
+    }
+
+    /// There is nothing to take: the descriptor is readable no more. The ringer may be about to put a byte
+    /// there for a frame that was just taken; it is waited for, but not for ever.
+    pub(crate) fn hush(&self, fd: c_int) {
+        let page = self.session.page();
+        fence(Ordering::SeqCst);
+        for _ in 0..1000 {
+            if page.rung.load(Ordering::SeqCst) != RINGING {
+                break;
+            }
+            sys::give_way();
+        }
+        if page.rung.swap(0, Ordering::SeqCst) != 0 && is_certain(fd, self.session) {
+            sys::drain(fd);
+        }
     }
 
     /// Of a zero-copy pusher a frame must be asked for. What it has refused, the next call tells: the

@@ -382,6 +382,12 @@ pub(crate) fn wait_readable(fd: c_int) -> Result<()> {
     unsafe { sys!(recvfrom, fd, &raw mut byte, 1, libc::MSG_PEEK, 0, 0) }.map(drop)
 }
 
+/// Lets others run.
+pub(crate) fn give_way() {
+    // SAFETY: no argument.
+    let _ = unsafe { sys!(sched_yield) };
+}
+
 /// The calling thread.
 pub(crate) fn thread() -> i32 {
     // SAFETY: no argument.

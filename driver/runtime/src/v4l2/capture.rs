@@ -13,7 +13,7 @@ use super::{frozen, is_nameless, same_frames};
 use crate::client::{
     BY_BUFFERS, Locked, Step, before_sleep, is_patient, may_wait, stop_streaming, until_done, with_locks,
 };
-use crate::session::{Session, is_certain};
+use crate::session::Session;
 use crate::sys::{self, Result};
 use crate::views::Mapping;
 use crate::zero::{capture as captures, is_zero};
@@ -43,9 +43,7 @@ fn tell_poll(locked: &Locked, fd: c_int) -> Result<()> {
     let page = session.page();
     if page.on.load(Ordering::Relaxed) == 0 || queue::first(page, |_| true).is_none() {
         locked.disarm();
-        if page.rung.swap(0, Ordering::SeqCst) != 0 && is_certain(fd, session) {
-            sys::drain(fd);
-        }
+        locked.hush(fd);
         return Ok(());
     }
     locked.set_readiness(fd)
