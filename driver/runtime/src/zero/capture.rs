@@ -101,7 +101,7 @@ fn publish(session: &Session, hatch: &Hatch) -> Result<()> {
     }
     let format = session.board().format();
     if order_of(&format, hatch) != Some(hatch.order()) || format.ring != ring.number {
-        // Another format was set meanwhile: the frame is nobody's.
+        // Another format was set meanwhile: the frame is nobody's, and who wanted one wants the next.
         hatch.want();
         return Ok(());
     }
@@ -122,7 +122,8 @@ fn publish(session: &Session, hatch: &Hatch) -> Result<()> {
     let frame = Pieces { iov: core::slice::from_ref(&piece) };
     let head = log.head.load(Ordering::Relaxed);
     let done = input::put(session, &ring, log, &frame, len);
-    if log.head.load(Ordering::Relaxed) == head {
+    let streams = session.board().streamers.load(Ordering::SeqCst) != 0;
+    if streams && log.head.load(Ordering::Relaxed) == head {
         // There was no room for it; whoever wanted it wants it still.
         hatch.want();
     }
