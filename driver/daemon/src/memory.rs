@@ -58,6 +58,12 @@ pub(crate) struct ZeroMemory {
     pub(crate) look_again: bool,
 }
 
+impl Drop for ZeroMemory {
+    fn drop(&mut self) {
+        self.door.dismiss();
+    }
+}
+
 impl ZeroMemory {
     /// So many bytes, all zero, of a pusher whose descriptor's other end is `end`.
     pub(crate) fn new(len: u32, desk: Arc<Page<Desk>>, end: Arc<OwnedFd>) -> Result<Self, Errno> {

@@ -577,6 +577,13 @@ impl Hatch {
         self.wanted.store(1, Ordering::SeqCst);
     }
 
+    /// A process of the pusher's is gone: a capture's answer that it may have been at is nobody's.
+    pub fn abandon_answer(&self) {
+        if self.now_given().ticket == CAPTURE_ANSWERING {
+            self.end_capture(true);
+        }
+    }
+
     /// The pusher has a request that nobody waits for any more: it seems idle from now on, and a late answer
     /// is one to nothing.
     pub fn forget_withdrawn(&self, slips: &[Entry]) {
@@ -746,6 +753,12 @@ mod tests {
         assert!(!hatch.give_up_capture(5, 10) && !hatch.give_up_capture(50, 0));
         assert!(hatch.give_up_capture(50, 10));
         assert_eq!((hatch.refusals(), hatch.begin_answer(&late)), (1, false));
+        // And one whose answerer is gone.
+        hatch.want();
+        let pending = take(&hatch, &entries).expect("wanted");
+        assert!(hatch.begin_answer(&pending) && hatch.is_busy(&entries));
+        hatch.abandon_answer();
+        assert!(!hatch.is_busy(&entries) && hatch.refusals() == 2);
         hatch.want();
         for _ in 0..2 {
             let pending = take(&hatch, &entries).expect("wanted");

@@ -175,7 +175,6 @@ impl Engine {
             }
         } else if self.pipes[index].core.zero() == 0 {
             if let Some(memory) = self.pipes[index].zero.take() {
-                memory.door.dismiss();
                 for slip in &memory.door.clients().slips {
                     slip.page.fail(libc::EIO as u32, true);
                     futex::wake_all(slip.page.word());
@@ -191,6 +190,9 @@ impl Engine {
             let pipe = &self.pipes[index];
             let pushed = pipe.core.pusher().is_some_and(|pusher| sessions.contains(&pusher));
             let Some(memory) = &pipe.zero else { continue };
+            if pushed {
+                memory.hatch.abandon_answer();
+            }
             for slip in &memory.door.clients().slips {
                 let page = &slip.page;
                 if page.lock.owner() == dead {
