@@ -527,7 +527,7 @@ impl Engine {
         for pipe in &self.pipes {
             pipe.revoke_writer(number);
         }
-        self.revoke_slips(number, &connection.sessions);
+        self.revoke_slips(number);
         for session in self.sessions.values() {
             if session.page.lock.revoke(number) {
                 crate::futex::wake_all(session.page.lock.word());

@@ -171,6 +171,8 @@ pub struct Hatch {
     channel: AtomicU32,
     /// 1: the pusher takes V4L2 requests too.
     v4l2: AtomicU32,
+    /// The process, of those that have the pusher's descriptor, that answered last.
+    answerer: AtomicU32,
 }
 
 /// Whose turn it is.
@@ -418,6 +420,11 @@ impl Hatch {
         let _ = self.current.compare_exchange(word, 0, Ordering::SeqCst, Ordering::SeqCst);
     }
 
+    /// The process of this number is about to answer.
+    pub fn set_answerer(&self, me: u32) {
+        self.answerer.store(me, Ordering::SeqCst);
+    }
+
     /// The pusher answers the capture's request. False: somebody else does, or it was given up.
     pub fn begin_answer(&self, pending: &Pending) -> bool {
         let change = |ticket| Pending::word(ticket, pending.serial);
@@ -577,11 +584,14 @@ impl Hatch {
         self.wanted.store(1, Ordering::SeqCst);
     }
 
-    /// A process of the pusher's is gone: a capture's answer that it may have been at is nobody's.
-    pub fn abandon_answer(&self) {
-        if self.now_given().ticket == CAPTURE_ANSWERING {
+    /// A process is gone. Whether it may have been at an answer: then a capture's is nobody's any more, and a
+    /// client's ([`Slip::fail`]) neither.
+    pub fn abandon_answer(&self, dead: u32) -> bool {
+        let its = self.answerer.load(Ordering::SeqCst) == dead;
+        if its && self.now_given().ticket == CAPTURE_ANSWERING {
             self.end_capture(true);
         }
+        its
     }
 
     /// The pusher has a request that nobody waits for any more: it seems idle from now on, and a late answer
@@ -756,8 +766,10 @@ mod tests {
         // And one whose answerer is gone.
         hatch.want();
         let pending = take(&hatch, &entries).expect("wanted");
+        hatch.set_answerer(5);
         assert!(hatch.begin_answer(&pending) && hatch.is_busy(&entries));
-        hatch.abandon_answer();
+        assert!(!hatch.abandon_answer(6) && hatch.is_busy(&entries), "another process's");
+        assert!(hatch.abandon_answer(5));
         assert!(!hatch.is_busy(&entries) && hatch.refusals() == 2);
         hatch.want();
         for _ in 0..2 {

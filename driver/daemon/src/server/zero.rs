@@ -1,7 +1,6 @@
 //! Zero-copy mode: the memory, and the bells that tell a pusher of a request. The requests themselves
 //! pass between the processes.
 
-use std::collections::HashSet;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -183,16 +182,11 @@ impl Engine {
         }
     }
 
-    /// A process is gone that had these sessions: what it was asking is nobody's any more, and what it was
-    /// answering gets no answer.
-    pub(super) fn revoke_slips(&mut self, dead: u32, sessions: &HashSet<u32>) {
+    /// A process is gone: what it was asking is nobody's any more, and what it was answering gets no answer.
+    pub(super) fn revoke_slips(&mut self, dead: u32) {
         for index in 0..self.pipes.len() {
-            let pipe = &self.pipes[index];
-            let pushed = pipe.core.pusher().is_some_and(|pusher| sessions.contains(&pusher));
-            let Some(memory) = &pipe.zero else { continue };
-            if pushed {
-                memory.hatch.abandon_answer();
-            }
+            let Some(memory) = &self.pipes[index].zero else { continue };
+            let answered = memory.hatch.abandon_answer(dead);
             for slip in &memory.door.clients().slips {
                 let page = &slip.page;
                 if page.lock.owner() == dead {
@@ -200,7 +194,8 @@ impl Engine {
                     page.lock.revoke(dead);
                     futex::wake_all(page.lock.word());
                 }
-                if pushed && page.state().phase() == Phase::Answering && page.fail(libc::EIO as u32, false) {
+                if answered && page.state().phase() == Phase::Answering && page.fail(libc::EIO as u32, false)
+                {
                     futex::wake_all(page.word());
                 }
             }

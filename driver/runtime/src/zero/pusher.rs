@@ -307,6 +307,10 @@ pub(crate) fn give(
 ) -> bool {
     let mut told = [0; MAX_DATA];
     let mut errno = 0;
+    if let Ok(me) = process::peer() {
+        // Who dies in the middle is found by it.
+        hatch.set_answerer(me);
+    }
     let Some(ticket) = pending.ticket() else {
         if !hatch.begin_answer(pending) {
             return false;
