@@ -584,12 +584,13 @@ impl Hatch {
         self.wanted.store(1, Ordering::SeqCst);
     }
 
-    /// A process is gone. Whether it may have been at an answer: then a capture's is nobody's any more, and a
-    /// client's ([`Slip::fail`]) neither.
+    /// A process is gone. Whether it may have been at an answer: then a capture begins anew, and a client's
+    /// request is nobody's any more ([`Slip::fail`]).
     pub fn abandon_answer(&self, dead: u32) -> bool {
         let its = self.answerer.load(Ordering::SeqCst) == dead;
         if its && self.now_given().ticket == CAPTURE_ANSWERING {
-            self.end_capture(true);
+            self.end_capture(false);
+            self.want();
         }
         its
     }
@@ -770,8 +771,7 @@ mod tests {
         assert!(hatch.begin_answer(&pending) && hatch.is_busy(&entries));
         assert!(!hatch.abandon_answer(6) && hatch.is_busy(&entries), "another process's");
         assert!(hatch.abandon_answer(5));
-        assert!(!hatch.is_busy(&entries) && hatch.refusals() == 2);
-        hatch.want();
+        assert!(!hatch.is_busy(&entries) && hatch.refusals() == 1);
         for _ in 0..2 {
             let pending = take(&hatch, &entries).expect("wanted");
             assert!(hatch.begin_answer(&pending));
