@@ -105,13 +105,11 @@ impl Doorman {
         let slips: Vec<Entry<'_>> =
             clients.slips.iter().map(|slip| Entry { ticket: slip.ticket, slip: &slip.page }).collect();
         self.hatch.forget_withdrawn(&slips);
-        if !self.hatch.has_next(&slips, clients.captures, now()) {
-            return;
-        }
         let mut waiting = 0;
         // SAFETY: a valid descriptor, and an int to write to.
         let asked = unsafe { unread(self.end.as_raw_fd(), &mut waiting) };
-        if asked.is_err() || waiting == 0 {
+        // Last, so that what is taken meanwhile rings nobody.
+        if (asked.is_err() || waiting == 0) && self.hatch.has_next(&slips, clients.captures, now()) {
             // A pusher that is gone is the main loop's business.
             let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
             let _ = send(self.end.as_raw_fd(), &[1], flags);

@@ -223,7 +223,7 @@ impl ZeroInput {
             // What is no errno must not become a success.
             Err(errno) => u32::try_from(errno).ok().filter(|e| (1..4096).contains(e)).unwrap_or(25),
         };
-        Ok(pusher::give(&self.session, hatch, &asked.pending, |told| {
+        Ok(pusher::give(&self.session, hatch, self.raw(), &asked.pending, |told| {
             *told = data;
             errno
         }))

@@ -218,6 +218,8 @@ pub(crate) fn read(session: &Session, fd: c_int, pieces: &[libc::iovec]) -> Resu
         let mut data = [0; MAX_DATA];
         let (number, got) = match take(session, hatch, &mut data) {
             Some(Taken::Request(pending, len)) => {
+                // Who rang meanwhile rang for this one; for the next, we ring when this is answered.
+                sys::take_bytes(fd);
                 let number = pending.number();
                 let whole = len == ioc::ioc_size(number);
                 let len = if whole { forwarded::narrow(Abi::NATIVE, number, &mut data) } else { len };
@@ -261,7 +263,7 @@ fn scatter(
 /// # Errors
 /// EFAULT: the answer's data cannot be read; EINVAL: not the request that waits for an answer. Nothing
 /// has changed then.
-pub(crate) fn answer(session: &Session, number: u32, arg: usize) -> Result<c_int> {
+pub(crate) fn answer(session: &Session, fd: c_int, number: u32, arg: usize) -> Result<c_int> {
     let hatch = joined(session)?;
     // Nothing waits: some pushers refuse, and then answer all the same.
     let Some(pending) = with_clients(session, hatch, |slips| hatch.pending(slips)) else { return Ok(0) };
@@ -277,7 +279,7 @@ pub(crate) fn answer(session: &Session, number: u32, arg: usize) -> Result<c_int
     if !refused && ioc::ioc_dir(asked) != ioc::NONE {
         Caller.read(arg, &mut told[..len]).map_err(|_| libc::EFAULT)?;
     }
-    give(session, hatch, &pending, |data| {
+    give(session, hatch, fd, &pending, |data| {
         if refused {
             return libc::ENOTTY as u32;
         }
@@ -302,6 +304,7 @@ pub(crate) fn answer(session: &Session, number: u32, arg: usize) -> Result<c_int
 pub(crate) fn give(
     session: &Session,
     hatch: &Hatch,
+    fd: c_int,
     pending: &Pending,
     answer: impl FnOnce(&mut [u8; MAX_DATA]) -> u32,
 ) -> bool {
@@ -321,7 +324,7 @@ pub(crate) fn give(
             learn(hatch, pending.number(), &told);
         }
         capture::answered(session, hatch, errno);
-        look_for_more(session, hatch);
+        begin_anew(session, hatch, fd);
         return true;
     };
     let given = with_clients(session, hatch, |slips| {
@@ -340,8 +343,16 @@ pub(crate) fn give(
         given
     });
     hatch.done(pending, sys::now());
-    look_for_more(session, hatch);
+    begin_anew(session, hatch, fd);
     given
+}
+
+/// After an answer: what still rang for it counts no more, and what there is besides rings.
+fn begin_anew(session: &Session, hatch: &Hatch, fd: c_int) {
+    if is_certain(fd, session) {
+        sys::take_bytes(fd);
+    }
+    look_for_more(session, hatch);
 }
 
 /// The data that a request came with. False: it was withdrawn meanwhile.
