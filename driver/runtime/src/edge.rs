@@ -223,7 +223,7 @@ pub unsafe fn ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int>
         }
         if zero::is_zero(&session) {
             return if session.info().input {
-                zero::pusher::answer(&session, fd, request_number(request), arg)
+                zero::pusher::answer(&session, request_number(request), arg)
             } else {
                 zero::ask::forward(&session, request_number(request), arg)
             };

@@ -190,11 +190,15 @@ impl ZeroInput {
     /// ESTALE: the pipe is no longer this pusher's. ENODEV: the daemon is gone. EINVAL: not mapped.
     pub fn take(&mut self, data: &mut [u8; MAX_DATA]) -> Result<Option<Event>> {
         let (hatch, fd) = (self.hatch()?, self.raw());
+        let taken = pusher::take(&self.session, hatch, data);
         if is_certain(fd, &self.session) {
-            // First, so that what comes meanwhile rings anew.
+            // As in read(): what is being taken rings nobody. What came meanwhile rings anew.
             sys::take_bytes(fd);
         }
-        Ok(pusher::take(&self.session, hatch, data).map(|taken| match taken {
+        if !matches!(taken, Some(Taken::Request(..))) {
+            pusher::look_for_more(&self.session, hatch);
+        }
+        Ok(taken.map(|taken| match taken {
             Taken::Closing => Event::Closing,
             Taken::Request(pending, len) => Event::Request(Asked { pending, len }),
         }))
@@ -223,7 +227,7 @@ impl ZeroInput {
             // What is no errno must not become a success.
             Err(errno) => u32::try_from(errno).ok().filter(|e| (1..4096).contains(e)).unwrap_or(25),
         };
-        Ok(pusher::give(&self.session, hatch, self.raw(), &asked.pending, |told| {
+        Ok(pusher::give(&self.session, hatch, &asked.pending, |told| {
             *told = data;
             errno
         }))

@@ -175,7 +175,7 @@ pub(crate) fn take(session: &Session, hatch: &Hatch, data: &mut [u8; MAX_DATA]) 
 }
 
 /// The pusher is done with something: its descriptor is readable if there is more.
-fn look_for_more(session: &Session, hatch: &Hatch) {
+pub(crate) fn look_for_more(session: &Session, hatch: &Hatch) {
     let captures = capture::order_of(&session.board().format(), hatch).is_some();
     let more = with_clients(session, hatch, |slips| hatch.has_next(slips, captures, sys::now()));
     if more {
@@ -208,7 +208,7 @@ pub(crate) fn read(session: &Session, fd: c_int, pieces: &[libc::iovec]) -> Resu
             return Err(libc::EBADF);
         }
         // What has not rung is not readable yet.
-        if !sys::take_bytes(fd) {
+        if !sys::has_byte(fd) {
             if !may_wait(fd) {
                 return Err(libc::EAGAIN);
             }
@@ -216,10 +216,11 @@ pub(crate) fn read(session: &Session, fd: c_int, pieces: &[libc::iovec]) -> Resu
             continue;
         }
         let mut data = [0; MAX_DATA];
-        let (number, got) = match take(session, hatch, &mut data) {
+        let taken = take(session, hatch, &mut data);
+        // Only now: while the byte lies there the doorman rings nobody for what is being taken.
+        sys::take_bytes(fd);
+        let (number, got) = match taken {
             Some(Taken::Request(pending, len)) => {
-                // Who rang meanwhile rang for this one; for the next, we ring when this is answered.
-                sys::take_bytes(fd);
                 let number = pending.number();
                 let whole = len == ioc::ioc_size(number);
                 let len = if whole { forwarded::narrow(Abi::NATIVE, number, &mut data) } else { len };
@@ -230,7 +231,10 @@ pub(crate) fn read(session: &Session, fd: c_int, pieces: &[libc::iovec]) -> Resu
                 (0, 0)
             }
             // The request was withdrawn. Pushers look whether they got a number; none expects to sleep here.
-            None => return Ok(0),
+            None => {
+                look_for_more(session, hatch);
+                return Ok(0);
+            }
         };
         let mut record = [0; NUMBER_LEN + MAX_DATA];
         record[..NUMBER_LEN].copy_from_slice(&(number as usize).to_ne_bytes());
@@ -263,7 +267,7 @@ fn scatter(
 /// # Errors
 /// EFAULT: the answer's data cannot be read; EINVAL: not the request that waits for an answer. Nothing
 /// has changed then.
-pub(crate) fn answer(session: &Session, fd: c_int, number: u32, arg: usize) -> Result<c_int> {
+pub(crate) fn answer(session: &Session, number: u32, arg: usize) -> Result<c_int> {
     let hatch = joined(session)?;
     // Nothing waits: some pushers refuse, and then answer all the same.
     let Some(pending) = with_clients(session, hatch, |slips| hatch.pending(slips)) else { return Ok(0) };
@@ -279,7 +283,7 @@ pub(crate) fn answer(session: &Session, fd: c_int, number: u32, arg: usize) -> R
     if !refused && ioc::ioc_dir(asked) != ioc::NONE {
         Caller.read(arg, &mut told[..len]).map_err(|_| libc::EFAULT)?;
     }
-    give(session, hatch, fd, &pending, |data| {
+    give(session, hatch, &pending, |data| {
         if refused {
             return libc::ENOTTY as u32;
         }
@@ -304,7 +308,6 @@ pub(crate) fn answer(session: &Session, fd: c_int, number: u32, arg: usize) -> R
 pub(crate) fn give(
     session: &Session,
     hatch: &Hatch,
-    fd: c_int,
     pending: &Pending,
     answer: impl FnOnce(&mut [u8; MAX_DATA]) -> u32,
 ) -> bool {
@@ -324,7 +327,7 @@ pub(crate) fn give(
             learn(hatch, pending.number(), &told);
         }
         capture::answered(session, hatch, errno);
-        begin_anew(session, hatch, fd);
+        look_for_more(session, hatch);
         return true;
     };
     let given = with_clients(session, hatch, |slips| {
@@ -343,16 +346,8 @@ pub(crate) fn give(
         given
     });
     hatch.done(pending, sys::now());
-    begin_anew(session, hatch, fd);
-    given
-}
-
-/// After an answer: what still rang for it counts no more, and what there is besides rings.
-fn begin_anew(session: &Session, hatch: &Hatch, fd: c_int) {
-    if is_certain(fd, session) {
-        sys::take_bytes(fd);
-    }
     look_for_more(session, hatch);
+    given
 }
 
 /// The data that a request came with. False: it was withdrawn meanwhile.
