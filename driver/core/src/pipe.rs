@@ -295,8 +295,7 @@ impl Pipe {
     pub fn set_format(&mut self, session: u32, asked: &V4l2PixFormat) -> Result<Effects, Refusal> {
         let mut effects = self.claim(session)?;
         let pix = pixel::nearest(asked);
-        let what = |p: &V4l2PixFormat| (p.pixelformat, p.width, p.height, p.sizeimage);
-        let same = self.pix_in_force && what(&pix) == what(&self.pix);
+        let same = self.pix_in_force && pixel::same_frames(&pix, &self.pix);
         if !same {
             let plan = self.plan_of(&pix);
             self.check_use(&plan)?;
@@ -344,12 +343,12 @@ impl Pipe {
         self.pix_in_force = true;
     }
 
-    /// The ring for V4L2's format, in force or coming into force.
+    /// The ring of a V4L2 format that is about to be made.
     ///
     /// # Errors
     /// `TooLarge`: all frames together are more than [`MAX_TOTAL`].
-    fn pix_plan(&self) -> Result<RingPlan, Refusal> {
-        let plan = self.plan_of(&self.pix);
+    fn bounded_plan(&self, pix: &V4l2PixFormat) -> Result<RingPlan, Refusal> {
+        let plan = self.plan_of(pix);
         let total = u64::from(plan.buf_len) * u64::from(self.options.num_buffers);
         if total > MAX_TOTAL { Err(Refusal::TooLarge) } else { Ok(plan) }
     }
@@ -368,7 +367,7 @@ impl Pipe {
         if self.fed && self.size.is_some_and(|size| size.slots >= slots) {
             return Ok(None);
         }
-        let plan = RingPlan { slots, ..self.pix_plan()? };
+        let plan = RingPlan { slots, ..self.bounded_plan(&self.pix)? };
         self.check_use(&plan)?;
         Ok(Some(plan))
     }
@@ -414,7 +413,7 @@ impl Pipe {
         if self.fed || being_set || self.options.idle != Idle::Placeholder {
             return None;
         }
-        let plan = self.pix_plan().ok()?;
+        let plan = self.bounded_plan(&self.pix).ok()?;
         Some(self.size.filter(|_| self.pix_in_force).unwrap_or(plan))
     }
 
@@ -549,19 +548,14 @@ impl Pipe {
         if Palette::from_fourcc(Fourcc(pix.pixelformat)).is_none() {
             return Err(Refusal::Invalid);
         }
-        let what = |p: &V4l2PixFormat| (p.pixelformat, p.width, p.height, p.sizeimage);
-        let differs = !self.pix_in_force || what(&pix) != what(&self.pix);
+        let differs = !(self.pix_in_force && pixel::same_frames(&pix, &self.pix));
         let others = self.openers.iter().any(|(&id, opener)| id != session && opener.streaming);
         if differs && self.zero_format && others {
             return Err(Refusal::Busy);
         }
         let mut effects = Effects { board: true, views: true, ..Effects::default() };
         if differs {
-            let plan = self.plan_of(&pix);
-            if u64::from(plan.buf_len) * u64::from(self.options.num_buffers) > MAX_TOTAL {
-                return Err(Refusal::TooLarge);
-            }
-            self.adopt(plan, &pix);
+            self.adopt(self.bounded_plan(&pix)?, &pix);
             effects.format = true;
         }
         self.zero_format = true;

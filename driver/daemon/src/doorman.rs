@@ -13,11 +13,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
-use nix::time::{ClockId, clock_gettime};
 use vloopback_ring::Desk;
 use vloopback_ring::hatch::{Entry, Hatch};
 use vloopback_ring::slip::Slip;
 
+use crate::clock::now;
 use crate::futex;
 use crate::memory::Page;
 
@@ -49,12 +49,6 @@ pub(crate) struct Doorman {
     /// Our end of the pusher's descriptor.
     end: Arc<OwnedFd>,
     clients: Mutex<Clients>,
-}
-
-/// CLOCK_MONOTONIC, nanoseconds.
-pub(crate) fn now() -> u64 {
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or((0, 0), |t| (t.tv_sec(), t.tv_nsec()));
-    now.0 as u64 * 1_000_000_000 + now.1 as u64
 }
 
 impl Doorman {

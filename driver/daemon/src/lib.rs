@@ -7,6 +7,7 @@
 
 mod bell;
 mod card;
+mod clock;
 mod config;
 mod doorman;
 mod futex;

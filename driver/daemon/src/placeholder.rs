@@ -11,12 +11,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::time::{ClockId, clock_gettime};
 use tracing::warn;
 use vloopback_abi::v4l2::V4l2PixFormat;
 use vloopback_ring::{Board, Desk, cancel, pick, publish};
 
 use crate::bell::Bell;
+use crate::clock::now;
 use crate::memory::{Page, RingMemory};
 use crate::{card, futex};
 
@@ -250,12 +250,6 @@ struct Clock {
 /// that the rate does not drift. What was missed altogether is not made up for.
 fn following(due: Instant, period: Duration, now: Instant) -> Instant {
     (due + period).max(now)
-}
-
-/// CLOCK_MONOTONIC, nanoseconds.
-fn now() -> u64 {
-    clock_gettime(ClockId::CLOCK_MONOTONIC)
-        .map_or(0, |t| t.tv_sec() as u64 * 1_000_000_000 + t.tv_nsec() as u64)
 }
 
 #[cfg(test)]

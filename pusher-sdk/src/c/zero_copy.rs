@@ -408,6 +408,27 @@ unsafe extern "C" fn vlb_zero_serve_ready(
     }))
 }
 
+/// Serves until `stop` is readable.
+///
+/// # Safety
+/// The header's promises of `zero` and `server`.
+unsafe fn run_by(
+    zero: *mut vlb_zero,
+    server: *const vlb_server,
+    user: *mut c_void,
+    stop: c_int,
+    run: impl FnOnce(&mut ZeroCopy, &mut Program, BorrowedFd) -> Result<(), PusherError>,
+) -> c_int {
+    // SAFETY: the caller's promise.
+    status(unsafe { handle(zero) }.and_then(|zero| {
+        // SAFETY: the caller's promise.
+        let mut program = unsafe { Program::new(server, user) }?;
+        // SAFETY: not negative; the caller keeps it open meanwhile.
+        let stop = unsafe { BorrowedFd::borrow_raw(zero.stop(stop)?) };
+        Ok(run(&mut *zero.pipe_mut()?, &mut program, stop)?)
+    }))
+}
+
 #[unsafe(no_mangle)]
 unsafe extern "C" fn vlb_zero_run(
     zero: *mut vlb_zero,
@@ -416,13 +437,7 @@ unsafe extern "C" fn vlb_zero_run(
     stop: c_int,
 ) -> c_int {
     // SAFETY: the header's promises.
-    status(unsafe { handle(zero) }.and_then(|zero| {
-        // SAFETY: the header's promises.
-        let mut program = unsafe { Program::new(server, user) }?;
-        // SAFETY: not negative; the caller keeps it open meanwhile.
-        let stop = unsafe { BorrowedFd::borrow_raw(zero.stop(stop)?) };
-        Ok(zero.pipe_mut()?.run(&mut program, stop)?)
-    }))
+    unsafe { run_by(zero, server, user, stop, |pipe, program, stop| pipe.run(program, stop)) }
 }
 
 #[unsafe(no_mangle)]
@@ -433,13 +448,7 @@ unsafe extern "C" fn vlb_zero_run_on_sigio(
     stop: c_int,
 ) -> c_int {
     // SAFETY: the header's promises.
-    status(unsafe { handle(zero) }.and_then(|zero| {
-        // SAFETY: the header's promises.
-        let mut program = unsafe { Program::new(server, user) }?;
-        // SAFETY: not negative; the caller keeps it open meanwhile.
-        let stop = unsafe { BorrowedFd::borrow_raw(zero.stop(stop)?) };
-        Ok(zero.pipe_mut()?.run_on_sigio(&mut program, stop)?)
-    }))
+    unsafe { run_by(zero, server, user, stop, |pipe, program, stop| pipe.run_on_sigio(program, stop)) }
 }
 
 #[unsafe(no_mangle)]

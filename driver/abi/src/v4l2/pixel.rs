@@ -82,6 +82,13 @@ pub const DEFAULT: V4l2PixFormat = match PixelFormat::of(super::fourcc::YUYV) {
     None => panic!("listed"),
 };
 
+/// Whether frames of one format are frames of the other, whatever their colours mean.
+#[must_use]
+pub fn same_frames(one: &V4l2PixFormat, other: &V4l2PixFormat) -> bool {
+    let frames = |pix: &V4l2PixFormat| (pix.pixelformat, pix.width, pix.height, pix.sizeimage);
+    frames(one) == frames(other)
+}
+
 /// The nearest format that a node can have to the one that a program asks for, as TRY_FMT and S_FMT of
 /// the V4L2 specification want it: never an error. A code that this crate does not know becomes that of
 /// [`DEFAULT`]; sizes are brought into [`SIZES`] and to the format's granularity; lines have no padding,

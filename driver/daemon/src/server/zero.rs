@@ -7,20 +7,19 @@ use std::time::Duration;
 use nix::errno::Errno;
 use tracing::info;
 use vloopback_core::Refusal;
-use vloopback_ring::hatch::PATIENCE;
+use vloopback_ring::hatch::{MAX_CLIENTS, PATIENCE};
 use vloopback_ring::slip::{Phase, Slip};
 use vloopback_wire::Reply;
 
 use super::Engine;
 use super::device::errno;
-use crate::doorman::{ClientSlip, now};
+use crate::clock::now;
+use crate::doorman::ClientSlip;
 use crate::futex;
 use crate::memory::{Page, ZeroMemory};
 
 /// The most memory that a pusher may map: what V4L1 can tell (VIDIOCGMBUF has ints), far below it.
 const MAX_LEN: u32 = 256 * 1024 * 1024;
-/// The most clients of one zero-copy pusher: its library has room for so many.
-const MAX_CLIENTS: usize = vloopback_ring::hatch::MAX_CLIENTS;
 
 impl Engine {
     /// The memory of the pipe that `session` is of; an input that gives a length makes it, an output gets
@@ -126,15 +125,11 @@ impl Engine {
     pub(super) fn bell(&mut self, index: usize) {
         let limit = u64::try_from(self.config.answer_timeout.as_nanos()).unwrap_or(u64::MAX);
         let pipe = &mut self.pipes[index];
-        let captures = pipe.core.plan_zero().is_some();
         let Some(memory) = &mut pipe.zero else { return };
         memory.hatch.give_up_capture(now(), limit);
         let refusals = memory.hatch.refusals();
         let refused = std::mem::replace(&mut memory.refusals, refusals) != refusals;
-        let mut clients = memory.door.clients();
-        clients.captures = captures;
-        memory.door.look(&clients);
-        drop(clients);
+        memory.door.look(&memory.door.clients());
         // Somebody waits for a client that copies, which may have been stopped.
         memory.look_again = memory.hatch.holds_back();
         if refused {

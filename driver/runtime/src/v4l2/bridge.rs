@@ -9,13 +9,14 @@ use vloopback_abi::v4l1::{
     VID_TYPE_TUNER, VIDEO_TUNER_LOW, VIDEO_TUNER_NORM, VIDEO_TUNER_STEREO_ON, VIDEO_TYPE_TV, VideoCapability,
     VideoChannel, VideoPicture, VideoTuner, VideoWindow, request,
 };
+use vloopback_abi::v4l2::pixel::{nearest, same_frames};
+use vloopback_abi::v4l2::request as v4l2_request;
 use vloopback_abi::v4l2::{
     PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_INPUT_TYPE_CAMERA, V4L2_INPUT_TYPE_TUNER,
     V4L2_TUNER_ANALOG_TV, V4L2_TUNER_CAP_LOW, V4L2_TUNER_CAP_NORM, V4L2_TUNER_CAP_STEREO,
     V4L2_TUNER_MODE_MONO, V4L2_TUNER_MODE_STEREO, V4L2_TUNER_SUB_MONO, V4L2_TUNER_SUB_STEREO, V4l2Format,
     V4l2Frequency, V4l2Input, V4l2PixFormat, V4l2Tuner,
 };
-use vloopback_abi::v4l2::{pixel::nearest, request as v4l2_request};
 use vloopback_ioctl::{Abi, V4l2Request, request_number};
 use vloopback_ring::hatch::Told;
 use vloopback_wire::Request;
@@ -28,7 +29,7 @@ use crate::process;
 use crate::session::Session;
 use crate::sys::Result;
 use crate::zero::ask::{self, Turn};
-use crate::zero::{Inside, capture, is_zero, join};
+use crate::zero::{Inside, capture, enter, is_zero, join};
 
 /// Whether an error is the pusher's answer, and not that there was none.
 fn is_answer(errno: i32) -> bool {
@@ -136,10 +137,7 @@ fn try_learn(session: &Session) -> Result<()> {
     drop(turn);
     let on_board = to_v4l2(&session.board().format().pix);
     let pix = pix.map_or(on_board, |pix| nearest(&pix));
-    let differs = |a: &V4l2PixFormat, b: &V4l2PixFormat| {
-        (a.pixelformat, a.width, a.height, a.sizeimage) != (b.pixelformat, b.width, b.height, b.sizeimage)
-    };
-    if !inside.hatch.has_format() || differs(&pix, &on_board) {
+    if !inside.hatch.has_format() || !same_frames(&pix, &on_board) {
         agree(session, &pix)?;
     }
     Ok(())
@@ -216,10 +214,10 @@ pub(crate) fn meet(session: &Session) -> Result<bool> {
 /// A request that a pusher answers itself that takes V4L2's as they are. None: it does not, or refuses, or
 /// the request is not one that it is asked.
 pub(crate) fn forward(session: &Session, request: u64, arg: usize) -> Option<Result<i32>> {
-    if session.info().input || !is_zero(session) || join(session, 0).is_err() {
+    if session.info().input || !is_zero(session) {
         return None;
     }
-    let takes = Inside::enter(session).is_some_and(|inside| inside.hatch.takes_v4l2());
+    let takes = enter(session).is_ok_and(|inside| inside.hatch.takes_v4l2());
     let id = V4l2Request::find(request, Abi::NATIVE).filter(|&id| takes && may_be_forwarded(id))?;
     let sets_format = id == V4l2Request::SFmt;
     let fixed = session.page().count.load(Ordering::Relaxed) != 0 || others_stream(session);
@@ -284,10 +282,7 @@ pub(super) const fn is_pusher_s(request: V4l2Request) -> bool {
 
 /// What the pusher tells of itself, asked once.
 pub(super) fn told(session: &Session) -> Told {
-    if join(session, 0).is_err() {
-        return Told::default();
-    }
-    let Some(inside) = Inside::enter(session) else { return Told::default() };
+    let Ok(inside) = enter(session) else { return Told::default() };
     if let Some(told) = inside.hatch.told() {
         return told;
     }
@@ -302,8 +297,11 @@ pub(super) fn has_tuner(session: &Session) -> bool {
 }
 
 /// The sizes that the pusher has: the largest width and height, the least. None: it does not say, or has
-/// only one.
+/// only one, as every one-copy pipe.
 pub(super) fn sizes(session: &Session) -> Option<[u32; 4]> {
+    if !is_zero(session) {
+        return None;
+    }
     let sizes @ [max_width, max_height, min_width, min_height] = told(session).sizes;
     let ordered = 0 < min_width && min_width <= max_width && 0 < min_height && min_height <= max_height;
     (ordered && (min_width < max_width || min_height < max_height)).then_some(sizes)
@@ -349,11 +347,6 @@ pub(super) fn listed(
     core::iter::once(now).chain(largest).chain(usual).nth(index as usize)
 }
 
-/// As [`sizes`]; of a one-copy pipe there is one size.
-pub(super) fn sizes_of(session: &Session) -> Option<[u32; 4]> {
-    if is_zero(session) { sizes(session) } else { None }
-}
-
 fn channel(session: &Session, index: u32) -> Result<VideoChannel> {
     let number = i32::try_from(index).map_err(|_| libc::EINVAL)?;
     let channels = told(session).channels;
@@ -391,10 +384,7 @@ pub(super) fn set_input(session: &Session, index: u32) -> Result<()> {
 
 /// G_INPUT: V4L1 does not tell; it is the one that was selected last.
 pub(super) fn current_input(session: &Session) -> u32 {
-    if join(session, 0).is_err() {
-        return 0;
-    }
-    Inside::enter(session).map_or(0, |inside| inside.hatch.channel())
+    enter(session).map_or(0, |inside| inside.hatch.channel())
 }
 
 /// G_TUNER.

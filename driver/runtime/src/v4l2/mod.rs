@@ -418,7 +418,7 @@ impl V4l2Device for Node<'_> {
         let pix = self.learned_pix()?;
         only(asked.pixel_format == pix.fourcc)?;
         let now = (pix.width, pix.height);
-        let size = match bridge::sizes_of(self.session) {
+        let size = match bridge::sizes(self.session) {
             Some(range) => {
                 let format = known(pix.fourcc)?;
                 bridge::listed(range, now, |width, height| format.fit(width, height), asked.index)
@@ -448,7 +448,7 @@ impl V4l2Device for Node<'_> {
         }
         let pix = self.learned_pix()?;
         only(asked.index == 0 && asked.pixel_format == pix.fourcc)?;
-        let can_be = match bridge::sizes_of(self.session) {
+        let can_be = match bridge::sizes(self.session) {
             Some([max_width, max_height, min_width, min_height]) => {
                 (min_width..=max_width).contains(&asked.width)
                     && (min_height..=max_height).contains(&asked.height)

@@ -11,7 +11,7 @@ use vloopback_ring::hatch::PATIENCE;
 use vloopback_ring::slip::{MAX_DATA, Phase, Slip};
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::{Inside, NUMBER_MAX, call_daemon, join, knock};
+use super::{Inside, NUMBER_MAX, call_daemon, enter, knock};
 use crate::process;
 use crate::session::Session;
 use crate::sys::{self, Result};
@@ -74,9 +74,7 @@ impl<'a> Turn<'a> {
     /// EIO: the pusher is gone. EBUSY: by a handler that interrupted a request. EAGAIN: more clients than a
     /// pusher can have. EINTR, ENODEV.
     pub(crate) fn take(session: &'a Session) -> Result<Self> {
-        join(session, 0).map_err(|e| if e == libc::EINVAL { libc::EIO } else { e })?;
-        // None: another thread met another pusher meanwhile.
-        let inside = Inside::enter(session).ok_or(libc::EIO)?;
+        let inside = enter(session)?;
         let slip = inside.slip.ok_or(libc::EINVAL)?;
         let asking = Asking::begin()?;
         let me = process::peer()?;

@@ -118,6 +118,15 @@ impl<'a> Inside<'a> {
     }
 }
 
+/// Being in the memory of the pusher that there is, for a client.
+///
+/// # Errors
+/// EIO: the pusher is gone, or another took its place at this moment. As [`join`] besides.
+pub(crate) fn enter(session: &Session) -> Result<Inside<'_>> {
+    join(session, 0).map_err(|e| if e == libc::EINVAL { libc::EIO } else { e })?;
+    Inside::enter(session).ok_or(libc::EIO)
+}
+
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
         self.session.leave_zero();

@@ -20,6 +20,9 @@ use crate::session::{self, Session, is_certain};
 use crate::sys::{self, FdList, Result};
 use crate::user::{self, Caller};
 
+/// Bytes of the array of entries, whole pages.
+const TABLE_LEN: usize = (MAX_CLIENTS * size_of::<Entry>()).next_multiple_of(PAGE_LEN);
+
 /// The slips of a pusher's clients, mapped. All zeros: none.
 #[derive(Debug)]
 pub(crate) struct Clients {
@@ -68,9 +71,8 @@ impl Clients {
     fn add(&mut self, ticket: u32, fd: c_int) -> Result<()> {
         let rw = libc::PROT_READ | libc::PROT_WRITE;
         if self.entries == 0 {
-            let len = (MAX_CLIENTS * size_of::<Entry>()).next_multiple_of(PAGE_LEN);
             // SAFETY: a new mapping.
-            let at = unsafe { sys::mmap(0, len, rw, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1) }?;
+            let at = unsafe { sys::mmap(0, TABLE_LEN, rw, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1) }?;
             self.entries = at as usize;
         }
         if self.count == MAX_CLIENTS {
@@ -112,9 +114,8 @@ impl Clients {
             unsafe { sys::munmap(core::ptr::from_ref(entry.slip).cast_mut().cast(), PAGE_LEN) };
         }
         if self.entries != 0 {
-            let len = (MAX_CLIENTS * size_of::<Entry>()).next_multiple_of(PAGE_LEN);
             // SAFETY: as above.
-            unsafe { sys::munmap(self.entries as *mut u8, len) };
+            unsafe { sys::munmap(self.entries as *mut u8, TABLE_LEN) };
         }
         *self = Self { entries: 0, count: 0, last: 0, joined: 0 };
     }
