@@ -52,6 +52,7 @@ static struct {
     int keep;            /* --keep N: dequeued frames that are held and looked at again */
     int wrong_all;       /* --wrong-all: every frame has one bit wrong */
     int restart;         /* --restart: begin the stream again when it ends by an error */
+    int changing;        /* --changing: pushers change: what was there to take may go again before it is taken */
     const char *name;    /* the first word that is no option: a case's name */
 } opt UNUSED;
 
@@ -169,6 +170,31 @@ static UNUSED long number_after(char **argv, int *i)
     return strtol(argv[++*i], NULL, 0);
 }
 
+/* Takes an option of one program's own out of the arguments before begin() sees them. Returns its
+ * value, or "" where it has none; NULL if it is not there. */
+static UNUSED const char *own_option(char **argv, const char *name, int has_value)
+{
+    int i, k;
+    for (i = 1; argv[i]; i++) {
+        const char *value = "";
+        int width = 1;
+        if (strcmp(argv[i], name))
+            continue;
+        if (has_value) {
+            value = argv[i + 1];
+            width = 2;
+            if (!value) {
+                fprintf(stderr, "%s: %s needs a value\n", argv[0], name);
+                exit(2);
+            }
+        }
+        for (k = i; argv[k + width - 1]; k++)
+            argv[k] = argv[k + width];
+        return value;
+    }
+    return NULL;
+}
+
 /* Reads the options and tells that the program runs. */
 static UNUSED void begin(int argc, char **argv)
 {
@@ -213,6 +239,8 @@ static UNUSED void begin(int argc, char **argv)
             opt.wrong_all = 1;
         else if (!strcmp(a, "--restart"))
             opt.restart = 1;
+        else if (!strcmp(a, "--changing"))
+            opt.changing = 1;
         else if (!strcmp(a, "--buffers"))
             opt.buffers = (int)number_after(argv, &i);
         else if (!strcmp(a, "--keep"))

@@ -469,9 +469,9 @@ static void case_refused(void)
 #define R(x) { VIDIOC_##x, #x }
         R(G_FBUF), R(S_FBUF), R(OVERLAY), R(G_STD), R(S_STD), R(ENUMSTD), R(G_TUNER), R(S_TUNER), R(G_AUDIO),
         R(S_AUDIO), R(G_EDID), R(S_EDID), R(G_AUDOUT), R(S_AUDOUT), R(G_MODULATOR), R(S_MODULATOR), R(G_FREQUENCY),
-        R(S_FREQUENCY), R(CROPCAP), R(G_CROP), R(S_CROP), R(G_JPEGCOMP), R(S_JPEGCOMP), R(QUERYSTD), R(ENUMAUDIO),
-        R(ENUMAUDOUT), R(G_SLICED_VBI_CAP), R(LOG_STATUS), R(G_ENC_INDEX), R(ENCODER_CMD), R(TRY_ENCODER_CMD),
-        R(S_HW_FREQ_SEEK), R(S_DV_TIMINGS), R(G_DV_TIMINGS), R(G_SELECTION), R(S_SELECTION), R(DECODER_CMD),
+        R(S_FREQUENCY), R(G_CROP), R(S_CROP), R(G_JPEGCOMP), R(S_JPEGCOMP), R(QUERYSTD), R(ENUMAUDIO),
+        R(ENUMAUDOUT), R(G_SLICED_VBI_CAP), R(G_ENC_INDEX), R(ENCODER_CMD), R(TRY_ENCODER_CMD),
+        R(S_HW_FREQ_SEEK), R(S_DV_TIMINGS), R(G_DV_TIMINGS), R(S_SELECTION), R(DECODER_CMD),
         R(TRY_DECODER_CMD), R(ENUM_DV_TIMINGS), R(QUERY_DV_TIMINGS), R(DV_TIMINGS_CAP), R(ENUM_FREQ_BANDS),
 #undef R
     };
@@ -485,35 +485,6 @@ static void case_refused(void)
         expect(given == ENOTTY, "%s gives ENOTTY, not %s", refused[i].name, strerrorname_np(given));
         given = answer(fd, refused[i].request, NULL);
         expect(given == ENOTTY, "%s with NULL gives ENOTTY, not %s", refused[i].name, strerrorname_np(given));
-    }
-}
-
-/* Controls: ENOTTY where a node has none at all, EINVAL for one that it does not have; never another. */
-static void case_controls(void)
-{
-    int fd = open_node(O_RDWR);
-    struct v4l2_queryctrl query;
-    struct v4l2_control control;
-    struct v4l2_ext_controls list;
-    int none;
-    memset(&query, 0, sizeof query);
-    query.id = V4L2_CID_BRIGHTNESS;
-    none = answer(fd, VIDIOC_QUERYCTRL, &query);
-    expect(none == EINVAL || none == ENOTTY, "QUERYCTRL gives %s", strerrorname_np(none));
-    memset(&control, 0, sizeof control);
-    control.id = V4L2_CID_BRIGHTNESS;
-    GIVES(none, fd, VIDIOC_G_CTRL, &control);
-    GIVES(none, fd, VIDIOC_S_CTRL, &control);
-    control.id = 0;
-    GIVES(none, fd, VIDIOC_G_CTRL, &control);
-    memset(&list, 0, sizeof list);
-    list.which = V4L2_CTRL_CLASS_USER;
-    if (none == ENOTTY) {
-        GIVES(ENOTTY, fd, VIDIOC_G_EXT_CTRLS, &list);
-        GIVES(ENOTTY, fd, VIDIOC_S_EXT_CTRLS, &list);
-        GIVES(ENOTTY, fd, VIDIOC_TRY_EXT_CTRLS, &list);
-        query.id = V4L2_CTRL_FLAG_NEXT_CTRL;
-        GIVES(ENOTTY, fd, VIDIOC_QUERYCTRL, &query);
     }
 }
 
@@ -663,7 +634,7 @@ int main(int argc, char **argv)
     static const struct a_case cases[] = {
         { "cap", case_cap }, { "connectors", case_connectors }, { "formats", case_formats }, { "unset", case_unset },
         { "nonsense", case_nonsense }, { "set-all", case_set_all }, { "addresses", case_addresses },
-        { "refused", case_refused }, { "controls", case_controls }, { "priority", case_priority },
+        { "refused", case_refused }, { "priority", case_priority },
         { "parm", case_parm }, { "interval", case_interval }, { "hundred", case_hundred },
     };
     begin(argc, argv);

@@ -3,6 +3,7 @@
  * the call or --by poll, select or epoll on a descriptor that does not block. --format and --size are set
  * first and have to be given back. --keep N holds N frames, and looks at each again before it gives it back.
  * With --restart it begins again when DQBUF or QBUF gives EIO: the format may be another one now.
+ * With --changing a pusher that comes may take a frame away again that nobody has taken yet.
  * Besides the frames' bytes it looks at what V4L2 says of them; the event "stream" tells:
  *     sequence    of the first frame
  *     skew        frames whose number and sequence do not go on together (a gap not counted, or one too many)
@@ -121,14 +122,21 @@ static void wait_for_frame(int fd)
         wrong("readable and nothing else");
 }
 
+static void restart(int fd);
+
 static void begin_stream(int fd, const char *event)
 {
     queue_open(fd, &q, V4L2_BUF_TYPE_VIDEO_CAPTURE, opt.buffers, PROT_READ | PROT_WRITE);
     queue_put_all(fd, &q);
     meta.start = now_ns();
     meta.frames = meta.have_number = 0;
-    if (stream(fd, &q, 1))
-        fail("VIDIOC_STREAMON");
+    if (stream(fd, &q, 1)) {
+        if (errno != EIO || !opt.restart)
+            fail("VIDIOC_STREAMON");
+        /* The format has changed since REQBUFS. */
+        restart(fd);
+        return;
+    }
     say_format(event, &pix);
 }
 
@@ -169,6 +177,8 @@ static void by_mmap(int fd)
         long place, before = seen.received;
         wait_for_frame(fd);
         if (queue_take(fd, &q, &b)) {
+            if (errno == EAGAIN && opt.by && opt.changing)
+                continue;
             if (errno == EAGAIN && opt.by)
                 wrong("EAGAIN after it was readable");
             if (ended(fd)) {

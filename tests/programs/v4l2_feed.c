@@ -167,8 +167,8 @@ static void case_queue(void)
     count = 4;
     given = ask_buffers(fd, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_MEMORY_MMAP, &count);
     expect(given == EINVAL, "REQBUFS of the wrong type gives EINVAL, not %s", strerrorname_np(given));
-    given = ask_buffers(fd, OUTPUT, V4L2_MEMORY_USERPTR, &count);
-    expect(given == EINVAL, "REQBUFS of USERPTR gives EINVAL, not %s", strerrorname_np(given));
+    given = ask_buffers(fd, OUTPUT, V4L2_MEMORY_OVERLAY, &count);
+    expect(given == EINVAL, "REQBUFS of OVERLAY gives EINVAL, not %s", strerrorname_np(given));
     count = 256;
     given = ask_buffers(fd, OUTPUT, V4L2_MEMORY_MMAP, &count);
     expect(given == 0 && count >= 2 && count <= 32, "REQBUFS of 256: %s, %u", strerrorname_np(given), count);

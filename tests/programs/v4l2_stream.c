@@ -13,7 +13,7 @@ static void case_reqbufs(void)
     static const struct {
         uint32_t asked, least, most;
     } counts[] = { { 256, 2, 32 }, { 1, 2, 8 }, { 2, 2, 8 }, { 4, 4, 8 }, { 5, 5, 8 }, { 0xffffffff, 2, 32 }, { 32, 2, 32 } };
-    static const uint32_t memories[] = { 0, V4L2_MEMORY_USERPTR, V4L2_MEMORY_OVERLAY, V4L2_MEMORY_DMABUF, 77 };
+    static const uint32_t memories[] = { 0, V4L2_MEMORY_OVERLAY, 77 };
     static const uint32_t types[] = { 0, V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE, 99 };
     int fd = open_node(O_RDWR), type = CAPTURE, given;
     struct v4l2_requestbuffers r;
@@ -365,7 +365,7 @@ static void case_ready(void)
         uint32_t count = 0;
         r = readiness(fd, by, 0, 0);
         expect(r == POLLIN, "%s: fresh, a first read may come: 0x%x", by, r);
-        expect(ask_buffers(fd, CAPTURE, round ? V4L2_MEMORY_MMAP : V4L2_MEMORY_USERPTR, &count) == (round ? 0 : EINVAL),
+        expect(ask_buffers(fd, CAPTURE, round ? V4L2_MEMORY_MMAP : V4L2_MEMORY_OVERLAY, &count) == (round ? 0 : EINVAL),
                "REQBUFS(0)");
     }
     queue_open(fd, &q, CAPTURE, 4, PROT_READ);

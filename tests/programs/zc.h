@@ -130,29 +130,4 @@ static UNUSED int order_line(char *line, size_t room)
     return 1;
 }
 
-/* Takes an option of one program's own out of the arguments before begin() sees them. Returns its
- * value, or "" where it has none; NULL if it is not there. */
-static UNUSED const char *own_option(char **argv, const char *name, int has_value)
-{
-    int i, k;
-    for (i = 1; argv[i]; i++) {
-        const char *value = "";
-        int width = 1;
-        if (strcmp(argv[i], name))
-            continue;
-        if (has_value) {
-            value = argv[i + 1];
-            width = 2;
-            if (!value) {
-                fprintf(stderr, "%s: %s needs a value\n", argv[0], name);
-                exit(2);
-            }
-        }
-        for (k = i; argv[k + width - 1]; k++)
-            argv[k] = argv[k + width];
-        return value;
-    }
-    return NULL;
-}
-
 #endif

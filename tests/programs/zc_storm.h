@@ -32,7 +32,7 @@ struct request {
 
 /* Seconds that a round may take, on a slow machine too. */
 #ifndef ROUND_SECONDS
-#define ROUND_SECONDS 25
+#define ROUND_SECONDS 60
 #endif
 
 /* Wrong things after which a storm ends. */

@@ -64,7 +64,13 @@ impl Pipe {
 pub struct EnvBuilder {
     args: Vec<String>,
     open_to_all: bool,
+    in_memory: bool,
 }
+
+/// Where a daemon's files cost no disk, if there is such a place.
+const MEMORY: &str = "/dev/shm";
+/// `statfs` of a tmpfs.
+const TMPFS_MAGIC: i64 = 0x0102_1994;
 
 impl EnvBuilder {
     /// One or more arguments of `vloopbackd`.
@@ -81,17 +87,31 @@ impl EnvBuilder {
         self
     }
 
+    /// Puts the socket, and the daemon's tree beside it, where they cost no disk, as below `/run`: for tests
+    /// with thousands of opens, each of which changes the tree. A busy disk would take seconds for some.
+    #[must_use]
+    pub fn in_memory(mut self) -> EnvBuilder {
+        self.in_memory = true;
+        self
+    }
+
     /// The directory alone, no daemon.
     ///
     /// # Panics
     /// Where the directory can't be made.
     pub fn without_daemon(self) -> Env {
-        let dir = tempfile::Builder::new().prefix("vl").tempdir().expect("a temporary directory");
+        let mut builder = tempfile::Builder::new();
+        let builder = builder.prefix("vl");
+        let dir = builder.tempdir().expect("a temporary directory");
+        let is_memory = || rustix::fs::statfs(MEMORY).is_ok_and(|fs| fs.f_type == TMPFS_MAGIC);
+        let place = if self.in_memory && is_memory() { builder.tempdir_in(MEMORY).ok() } else { None };
         if self.open_to_all {
-            fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
+            for dir in std::iter::once(&dir).chain(&place) {
+                fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
+            }
         }
-        let socket = dir.path().join("s");
-        Env { daemon: None, args: self.args, socket, dir }
+        let socket = place.as_ref().unwrap_or(&dir).path().join("s");
+        Env { daemon: None, args: self.args, socket, dir, _place: place }
     }
 
     /// Starts the daemon and waits until it serves.
@@ -113,6 +133,8 @@ pub struct Env {
     args: Vec<String>,
     socket: PathBuf,
     dir: TempDir,
+    /// The socket's directory, where it is another.
+    _place: Option<TempDir>,
 }
 
 impl Env {

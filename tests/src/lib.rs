@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cases;
+pub mod conformance;
 mod env;
 pub mod pattern;
 mod process;

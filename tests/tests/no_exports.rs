@@ -91,6 +91,13 @@ const HOOKED: &[&str] = &[
     "sendfile",
     "splice",
     "copy_file_range",
+    "poll",
+    "__poll_chk",
+    "ppoll",
+    "__ppoll_chk",
+    "select",
+    "pselect",
+    "epoll_ctl",
     #[cfg(target_arch = "x86_64")]
     "syscall",
 ];
@@ -130,6 +137,9 @@ const HOOKED_TIME64: &[&str] = &[
     "__fstat64_time64",
     "__fstatat64_time64",
     "__glob64_time64",
+    "__ppoll64",
+    "__select64",
+    "__pselect64",
 ];
 
 #[track_caller]
@@ -146,8 +156,8 @@ fn exports_of_a_library(exports: &BTreeSet<String>, width: Width) {
             "the library exports {name}, which is no name of libc's"
         );
     }
-    // The poll family comes with V4L2's events.
-    for name in ["poll", "select", "epoll_wait", "epoll_ctl"] {
+    // Of the poll family, these see what the descriptors themselves say.
+    for name in ["epoll_wait", "epoll_pwait", "epoll_pwait2", "epoll_create1"] {
         assert!(!exports.contains(name), "{name} is hooked");
     }
 }

@@ -109,11 +109,6 @@ fn unknown_requests_and_bad_addresses() {
     on_both("refused");
 }
 
-#[test]
-fn controls() {
-    on_both("controls");
-}
-
 /// DESIGN.md 7: as in the V4L2 specification, 1.1.3.
 #[test]
 fn priorities() {

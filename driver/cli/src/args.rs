@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use vloopback_abi::v4l2::fourcc::Fourcc;
@@ -11,6 +12,7 @@ use vloopback_daemon::{Config, ServerError, default_socket};
 
 use crate::exit_codes;
 use crate::push::Rate;
+use crate::timeout_image;
 
 /// `vloopback`: a video loopback for Linux that needs no kernel module and no root.
 #[derive(Debug, Parser)]
@@ -58,6 +60,8 @@ pub enum Command {
     Push(PushArgs),
     /// Save one frame of a pipe as a PNG picture
     Snapshot(SnapshotArgs),
+    /// Set the picture that a pipe's clients see while nobody pushes, in place of the no-signal card
+    SetTimeoutImage(SetTimeoutImageArgs),
     /// The server that `run` starts; ends by itself some seconds after its last user
     #[command(hide = true)]
     ServeForRun(ServerArgs),
@@ -107,6 +111,17 @@ pub struct ServerArgs {
     /// the profile's]
     #[arg(long, value_name = "POLICY")]
     pub idle: Option<String>,
+    /// One program in all streams from a pipe, others get EBUSY; else any number of programs do
+    #[arg(long)]
+    pub exclusive: bool,
+    /// The picture that clients see while nobody pushes, in place of the no-signal card: .png, .jpg, or what
+    /// ffmpeg reads
+    #[arg(long, value_name = "FILE")]
+    pub timeout_image: Option<PathBuf>,
+    /// Show that picture, or the card, also while a pusher has pushed nothing for so many milliseconds; 0:
+    /// never [default: 0]
+    #[arg(long, value_name = "MS")]
+    pub timeout: Option<u32>,
     /// A TOML file with these options; the command line goes before it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -119,7 +134,8 @@ impl ServerArgs {
     /// The whole configuration: defaults, then the file, then the command line.
     ///
     /// # Errors
-    /// [`ServerError::Config`] for the file, [`ServerError::Option`] for a value out of range.
+    /// [`ServerError::Config`] for the file, [`ServerError::Option`] for a value out of range or a picture
+    /// that cannot be read.
     pub fn config(&self) -> Result<Config, ServerError> {
         let mut config = Config { socket: default_socket(None), ..Config::default() };
         if let Some(file) = &self.config {
@@ -135,11 +151,20 @@ impl ServerArgs {
         if let Some(idle) = &self.idle {
             config.idle = Some(idle.parse().map_err(ServerError::Option)?);
         }
+        config.exclusive |= self.exclusive;
         if let Some(socket) = &self.socket.socket {
             config.socket = socket.clone();
         }
         config.socket = absolute(config.socket);
+        if let Some(file) = &self.timeout_image {
+            config.timeout_image = Some(file.clone());
+        }
+        if let Some(millis) = self.timeout {
+            config.timeout = Duration::from_millis(millis.into());
+        }
         config.check()?;
+        config.pictures = timeout_image::read_all(config.picture_files())
+            .map_err(|error| ServerError::Option(format!("the timeout image: {error}")))?;
         Ok(config)
     }
 
@@ -153,6 +178,9 @@ impl ServerArgs {
             ("--dev-offset", self.dev_offset.is_some()),
             ("--profile", self.profile.is_some()),
             ("--idle", self.idle.is_some()),
+            ("--exclusive", self.exclusive),
+            ("--timeout-image", self.timeout_image.is_some()),
+            ("--timeout", self.timeout.is_some()),
             ("--config", self.config.is_some()),
         ]
         .into_iter()
@@ -176,8 +204,13 @@ impl ServerArgs {
         option("--dev-offset", self.dev_offset.map(|number| number.to_string().into()));
         option("--profile", self.profile.clone().map(OsString::from));
         option("--idle", self.idle.clone().map(OsString::from));
+        option("--timeout-image", self.timeout_image.clone().map(|path| absolute(path).into()));
+        option("--timeout", number(self.timeout));
         option("--config", self.config.clone().map(|path| absolute(path).into()));
         option("--socket", Some(socket.into()));
+        if self.exclusive {
+            arguments.push("--exclusive".into());
+        }
         arguments
     }
 }
@@ -307,6 +340,24 @@ pub struct SnapshotArgs {
     /// How many seconds to wait for a frame
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub timeout: u32,
+    /// Which server.
+    #[command(flatten)]
+    pub socket: SocketArgs,
+}
+
+/// `vloopback set-timeout-image`, in v4l2loopback-ctl's grammar.
+#[derive(Debug, Args)]
+pub struct SetTimeoutImageArgs {
+    /// Show the picture also while a pusher has pushed nothing for so many milliseconds; 0: never [default:
+    /// as it was]
+    #[arg(short, long, value_name = "MS", value_parser = clap::value_parser!(u32).range(..=100_000))]
+    pub timeout: Option<u32>,
+    /// The pipe: one of its nodes as /dev/videoN or videoN, or its number
+    #[arg(value_name = "DEVICE")]
+    pub device: String,
+    /// The picture: .png, .jpg, or what ffmpeg reads; it is shown as large as it fits, on black
+    #[arg(value_name = "IMAGE")]
+    pub image: PathBuf,
     /// Which server.
     #[command(flatten)]
     pub socket: SocketArgs,
@@ -493,6 +544,7 @@ mod tests {
             "vloopback",
             "--idle",
             "wait",
+            "--exclusive",
             "--config",
             "/etc/v.toml",
             "--socket",
@@ -503,7 +555,7 @@ mod tests {
         let name = OsString::from("vloopbackd");
         let parsed = Vloopbackd::try_parse_from(std::iter::once(name).chain(again)).unwrap().server;
         assert_eq!(parsed, args);
-        assert_eq!(args.shaping().len(), 7);
+        assert_eq!(args.shaping().len(), 8);
     }
 
     #[test]

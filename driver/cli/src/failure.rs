@@ -11,6 +11,7 @@ use crate::pipes::NoSuchPipe;
 use crate::preload::PreloadError;
 use crate::push::PushError;
 use crate::snapshot::SnapshotError;
+use crate::timeout_image::TimeoutImageError;
 
 /// Why a subcommand ended without success.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,9 @@ pub enum Failure {
     /// `snapshot`.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// The timeout image.
+    #[error(transparent)]
+    TimeoutImage(#[from] TimeoutImageError),
     /// The demonstration.
     #[error(transparent)]
     Demo(#[from] DemoError),
@@ -83,6 +87,7 @@ impl Failure {
             Failure::Pipe(_) => ExitCode::BadDevice,
             Failure::Push(error) => error.exit_code(),
             Failure::Snapshot(error) => error.exit_code(),
+            Failure::TimeoutImage(error) => error.exit_code(),
             Failure::Demo(DemoError::WrongPixels { .. }) => ExitCode::WrongPixels,
             Failure::Demo(DemoError::Device { .. }) => ExitCode::BadDevice,
             Failure::CommandNotFound { .. } => ExitCode::CommandNotFound,

@@ -17,6 +17,7 @@ pub mod run;
 pub mod serve;
 pub mod sheet;
 pub mod snapshot;
+pub mod timeout_image;
 
 use std::process::ExitCode as ProcessExitCode;
 
@@ -56,6 +57,7 @@ pub fn main_vloopback() -> ProcessExitCode {
         Command::List(args) => list::list(args),
         Command::Push(args) => push::push(args),
         Command::Snapshot(args) => snapshot::snapshot(args),
+        Command::SetTimeoutImage(args) => timeout_image::set(args),
         Command::ServeForRun(args) => {
             start_logging();
             Ok(serve::serve_for_run(args))

@@ -19,10 +19,12 @@
 
 #![forbid(unsafe_code)]
 
+mod controls;
 mod format;
 mod pipe;
 mod policy;
 
+pub use controls::{SLIDERS, Slider};
 pub use format::{FormatError, MAX_TOTAL, frame_geometry};
 pub use pipe::{Access, Effects, Grant, Opener, Pipe, RESERVED_SLOTS, RingPlan, Side};
 pub use policy::{Idle, Options, Profile, Refusal};

@@ -6,7 +6,7 @@ use vloopback_abi::Palette;
 use vloopback_abi::v4l2::pixel::{self, PixelFormat};
 use vloopback_abi::v4l2::{Fourcc, V4L2_PRIORITY_DEFAULT, V4L2_PRIORITY_RECORD, V4l2PixFormat};
 
-use crate::{Idle, MAX_TOTAL, Options, Profile, Refusal, frame_geometry};
+use crate::{Idle, MAX_TOTAL, Options, Profile, Refusal, Slider, controls, frame_geometry};
 
 /// Slots that no client may hold: the one being written and the newest published one.
 pub const RESERVED_SLOTS: u32 = 2;
@@ -74,6 +74,8 @@ pub struct Effects {
     pub claimed: bool,
     /// Frames look different from now on: those that were published before are nobody's.
     pub format: bool,
+    /// Sliders that have another value: bit k is the k-th of [`Pipe::picture`].
+    pub controls: u32,
 }
 
 /// A size or format that may be set, once its memory exists.
@@ -98,6 +100,8 @@ pub struct Pipe {
     page: u32,
     openers: BTreeMap<u32, Opener>,
     pusher: Option<u32>,
+    /// Policy `exclusive`: who has the stream to itself.
+    owner: Option<u32>,
     palette: u32,
     picture: [u32; 6],
     size: Option<RingPlan>,
@@ -122,12 +126,14 @@ impl Pipe {
     /// A free pipe; `page` is the machine's page size in bytes.
     pub fn new(options: Options, page: u32) -> Self {
         // The old driver's answers before anything is set: all sliders in the middle.
-        let picture = [0x8000, 0x8000, 0x8000, 0x8000, 0x8000, 0];
+        let middle = Slider::DEFAULT;
+        let picture = [middle, middle, middle, middle, middle, 0];
         Self {
             options,
             page,
             openers: BTreeMap::new(),
             pusher: None,
+            owner: None,
             palette: 0,
             picture,
             size: None,
@@ -211,6 +217,7 @@ impl Pipe {
         }
         effects.format = palette != self.palette;
         self.palette = palette;
+        effects.controls = controls::changes(&self.picture, &picture);
         self.picture = picture;
         if let Some(size) = &mut self.size {
             size.frame_len = frame_geometry(palette, size.width, size.height, 1, 1).map_or(0, |(len, _)| len);
@@ -450,6 +457,19 @@ impl Pipe {
         Ok(Effects { board: true, views: true, ..Effects::default() })
     }
 
+    /// VIDIOC_S_CTRL and its kin on either node: sets sliders, those of which a value is given, in the order
+    /// of [`Pipe::picture`]. Claims nothing.
+    ///
+    /// # Errors
+    /// `Invalid`: more than [`Slider::MAX`]; then none is set. `Unknown`.
+    pub fn set_controls(&mut self, session: u32, wanted: [Option<u32>; 5]) -> Result<Effects, Refusal> {
+        self.opener(session)?;
+        let picture = controls::set(self.picture, wanted)?;
+        let controls = controls::changes(&self.picture, &picture);
+        self.picture = picture;
+        Ok(Effects { board: controls != 0, controls, ..Effects::default() })
+    }
+
     /// VIDIOC_S_PRIORITY: `V4L2_PRIORITY_BACKGROUND` (1) to `V4L2_PRIORITY_RECORD` (3).
     ///
     /// # Errors
@@ -463,6 +483,35 @@ impl Pipe {
         Ok(Effects { board: true, ..Effects::default() })
     }
 
+    /// A client is about to have buffers, or to stream. Under policy `exclusive` it has the stream to itself
+    /// from now on, until [`Pipe::disown`] or its close; else this is nothing, as is doing it twice.
+    ///
+    /// # Errors
+    /// `Owned`: another has it. `WrongNode` on an input, `Unknown`.
+    pub fn own(&mut self, session: u32) -> Result<(), Refusal> {
+        if self.opener(session)?.side != Side::Output {
+            return Err(Refusal::WrongNode);
+        }
+        if self.options.exclusive {
+            if self.owner.is_some_and(|owner| owner != session) {
+                return Err(Refusal::Owned);
+            }
+            self.owner = Some(session);
+        }
+        Ok(())
+    }
+
+    /// A client has given its buffers back and does not stream: the stream is the next one's. Nothing, if it
+    /// was not its own.
+    pub fn disown(&mut self, session: u32) {
+        self.owner = self.owner.filter(|owner| *owner != session);
+    }
+
+    /// Who has the stream to itself.
+    pub fn owner(&self) -> Option<u32> {
+        self.owner
+    }
+
     /// A client begins or ends to stream; `hold` is how many slots it would hold in place, 0 none.
     ///
     /// A V4L1 client gets all that it asked for or nothing: it names its frames one by one, and half of
@@ -470,7 +519,7 @@ impl Pipe {
     /// are a queue).
     ///
     /// # Errors
-    /// `WrongNode` on an input, `Unknown`.
+    /// `WrongNode` on an input, `Owned` as [`Pipe::own`], `Unknown`.
     pub fn stream(
         &mut self,
         session: u32,
@@ -478,10 +527,13 @@ impl Pipe {
         hold: u32,
         fewer: bool,
     ) -> Result<(Option<Grant>, Effects), Refusal> {
-        let opener = self.opener(session)?;
-        if opener.side != Side::Output {
+        if self.opener(session)?.side != Side::Output {
             return Err(Refusal::WrongNode);
         }
+        if on {
+            self.own(session)?;
+        }
+        let opener = self.opener(session)?;
         let others: Vec<Grant> =
             self.openers.iter().filter(|&(&s, _)| s != session).filter_map(|(_, o)| o.grant).collect();
         let given: u32 = others.iter().map(|g| g.quota).sum();
@@ -509,6 +561,7 @@ impl Pipe {
         if self.openers.remove(&session).is_none() {
             return Effects::default();
         }
+        self.disown(session);
         let mut effects = Effects { board: true, views: true, ..Effects::default() };
         if self.pusher == Some(session) {
             self.pusher = None;
@@ -608,7 +661,8 @@ impl Pipe {
         self.palette
     }
 
-    /// Brightness, hue, colour, contrast, whiteness, depth as the pusher set them.
+    /// Brightness, hue, colour, contrast, whiteness as they were set last (see [`crate::SLIDERS`]), and the
+    /// depth.
     pub fn picture(&self) -> [u32; 6] {
         self.picture
     }

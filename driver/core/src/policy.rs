@@ -77,11 +77,13 @@ pub struct Options {
     pub profile: Profile,
     /// V4L1 frames that a client may map, 2 to 30.
     pub num_buffers: u32,
+    /// One open file in all has the pipe's stream; else one of each process (DESIGN.md 7).
+    pub exclusive: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { idle: Idle::default(), profile: Profile::default(), num_buffers: 2 }
+        Self { idle: Idle::default(), profile: Profile::default(), num_buffers: 2, exclusive: false }
     }
 }
 
@@ -102,6 +104,9 @@ pub enum Refusal {
     /// The input belongs to another pusher.
     #[error("the pipe has a pusher already")]
     Busy,
+    /// Policy `exclusive`: another open file has buffers, or streams.
+    #[error("the pipe's stream belongs to another open file")]
+    Owned,
     /// Nobody feeds the pipe, and the opener is one that must be told so.
     #[error("nobody feeds the pipe")]
     NotFed,
@@ -126,7 +131,7 @@ impl Refusal {
     /// Its errno: 16 EBUSY, 22 EINVAL, 12 ENOMEM, 9 EBADF.
     pub fn errno(self) -> i32 {
         match self {
-            Self::Busy => 16,
+            Self::Busy | Self::Owned => 16,
             Self::NotFed | Self::WrongNode | Self::Invalid | Self::InUse => 22,
             Self::TooLarge => 12,
             Self::Unknown => 9,

@@ -418,3 +418,67 @@ fn a_row_stays_its_client_s_until_it_streams_no_more() {
     let (third, _) = pipe.stream(52, true, 1, true).expect("an output");
     assert_eq!(third.expect("it is free").row, first.row, "given back");
 }
+
+/// DESIGN.md 7, `exclusive`: one owner of the stream in all.
+#[test]
+fn an_exclusive_stream_has_one_owner() {
+    let mut p = Pipe::new(Options { exclusive: true, ..Options::default() }, PAGE);
+    p.open(1, Side::Input, MODERN).expect("free");
+    for session in [2, 3, 4] {
+        p.open(session, Side::Output, MODERN).expect("opening is free for all");
+    }
+    assert_eq!(p.own(1), Err(Refusal::WrongNode));
+    assert_eq!(p.own(9), Err(Refusal::Unknown));
+    assert_eq!([p.own(2), p.own(2)], [Ok(()), Ok(())], "twice is nothing");
+    assert_eq!(p.own(3), Err(Refusal::Owned));
+    assert_eq!(Refusal::Owned.errno(), 16);
+    // Buffers stay when the stream ends; so does the right to it.
+    p.stream(2, true, 2, true).expect("its own");
+    p.stream(2, false, 0, true).expect("its own");
+    assert_eq!(p.stream(3, true, 0, false).map(|_| ()), Err(Refusal::Owned));
+    p.disown(3);
+    assert_eq!(p.owner(), Some(2), "nobody gives back what is another's");
+    p.disown(2);
+    p.stream(3, true, 0, false).expect("free again");
+    assert_eq!((p.owner(), p.own(4)), (Some(3), Err(Refusal::Owned)), "a stream owns, too");
+    p.close(3);
+    assert_eq!(p.own(4), Ok(()));
+    // Without the option everybody streams.
+    let mut p = pipe();
+    for session in [2, 3] {
+        p.open(session, Side::Output, MODERN).expect("free");
+        p.own(session).expect("nobody's");
+        p.stream(session, true, 1, false).expect("streams");
+    }
+    assert_eq!((p.owner(), p.streamers()), (None, 2));
+}
+
+/// One value of each slider, whoever sets it; the palette's setter sets all.
+#[test]
+fn controls_are_the_pipes() {
+    let mut pipe = pipe();
+    pipe.open(1, Side::Output, MODERN_READ).unwrap();
+    let middle = crate::Slider::DEFAULT;
+    assert_eq!(pipe.picture(), [middle, middle, middle, middle, middle, 0]);
+    let only = |place: usize, value: u32| {
+        let mut wanted = [None; 5];
+        wanted[place] = Some(value);
+        wanted
+    };
+    let effects = pipe.set_controls(1, only(1, 9)).unwrap();
+    assert_eq!(effects, Effects { board: true, controls: 1 << 1, ..Effects::default() });
+    assert_eq!(pipe.set_controls(1, only(1, 9)), Ok(Effects::default()), "no change");
+    assert_eq!(pipe.set_controls(1, [Some(1), None, None, None, Some(65_536)]), Err(Refusal::Invalid));
+    assert_eq!(pipe.set_controls(2, only(0, 1)), Err(Refusal::Unknown));
+    assert_eq!(pipe.picture(), [middle, 9, middle, middle, middle, 0], "all or none");
+    // A pusher comes, sets them by SPICT, and goes.
+    pipe.open(2, Side::Input, MODERN).unwrap();
+    let effects = pipe.set_palette(2, 15, [1, 9, 2, middle, middle, 12]).unwrap();
+    assert_eq!(effects.controls, 0b101);
+    pipe.close(2);
+    assert_eq!(pipe.picture()[..5], [1, 9, 2, middle, middle]);
+    for (k, slider) in crate::SLIDERS.iter().enumerate() {
+        assert!(k == 0 || crate::SLIDERS[k - 1].id < slider.id, "in the order of their ids");
+        assert_eq!(crate::Slider::of(slider.id), Some(slider));
+    }
+}

@@ -73,6 +73,11 @@ enum Event {
         hold: u32,
         fewer: bool,
     },
+    /// REQBUFS of some buffers, or of none.
+    Own {
+        session: u32,
+        on: bool,
+    },
     Close {
         session: u32,
     },
@@ -121,6 +126,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
             .prop_map(|(session, width, height, memory)| Event::Size { session, width, height, memory }),
         4 => (session.clone(), any::<bool>(), prop_oneof![6 => 0u32..6, 1 => any::<u32>()], any::<bool>())
             .prop_map(|(session, on, hold, fewer)| Event::Stream { session, on, hold, fewer }),
+        2 => (session.clone(), any::<bool>()).prop_map(|(session, on)| Event::Own { session, on }),
         3 => session.prop_map(|session| Event::Close { session }),
     ];
     proptest::collection::vec(event, 1..200)
@@ -129,7 +135,12 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 fn options() -> impl Strategy<Value = Options> {
     let idle = prop_oneof![Just(Idle::Placeholder), Just(Idle::Wait), Just(Idle::Refuse)];
     let profile = prop_oneof![3 => Just(Profile::Default), 1 => Just(Profile::Vloopback)];
-    (idle, profile, 2u32..=30).prop_map(|(idle, profile, num_buffers)| Options { idle, profile, num_buffers })
+    (idle, profile, 2u32..=30, any::<bool>()).prop_map(|(idle, profile, num_buffers, exclusive)| Options {
+        idle,
+        profile,
+        num_buffers,
+        exclusive,
+    })
 }
 
 /// What is known of an open descriptor.
@@ -145,6 +156,8 @@ struct Oracle {
     options: Options,
     open: BTreeMap<u32, Open>,
     pusher: Option<u32>,
+    /// With `exclusive`.
+    owner: Option<u32>,
     fed: bool,
     feeds: u32,
     interval: (u32, u32),
@@ -153,6 +166,11 @@ struct Oracle {
 impl Oracle {
     fn old_rules(&self, access: Access) -> bool {
         access.legacy || self.options.profile == Profile::Vloopback
+    }
+
+    /// Whether another has the stream to itself.
+    fn is_owned(&self, session: u32) -> bool {
+        self.owner.is_some_and(|owner| owner != session)
     }
 
     /// Who may call what a pusher calls.
@@ -341,9 +359,11 @@ impl Oracle {
             }
             Event::Stream { session, on, hold, fewer } => {
                 let got = pipe.stream(session, on, hold, fewer);
+                let owned = on && self.is_owned(session);
                 match self.open.get_mut(&session) {
                     None => prop_assert_eq!(got, Err(Refusal::Unknown)),
                     Some(open) if open.input => prop_assert_eq!(got, Err(Refusal::WrongNode)),
+                    Some(_) if owned => prop_assert_eq!(got, Err(Refusal::Owned)),
                     Some(open) => {
                         let (grant, _) = got.expect("an output streams");
                         let enough = |quota| if fewer { (1..=hold).contains(&quota) } else { quota == hold };
@@ -353,12 +373,32 @@ impl Oracle {
                         let wanting = on && hold > 0 && grant.is_none();
                         prop_assert!(!wanting || free < if fewer { 1 } else { hold }, "{} are free", free);
                         open.streams = on;
+                        if on && self.options.exclusive {
+                            self.owner = Some(session);
+                        }
                     }
                 }
+            }
+            Event::Own { session, on: true } => {
+                let expected = match self.open.get(&session) {
+                    None => Err(Refusal::Unknown),
+                    Some(open) if open.input => Err(Refusal::WrongNode),
+                    Some(_) if self.is_owned(session) => Err(Refusal::Owned),
+                    Some(_) => Ok(()),
+                };
+                prop_assert_eq!(pipe.own(session), expected);
+                if expected.is_ok() && self.options.exclusive {
+                    self.owner = Some(session);
+                }
+            }
+            Event::Own { session, on: false } => {
+                pipe.disown(session);
+                self.owner = self.owner.filter(|owner| *owner != session);
             }
             Event::Close { session } => {
                 let fed_ended = self.fed && self.pusher == Some(session);
                 let known = self.open.remove(&session).is_some();
+                self.owner = self.owner.filter(|owner| *owner != session);
                 let effects = pipe.close(session);
                 prop_assert_eq!((effects.views, effects.fed_ended), (known, fed_ended));
                 if self.pusher == Some(session) {
@@ -374,6 +414,7 @@ impl Oracle {
     fn check(&self, pipe: &Pipe) -> Result<(), TestCaseError> {
         prop_assert_eq!(pipe.pusher(), self.pusher, "there is one pusher, and it is this one");
         prop_assert_eq!(pipe.writer(), self.pusher.is_some());
+        prop_assert_eq!(pipe.owner(), self.owner);
         prop_assert!(self.pusher.is_none_or(|p| self.open[&p].input && self.open[&p].write));
         prop_assert_eq!(pipe.feed(), self.fed.then_some(self.feeds));
         prop_assert_eq!(pipe.readers(), self.readers());
@@ -411,7 +452,7 @@ proptest! {
     #[test]
     fn the_pipe_keeps_its_rules(options in options(), events in events()) {
         let mut pipe = Pipe::new(options, PAGE);
-        let mut oracle = Oracle { options, open: BTreeMap::new(), pusher: None, fed: false, feeds: 0, interval: (1, 30) };
+        let mut oracle = Oracle { options, open: BTreeMap::new(), pusher: None, owner: None, fed: false, feeds: 0, interval: (1, 30) };
         for event in &events {
             oracle.step(&mut pipe, event)?;
             oracle.check(&pipe)?;

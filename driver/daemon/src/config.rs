@@ -1,19 +1,23 @@
 //! What the server is asked to be.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use vloopback_core::{Idle, Profile};
 
-use crate::ServerError;
+use crate::{ServerError, TimeoutImage};
 
 /// The most pipes a server makes, spares included: node numbers end at 255 (the old major's minors),
 /// two a pipe, and the real ones need room.
 pub const MAX_PIPES: u32 = 64;
 /// The most V4L1 frames a client may map: two slots more make the largest ring.
 pub const MAX_BUFFERS: u32 = 30;
+/// The longest time limit for silent pushers: as v4l2loopback's.
+pub(crate) const MAX_TIMEOUT: Duration = Duration::from_millis(100_000);
 
 /// What the server is asked to be. Options as the old module's, and where to listen.
 #[derive(Clone, Debug)]
@@ -35,6 +39,8 @@ pub struct Config {
     pub profile: Profile,
     /// What a client meets while nobody pushes; None: what the profile says.
     pub idle: Option<Idle>,
+    /// One open file in all has a pipe's stream; else one of each process.
+    pub exclusive: bool,
     /// Permission bits of the nodes.
     pub mode: u32,
     /// Group of the nodes by number; None: group "video" for root's server, else the own one.
@@ -43,6 +49,25 @@ pub struct Config {
     pub answer_timeout: Duration,
     /// End after this long without a user; None: never.
     pub exit_when_idle: Option<Duration>,
+    /// The picture's file that clients see in place of the no-signal card.
+    pub timeout_image: Option<PathBuf>,
+    /// For how long a pusher may publish nothing before clients see that picture, or the card; 0: for ever.
+    pub timeout: Duration,
+    /// What single pipes have of their own, by index.
+    pub pipe: Vec<PipeConfig>,
+    /// The pictures of all those files ([`Config::picture_files`]), decoded: the server reads no pictures.
+    pub pictures: BTreeMap<PathBuf, Arc<TimeoutImage>>,
+}
+
+/// What a pipe has of its own, where it is not as the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PipeConfig {
+    /// As [`Config::timeout_image`].
+    pub timeout_image: Option<PathBuf>,
+    /// As [`Config::timeout`].
+    pub timeout: Option<Duration>,
+    /// As [`Config::exclusive`].
+    pub exclusive: Option<bool>,
 }
 
 impl Default for Config {
@@ -56,10 +81,15 @@ impl Default for Config {
             socket: default_socket(None),
             profile: Profile::Default,
             idle: None,
+            exclusive: false,
             mode: 0o660,
             group: None,
             answer_timeout: Duration::from_secs(10),
             exit_when_idle: None,
+            timeout_image: None,
+            timeout: Duration::ZERO,
+            pipe: Vec::new(),
+            pictures: BTreeMap::new(),
         }
     }
 }
@@ -75,15 +105,31 @@ struct FileConfig {
     socket: Option<PathBuf>,
     profile: Option<String>,
     idle: Option<String>,
+    exclusive: Option<bool>,
     mode: Option<String>,
     group: Option<u32>,
     answer_timeout: Option<u32>,
+    timeout_image: Option<PathBuf>,
+    timeout: Option<u32>,
+    #[serde(default)]
+    pipe: Vec<FilePipe>,
+}
+
+/// A table `[[pipe]]`: the first one is of pipe 0.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FilePipe {
+    timeout_image: Option<PathBuf>,
+    timeout: Option<u32>,
+    exclusive: Option<bool>,
 }
 
 impl Config {
     /// The options as `path` (TOML) has them: keys pipes, spares, spare_timeout (seconds), num_buffers,
-    /// dev_offset, socket, profile, idle, mode (octal, as "0660"), group (number), answer_timeout
-    /// (seconds). What it does not name stays as it is.
+    /// dev_offset, socket, profile, idle, exclusive (true or false), mode (octal, as "0660"), group (number),
+    /// answer_timeout (seconds), timeout_image (file), timeout (milliseconds); and a table `[[pipe]]` for each
+    /// pipe from 0 on that has a timeout_image, timeout or exclusive of its own. Pictures' files are looked for where this file is. What
+    /// it does not name stays as it is.
     ///
     /// # Errors
     /// [`ServerError::Config`] with file, line and key.
@@ -108,12 +154,47 @@ impl Config {
         self.spare_timeout =
             file.spare_timeout.map_or(self.spare_timeout, |seconds| Duration::from_secs(seconds.into()));
         self.num_buffers = file.num_buffers.unwrap_or(self.num_buffers);
+        self.exclusive = file.exclusive.unwrap_or(self.exclusive);
         self.dev_offset = file.dev_offset.unwrap_or(self.dev_offset);
         self.socket = file.socket.unwrap_or_else(|| self.socket.clone());
         self.group = file.group.or(self.group);
+        let beside =
+            |image: PathBuf| path.parent().map_or_else(|| image.clone(), |folder| folder.join(&image));
+        let millis = |limit: u32| Duration::from_millis(limit.into());
+        self.timeout_image = file.timeout_image.map(beside).or(self.timeout_image.take());
+        self.timeout = file.timeout.map_or(self.timeout, millis);
+        if !file.pipe.is_empty() {
+            let own = |pipe: FilePipe| PipeConfig {
+                timeout_image: pipe.timeout_image.map(beside),
+                timeout: pipe.timeout.map(millis),
+                exclusive: pipe.exclusive,
+            };
+            self.pipe = file.pipe.into_iter().map(own).collect();
+        }
         self.answer_timeout =
             file.answer_timeout.map_or(self.answer_timeout, |seconds| Duration::from_secs(seconds.into()));
         Ok(())
+    }
+
+    /// The files whose pictures are to be shown.
+    pub fn picture_files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.pipe.iter().filter_map(|pipe| pipe.timeout_image.as_ref()).chain(&self.timeout_image)
+    }
+
+    /// The picture that clients of a pipe see in place of the card.
+    pub(crate) fn timeout_image_of(&self, index: u32) -> Option<Arc<TimeoutImage>> {
+        let own = self.pipe.get(index as usize).and_then(|pipe| pipe.timeout_image.as_ref());
+        own.or(self.timeout_image.as_ref()).and_then(|file| self.pictures.get(file)).cloned()
+    }
+
+    /// Whether one open file in all has a pipe's stream.
+    pub(crate) fn exclusive_of(&self, index: u32) -> bool {
+        self.pipe.get(index as usize).and_then(|pipe| pipe.exclusive).unwrap_or(self.exclusive)
+    }
+
+    /// For how long a pusher of a pipe may be silent.
+    pub(crate) fn timeout_of(&self, index: u32) -> Duration {
+        self.pipe.get(index as usize).and_then(|pipe| pipe.timeout).unwrap_or(self.timeout)
     }
 
     /// Whether the numbers make sense.
@@ -130,6 +211,9 @@ impl Config {
         };
         range("--pipes", self.pipes.into(), 1, MAX_PIPES.into())?;
         range("--spares", self.spares.into(), 0, MAX_PIPES.into())?;
+        let longest = self.pipe.iter().filter_map(|pipe| pipe.timeout).fold(self.timeout, Duration::max);
+        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        range("--timeout", millis(longest), 0, millis(MAX_TIMEOUT))?;
         range("--num-buffers", self.num_buffers.into(), 2, MAX_BUFFERS.into())?;
         range("--dev-offset", self.dev_offset.into(), -1, 254)?;
         if self.dev_offset >= 0 {
@@ -192,6 +276,22 @@ mod tests {
     }
 
     #[test]
+    fn a_file_names_pictures_for_all_and_for_single_pipes() {
+        let text = "timeout_image = \"/pictures/all.png\"\ntimeout = 500\n\
+                    [[pipe]]\n[[pipe]]\ntimeout_image = \"own.png\"\ntimeout = 0\n";
+        let config = merged(text).expect("a good file");
+        assert_eq!(config.timeout, Duration::from_millis(500));
+        assert_eq!([0, 1, 2].map(|k| config.timeout_of(k).as_millis()), [500, 0, 500]);
+        let files: Vec<&PathBuf> = config.picture_files().collect();
+        assert!(files[0].is_absolute() && files[0].ends_with("own.png"), "beside the file: {files:?}");
+        assert_eq!(files[1], Path::new("/pictures/all.png"));
+        assert!(config.timeout_image_of(0).is_none(), "nobody has decoded it");
+        assert!(merged("[[pipe]]\ntimeout_picture = \"x\"").is_err() && merged("timeout = -1").is_err());
+        let error = merged("timeout = 100001").expect("a number").check().expect_err("too long").to_string();
+        assert!(error.contains("--timeout"), "{error}");
+    }
+
+    #[test]
     fn a_file_names_the_idle_policy() {
         assert_eq!(merged("pipes = 2").expect("a good file").idle, None);
         for idle in [Idle::Placeholder, Idle::Wait, Idle::Refuse] {
@@ -201,5 +301,14 @@ mod tests {
         let error = merged("idle = \"never\"").expect_err("there is none").to_string();
         assert!(error.contains("key idle") && error.contains("placeholder, wait, refuse"), "{error}");
         assert!(merged("idle = 3").is_err() && merged("idel = \"wait\"").is_err());
+    }
+
+    #[test]
+    fn a_file_names_pipes_with_one_stream() {
+        assert!(!merged("pipes = 2").expect("a good file").exclusive_of(0));
+        let text = "exclusive = true\n[[pipe]]\nexclusive = false\n[[pipe]]\n";
+        let config = merged(text).expect("a good file");
+        assert_eq!([0, 1, 2].map(|pipe| config.exclusive_of(pipe)), [false, true, true]);
+        assert!(merged("exclusive = 1").is_err());
     }
 }

@@ -11,6 +11,7 @@ mod clock;
 mod config;
 mod doorman;
 mod futex;
+mod image;
 mod lifeline;
 mod listing;
 mod memory;
@@ -21,9 +22,10 @@ mod socket;
 
 use std::path::{Path, PathBuf};
 
-pub use config::{Config, MAX_BUFFERS, MAX_PIPES, default_socket};
+pub use config::{Config, MAX_BUFFERS, MAX_PIPES, PipeConfig, default_socket};
+pub use image::TimeoutImage;
 pub use server::{Server, ServerHandle, Stopper};
-pub use socket::{Connection, query_list, tree_of};
+pub use socket::{Connection, query_list, set_timeout_image, tree_of};
 pub use vloopback_core::{Idle, Profile};
 
 /// Why a server did not start, or was not reached.

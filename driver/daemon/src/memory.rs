@@ -76,8 +76,8 @@ impl ZeroMemory {
     }
 }
 
-/// A descriptor of a page by which it cannot be mapped for writing.
-fn read_only(fd: BorrowedFd) -> Result<OwnedFd, Errno> {
+/// A descriptor of a page, or of another memory file, by which it cannot be mapped for writing.
+pub(crate) fn read_only(fd: BorrowedFd) -> Result<OwnedFd, Errno> {
     // Another user's process could open the file anew through /proc otherwise.
     fchmod(fd, Mode::S_IRUSR)?;
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
@@ -103,6 +103,13 @@ fn memory_file(name: &str, len: u64) -> Result<OwnedFd, Errno> {
 fn seal(fd: &OwnedFd, more: SealFlag) -> Result<(), Errno> {
     let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL | more;
     fcntl(fd, FcntlArg::F_ADD_SEALS(seals)).map(drop)
+}
+
+/// The memory of a buffer that a program exports. Its size is fixed: who maps it need not fear that it goes.
+pub(crate) fn buffer_file(len: u32) -> Result<OwnedFd, Errno> {
+    let fd = memory_file("vloopback-buffer", len.into())?;
+    seal(&fd, SealFlag::empty())?;
+    Ok(fd)
 }
 
 impl<T: Shared> Page<T> {

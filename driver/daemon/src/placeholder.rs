@@ -1,5 +1,7 @@
 //! The daemon's own pictures: while a client streams and nobody feeds the pipe, a thread publishes the
-//! card ([`crate::card`]) at the nominal rate, as a pusher would.
+//! card ([`crate::card`]), or the picture that was set in its place ([`crate::image`]), at the nominal rate,
+//! as a pusher would. With a time limit it does so as well while there is a pusher that has published
+//! nothing for so long: between its frames, never in one, since who writes has the right to write.
 //!
 //! One thread a pipe, started with the first card and ended with the last. The main thread tells it
 //! what to do and takes [`Placeholder::state`] for that; the thread holds that lock only for moments, to
@@ -7,16 +9,18 @@
 //! changed the turn, nothing of an earlier turn is published any more: so the card has ended before a
 //! pusher is told that it feeds the pipe.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use tracing::warn;
 use vloopback_abi::v4l2::V4l2PixFormat;
-use vloopback_ring::{Board, Desk, cancel, pick, publish};
+use vloopback_ring::{Board, Desk, SessionPage, cancel, pick, publish};
 
 use crate::bell::Bell;
 use crate::clock::now;
+use crate::image::TimeoutImage;
 use crate::memory::{Page, RingMemory};
 use crate::{card, futex};
 
@@ -43,19 +47,65 @@ pub(crate) struct Job {
     ring: Arc<RingMemory>,
     pix: V4l2PixFormat,
     period: Duration,
+    image: Option<Arc<TimeoutImage>>,
+    silence: Option<Silence>,
+}
+
+/// A pusher that feeds the pipe, and how long it may publish nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Silence {
+    /// The pusher's session.
+    pub(crate) pusher: u32,
+    /// Its page: which slots it is filling.
+    pub(crate) page: Arc<Page<SessionPage>>,
+    /// How long.
+    pub(crate) limit: Duration,
 }
 
 impl Job {
     /// Cards of format `pix` into `ring`, one in `interval` (numerator and denominator) seconds.
     pub(crate) fn new(ring: Arc<RingMemory>, pix: &V4l2PixFormat, interval: (u32, u32)) -> Self {
         let nanos = u64::from(interval.0) * 1_000_000_000 / u64::from(interval.1.max(1));
-        Self { ring, pix: *pix, period: Duration::from_nanos(nanos).clamp(SHORTEST, LONGEST) }
+        let period = Duration::from_nanos(nanos).clamp(SHORTEST, LONGEST);
+        Self { ring, pix: *pix, period, image: None, silence: None }
+    }
+
+    /// With this picture in the card's place.
+    pub(crate) fn with_image(self, image: Option<Arc<TimeoutImage>>) -> Self {
+        Self { image, ..self }
+    }
+
+    /// Only while that pusher is silent.
+    pub(crate) fn in_silence(self, silence: Silence) -> Self {
+        Self { silence: Some(silence), ..self }
+    }
+
+    fn image_number(&self) -> Option<u64> {
+        self.image.as_ref().map(|image| image.number())
+    }
+
+    fn draw(&self, sign: Sign) -> Option<Vec<u8>> {
+        match &self.image {
+            Some(image) => image.draw(&self.pix),
+            None => card::draw(&self.pix, sign.pipe, sign.node),
+        }
+    }
+
+    /// The newest publication.
+    fn head(&self) -> u64 {
+        self.ring.log.head.load(Ordering::Acquire)
+    }
+
+    /// Slots that the pusher is filling in place.
+    fn filling(&self) -> u32 {
+        self.silence.as_ref().map_or(0, |silence| silence.page.filling.load(Ordering::Relaxed))
     }
 }
 
 impl PartialEq for Job {
     fn eq(&self, other: &Self) -> bool {
-        let what = |job: &Self| (job.ring.number, job.pix, job.period);
+        let silence = |job: &Self| job.silence.as_ref().map(|s| (s.pusher, s.limit));
+        let what = |job: &Self| (job.ring.number, job.pix, job.period, job.image_number(), silence(job));
         what(self) == what(other)
     }
 }
@@ -142,21 +192,25 @@ impl Placeholder {
     }
 
     fn run(self: Arc<Self>) {
-        let mut clock = Clock { turn: 0, due: Instant::now() };
+        let mut clock = Clock::default();
         let mut rung = None;
         // None in it: there is no such card, or it could not be written.
-        let mut drawn: Option<(V4l2PixFormat, Option<Vec<u8>>)> = None;
+        let mut drawn: Option<(Picture, Option<Vec<u8>>)> = None;
         while let Some((turn, job)) = self.next(&mut clock) {
-            if drawn.as_ref().is_none_or(|(pix, _)| *pix != job.pix) {
-                drawn = Some((job.pix, card::draw(&job.pix, self.sign.pipe, self.sign.node)));
+            let picture = (job.pix, job.image_number());
+            if drawn.as_ref().is_none_or(|(of, _)| *of != picture) {
+                drawn = Some((picture, job.draw(self.sign)));
             }
             let Some((_, Some(card))) = &drawn else { continue };
-            match self.show(turn, &job, card) {
-                Ok(true) => self.ring(&mut rung),
-                Ok(false) => {}
+            match self.show(turn, &job, clock.head, card) {
+                Ok(Some(number)) => {
+                    clock.head = number;
+                    self.ring(&mut rung);
+                }
+                Ok(None) => {}
                 Err(e) => {
                     warn!(pipe = self.sign.pipe, "writing the placeholder: {e}");
-                    drawn = Some((job.pix, None));
+                    drawn = Some((picture, None));
                 }
             }
         }
@@ -174,9 +228,13 @@ impl Placeholder {
             if clock.turn != state.turn {
                 // As a camera's first picture, not at once: who asks without waiting is told to try again,
                 // whatever thread is faster.
-                *clock = Clock { turn: state.turn, due: now + job.period.min(FIRST) };
+                let due = now + job.period.min(FIRST);
+                *clock = Clock { turn: state.turn, due, heard: now, head: job.head() };
             }
-            let wait = clock.due.saturating_duration_since(now);
+            let mut wait = clock.due.saturating_duration_since(now);
+            if let Some(silence) = &job.silence {
+                wait = wait.max(clock.until_silent(now, silence.limit, job.head()));
+            }
             if wait.is_zero() {
                 clock.due = following(clock.due, job.period, now);
                 return Some((state.turn, job.clone()));
@@ -185,14 +243,16 @@ impl Placeholder {
         }
     }
 
-    /// Publishes one card. False: not now, or not any more.
-    fn show(&self, turn: u64, job: &Job, card: &[u8]) -> Result<bool, Errno> {
+    /// Publishes one card; its number. None: not now, or not any more. A silent pusher's last publication
+    /// is number `head`.
+    fn show(&self, turn: u64, job: &Job, head: u64, card: &[u8]) -> Result<Option<u64>, Errno> {
         let log = &job.ring.log;
         if log.lock.try_lock(self.writer).is_err() {
-            // A pusher that is leaving is still at it; there will be another time.
-            return Ok(false);
+            // A pusher that is leaving, or not silent after all, is still at it; there will be another time.
+            return Ok(None);
         }
-        let done = self.put(turn, job, card);
+        let broken = job.silence.is_some() && job.head() != head;
+        let done = if broken { Ok(None) } else { self.put(turn, job, card) };
         if log.lock.unlock() {
             futex::wake_all(log.lock.word());
         }
@@ -200,31 +260,31 @@ impl Placeholder {
     }
 
     /// The same, with the right to write.
-    fn put(&self, turn: u64, job: &Job, card: &[u8]) -> Result<bool, Errno> {
+    fn put(&self, turn: u64, job: &Job, card: &[u8]) -> Result<Option<u64>, Errno> {
         let (log, slots) = (&job.ring.log, job.ring.slots() as usize);
         let picked = {
             let state = self.state();
             if state.turn != turn {
-                return Ok(false);
+                return Ok(None);
             }
-            pick(&self.board, log, &self.desk, slots, 0)
+            pick(&self.board, log, &self.desk, slots, job.filling())
         };
-        let Some(picked) = picked else { return Ok(false) };
+        let Some(picked) = picked else { return Ok(None) };
         if let Err(e) = job.ring.fill(picked.slot, card) {
             cancel(log, picked);
             return Err(e);
         }
-        {
+        let number = {
             let mut state = self.state();
             if state.turn != turn {
                 cancel(log, picked);
-                return Ok(false);
+                return Ok(None);
             }
-            publish(log, &self.desk, picked, card.len() as u32, now());
             state.shown += 1;
-        }
+            publish(log, &self.desk, picked, card.len() as u32, now())
+        };
         futex::wake_all(&log.seq);
-        Ok(true)
+        Ok(Some(number))
     }
 
     /// Wakes the ringer for those who wait in poll.
@@ -240,10 +300,36 @@ impl Placeholder {
 /// The longest time to the first card.
 const FIRST: Duration = Duration::from_millis(33);
 
+/// What a drawn card is of: its format, and the number of the picture in its place.
+type Picture = (V4l2PixFormat, Option<u64>);
+
 /// When the thread shows the next card.
 struct Clock {
     turn: u64,
     due: Instant,
+    /// When a pusher was last seen to have published something.
+    heard: Instant,
+    /// The newest publication then, or the card that came after it.
+    head: u64,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        let now = Instant::now();
+        Self { turn: 0, due: now, heard: now, head: 0 }
+    }
+}
+
+impl Clock {
+    /// How long to wait before a pusher may be silent for longer than `limit`; `head` is its newest
+    /// publication now. It is looked at a few times meanwhile, so that the limit is kept to a quarter of it.
+    fn until_silent(&mut self, now: Instant, limit: Duration, head: u64) -> Duration {
+        if head != self.head {
+            (self.head, self.heard) = (head, now);
+        }
+        let left = (self.heard + limit).saturating_duration_since(now);
+        left.min((limit / 4).max(SHORTEST))
+    }
 }
 
 /// When the card after the one that was due at `due` is: a period later, however late that one came, so
@@ -264,6 +350,22 @@ mod tests {
         assert_eq!(following(start, period, at(7)), at(40), "it came late, the next one does not");
         assert_eq!(following(start, period, at(40)), at(40));
         assert_eq!(following(start, period, at(500)), at(500), "no burst after a pause");
+    }
+
+    #[test]
+    fn silence_is_kept_to_a_quarter() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let limit = Duration::from_millis(400);
+        let mut clock = Clock { turn: 1, due: start, heard: start, head: 7 };
+        let mut left = |millis, head| clock.until_silent(at(millis), limit, head).as_millis();
+        assert_eq!(left(0, 7), 100);
+        assert_eq!(left(350, 7), 50);
+        assert_eq!(left(400, 7), 0, "silent for so long");
+        assert_eq!(left(500, 7), 0, "and still");
+        assert_eq!(left(510, 8), 100, "something was published");
+        assert_eq!(left(900, 8), 10);
+        assert_eq!(left(910, 8), 0);
     }
 
     #[test]

@@ -31,11 +31,16 @@ use crate::socket::{Claimed, Listening, tree_of};
 use crate::{Config, ServerError};
 
 mod device;
+mod events;
+mod exports;
 mod pipes;
 mod setup;
 mod zero;
 
+use events::Events;
+use exports::{Export, Exports};
 use pipes::PipeState;
+use setup::Timeout;
 
 /// How often the counters under /proc are brought up to date while frames flow.
 const REFRESH: Duration = Duration::from_millis(500);
@@ -144,6 +149,27 @@ fn raise_descriptor_limit() {
     }
 }
 
+/// Descriptors that new opens leave for those that are open already: their rings, their forked children, the
+/// tree's files.
+const HEADROOM: u64 = 64;
+/// How long nobody is accepted after there was no descriptor for one more.
+const DEAF: Duration = Duration::from_millis(100);
+/// How often that is told.
+const TELL_FULL: Duration = Duration::from_secs(10);
+
+/// Our limit of descriptors.
+fn descriptor_limit() -> u64 {
+    use nix::sys::resource::{Resource, getrlimit};
+    getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft)
+}
+
+/// Whether a new descriptor still leaves `headroom` of them (a quarter of them where there are few). The kernel
+/// gives the lowest number that is free: all below it are in use.
+fn leaves(headroom: u64, fd: impl AsFd) -> bool {
+    let limit = descriptor_limit();
+    u64::try_from(fd.as_fd().as_raw_fd()).is_ok_and(|number| number + headroom.min(limit / 4) < limit)
+}
+
 /// A process's connection.
 #[derive(Debug)]
 struct Connection {
@@ -164,11 +190,15 @@ struct Session {
     /// Our end of the descriptor: hung up when the last copy of the other is closed.
     end: Arc<OwnedFd>,
     page: Arc<Page<SessionPage>>,
+    /// The events that it has subscribed to.
+    events: Events,
     inode: u64,
     pid: i32,
     uid: u32,
     /// The opener's name, as it was when it was last asked for.
     comm: String,
+    /// Its exported buffers.
+    exports: Exports,
 }
 
 /// What an epoll event is about.
@@ -219,6 +249,10 @@ struct Engine {
     pipes: Vec<PipeState>,
     next: u32,
     views_stale: bool,
+    /// Nobody is accepted before: there was no descriptor for one more.
+    deaf_until: Option<Instant>,
+    /// When that was told last.
+    told_full: Option<Instant>,
 }
 
 impl Engine {
@@ -248,6 +282,8 @@ impl Engine {
             pipes: Vec::new(),
             next: 0,
             views_stale: true,
+            deaf_until: None,
+            told_full: None,
         };
         for _ in 0..engine.config.pipes {
             engine.add_pipe()?;
@@ -308,7 +344,8 @@ impl Engine {
                 self.look_again();
                 looked = Instant::now();
             }
-            timeout = [timeout, look].into_iter().flatten().min();
+            let deaf = self.listen_again();
+            timeout = [timeout, look, deaf].into_iter().flatten().min();
             // Rounded up: a timeout of 0.3 ms must not spin.
             let timeout = timeout.map_or(EpollTimeout::NONE, |t| {
                 EpollTimeout::try_from(t + Duration::from_millis(1)).unwrap_or(EpollTimeout::MAX)
@@ -360,10 +397,41 @@ impl Engine {
                 Err(Errno::EAGAIN) => return,
                 Err(Errno::EINTR | Errno::ECONNABORTED) => {}
                 Err(e) => {
-                    warn!("accepting a connection: {e}");
+                    // It stays readable: without a pause we would do nothing else. Who connects waits.
+                    self.tell_full(e);
+                    if self.listening.as_ref().is_some_and(|l| self.epoll.delete(l.fd.as_fd()).is_ok()) {
+                        self.deaf_until = Some(Instant::now() + DEAF);
+                    }
                     return;
                 }
             }
+        }
+    }
+
+    /// After a pause new connections are accepted again. Returns what is left of it.
+    fn listen_again(&mut self) -> Option<Duration> {
+        let left = self.deaf_until?.saturating_duration_since(Instant::now());
+        if !left.is_zero() {
+            return Some(left);
+        }
+        self.deaf_until = None;
+        let listening = self.listening.as_ref()?;
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, Token::Listener.pack());
+        if let Err(e) = self.epoll.add(listening.fd.as_fd(), event) {
+            warn!("watching the socket: {e}");
+        }
+        None
+    }
+
+    /// Says now and then that something else than a program's mistake keeps opens from being served.
+    fn tell_full(&mut self, e: Errno) {
+        if self.told_full.is_none_or(|told| told.elapsed() >= TELL_FULL) {
+            self.told_full = Some(Instant::now());
+            let (open, limit) = (self.sessions.len(), descriptor_limit());
+            warn!(
+                "{e}: {open} devices are open, at two descriptors each, and {limit} is the server's limit: \
+                 start it with a higher one (ulimit -n, LimitNOFILE=)"
+            );
         }
     }
 
@@ -426,6 +494,13 @@ impl Engine {
             Request::Ring { session } => return self.send_ring(id, session),
             Request::Zero { session, len } => return self.zero(id, session, len),
             Request::Slip { session, after } => return self.slip(id, session, after),
+            Request::Export { session, generation, index, len, read_only } => {
+                return self.export(id, session, Export { generation, index, len, read_only });
+            }
+            Request::LogStatus { session } => {
+                self.with_session(id, session, |e, s, p| Ok(e.log_status(s, p)))
+            }
+            Request::Chime { session } => return self.chime(id, session),
             Request::Bell { session } => {
                 // Who is not of the pipe rings nothing.
                 let _ = self.with_session(id, session, |e, _, p| {
@@ -449,6 +524,10 @@ impl Engine {
                 }
                 Ok(Reply::Done)
             }
+            Request::SetTimeout { node, width, height, limit } => {
+                let limit = limit.map(|millis| Duration::from_millis(millis.into()));
+                self.set_timeout(id, Timeout { node, width, height, limit }, fds)
+            }
             Request::Claim { session } => self.with_session(id, session, Self::claim),
             Request::SetPalette { session, palette, picture } => {
                 self.with_session(id, session, |e, s, p| e.set_palette(s, p, palette, picture))
@@ -468,6 +547,17 @@ impl Engine {
             Request::SetPriority { session, priority } => {
                 self.with_session(id, session, |e, s, p| e.set_priority(s, p, priority))
             }
+            Request::SetControls { session, which, values } => {
+                self.with_session(id, session, |e, s, p| e.set_controls(s, p, which, values))
+            }
+            Request::Subscribe { session, kind, id: about, flags } => {
+                self.with_session(id, session, |e, s, p| e.subscribe(s, p, (kind, about, flags)))
+            }
+            Request::Unsubscribe { session, kind, id: about } => {
+                self.with_session(id, session, |e, s, _| e.unsubscribe(s, kind, about))
+            }
+            Request::RingChime { session } => self.with_session(id, session, |e, s, _| e.ring_chime(s)),
+            Request::Own { session, on } => self.with_session(id, session, |e, s, p| e.own(s, p, on)),
             Request::Stream { session, on, hold, fewer } => {
                 self.with_session(id, session, |e, s, p| e.stream(s, p, on, hold, fewer))
             }
@@ -490,6 +580,8 @@ impl Engine {
     }
 
     fn answer(&self, id: u32, answer: &Reply, fds: &[BorrowedFd]) -> bool {
+        // Our own limit is not the program's, where EMFILE would have somebody look.
+        let answer = if *answer == Reply::Error(libc::EMFILE) { &Reply::Error(libc::ENFILE) } else { answer };
         let Some(connection) = self.connections.get(&id) else { return false };
         match reply(&connection.fd, answer, fds) {
             Ok(()) => true,
@@ -505,6 +597,11 @@ impl Engine {
             let text =
                 "the library and the daemon are of different builds: use those of one build".to_owned();
             self.answer(id, &Reply::Refused(text), &[]);
+            return false;
+        }
+        if self.connections.get(&id).is_some_and(|connection| !leaves(HEADROOM / 2, &connection.fd)) {
+            self.tell_full(Errno::EMFILE);
+            self.answer(id, &Reply::Error(libc::ENFILE), &[]);
             return false;
         }
         let peer = self.fresh();

@@ -2,19 +2,21 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::IoSlice;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{
-    AddressFamily, Backlog, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect, listen, recv, send, socket,
+    AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect, listen,
+    recv, sendmsg, socket,
 };
 use vloopback_wire::{MAX_RECORD, Reply, Request, build_id};
 use zerocopy::IntoBytes;
 
-use crate::ServerError;
+use crate::{ServerError, TimeoutImage};
 
 /// A socket's path that is ours alone to listen on.
 #[derive(Debug)]
@@ -154,11 +156,45 @@ impl Connection {
     /// # Errors
     /// As [`Connection::to`].
     pub fn ask(&self, request: &Request) -> Result<Reply, ServerError> {
+        self.ask_with(request, &[])
+    }
+
+    /// One request and the descriptors that go with it, and its reply.
+    fn ask_with(&self, request: &Request, fds: &[BorrowedFd]) -> Result<Reply, ServerError> {
         let gone = |e: Errno| self.strange(format!("the connection broke: {e}"));
-        send(self.fd.as_raw_fd(), request.encode().as_bytes(), MsgFlags::MSG_NOSIGNAL).map_err(gone)?;
+        let head = request.encode();
+        let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+        let rights = [ControlMessage::ScmRights(&raw)];
+        let control: &[ControlMessage] = if raw.is_empty() { &[] } else { &rights };
+        let record = [IoSlice::new(head.as_bytes())];
+        sendmsg::<UnixAddr>(self.fd.as_raw_fd(), &record, control, MsgFlags::MSG_NOSIGNAL, None)
+            .map_err(gone)?;
         let mut record = vec![0; MAX_RECORD];
         let n = recv(self.fd.as_raw_fd(), &mut record, MsgFlags::MSG_CMSG_CLOEXEC).map_err(gone)?;
         Reply::decode(&record[..n]).map_err(|e| self.strange(e.to_string()))
+    }
+}
+
+/// Tells the server at `socket` what clients of the pipe of node `node` (the N of `/dev/videoN`) see in place
+/// of the no-signal card, and for how many milliseconds a pusher may be silent before they see it (0: for
+/// ever). What is None stays as it is.
+///
+/// # Errors
+/// As [`Connection::to`]. The inner one is the server's errno: ENOENT for a node that is not there, EACCES for
+/// one that this user may not open for writing, EINVAL.
+pub fn set_timeout_image(
+    socket: &Path,
+    node: u32,
+    image: Option<&TimeoutImage>,
+    limit: Option<u32>,
+) -> Result<Result<(), i32>, ServerError> {
+    let connection = Connection::to(socket)?;
+    let (width, height) = image.map_or((0, 0), TimeoutImage::size);
+    let fds: Vec<BorrowedFd> = image.iter().map(|image| image.fd()).collect();
+    match connection.ask_with(&Request::SetTimeout { node, width, height, limit }, &fds)? {
+        Reply::Done => Ok(Ok(())),
+        Reply::Error(errno) => Ok(Err(errno)),
+        other => Err(connection.strange(format!("{other:?} for a timeout image"))),
     }
 }
 

@@ -133,6 +133,30 @@ impl Rgb {
         Rgb { width, height, data }
     }
 
+    /// The whole picture in another size, as large as it fits with the proportions that it has, in the
+    /// middle; what is left is black.
+    #[must_use]
+    pub fn fitted(&self, width: u32, height: u32) -> Rgb {
+        if self.data.is_empty() || width == 0 || height == 0 {
+            return Rgb::new(width, height, [0; 3]);
+        }
+        let (own_width, own_height) = (u64::from(self.width), u64::from(self.height));
+        let (wide, high) = (u64::from(width), u64::from(height));
+        let side = |length: u64, most: u32| u32::try_from(length.max(1)).unwrap_or(most).min(most);
+        let rounded = |length: u64, of: u64| (length + of / 2) / of;
+        let (w, h) = if own_width * high >= own_height * wide {
+            (width, side(rounded(own_height * wide, own_width), height))
+        } else {
+            (side(rounded(own_width * high, own_height), width), height)
+        };
+        if (w, h) == (width, height) {
+            return self.scaled(width, height);
+        }
+        let mut all = Rgb::new(width, height, [0; 3]);
+        all.paste((width - w) / 2, (height - h) / 2, &self.scaled(w, h));
+        all
+    }
+
     /// The picture in another size. A pixel becomes the rounded mean of those that it covers, or the
     /// one that it lies on; the proportions are those asked for.
     #[must_use]
@@ -219,6 +243,32 @@ mod tests {
                 assert_eq!(below.pixel(x, y) == RED, x >= 2 && y >= 1, "{x},{y}");
             }
         }
+    }
+
+    #[test]
+    fn proportions_stay() {
+        let picture = Rgb::new(4, 2, RED);
+        assert_eq!(picture.fitted(4, 2), picture);
+        assert_eq!(picture.fitted(8, 4), Rgb::new(8, 4, RED));
+        for (width, height, left, top, right, bottom) in [
+            (8, 8, 0, 2, 8, 6),
+            (16, 4, 4, 0, 12, 4),
+            (4, 1, 1, 0, 3, 1),
+            (7, 5, 0, 0, 7, 4),
+            (1, 9, 0, 4, 1, 5),
+        ] {
+            let fitted = picture.fitted(width, height);
+            assert!(fitted.is_whole());
+            for y in 0..height {
+                for x in 0..width {
+                    let within = (left..right).contains(&x) && (top..bottom).contains(&y);
+                    assert_eq!(fitted.pixel(x, y) == RED, within, "{x},{y} of {width}x{height}");
+                }
+            }
+        }
+        assert_eq!(picture.fitted(0, 5), Rgb::new(0, 5, RED));
+        assert_eq!(Rgb::new(0, 0, RED).fitted(2, 2), Rgb::new(2, 2, [0; 3]));
+        assert!(Rgb::new(3, 1, RED).fitted(u32::from(u16::MAX), 2).is_whole());
     }
 
     #[test]

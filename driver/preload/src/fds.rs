@@ -39,22 +39,16 @@ unsafe extern "C" fn __close(fd: c_int) -> c_int {
 /// The descriptor numbers `first..=last` in pieces that leave out the runtime's own. Ends with
 /// the first piece that `each` fails on.
 fn around_hidden(first: c_uint, last: c_uint, mut each: impl FnMut(c_uint, c_uint) -> c_int) -> c_int {
-    let mut hidden = edge::hidden();
-    hidden.sort_unstable();
     let mut start = first;
-    // Unused places are -1 and no number.
-    for number in hidden.into_iter().filter_map(|fd| c_uint::try_from(fd).ok()) {
-        if number < start || number > last {
-            continue;
-        }
+    while let Some(number) = edge::next_hidden(start, last) {
         if number > start && each(start, number - 1) != 0 {
             return -1;
         }
-        // A descriptor number is below 2^31.
-        start = number + 1;
-        if start > last {
+        if number == last {
             return 0;
         }
+        // A descriptor number is below 2^31.
+        start = number + 1;
     }
     each(start, last)
 }

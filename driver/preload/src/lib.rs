@@ -10,6 +10,7 @@
 //! | `fds` | `close` `__close` `close_range` `closefrom` `dup` `dup2` `__dup2` `dup3` `fcntl` `fcntl64` `__fcntl` |
 //! | `io` | `read` `__read` `__read_chk` `readv` `pread` `pread64` `__pread64` `__pread_chk` `__pread64_chk` `preadv` `preadv64` `preadv2` `preadv64v2` `write` `__write` `writev` `pwrite` `pwrite64` `__pwrite64` `pwritev` `pwritev64` `pwritev2` `pwritev64v2` `sendfile` `sendfile64` `splice` `copy_file_range` |
 //! | `device` | `ioctl` `mmap` `mmap64` `munmap` |
+//! | `poll` | `poll` `__poll` `__poll_chk` `ppoll` `__ppoll_chk` `select` `__select` `pselect` `epoll_ctl`, for V4L2's events |
 //! | `stat` | `stat` `stat64` `lstat` `lstat64` `fstat` `fstat64` `fstatat` `fstatat64` `__xstat` `__xstat64` `__lxstat` `__lxstat64` `__fxstat` `__fxstat64` `__fxstatat` `__fxstatat64` `statx` |
 //! | `names` | `access` `eaccess` `euidaccess` `faccessat` `readlink` `readlinkat` `__readlink_chk` `__readlinkat_chk` `realpath` `__realpath_chk` `canonicalize_file_name` `getxattr` `lgetxattr` `listxattr` `llistxattr` |
 //! | `stdio` | `fopen` `fopen64` `freopen` `freopen64` `fclose` |
@@ -23,6 +24,7 @@
 //!
 //! | module | calls |
 //! |---|---|
+//! | `poll` | `__ppoll64` `__select64` `__pselect64` |
 //! | `device` `fds` `stat` `scan` | `__ioctl_time64` `__fcntl_time64` `__stat64_time64` `__lstat64_time64` `__fstat64_time64` `__fstatat64_time64` `__glob64_time64` |
 //!
 //! What uname() tells, an open of `/proc/version` or `/proc/sys/kernel/osrelease` tells too; see `release`.
@@ -30,7 +32,7 @@
 //! # Not hooked, on purpose
 //! | calls | why |
 //! |---|---|
-//! | `poll` `select` `epoll_wait` and their kin | the descriptor's own readiness is the device's (CLIENTS.md 3) |
+//! | `epoll_wait` `epoll_pwait` `epoll_pwait2` | the descriptor's own readiness is the device's (CLIENTS.md 3), and for events `epoll_ctl` has registered the chime; see `poll` |
 //! | `lseek` | a device has no position: the kernel object behind the descriptor says ESPIPE |
 //! | `telldir` `seekdir` | they know the real entries; see `dirs` |
 //! | `scandirat` `ftw` `nftw` `fts_open` `getdents64` | they read folders below the calls above; no known client lists devices so |
@@ -52,6 +54,7 @@ mod io;
 mod listing;
 mod names;
 mod open;
+mod poll;
 mod real;
 mod release;
 mod route;

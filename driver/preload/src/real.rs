@@ -8,12 +8,15 @@
 //! against one which has it can ask.
 
 use crate::errno;
-#[cfg(target_pointer_width = "32")]
-use crate::types::StatTime64;
 use crate::types::{CompareDirents, CompareDirents64, FilterDirent, FilterDirent64, Glob};
+#[cfg(target_pointer_width = "32")]
+use crate::types::{StatTime64, Timespec64, Timeval64};
 use core::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 use core::sync::atomic::{AtomicPtr, Ordering};
-use libc::{DIR, FILE, dirent, dirent64, iovec, off_t, off64_t, sighandler_t, sigset_t, size_t, ssize_t};
+use libc::{
+    DIR, FILE, dirent, dirent64, epoll_event, fd_set, iovec, nfds_t, off_t, off64_t, pollfd, sighandler_t,
+    sigset_t, size_t, ssize_t, timespec, timeval,
+};
 
 /// One function of the C library: its name and, once looked up, its address.
 pub struct Entry {
@@ -189,6 +192,21 @@ table! {
     fn sendfile64(out: c_int, input: c_int, offset: *mut off64_t, count: size_t) -> ssize_t = -1;
     fn splice(input: c_int, in_at: *mut off64_t, out: c_int, out_at: *mut off64_t, len: size_t, flags: c_uint) -> ssize_t = -1;
     fn copy_file_range(input: c_int, in_at: *mut off64_t, out: c_int, out_at: *mut off64_t, len: size_t, flags: c_uint) -> ssize_t = -1;
+
+    fn poll(fds: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int = -1;
+    fn __poll(fds: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int = -1;
+    fn __poll_chk(fds: *mut pollfd, count: nfds_t, timeout: c_int, room: size_t) -> c_int = -1;
+    fn ppoll(fds: *mut pollfd, count: nfds_t, time: *const timespec, mask: *const sigset_t) -> c_int = -1;
+    fn __ppoll_chk(fds: *mut pollfd, count: nfds_t, time: *const timespec, mask: *const sigset_t, room: size_t) -> c_int = -1;
+    fn select(count: c_int, read: *mut fd_set, write: *mut fd_set, except: *mut fd_set, time: *mut timeval) -> c_int = -1;
+    fn pselect(count: c_int, read: *mut fd_set, write: *mut fd_set, except: *mut fd_set, time: *const timespec, mask: *const sigset_t) -> c_int = -1;
+    fn epoll_ctl(epoll: c_int, operation: c_int, fd: c_int, event: *mut epoll_event) -> c_int = -1;
+    #[cfg(target_pointer_width = "32")]
+    fn __ppoll64(fds: *mut pollfd, count: nfds_t, time: *const Timespec64, mask: *const sigset_t) -> c_int = -1;
+    #[cfg(target_pointer_width = "32")]
+    fn __select64(count: c_int, read: *mut fd_set, write: *mut fd_set, except: *mut fd_set, time: *mut Timeval64) -> c_int = -1;
+    #[cfg(target_pointer_width = "32")]
+    fn __pselect64(count: c_int, read: *mut fd_set, write: *mut fd_set, except: *mut fd_set, time: *const Timespec64, mask: *const sigset_t) -> c_int = -1;
 
     fn stat(path: *const c_char, buf: *mut libc::stat) -> c_int = -1;
     fn stat64(path: *const c_char, buf: *mut libc::stat64) -> c_int = -1;

@@ -50,3 +50,22 @@ pub struct StatTime64 {
     pub st_blksize: i32,
     pub st_blocks: i64,
 }
+
+/// A time of 32-bit programs with a 64-bit `time_t` (`struct __timespec64`).
+#[cfg(target_pointer_width = "32")]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Timespec64 {
+    pub tv_sec: i64,
+    pub tv_nsec: i32,
+    pub padding: i32,
+}
+
+/// The same (`struct __timeval64`).
+#[cfg(target_pointer_width = "32")]
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Timeval64 {
+    pub tv_sec: i64,
+    pub tv_usec: i64,
+}

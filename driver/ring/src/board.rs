@@ -49,6 +49,14 @@ pub struct Pix {
     pub field: u32,
 }
 
+impl Pix {
+    /// Whether frames of one are frames of the other: of that code, size and length.
+    pub fn same_frames(&self, other: &Self) -> bool {
+        (self.fourcc, self.width, self.height, self.sizeimage)
+            == (other.fourcc, other.width, other.height, other.sizeimage)
+    }
+}
+
 /// A pipe's format and its pusher's picture settings, as one value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Format {

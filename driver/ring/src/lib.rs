@@ -33,6 +33,7 @@ pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 mod board;
 mod desk;
+mod events;
 #[cfg(not(loom))]
 pub mod hatch;
 mod lock;
@@ -45,11 +46,14 @@ mod write;
 
 pub use board::{Board, Format, Lifeline, Pix};
 pub use desk::{ARM_BITS, Desk, Row};
+pub use events::{Event, Events, MAX_SUBSCRIPTIONS, Subscription};
 pub use lock::SharedLock;
 pub use log::{Log, Slot};
 pub use read::{Found, Taken, claim_oldest, find_oldest, still_there, unclaim};
-pub use session::{Buffer, MAX_BUFFERS, RINGING, SessionPage};
-pub use write::{Picked, cancel, given_back, invalidate_half_written, pick, pick_this, publish, retire};
+pub use session::{Buffer, EXPORTED, MAX_BUFFERS, PREPARED, RINGING, SessionPage};
+pub use write::{
+    Picked, cancel, given_back, invalidate_half_written, pick, pick_this, publish, publish_marked, retire,
+};
 
 /// The most slots a ring can have: what a claim word has bits for.
 #[cfg(not(loom))]
@@ -95,14 +99,16 @@ const _: () = {
     assert!(size_of::<Board>() == 360);
     assert!(offset_of!(Board, streamers) == 4);
     assert!(offset_of!(Board, quotas) == 224 && offset_of!(Board, priorities) == 352);
-    assert!(size_of::<Slot>() == 64 && offset_of!(Slot, time) == 8 && offset_of!(Slot, len) == 16);
+    assert!(size_of::<Slot>() == 64 && offset_of!(Slot, time) == 8);
+    assert!(offset_of!(Slot, len) == 16 && offset_of!(Slot, marks) == 20);
     assert!(size_of::<Log>() == 2176);
     assert!(offset_of!(Log, lock) == 4 && offset_of!(Log, head) == 16 && offset_of!(Log, slots) == 128);
     assert!(size_of::<Row>() == 64 && offset_of!(Row, any_order) == 12);
     assert!(size_of::<Desk>() == 2176);
     assert!(offset_of!(Desk, bell) == 64 && offset_of!(Desk, rows) == 128);
-    assert!(size_of::<Buffer>() == 32 && offset_of!(Buffer, time) == 24);
-    assert!(size_of::<SessionPage>() == 1192);
+    assert!(size_of::<Buffer>() == 64 && offset_of!(Buffer, time) == 24 && offset_of!(Buffer, user) == 40);
+    assert!(size_of::<Subscription>() == 40 && size_of::<Events>() == 656);
+    assert!(size_of::<SessionPage>() == 2872 && offset_of!(SessionPage, events) == 2216);
     assert!(offset_of!(SessionPage, ring) == 28 && offset_of!(SessionPage, last) == 32);
     assert!(offset_of!(SessionPage, private) == 72 && offset_of!(SessionPage, pix) == 104);
     assert!(offset_of!(SessionPage, base) == 152 && offset_of!(SessionPage, buffers) == 168);

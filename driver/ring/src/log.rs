@@ -13,7 +13,8 @@ pub struct Slot {
     pub time: AtomicU64,
     /// Bytes of the frame.
     pub len: AtomicU32,
-    reserved: AtomicU32,
+    /// What its pusher says of it besides; no bit of it means anything to the ring.
+    pub marks: AtomicU32,
     reserved2: [AtomicU64; 5],
 }
 

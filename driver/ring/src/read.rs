@@ -18,8 +18,10 @@ pub struct Taken {
     pub found: Found,
     /// Bytes of the frame, as the writer says: check it against the slot's size.
     pub len: u32,
-    /// CLOCK_MONOTONIC nanoseconds of its publication.
+    /// Nanoseconds: of CLOCK_MONOTONIC at its publication, or what its pusher said.
     pub time: u64,
+    /// The pusher's marks.
+    pub marks: u32,
 }
 
 /// The oldest publication after `last` that the ring still holds, among the slots of `mask`.
@@ -65,6 +67,7 @@ pub fn claim_oldest(log: &Log, desk: &Desk, row: usize, slots: usize, mask: u32,
                 found,
                 len: slot.len.load(Ordering::Relaxed),
                 time: slot.time.load(Ordering::Relaxed),
+                marks: slot.marks.load(Ordering::Relaxed),
             });
         }
         claims.fetch_and(!bit, Ordering::Release);

@@ -1,12 +1,17 @@
 //! One open device's own page: shared by all processes that have the descriptor, and the daemon.
 
-use crate::{AtomicU32, AtomicU64, SharedLock};
+use crate::{AtomicU32, AtomicU64, Events, SharedLock};
 
 /// The most V4L2 buffers that an open file can have (`VIDEO_MAX_FRAME`).
 pub const MAX_BUFFERS: usize = 32;
 
 /// See [`SessionPage::rung`].
 pub const RINGING: u32 = 2;
+
+/// See [`Buffer::state`]: the buffer was prepared and not yet queued.
+pub const PREPARED: u32 = 1;
+/// See [`Buffer::state`]: there are descriptors of its memory, which the daemon keeps.
+pub const EXPORTED: u32 = 2;
 
 /// A V4L2 buffer of an open file.
 #[repr(C)]
@@ -23,9 +28,21 @@ pub struct Buffer {
     pub bytesused: AtomicU32,
     /// `sequence` of the last frame in it.
     pub sequence: AtomicU32,
-    reserved: AtomicU32,
-    /// When that was published, CLOCK_MONOTONIC nanoseconds.
+    /// Set of [`PREPARED`] and [`EXPORTED`].
+    pub state: AtomicU32,
+    /// When that was published, or what its pusher said, nanoseconds.
     pub time: AtomicU64,
+    /// Where in the device's memory it is mapped, whole pages.
+    pub start: AtomicU32,
+    /// Bytes, as the program is told.
+    pub length: AtomicU32,
+    /// Of the program's own memory: its address; of memory behind a descriptor: the descriptor's number.
+    pub user: AtomicU64,
+    /// Flags of the last frame in it that its pusher gave: the timestamp's kind, the kind of picture.
+    pub marks: AtomicU32,
+    /// The fewest bytes that it can have, as it was made for.
+    pub least: AtomicU32,
+    reserved: [AtomicU32; 2],
 }
 
 /// What belongs to the open file and not to a process: dup, fork, exec and SCM_RIGHTS keep it.
@@ -72,8 +89,8 @@ pub struct SessionPage {
     pub count: AtomicU32,
     /// V4L2: changes with each REQBUFS: mappings of former buffers are the program's own business.
     pub generation: AtomicU32,
-    /// V4L2: bytes of each, whole pages.
-    pub buffer_len: AtomicU32,
+    /// V4L2: `V4L2_MEMORY_*` of the buffers.
+    pub memory: AtomicU32,
     /// V4L2: the format at REQBUFS, in the order of [`crate::Pix`]'s fields.
     pub pix: [AtomicU32; 8],
     /// V4L2: 1 between STREAMON and STREAMOFF.
@@ -83,7 +100,7 @@ pub struct SessionPage {
     /// V4L2: number of the last queued buffer, see [`Buffer::queued`].
     pub queue: AtomicU32,
     /// V4L2: of an output's the publication before the stream's first, whose sequence is 0, or all ones
-    /// before the stream has met a ring; of an input's the frames of the stream so far.
+    /// before the stream has met a ring; of an input's the buffers that the stream has given back so far.
     pub base: AtomicU64,
     /// Zero-copy: the memory (as the board counts) of the pusher that the client last wanted a frame of.
     pub zero: AtomicU32,
@@ -91,4 +108,6 @@ pub struct SessionPage {
     pub refusals: AtomicU32,
     /// V4L2: the buffers.
     pub buffers: [Buffer; MAX_BUFFERS],
+    /// V4L2: the events that it has subscribed to.
+    pub events: Events,
 }

@@ -122,6 +122,11 @@ pub fn retire(board: &Board, log: &Log, desk: &Desk, picked: &Picked, slots: usi
 /// Publishes the slot that now holds a frame of `len` bytes. Returns its number. The caller then
 /// wakes whoever waits on [`Log::seq`](crate::Log) and those who are armed.
 pub fn publish(log: &Log, desk: &Desk, picked: Picked, len: u32, time: u64) -> u64 {
+    publish_marked(log, desk, picked, len, time, 0)
+}
+
+/// As [`publish`], with the pusher's marks ([`Slot::marks`](crate::Slot::marks)).
+pub fn publish_marked(log: &Log, desk: &Desk, picked: Picked, len: u32, time: u64, marks: u32) -> u64 {
     let slot = &log.slots[picked.slot];
     let number = log.head.load(Ordering::Relaxed).wrapping_add(1);
     // Wanted no more; a row that is nobody's has no bits that matter.
@@ -132,6 +137,7 @@ pub fn publish(log: &Log, desk: &Desk, picked: Picked, len: u32, time: u64) -> u
     }
     slot.len.store(len, Ordering::Relaxed);
     slot.time.store(time, Ordering::Relaxed);
+    slot.marks.store(marks, Ordering::Relaxed);
     slot.number.store(number, Ordering::Release);
     log.head.store(number, Ordering::Release);
     // SeqCst: a client that arms itself after this sees the publication, one that armed itself

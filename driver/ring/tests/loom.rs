@@ -14,7 +14,8 @@ use loom::sync::atomic::{AtomicU32, AtomicU64};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 use vloopback_ring::{
-    Board, Desk, Log, SharedLock, claim_oldest, find_oldest, pick, publish, still_there, unclaim,
+    Board, Desk, Event, Events, Log, SharedLock, claim_oldest, find_oldest, pick, publish, still_there,
+    unclaim,
 };
 
 /// Slots of the models: one that a client holds, one being written, one published.
@@ -279,5 +280,32 @@ fn the_lock_outlives_its_owner() {
         locked.add_one(8);
         daemon.join().expect("it ends");
         assert_eq!(locked.value.read(), 1);
+    });
+}
+
+/// A client takes events while the daemon posts them: none is torn, every change is told, and of the last one
+/// it is known that it is there.
+#[test]
+fn events_are_whole_and_the_last_is_seen() {
+    explore(|| {
+        let events = Arc::new(Events::default());
+        events.subscriptions[0].begin(3, 0);
+        let client = thread::spawn({
+            let events = events.clone();
+            move || {
+                events.take().map_or((0, 0), |(event, _)| {
+                    assert_eq!((event.sequence, event.time), (event.value, event.value.into()), "torn");
+                    (event.value, event.changes)
+                })
+            }
+        });
+        for k in 1..=2 {
+            let event = Event { kind: 3, id: 0, sequence: k, changes: k, value: k, time: k.into() };
+            events.subscriptions[0].post(&event);
+        }
+        let (first, before) = client.join().expect("it ends");
+        let (last, after) = events.take().map_or((first, 0), |(event, _)| (event.value, event.changes));
+        assert!(last == 2 && !events.is_pending(), "the last one is lost");
+        assert_eq!(before | after, 0b11, "a change is lost");
     });
 }

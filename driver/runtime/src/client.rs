@@ -91,7 +91,7 @@ impl<'a> Locked<'a> {
     /// that the daemon counts it as streaming.
     ///
     /// # Errors
-    /// EINVAL: nobody feeds the pipe, or what the client has mapped is of another size.
+    /// EINVAL: nobody feeds the pipe, or what the client has mapped is of another size. EBUSY: see [`own`].
     pub(crate) fn settle(&mut self, how: u32) -> Result<()> {
         let format = self.session.board().format();
         let page = self.session.page();
@@ -99,7 +99,7 @@ impl<'a> Locked<'a> {
         self.ring.refresh(self.session)?;
         if self.views.is_empty() {
             self.views.lay_out(format.buf_len as usize, format.frames as usize);
-        } else if self.views.buf_len != format.buf_len as usize {
+        } else if self.views.frames == 0 || self.views.len_of(0) != format.buf_len as usize {
             if how != BY_NEW_MAPPING {
                 return Err(libc::EINVAL);
             }
@@ -114,6 +114,7 @@ impl<'a> Locked<'a> {
             return Ok(());
         }
         if streaming == 0 {
+            own(self.session)?;
             // What was published before it came is not its.
             let head = self.log()?.head.load(Ordering::Acquire);
             page.last.store(head, Ordering::Relaxed);
@@ -148,6 +149,7 @@ impl<'a> Locked<'a> {
         let (board, page) = (self.session.board(), self.session.page());
         if board.ring() == 0 {
             if page.streaming.load(Ordering::Relaxed) == 0 {
+                own(self.session)?;
                 page.patient.store(1, Ordering::Relaxed);
                 page.armed.store(1, Ordering::SeqCst);
                 self.session.desk().arm(self.session.info().client);
@@ -188,7 +190,7 @@ impl<'a> Locked<'a> {
                 return Ok(None);
             }
             let slot = &log.slots[found.slot];
-            let time = slot.time.load(Ordering::Relaxed);
+            let (time, marks) = (slot.time.load(Ordering::Relaxed), slot.marks.load(Ordering::Relaxed));
             let len = (slot.len.load(Ordering::Relaxed) as usize).min(self.ring.slot_len).min(room);
             // SAFETY: the slot has slot_len bytes; a writer that comes in between is noticed below,
             // and what was copied then is not shown.
@@ -196,7 +198,7 @@ impl<'a> Locked<'a> {
             if still_there(log, found) {
                 page.copies.fetch_add(1, Ordering::Relaxed);
                 self.count(found.number);
-                return Ok(Some(Taken { found, len: len as u32, time }));
+                return Ok(Some(Taken { found, len: len as u32, time, marks }));
             }
             page.retries.fetch_add(1, Ordering::Relaxed);
         }
@@ -227,9 +229,12 @@ impl<'a> Locked<'a> {
     pub(crate) fn set_readiness(&self, fd: c_int) -> Result<()> {
         let (page, desk) = (self.session.page(), self.session.desk());
         let client = self.session.info().client;
-        if self.ring.number == 0 {
+        if self.ring.number == 0 || self.session.board().ring() == 0 {
+            self.hush(fd);
             page.armed.store(1, Ordering::SeqCst);
             desk.arm(client);
+            // A ring that came meanwhile may have a frame of which nobody was rung.
+            self.session.ring_bell();
             return self.want_frame();
         }
         if self.oldest()?.is_none() {
@@ -443,6 +448,27 @@ pub(crate) fn stop_streaming(session: &Session) -> Result<()> {
     page.row.store(0, Ordering::Relaxed);
     page.streaming.store(0, Ordering::Relaxed);
     Ok(())
+}
+
+/// Under the pipe's option `exclusive`: the open file has the stream to itself from now on.
+///
+/// # Errors
+/// EBUSY: another has it. As [`process::ask`] besides.
+pub(crate) fn own(session: &Session) -> Result<()> {
+    let info = session.info();
+    if info.input || !info.exclusive {
+        return Ok(());
+    }
+    process::tell(&Request::Own { session: info.session, on: true })
+}
+
+/// It has neither buffers nor a stream any more: another may have it.
+pub(crate) fn disown(session: &Session) {
+    let info = session.info();
+    if !info.input && info.exclusive {
+        // A daemon that is gone has no owners.
+        let _ = process::tell(&Request::Own { session: info.session, on: false });
+    }
 }
 
 /// Whether the client waits while nobody feeds the pipe: for a pusher, or for the placeholder's next

@@ -10,7 +10,7 @@ use crate::input::{self, Pieces};
 use crate::session::{self, Pin, Session};
 use crate::user::Caller;
 use crate::views::Mapping;
-use crate::{client, output};
+use crate::{chime, client, output};
 use crate::{process, table, v4l1, v4l2, zero};
 
 /// What a descriptor number is, as far as this process knows.
@@ -290,8 +290,15 @@ pub fn before_munmap(addr: *mut c_void, len: usize) {
 
 /// Before the real close of any number.
 pub fn before_close(fd: c_int) -> Close {
-    if fd >= 0 && process::hidden().contains(&fd) && !process::is_foreign() {
-        return Close::Hidden;
+    let is_chime = table::get(fd) == table::HIDDEN;
+    if fd >= 0 && (is_chime || process::hidden().contains(&fd)) {
+        if !process::is_foreign() {
+            return Close::Hidden;
+        }
+        if is_chime {
+            // The parent, whose memory this is, has it still.
+            return Close::PassThrough;
+        }
     }
     session::forget(fd).map_or(Close::PassThrough, Close::Last)
 }
@@ -326,14 +333,48 @@ pub fn named(fd: c_int, number: u32) {
     }
 }
 
-/// Our hidden descriptors, unused places -1. close_range and closefrom leave them open.
-pub fn hidden() -> [c_int; 4] {
-    process::hidden()
+/// The first of our hidden descriptors among the numbers `first` to `last`: close_range and closefrom leave
+/// it open.
+pub fn next_hidden(first: u32, last: u32) -> Option<u32> {
+    let connection = process::hidden()
+        .into_iter()
+        .filter_map(|fd| u32::try_from(fd).ok())
+        .filter(|n| (first..=last).contains(n));
+    connection.chain(chime::first(first, last)).min()
 }
 
 /// The program is about to dup2 or dup3 onto `fd`: a hidden descriptor there moves away first.
 pub fn make_room(fd: c_int) {
     process::make_room(fd);
+    chime::make_room(fd);
+}
+
+/// Whether the number is known as one of our devices; it is not looked at.
+pub fn is_ours(fd: c_int) -> bool {
+    table::is_session(table::get(fd))
+}
+
+/// Whether an open file of ours is behind a number, and has subscribed to V4L2 events: poll and its kin learn
+/// of those by [`chime()`].
+pub fn has_events(fd: c_int) -> bool {
+    state(fd) == State::Ours
+        && session::of(fd).is_some_and(|s| s.page().events.subscribed.load(Ordering::Relaxed) != 0)
+}
+
+/// The chime of an open file of ours: a hidden descriptor that is ready, with POLLPRI, while the open file
+/// has a V4L2 event to take. The descriptor itself never has POLLPRI. None: not ours, or there is none.
+pub fn chime(fd: c_int) -> Option<c_int> {
+    if state(fd) == State::Ours { chime::of(&*session::of(fd)?) } else { None }
+}
+
+/// The same, if it was asked for before.
+pub fn known_chime(fd: c_int) -> Option<c_int> {
+    if state(fd) == State::Ours { chime::known(&*session::of(fd)?) } else { None }
+}
+
+/// Whether an open file of ours has a V4L2 event to take. If not, its chime is hushed.
+pub fn has_event(fd: c_int) -> bool {
+    session::of(fd).is_some_and(|session| chime::is_right(&session))
 }
 
 /// After a successful dup, dup2, dup3 or F_DUPFD of `old` to `new`.

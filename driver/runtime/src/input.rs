@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l1::{VideoPicture, VideoWindow};
 use vloopback_abi::v4l2::{Fourcc, PixelFormat};
-use vloopback_ring::{Log, Picked, Pix, cancel, pick, publish, retire};
+use vloopback_ring::{Log, Picked, Pix, cancel, pick, publish_marked, retire};
 use vloopback_wire::Request;
 
 use crate::lock::NoSignals;
@@ -59,11 +59,11 @@ impl Pieces<'_> {
 /// (a fork's or a thread's) is at it.
 pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
     session.alive()?;
-    if !session.info().input {
-        return Err(libc::EINVAL);
-    }
     if !session.access().1 {
         return Err(libc::EBADF);
+    }
+    if !session.info().input {
+        return Err(libc::EINVAL);
     }
     session.claim()?;
     let (board, page) = (session.board(), session.page());
@@ -158,17 +158,26 @@ pub(crate) fn put(session: &Session, ring: &RingMap, log: &Log, frame: &Pieces, 
     // SAFETY: the slot is ours until it is published, and slot_len >= len; the pieces were checked.
     unsafe { frame.copy_to(ring.slot(picked.slot)) };
     log.copies.fetch_add(1, Ordering::Relaxed);
-    show(session, log, picked, ring.slots, len as u32);
+    show(session, log, picked, ring.slots, len as u32, Said::default());
     Ok(())
+}
+
+/// What a pusher says of a frame besides its bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Said {
+    /// When it was taken, nanoseconds; None: now.
+    pub(crate) time: Option<u64>,
+    /// Flags for its clients.
+    pub(crate) marks: u32,
 }
 
 /// Publishes a slot that holds a frame now and wakes whoever waits for it. The caller has the right
 /// to write.
-pub(crate) fn show(session: &Session, log: &Log, picked: Picked, slots: usize, len: u32) {
+pub(crate) fn show(session: &Session, log: &Log, picked: Picked, slots: usize, len: u32, said: Said) {
     let desk = session.desk();
     let time = sys::now();
     retire(session.board(), log, desk, &picked, slots);
-    publish(log, desk, picked, len, time);
+    publish_marked(log, desk, picked, len, said.time.unwrap_or(time), said.marks);
     sys::futex_wake_all(&log.seq);
     if desk.any_armed() || time.wrapping_sub(log.rung.load(Ordering::Relaxed)) > RING_AT_LEAST {
         log.rung.store(time, Ordering::Relaxed);

@@ -12,6 +12,7 @@
 //! | `input` | what a one-copy pusher does |
 //! | `zero` | what a zero-copy pusher and its clients do |
 //! | `client`, `output` | what every client does, and a V4L1 one |
+//! | `chime` | how poll learns of V4L2's events |
 //! | `ring_map`, `views` | the ring's memory here, and where the program has its frames |
 //! | `lock`, `sys`, `user` | signals, system calls without libc, the program's pointers |
 //!
@@ -19,6 +20,7 @@
 //! unblocked: signal handlers may call in wherever they interrupted us. The one exception is the
 //! right to write while a frame is filled in place ([`native`]).
 
+mod chime;
 mod client;
 pub mod edge;
 mod input;

@@ -21,7 +21,7 @@ use vloopback_abi::v4l2::V4l2PixFormat;
 use vloopback_ring::{Log, Picked, cancel};
 use zerocopy::FromZeros;
 
-use crate::input::{self, Pieces, give_back, show};
+use crate::input::{self, Pieces, Said, give_back, show};
 use crate::lock::NoSignals;
 use crate::session::{self, Pin, Session};
 use crate::sys::Result;
@@ -387,7 +387,7 @@ impl Input {
             session.alive()?;
             return Err(libc::ESTALE);
         }
-        show(session, log, picked, filling.slots, format.frame_len);
+        show(session, log, picked, filling.slots, format.frame_len, Said::default());
         give_back(log);
         Ok(())
     }

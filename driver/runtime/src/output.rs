@@ -8,8 +8,8 @@ use vloopback_abi::v4l1::VideoMmap;
 use vloopback_ring::{claim_oldest, unclaim};
 
 use crate::client::{
-    BY_MMAP, BY_NEW_MAPPING, BY_READ, Locked, Step, before_sleep, fed, may_wait, stop_streaming, until_done,
-    with_locks,
+    BY_MMAP, BY_NEW_MAPPING, BY_READ, Locked, Step, before_sleep, disown, fed, may_wait, stop_streaming,
+    until_done, with_locks,
 };
 use crate::lock::NoSignals;
 use crate::session::Session;
@@ -27,11 +27,11 @@ use crate::zero;
 /// no longer that of a V4L2 client's first read; S_FMT, or a new open, takes the new one.
 pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Result<usize> {
     session.alive()?;
-    if session.info().input {
-        return Err(libc::EINVAL);
-    }
     if !session.access().0 {
         return Err(libc::EBADF);
+    }
+    if session.info().input {
+        return Err(libc::EINVAL);
     }
     if len == 0 {
         return Ok(0);
@@ -51,7 +51,11 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
             if fed(session, NOBODY)? && !zero::is_zero(session) {
                 locked.settle(BY_READ)?;
             } else if !locked.settle_reader()? {
-                locked.disarm();
+                if may_wait(fd) {
+                    locked.disarm();
+                } else {
+                    locked.set_readiness(fd)?;
+                }
                 return Ok(Step::Sleep);
             }
             let format = locked.session.board().format();
@@ -114,6 +118,7 @@ pub(crate) fn unmapped(session: &Session, addr: usize, len: usize) {
     if page.streaming.load(Ordering::Relaxed) == BY_MMAP {
         // A daemon that is gone counts nobody.
         let _ = stop_streaming(session);
+        disown(session);
     }
 }
 
@@ -216,13 +221,13 @@ fn deliver_copy(locked: &mut Locked, frame: usize, row: Option<usize>) -> Result
         return Ok(true);
     }
     let to = locked.views.private_frame(frame)?;
-    let room = locked.views.buf_len;
+    let room = locked.views.len_of(frame);
     let copied = match row {
         // The frame's own slot is given back, so the grant has room to hold the one that is copied:
         // the writer, which may be faster than the copy, cannot take it away.
         Some(row) => {
             unclaim(locked.session.desk(), row, 1 << frame);
-            // SAFETY: a frame's private memory has buf_len bytes.
+            // SAFETY: a frame's private memory has so many bytes.
             unsafe { locked.copy_held(row, to, room) }?
         }
         // SAFETY: as above.

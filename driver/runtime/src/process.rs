@@ -223,7 +223,7 @@ fn after_fork() {
 }
 
 /// Moves a descriptor of ours out of the program's way: to a high number.
-fn hide(fd: c_int) -> c_int {
+pub(crate) fn hide(fd: c_int) -> c_int {
     // Not higher than needed: the kernel's table of a process grows with its highest number.
     let limit = sys::descriptor_limit().clamp(64, 1024) as c_int;
     for from in [limit - 16, limit / 2, 3] {
@@ -313,6 +313,11 @@ impl Connection {
                 complain(&reason);
                 self.drop();
                 Err(libc::EPROTONOSUPPORT)
+            }
+            // The daemon has no descriptor left for us.
+            Reply::Error(errno) => {
+                self.drop();
+                Err(errno)
             }
             _ => {
                 self.drop();

@@ -2,13 +2,14 @@
 
 use core::ffi::c_int;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use vloopback_ring::hatch::Hatch;
 use vloopback_ring::slip::Slip;
 use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
 use vloopback_wire::{DEVICE_PREFIX, Reply, Request, SessionInfo};
 
+use crate::chime;
 use crate::lock::{Local, NoSignals};
 use crate::process;
 use crate::ring_map::RingMap;
@@ -59,6 +60,9 @@ pub(crate) struct Session {
     /// The descriptor by which a zero-copy pusher mapped, -1 for none, and whether SIGIO comes for it.
     pub(crate) pusher_fd: AtomicI32,
     pub(crate) armed: AtomicBool,
+    /// The descriptor that says in poll that a V4L2 event is pending, plus 1; 0 for none. See `chime`.
+    pub(crate) chime: AtomicI32,
+    pub(crate) chime_inode: AtomicU64,
 }
 
 // SAFETY: `info` is written while nobody else can have the session (make, below), the rest is
@@ -123,6 +127,7 @@ impl Session {
     }
 
     fn tear_down(&self, quiet: &NoSignals) {
+        chime::close(self);
         {
             let (mut ring, mut views) = (self.ring.lock(quiet), self.views.lock(quiet));
             if views.is_of_buffers() && !self.page.load(Ordering::Relaxed).is_null() {
@@ -203,8 +208,8 @@ impl Session {
             // With no memory left the mapping shows what it shows.
             let Ok(to) = views.private_frame(index) else { return };
             if buffer.slot.load(Ordering::Relaxed) as usize == index + 1 {
-                let len = views.buf_len.min(ring.slot_len);
-                // SAFETY: a slot has slot_len bytes, a frame's private memory buf_len.
+                let len = views.len_of(index).min(ring.slot_len);
+                // SAFETY: a slot has slot_len bytes, a frame's private memory len_of.
                 unsafe { core::ptr::copy_nonoverlapping(ring.slot(index), to, len) };
             }
             let _ = views.make_private(index, ring);
@@ -276,6 +281,14 @@ impl Session {
         match result {
             Err(libc::EINTR | libc::ETIMEDOUT) => result,
             _ => self.alive(),
+        }
+    }
+
+    /// Gives the page's lock back.
+    pub(crate) fn unlock_page(&self) {
+        let lock = &self.page().lock;
+        if lock.unlock() {
+            sys::futex_wake_all(lock.word());
         }
     }
 
@@ -544,7 +557,8 @@ pub(crate) fn duplicated(old: c_int, new: c_int) {
     if old == new {
         return;
     }
-    let entry = table::get(old);
+    // What is hidden is no business of the program's, its duplicate is.
+    let entry = Some(table::get(old)).filter(|&entry| entry != table::HIDDEN).unwrap_or(table::UNKNOWN);
     let was = table::get(new);
     if entry == table::UNKNOWN && was == table::UNKNOWN {
         return;

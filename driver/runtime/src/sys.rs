@@ -234,6 +234,22 @@ pub(crate) fn inode(fd: c_int) -> Option<u64> {
     Some(status.stx_ino)
 }
 
+/// What tells a memory file (memfd_create) that cannot shrink from others, and its bytes. None: the descriptor
+/// is something else; memory that may go away while it is used is nobody's to use.
+pub(crate) fn memory_file(fd: c_int) -> Option<(u64, usize)> {
+    // SAFETY: looks only.
+    let seals = unsafe { sys!(fcntl, fd, libc::F_GET_SEALS) }.ok()? as c_int;
+    if seals & libc::F_SEAL_SHRINK == 0 {
+        return None;
+    }
+    // SAFETY: all zeros is a valid statx record.
+    let mut status: libc::statx = unsafe { core::mem::zeroed() };
+    let (empty, mask) = (c"", libc::STATX_INO | libc::STATX_SIZE);
+    // SAFETY: a C string and room for one answer.
+    unsafe { sys!(statx, fd, empty.as_ptr(), libc::AT_EMPTY_PATH, mask, &raw mut status) }.ok()?;
+    Some((status.stx_ino, usize::try_from(status.stx_size).ok()?))
+}
+
 /// The soft limit of descriptors.
 pub(crate) fn descriptor_limit() -> u64 {
     let mut limit = [0u64; 2];
@@ -369,6 +385,14 @@ pub(crate) fn drain(fd: c_int) {
             return;
         }
     }
+}
+
+/// Takes the urgent byte out of a chime's queue; what lies behind and before it is for [`drain`].
+pub(crate) fn drain_urgent(fd: c_int) {
+    let mut byte = 0u8;
+    let flags = libc::MSG_OOB | libc::MSG_DONTWAIT;
+    // SAFETY: one byte.
+    let _ = unsafe { sys!(recvfrom, fd, &raw mut byte, 1, flags, 0, 0) };
 }
 
 /// Sleeps until the ringer makes the device readable, or the daemon is gone (for kernels without

@@ -14,6 +14,9 @@ pub(crate) const UNKNOWN: usize = 0;
 /// It is not a device of ours.
 pub(crate) const OTHER: usize = 1;
 
+/// It is one of our own, which the program did not open: a chime (`chime.rs`).
+pub(crate) const HIDDEN: usize = 2;
+
 /// It is not a device of ours, but stands for the name of one: an O_PATH open of node `node`.
 pub(crate) const fn name_of(node: u32) -> usize {
     (node as usize) << 2 | 3
@@ -91,6 +94,16 @@ pub(crate) fn each_known(first: c_int, last: c_int, mut f: impl FnMut(c_int)) {
     }
 }
 
+/// The first number from `first` to `last` that is [`HIDDEN`].
+pub(crate) fn first_hidden(first: c_int, last: c_int) -> Option<c_int> {
+    let (first, last) = (usize::try_from(first).ok()?, usize::try_from(last).ok()?);
+    let leaves = first / LEAF..=(last / LEAF).min(LEAVES - 1);
+    leaves.filter(|leaf| place((leaf * LEAF) as c_int, false).is_some()).find_map(|leaf| {
+        let mut numbers = (leaf * LEAF).max(first)..(leaf * LEAF + LEAF).min(last.saturating_add(1));
+        numbers.find(|&fd| get(fd as c_int) == HIDDEN).map(|fd| fd as c_int)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,6 +120,20 @@ mod tests {
         each_known(2051, 2060, |fd| assert_eq!(fd, 2060));
         each_known(5, 4, |fd| panic!("{fd}"));
         for fd in [700, 2050, 2060, 9000] {
+            set(fd, UNKNOWN);
+        }
+    }
+
+    #[test]
+    fn the_first_hidden_number_of_a_range_is_found() {
+        for fd in [900, 3000, 3001] {
+            set(fd, HIDDEN);
+        }
+        assert_eq!(first_hidden(0, c_int::MAX), Some(900));
+        assert_eq!(first_hidden(901, c_int::MAX), Some(3000));
+        assert_eq!((first_hidden(3001, 3001), first_hidden(3002, c_int::MAX)), (Some(3001), None));
+        assert_eq!((first_hidden(901, 2999), first_hidden(5, 4)), (None, None));
+        for fd in [900, 3000, 3001] {
             set(fd, UNKNOWN);
         }
     }

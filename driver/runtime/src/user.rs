@@ -57,12 +57,17 @@ impl UserMemory for Caller {
     }
 }
 
-/// A large buffer that the program uses again and again: looked at page by page once, then only
-/// its ends and whether it is still mapped.
+/// Buffers that a program uses in turn: more than it has as a rule.
+const KNOWN: usize = 8;
+
+/// Large buffers that the program uses again and again: looked at page by page once, then only
+/// their ends and whether they are still mapped.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
-    addr: AtomicUsize,
-    len: AtomicUsize,
+    /// Addresses and bytes.
+    places: [(AtomicUsize, AtomicUsize); KNOWN],
+    /// The place that is written next.
+    next: AtomicUsize,
 }
 
 impl Known {
@@ -71,13 +76,19 @@ impl Known {
             return check(addr, len, probe);
         }
         range_end(addr, len)?;
-        if self.addr.load(Ordering::Relaxed) == addr && self.len.load(Ordering::Relaxed) == len {
+        let known = self
+            .places
+            .iter()
+            .any(|(at, of)| at.load(Ordering::Relaxed) == addr && of.load(Ordering::Relaxed) == len);
+        if known {
             let fine = probe(addr) && probe(addr + len - 1) && sys::is_mapped(addr, len);
             return if fine { Ok(()) } else { Err(Fault) };
         }
         check(addr, len, probe)?;
-        self.addr.store(addr, Ordering::Relaxed);
-        self.len.store(len, Ordering::Relaxed);
+        // Two threads at once at worst spoil an entry: then a range that fits none is looked at anew.
+        let (at, of) = &self.places[self.next.fetch_add(1, Ordering::Relaxed) % KNOWN];
+        at.store(addr, Ordering::Relaxed);
+        of.store(len, Ordering::Relaxed);
         Ok(())
     }
 

@@ -69,18 +69,17 @@ impl V4l1Device for Node<'_> {
         Ok(VideoTuner { name: text::field("Format"), mode: VIDEO_MODE_AUTO, ..VideoTuner::default() })
     }
 
-    /// The old driver's sliders always stand in the middle; the depth is the palette's real one.
+    /// The sliders as anybody has set them (under the old driver's rules they always stand in the middle); the
+    /// depth is the palette's real one.
     fn gpict(&mut self) -> Answer<VideoPicture> {
-        let palette = self.session.board().format().palette;
-        Ok(VideoPicture {
-            brightness: 0x8000,
-            hue: 0x8000,
-            colour: 0x8000,
-            contrast: 0x8000,
-            whiteness: 0x8000,
-            depth: Palette::from_number(palette).map_or(0, Palette::depth),
-            palette: palette as u16,
-        })
+        let format = self.session.board().format();
+        let [brightness, hue, colour, contrast, whiteness, _] = match self.session.info().v4l2 {
+            true => format.picture.map(|value| value as u16),
+            false => [0x8000; 6],
+        };
+        let depth = Palette::from_number(format.palette).map_or(0, Palette::depth);
+        let palette = format.palette as u16;
+        Ok(VideoPicture { brightness, hue, colour, contrast, whiteness, depth, palette })
     }
 
     fn spict(&mut self, picture: VideoPicture) -> Answer<()> {

@@ -4,10 +4,14 @@
 //! A frame shows either the ring's slot of the same index (then a frame that the writer put there
 //! needs no copy), or private memory of the client's own, into which frames of other slots are
 //! copied. All addresses at which the program has a frame change together.
+//!
+//! The private memory of a buffer that was exported (VIDIOC_EXPBUF) is a file that the daemon keeps; such a
+//! buffer never shows a slot. A buffer whose memory the program brought by a descriptor has that as its
+//! private memory, and is never mapped through the device.
 
 use core::ffi::c_int;
 
-use vloopback_ring::PAGE_LEN;
+use vloopback_ring::{MAX_BUFFERS, PAGE_LEN};
 
 use crate::ring_map::RingMap;
 use crate::sys::{self, Result};
@@ -36,26 +40,38 @@ struct View {
     prot: c_int,
 }
 
+/// A frame's place, and its memory.
+#[derive(Clone, Copy, Debug, Default)]
+struct Frame {
+    /// Where in the device's memory it begins, and its bytes: whole pages both.
+    start: usize,
+    len: usize,
+    /// Its private memory, 0 while it needs none, and that memory's bytes.
+    private: usize,
+    private_len: usize,
+    /// The file that the private memory is, 0 if it is nobody's but the program's.
+    file: u64,
+}
+
 /// All of them. All zeros: none.
 #[derive(Debug)]
 pub(crate) struct Views {
     views: [View; MAX_VIEWS],
     count: usize,
-    /// Bytes of a frame's buffer and how many there are, as the program was told.
-    pub(crate) buf_len: usize,
+    table: [Frame; MAX_BUFFERS],
+    /// How many frames there are.
     pub(crate) frames: usize,
     /// Bit i: frame i shows slot i of `ring`.
     direct: u32,
     /// Bit i: frame i still shows a slot of a former ring, which nobody writes any more.
     stale: u32,
-    /// The private memory, all frames' one behind another; 0 while none was needed.
-    private: usize,
-    private_len: usize,
     /// The ring whose slots the direct frames show.
     ring: u32,
     /// Bit i: frame i stays private: its program holds more frames than it may hold in place, and to
     /// change what a mapping shows costs more than a copy.
     sticky: u32,
+    /// Bit i: frame i has memory that others have, too, and stays private for ever.
+    bound: u32,
     /// The REQBUFS that this is the layout of, 0 for V4L1's.
     generation: u32,
 }
@@ -77,31 +93,55 @@ impl Views {
 
     /// Bytes of private memory.
     pub(crate) fn private_len(&self) -> usize {
-        self.private_len
+        self.table.iter().map(|frame| frame.private_len).sum()
+    }
+
+    /// Bytes of frame `i`'s memory.
+    pub(crate) fn len_of(&self, frame: usize) -> usize {
+        self.table[frame].len
+    }
+
+    /// Whether this is the layout of so many frames of that length.
+    pub(crate) fn is_laid_out(&self, len: usize, frames: usize) -> bool {
+        self.frames == frames && self.table[..frames].iter().all(|frame| frame.len == len)
     }
 
     /// Begins with this layout; only while nothing is mapped.
-    pub(crate) fn lay_out(&mut self, buf_len: usize, frames: usize) {
+    pub(crate) fn lay_out(&mut self, len: usize, frames: usize) {
         debug_assert!(self.is_empty());
-        if (buf_len, frames) != (self.buf_len, self.frames) {
-            self.release_private();
-            self.buf_len = buf_len;
+        let frames = frames.min(MAX_BUFFERS);
+        if !self.is_laid_out(len, frames) {
+            self.forget_all();
+            for frame in 0..frames {
+                self.table[frame] = Frame { start: frame * len, len, ..Frame::default() };
+            }
             self.frames = frames;
         }
         self.direct = 0;
         self.stale = 0;
         self.ring = 0;
         self.sticky = 0;
+        self.bound = 0;
         self.generation = 0;
     }
 
-    /// Begins with the buffers of a REQBUFS, unless that is what this is. The program's mappings of
-    /// former buffers go on showing what they show.
-    pub(crate) fn lay_out_buffers(&mut self, generation: u32, buf_len: usize, frames: usize) {
+    /// Begins with the buffers of a REQBUFS, unless that is what this is; CREATE_BUFS may have added some.
+    /// The program's mappings of former buffers go on showing what they show. `place` tells where a buffer
+    /// begins, and its bytes; whole pages.
+    pub(crate) fn lay_out_buffers(
+        &mut self,
+        generation: u32,
+        frames: usize,
+        place: impl Fn(usize) -> (usize, usize),
+    ) {
         if self.generation != generation {
             self.forget_all();
-            self.lay_out(buf_len, frames);
             self.generation = generation;
+        }
+        while self.frames < frames.min(MAX_BUFFERS) {
+            let (start, len) = place(self.frames);
+            self.table[self.frames] = Frame { start, len, ..Frame::default() };
+            self.frames += 1;
         }
     }
 
@@ -112,13 +152,16 @@ impl Views {
 
     /// Whether the program has frame `i` mapped, in part at least.
     pub(crate) fn is_mapped(&self, frame: usize) -> bool {
-        let (start, end) = (frame * self.buf_len, (frame + 1) * self.buf_len);
+        let Frame { start, len, .. } = self.table[frame];
+        let end = start + len;
         self.views[..self.count].iter().any(|v| v.offset < end && start < v.offset + v.len)
     }
 
     /// Whether frame `i` can show slot `i` of this ring, and is not to stay private.
     pub(crate) fn may_be_direct(&self, frame: usize, ring: &RingMap) -> bool {
-        frame < ring.slots && ring.slot_len >= self.buf_len && self.sticky >> frame & 1 == 0
+        frame < ring.slots
+            && ring.slot_len >= self.table[frame].len
+            && (self.sticky | self.bound) >> frame & 1 == 0
     }
 
     /// Frame `i` shows slot `i` from now on, if it can.
@@ -146,30 +189,95 @@ impl Views {
         self.sticky = 0;
     }
 
-    fn private(&mut self) -> Result<usize> {
-        if self.private == 0 {
-            let len = self.buf_len * self.frames;
+    fn release_private(&mut self, frame: usize) {
+        let Frame { private, private_len, .. } = self.table[frame];
+        if private != 0 {
+            // SAFETY: the program's own views of it are mappings of their own.
+            unsafe { sys::munmap(private as *mut u8, private_len) };
+        }
+        self.table[frame].private = 0;
+        self.table[frame].private_len = 0;
+        self.table[frame].file = 0;
+    }
+
+    /// Where to copy what frame `i` is to show: [`Views::len_of`] bytes.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub(crate) fn private_frame(&mut self, frame: usize) -> Result<*mut u8> {
+        let place = &mut self.table[frame];
+        if place.private == 0 {
             // SAFETY: a new mapping. Shared, so that there can be several views of it, and so that
             // a forked child goes on in the same frames.
-            let at = unsafe { sys::mmap(0, len, 3, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1) }?;
-            self.private = at as usize;
-            self.private_len = len;
+            let at = unsafe { sys::mmap(0, place.len, 3, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1) }?;
+            place.private = at as usize;
+            place.private_len = place.len;
         }
-        Ok(self.private)
+        Ok(place.private as *mut u8)
     }
 
-    fn release_private(&mut self) {
-        if self.private != 0 {
-            // SAFETY: the program's own views of it are mappings of their own.
-            unsafe { sys::munmap(self.private as *mut u8, self.private_len) };
-            self.private = 0;
-            self.private_len = 0;
-        }
+    /// Whether frame `i` is exported memory already.
+    pub(crate) fn is_bound(&self, frame: usize) -> bool {
+        self.bound >> frame & 1 != 0
     }
 
-    /// Where to copy what frame `i` is to show.
-    pub(crate) fn private_frame(&mut self, frame: usize) -> Result<*mut u8> {
-        Ok((self.private()? + frame * self.buf_len) as *mut u8)
+    /// The memory behind a descriptor, which has as many bytes as the frame, is frame `i`'s from now on, with
+    /// what the frame shows now unless `fresh` says that others have written there already.
+    ///
+    /// # Errors
+    /// ENOMEM, and what mmap says of the descriptor.
+    pub(crate) fn bind(&mut self, frame: usize, fd: c_int, fresh: bool, ring: &RingMap) -> Result<()> {
+        let len = self.table[frame].len;
+        // SAFETY: a new mapping of a file whose size is sealed.
+        let at = unsafe { sys::mmap(0, len, 3, libc::MAP_SHARED, fd) }? as usize;
+        let shows = if self.is_direct(frame, ring.number) && frame < ring.slots {
+            Some((ring.slot(frame) as usize, ring.slot_len))
+        } else {
+            Some((self.table[frame].private, len)).filter(|(from, _)| *from != 0)
+        };
+        if let (true, Some((from, room))) = (fresh, shows) {
+            // SAFETY: both have so many bytes.
+            unsafe { core::ptr::copy_nonoverlapping(from as *const u8, at as *mut u8, len.min(room)) };
+        }
+        self.release_private(frame);
+        self.table[frame].private = at;
+        self.table[frame].private_len = len;
+        self.bound |= 1 << frame;
+        self.direct &= !(1 << frame);
+        self.stale &= !(1 << frame);
+        self.show(frame, ring)
+    }
+
+    /// Frame `i` is memory of `len` bytes that the program brought by a descriptor; `file` tells one file from
+    /// another.
+    ///
+    /// # Errors
+    /// What mmap says of the descriptor.
+    pub(crate) fn import(
+        &mut self,
+        frame: usize,
+        fd: c_int,
+        file: u64,
+        len: usize,
+        prot: c_int,
+    ) -> Result<()> {
+        let now = &self.table[frame];
+        if now.private != 0 && now.file == file && now.private_len == len {
+            return Ok(());
+        }
+        // SAFETY: a new mapping.
+        let at = unsafe { sys::mmap(0, len, prot, libc::MAP_SHARED, fd) }?;
+        self.release_private(frame);
+        let now = &mut self.table[frame];
+        (now.private, now.private_len, now.file) = (at as usize, len, file);
+        self.bound |= 1 << frame;
+        Ok(())
+    }
+
+    /// The memory that [`Views::import`] brought, and its bytes.
+    pub(crate) fn imported(&self, frame: usize) -> Option<(*mut u8, usize)> {
+        let now = &self.table[frame];
+        (now.private != 0).then_some((now.private as *mut u8, now.private_len))
     }
 
     /// Makes a mapping for the program. `direct`: frames show slots of `ring` (which has as many).
@@ -182,7 +290,8 @@ impl Views {
     pub(crate) unsafe fn map(&mut self, ring: &RingMap, direct: bool, wanted: &Mapping) -> Result<usize> {
         let &Mapping { addr, len, prot, flags, offset } = wanted;
         let rounded = len.checked_next_multiple_of(PAGE_LEN).ok_or(libc::EINVAL)?;
-        let total = self.buf_len * self.frames;
+        let total =
+            self.frames.checked_sub(1).map_or(0, |last| self.table[last].start + self.table[last].len);
         let end = offset.checked_add(rounded).ok_or(libc::EINVAL)?;
         if len == 0 || offset % PAGE_LEN != 0 || end > total {
             return Err(libc::EINVAL);
@@ -214,12 +323,13 @@ impl Views {
     /// Puts what frame `i` shows into one view.
     fn show_in(&mut self, view: usize, frame: usize, ring: &RingMap) -> Result<()> {
         let View { addr, len, offset, prot } = self.views[view];
-        let start = (frame * self.buf_len).max(offset);
-        let end = ((frame + 1) * self.buf_len).min(offset + len);
+        let place = self.table[frame];
+        let start = place.start.max(offset);
+        let end = (place.start + place.len).min(offset + len);
         if start >= end {
             return Ok(());
         }
-        let into_frame = start - frame * self.buf_len;
+        let into_frame = start - place.start;
         let from = if self.is_direct(frame, ring.number) && frame < ring.slots {
             ring.slot(frame) as usize
         } else {
@@ -247,7 +357,7 @@ impl Views {
 
     /// Frame `i` shows slot `i` from now on.
     pub(crate) fn make_direct(&mut self, frame: usize, ring: &RingMap) -> Result<()> {
-        if frame >= ring.slots || ring.slot_len < self.buf_len {
+        if frame >= ring.slots || ring.slot_len < self.table[frame].len {
             return Err(libc::EINVAL);
         }
         if self.ring != ring.number {
@@ -284,13 +394,15 @@ impl Views {
     /// The device is closed; the program's mappings stay with the program.
     pub(crate) fn forget_all(&mut self) {
         self.count = 0;
-        self.release_private();
+        for frame in 0..self.frames {
+            self.release_private(frame);
+        }
         self.direct = 0;
         self.stale = 0;
         self.ring = 0;
         self.frames = 0;
-        self.buf_len = 0;
         self.sticky = 0;
+        self.bound = 0;
         self.generation = 0;
     }
 }

@@ -14,12 +14,16 @@
 //! | [`Request::Claim`] | – | [`Reply::Done`] | – |
 //! | [`Request::SetPalette`], [`Request::SetSize`], [`Request::SetFormat`] | – | [`Reply::Done`] | – |
 //! | [`Request::Feed`], [`Request::SetInterval`], [`Request::SetPriority`] | – | [`Reply::Done`] | – |
+//! | [`Request::SetControls`], [`Request::Subscribe`], [`Request::Unsubscribe`], [`Request::RingChime`] | – | [`Reply::Done`] | – |
+//! | [`Request::Chime`] | – | [`Reply::Done`] | the chime |
 //! | [`Request::Ring`] | – | [`Reply::Ring`] | log, then the slots |
 //! | [`Request::Stream`] | – | [`Reply::Stream`] | – |
+//! | [`Request::Own`] | – | [`Reply::Done`] | – |
 //! | [`Request::Zero`] | – | [`Reply::Zero`] | the frames' memory, the pusher's page, a client's slip |
 //! | [`Request::Slip`] | – | [`Reply::Slip`] | a client's slip, if there is one |
 //! | [`Request::Bell`] | – | none | – |
 //! | [`Request::Closed`] | – | [`Reply::Done`] | – |
+//! | [`Request::SetTimeout`] | a picture in a memory file, if one is set | [`Reply::Done`] | – |
 //! | [`Request::List`] | – | [`Reply::Text`] | – |
 //!
 //! Every request can be answered with [`Reply::Error`], an errno. Numbers are in the machine's own
@@ -30,7 +34,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The protocol's number, in every record: processes that were built apart notice at once.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 /// "VLBK" in the machine's byte order: the first word of every record.
 pub const MAGIC: u32 = u32::from_ne_bytes(*b"VLBK");
 /// The longest record, bytes: a list of many pipes, below what a socket takes in one piece.
@@ -173,6 +177,14 @@ pub enum Request {
         /// none (V4L1, whose frames are named one by one).
         fewer: bool,
     },
+    /// Under the pipe's option `exclusive`: the open file is about to have buffers, or to map or read frames;
+    /// from then on it has the stream to itself, or is told EBUSY.
+    Own {
+        /// The session.
+        session: u32,
+        /// Begin; or end: it has given its buffers back and does not stream.
+        on: bool,
+    },
     /// The pipe's zero-copy memory. By an input, which claims it, with a length: from then on the pipe is
     /// in zero-copy mode. By an output, with 0: what there is.
     Zero {
@@ -193,6 +205,77 @@ pub enum Request {
     Bell {
         /// The session that asks, of the same pipe.
         session: u32,
+    },
+    /// VIDIOC_EXPBUF: the memory of a buffer of the open file's; the reply brings a descriptor. With a length
+    /// of 0: the buffers of earlier REQBUFS are no more.
+    Export {
+        /// The session.
+        session: u32,
+        /// The REQBUFS that the buffer is of.
+        generation: u32,
+        /// Its number.
+        index: u32,
+        /// Its bytes, whole pages.
+        len: u32,
+        /// The descriptor is for reading only.
+        read_only: bool,
+    },
+    /// VIDIOC_LOG_STATUS.
+    LogStatus {
+        /// The session.
+        session: u32,
+    },
+    /// VIDIOC_S_CTRL and its kin: sets sliders of the pipe's picture.
+    SetControls {
+        /// The session.
+        session: u32,
+        /// Which: bit k is the k-th of the values.
+        which: u32,
+        /// Brightness, hue, colour, contrast, whiteness, 0 to 65535 each.
+        values: [u32; 5],
+    },
+    /// VIDIOC_SUBSCRIBE_EVENT: the open file's own.
+    Subscribe {
+        /// The session.
+        session: u32,
+        /// V4L2_EVENT_*.
+        kind: u32,
+        /// What it shall be about: a control's id, else 0.
+        id: u32,
+        /// Set of V4L2_EVENT_SUB_FL_*.
+        flags: u32,
+    },
+    /// VIDIOC_UNSUBSCRIBE_EVENT.
+    Unsubscribe {
+        /// The session.
+        session: u32,
+        /// V4L2_EVENT_*, V4L2_EVENT_ALL for all.
+        kind: u32,
+        /// As in [`Request::Subscribe`].
+        id: u32,
+    },
+    /// The descriptor that says in poll that the open file has an event to take.
+    Chime {
+        /// The session.
+        session: u32,
+    },
+    /// The chime was hushed, and there may be an event to take all the same: the daemon looks and rings it.
+    RingChime {
+        /// The session.
+        session: u32,
+    },
+    /// By a tool: what clients of a pipe see in place of the no-signal card, in a memory file that comes with
+    /// this, `3 * width * height` bytes of red, green and blue, sealed against change.
+    SetTimeout {
+        /// N of one of the pipe's nodes, /dev/videoN.
+        node: u32,
+        /// Pixels a line; 0: no picture comes with this, the one there is stays.
+        width: u32,
+        /// Lines.
+        height: u32,
+        /// Milliseconds for which a pusher may publish nothing before it is shown, 0 for ever; None: as it
+        /// was.
+        limit: Option<u32>,
     },
     /// All pipes, as JSON.
     List,
@@ -295,6 +378,8 @@ pub struct SessionInfo {
     pub idle: u32,
     /// V4L2 requests are served: not so in profile vloopback, whose driver knew none.
     pub v4l2: bool,
+    /// One open file in all has the stream: see [`Request::Own`].
+    pub exclusive: bool,
     /// Milliseconds that a zero-copy pusher has for an answer; 0 for ever.
     pub answer_timeout: u32,
 }
@@ -371,6 +456,21 @@ impl Request {
             Self::Zero { session, len } => head(16, &[session, len]),
             Self::Bell { session } => head(17, &[session]),
             Self::Slip { session, after } => head(18, &[session, after]),
+            Self::Own { session, on } => head(30, &[session, u32::from(on)]),
+            Self::SetTimeout { node, width, height, limit } => {
+                head(35, &[node, width, height, u32::from(limit.is_some()), limit.unwrap_or(0)])
+            }
+            Self::SetControls { session, which, values: v } => {
+                head(19, &[session, which, v[0], v[1], v[2], v[3], v[4]])
+            }
+            Self::Subscribe { session, kind, id, flags } => head(20, &[session, kind, id, flags]),
+            Self::Unsubscribe { session, kind, id } => head(21, &[session, kind, id]),
+            Self::Chime { session } => head(22, &[session]),
+            Self::RingChime { session } => head(23, &[session]),
+            Self::Export { session, generation, index, len, read_only } => {
+                head(40, &[session, generation, index, len, u32::from(read_only)])
+            }
+            Self::LogStatus { session } => head(41, &[session]),
         }
     }
 
@@ -418,6 +518,22 @@ impl Request {
             16 => Self::Zero { session: a[0], len: a[1] },
             17 => Self::Bell { session: a[0] },
             18 => Self::Slip { session: a[0], after: a[1] },
+            30 => Self::Own { session: a[0], on: a[1] != 0 },
+            35 => Self::SetTimeout {
+                node: a[0],
+                width: a[1],
+                height: a[2],
+                limit: if a[3] != 0 { Some(a[4]) } else { None },
+            },
+            19 => Self::SetControls { session: a[0], which: a[1], values: [a[2], a[3], a[4], a[5], a[6]] },
+            20 => Self::Subscribe { session: a[0], kind: a[1], id: a[2], flags: a[3] },
+            21 => Self::Unsubscribe { session: a[0], kind: a[1], id: a[2] },
+            22 => Self::Chime { session: a[0] },
+            23 => Self::RingChime { session: a[0] },
+            40 => {
+                Self::Export { session: a[0], generation: a[1], index: a[2], len: a[3], read_only: a[4] != 0 }
+            }
+            41 => Self::LogStatus { session: a[0] },
             kind => return Err(WireError::Kind(kind)),
         })
     }
@@ -444,7 +560,7 @@ impl Reply {
                         u32::from(s.legacy),
                         s.client,
                         s.idle,
-                        u32::from(s.v4l2),
+                        u32::from(s.v4l2) | u32::from(s.exclusive) << 1,
                         s.answer_timeout,
                     ],
                 );
@@ -481,7 +597,8 @@ impl Reply {
                 legacy: a[6] != 0,
                 client: a[7],
                 idle: a[8],
-                v4l2: a[9] != 0,
+                v4l2: a[9] & 1 != 0,
+                exclusive: a[9] & 2 != 0,
                 answer_timeout: a[10],
             }),
             105 => Self::Ring { ring: a[0], slots: a[1], slot_len: a[2] },
@@ -529,6 +646,14 @@ mod tests {
             Request::Zero { session: 7, len: 8192 },
             Request::Bell { session: 7 },
             Request::Slip { session: 7, after: 2 },
+            Request::Own { session: 7, on: true },
+            Request::SetTimeout { node: 1, width: 64, height: 48, limit: Some(500) },
+            Request::SetTimeout { node: 1, width: 0, height: 0, limit: None },
+            Request::SetControls { session: 7, which: 5, values: [1, 2, 3, 4, 5] },
+            Request::Subscribe { session: 7, kind: 3, id: 0x98_0900, flags: 1 },
+            Request::Unsubscribe { session: 7, kind: 3, id: 0x98_0900 },
+            Request::Chime { session: 7 },
+            Request::RingChime { session: 7 },
             Request::List,
             Request::Closed { session: 7 },
         ] {
@@ -549,6 +674,7 @@ mod tests {
             client: 8,
             idle: 1,
             v4l2: true,
+            exclusive: true,
             answer_timeout: 10_000,
         };
         for reply in [

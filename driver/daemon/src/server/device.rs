@@ -19,7 +19,7 @@ use vloopback_proc::owners::process_name;
 use vloopback_ring::SessionPage;
 use vloopback_wire::{DEVICE_PREFIX, Reply, SessionInfo};
 
-use super::{Engine, Session, Token};
+use super::{Engine, Events, Exports, HEADROOM, Session, Token, leaves};
 use crate::memory::{Page, RingMemory};
 
 pub(super) fn errno(refusal: Refusal) -> Errno {
@@ -37,7 +37,12 @@ impl Engine {
                 let fds = [device.as_fd(), page.fd(), board.fd(), desk.fd()];
                 self.answer(id, &Reply::Session(s.info), &fds)
             }
-            Err(e) => self.answer(id, &Reply::Error(e as i32), &[]),
+            Err(e) => {
+                if e == Errno::EMFILE {
+                    self.tell_full(e);
+                }
+                self.answer(id, &Reply::Error(e as i32), &[])
+            }
         }
     }
 
@@ -66,6 +71,9 @@ impl Engine {
         // All that can fail comes before the pipe's state changes.
         let page = Arc::new(Page::<SessionPage>::writable("vloopback-session")?);
         let (ours, theirs) = device_pair(&self.device_name(session), side, flags)?;
+        if !leaves(HEADROOM, &ours) {
+            return Err(Errno::EMFILE);
+        }
         let inode = fstat(&theirs)?.st_ino;
         let event = EpollEvent::new(EpollFlags::empty(), Token::Session(session).pack());
         let effects = self.pipes[index].core.open(session, side, access).map_err(errno)?;
@@ -90,6 +98,7 @@ impl Engine {
                 Idle::Refuse => vloopback_wire::Idle::Refuse,
             } as u32,
             v4l2: self.config.profile != vloopback_core::Profile::Vloopback,
+            exclusive: pipe.core.options().exclusive,
             answer_timeout: self.config.answer_timeout.as_millis().try_into().unwrap_or(u32::MAX),
         };
         if side == Side::Output && !info.legacy {
@@ -100,7 +109,8 @@ impl Engine {
         }
         let comm = process_name(peer.pid).unwrap_or_default();
         let (pid, uid, end) = (peer.pid, peer.uid, Arc::new(ours));
-        let made = Session { info, pipe: index, end, page, inode, pid, uid, comm };
+        let (events, exports) = (Events::default(), Exports::default());
+        let made = Session { info, pipe: index, end, page, events, inode, pid, uid, comm, exports };
         self.inodes.insert(inode, session);
         self.sessions.insert(session, made);
         if let Some(connection) = self.connections.get_mut(&id) {
@@ -119,6 +129,10 @@ impl Engine {
 
     /// A process met one of our devices: by exec, over a socket, or from a shell.
     pub(super) fn attach(&mut self, id: u32, fds: &[OwnedFd]) -> bool {
+        if fds.is_empty() {
+            // It came with one: we had no room for it.
+            return self.answer(id, &Reply::Error(libc::ENFILE), &[]);
+        }
         let session = fds
             .first()
             .and_then(|fd| fstat(fd).ok())
@@ -164,6 +178,13 @@ impl Engine {
     pub(super) fn end_closed_pusher(&mut self, index: usize) {
         if let Some(pusher) = self.pipes[index].core.pusher() {
             self.end_if_closed(pusher);
+        }
+    }
+
+    /// The same for whoever has the stream to itself.
+    pub(super) fn end_closed_owner(&mut self, index: usize) {
+        if let Some(owner) = self.pipes[index].core.owner() {
+            self.end_if_closed(owner);
         }
     }
 

@@ -17,6 +17,7 @@ use vloopback_ring::{Board, Desk, Format, Log, MAX_ROWS, Pix, SessionPage};
 use super::{Engine, Session};
 use crate::bell::Bell;
 use crate::config::MAX_PIPES;
+use crate::image::TimeoutImage;
 use crate::memory::{Page, RingMemory, ZeroMemory};
 use crate::placeholder::{Placeholder, Sign};
 use crate::{ServerError, futex};
@@ -43,6 +44,10 @@ pub(super) struct PipeState {
     pub(super) placeholder: Arc<Placeholder>,
     /// In zero-copy mode: what the pusher and its clients share.
     pub(super) zero: Option<ZeroMemory>,
+    /// The picture in place of the card.
+    pub(super) image: Option<Arc<TimeoutImage>>,
+    /// For how long a pusher may be silent before it is shown; 0: for ever.
+    pub(super) timeout: Duration,
     /// What sessions and rings that are gone had counted.
     past: Counters,
     /// Since when nobody has it open, as far as that was asked for.
@@ -76,6 +81,8 @@ impl PipeState {
             zero: None,
             rings: 0,
             head: 0,
+            image: None,
+            timeout: Duration::ZERO,
             past: Counters::default(),
             unused_since: None,
         };
@@ -162,7 +169,8 @@ impl PipeState {
             self.rings = number;
             self.ring = Some(Arc::new(made));
         }
-        self.forget_frames();
+        // What a former pusher, or the daemon, has published there in this format is still for those who were
+        // slower: their descriptors are readable for it.
         Ok(())
     }
 
@@ -322,9 +330,12 @@ impl Engine {
         let mut options = Options::of_profile(self.config.profile);
         options.num_buffers = self.config.num_buffers;
         options.idle = self.config.idle.unwrap_or(options.idle);
+        options.exclusive = self.config.exclusive_of(index);
         let writer = self.fresh();
-        let pipe = PipeState::new(index, nodes, access, options, writer)
+        let mut pipe = PipeState::new(index, nodes, access, options, writer)
             .map_err(|e| ServerError::system(format!("making the memory of pipe {index}"), e))?;
+        pipe.image = self.config.timeout_image_of(index);
+        pipe.timeout = self.config.timeout_of(index);
         info!(pipe = index, input = nodes.0, output = nodes.1, "added");
         self.pipes.push(pipe);
         self.views_stale = true;

@@ -1,6 +1,9 @@
 //! What pushers set and clients stream.
 
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use tracing::{info, warn};
@@ -10,8 +13,24 @@ use vloopback_wire::{PixelFormat, Reply};
 
 use super::Engine;
 use super::device::errno;
+use super::pipes::PipeState;
 use crate::card;
-use crate::placeholder::Job;
+use crate::config::MAX_TIMEOUT;
+use crate::image::TimeoutImage;
+use crate::placeholder::{Job, Silence};
+
+/// What [`Engine::set_timeout`] is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timeout {
+    /// N of one of the pipe's nodes.
+    pub(super) node: u32,
+    /// Pixels a line of the picture that comes with it; 0: none does.
+    pub(super) width: u32,
+    /// Its lines.
+    pub(super) height: u32,
+    /// How long a pusher may be silent, 0 for ever; None: as it was.
+    pub(super) limit: Option<Duration>,
+}
 
 impl Engine {
     pub(super) fn claim(&mut self, session: u32, index: usize) -> Result<Reply, Errno> {
@@ -62,6 +81,7 @@ impl Engine {
         self.claim(session, index)?;
         let effects = self.pipes[index].core.set_palette(session, palette, picture).map_err(errno)?;
         self.apply(index, effects);
+        self.tell_controls(index, effects.controls, session);
         Ok(Reply::Done)
     }
 
@@ -115,7 +135,7 @@ impl Engine {
             }
             effects
         };
-        self.apply(index, effects);
+        self.apply_by(index, effects, Some(session));
         if effects.format {
             self.notify(index);
         }
@@ -192,6 +212,18 @@ impl Engine {
         Ok(Reply::Done)
     }
 
+    /// Policy `exclusive`: who has the stream to itself.
+    pub(super) fn own(&mut self, session: u32, index: usize, on: bool) -> Result<Reply, Errno> {
+        self.end_closed_owner(index);
+        let pipe = &mut self.pipes[index].core;
+        if on {
+            pipe.own(session).map_err(errno)?;
+        } else {
+            pipe.disown(session);
+        }
+        Ok(Reply::Done)
+    }
+
     pub(super) fn stream(
         &mut self,
         session: u32,
@@ -200,6 +232,9 @@ impl Engine {
         hold: u32,
         fewer: bool,
     ) -> Result<Reply, Errno> {
+        if on {
+            self.own(session, index, true)?;
+        }
         let pipe = &mut self.pipes[index];
         pipe.clear_row(session);
         // Who comes is counted first: for it there may have to be a ring to hold slots of.
@@ -228,6 +263,12 @@ impl Engine {
 
     /// Does what the pipe's state machine says has to be done.
     pub(super) fn apply(&mut self, index: usize, effects: Effects) {
+        self.apply_by(index, effects, None);
+    }
+
+    /// The same; `setter` asked for it, and need not be told.
+    pub(super) fn apply_by(&mut self, index: usize, effects: Effects, setter: Option<u32>) {
+        let shown = self.pipes[index].board.format().pix;
         if effects.board || effects.fed_ended || effects.format {
             self.pipes[index].release_ring_if_unused();
             self.prepare_captures(index);
@@ -252,6 +293,8 @@ impl Engine {
             }
         }
         self.views_stale |= effects.views;
+        let shows = self.pipes[index].board.format().pix;
+        self.tell_clients(index, !shows.same_frames(&shown), effects.fed_ended, setter);
         if effects.claimed {
             self.keep_spares();
         }
@@ -308,9 +351,53 @@ impl Engine {
 
     /// What the placeholder's thread has to do as things stand.
     fn idle_job(&self, index: usize) -> Option<Job> {
-        let plan = self.idle_plan(index)?;
         let pipe = &self.pipes[index];
+        let silence = self.silence(index);
+        let plan = if silence.is_some() { pipe.core.size()? } else { self.idle_plan(index)? };
         let ring = pipe.ring.clone().filter(|_| pipe.ring_fits(&plan) && pipe.core.pix_in_force())?;
-        Some(Job::new(ring, pipe.core.pix(), pipe.core.interval()))
+        let job = Job::new(ring, pipe.core.pix(), pipe.core.interval()).with_image(pipe.image.clone());
+        Some(match silence {
+            Some(silence) => job.in_silence(silence),
+            None => job,
+        })
+    }
+
+    /// The pusher in whose silence pictures are shown: one that feeds a one-copy pipe with a time limit that
+    /// somebody watches.
+    fn silence(&self, index: usize) -> Option<Silence> {
+        let pipe = &self.pipes[index];
+        let core = &pipe.core;
+        core.feed().filter(|_| core.zero() == 0 && !pipe.timeout.is_zero() && core.streamers() > 0)?;
+        let pusher = core.pusher().filter(|_| card::can_draw(core.pix()))?;
+        let page = self.sessions.get(&pusher)?.page.clone();
+        Some(Silence { pusher, page, limit: pipe.timeout })
+    }
+
+    /// Sets what is shown in place of the card, and when, on the pipe of node N (`/dev/videoN`).
+    ///
+    /// # Errors
+    /// ENOENT: there is no such node. EACCES: whoever asks may not open its input for writing. EINVAL: the
+    /// picture is none ([`TimeoutImage::received`]), or the time too long.
+    pub(super) fn set_timeout(&mut self, id: u32, asked: Timeout, fds: Vec<OwnedFd>) -> Result<Reply, Errno> {
+        let peer = self.connections.get(&id).map(|c| c.peer.clone()).ok_or(Errno::EBADF)?;
+        let has = |pipe: &PipeState| pipe.input == asked.node || pipe.output == asked.node;
+        let index = self.pipes.iter().position(has).ok_or(Errno::ENOENT)?;
+        if !peer.may(&self.pipes[index].access, false, true) {
+            return Err(Errno::EACCES);
+        }
+        if asked.limit.is_some_and(|limit| limit > MAX_TIMEOUT) {
+            return Err(Errno::EINVAL);
+        }
+        let image = match fds.into_iter().next() {
+            Some(fd) => Some(Arc::new(TimeoutImage::received(fd, asked.width, asked.height)?)),
+            None if (asked.width, asked.height) != (0, 0) => return Err(Errno::EINVAL),
+            None => None,
+        };
+        let pipe = &mut self.pipes[index];
+        pipe.image = image.or(pipe.image.take());
+        pipe.timeout = asked.limit.unwrap_or(pipe.timeout);
+        info!(pipe = index, pid = peer.pid, timeout = ?pipe.timeout, "timeout image set");
+        self.apply(index, Effects { board: true, ..Effects::default() });
+        Ok(Reply::Done)
     }
 }

@@ -191,7 +191,7 @@ requests! {
     /// Gives a descriptor of a buffer's memory.
     Expbuf: Exchange V4l2Exportbuffer [..=flags], "struct v4l2_exportbuffer",
         "VIDIOC_EXPBUF" = EXPBUF / EXPBUF,
-        expbuf, Nowhere, Free, "ENOTTY";
+        expbuf, Both, Free, "a memory file of one buffer, which then is private memory";
     /// Gives a buffer back to the program: filled, or to fill.
     Dqbuf: Exchange V4l2Buffer, "struct v4l2_buffer",
         "VIDIOC_DQBUF" = DQBUF / DQBUF32 / DQBUF32_TIME64,
@@ -231,11 +231,11 @@ requests! {
     /// The value of the control whose id is in the argument.
     GCtrl: Exchange V4l2Control [..=id], "struct v4l2_control",
         "VIDIOC_G_CTRL" = G_CTRL / G_CTRL,
-        g_ctrl, Output, Free, "a slider of a zero-copy pusher's picture; else ENOTTY";
+        g_ctrl, Both, Free, "a slider of the picture: brightness, contrast, saturation, hue, whiteness";
     /// Sets a control.
     SCtrl: Exchange V4l2Control, "struct v4l2_control",
         "VIDIOC_S_CTRL" = S_CTRL / S_CTRL,
-        s_ctrl, Output, Ranked, "sets one (VIDIOCSPICT)";
+        s_ctrl, Both, Ranked, "sets one; a zero-copy pusher gets VIDIOCSPICT";
     /// Describes the tuner whose number is in the argument.
     GTuner: Exchange V4l2Tuner [..=index], "struct v4l2_tuner",
         "VIDIOC_G_TUNER" = G_TUNER / G_TUNER,
@@ -255,11 +255,11 @@ requests! {
     /// Describes the control whose id is in the argument, or the next one after it.
     Queryctrl: Exchange V4l2Queryctrl [..=id], "struct v4l2_queryctrl",
         "VIDIOC_QUERYCTRL" = QUERYCTRL / QUERYCTRL,
-        queryctrl, Output, Free, "a zero-copy pusher's sliders: brightness, contrast, saturation, hue, whiteness; else ENOTTY";
+        queryctrl, Both, Free, "the sliders of the picture";
     /// Describes the item of the menu control whose id and number are in the argument.
     Querymenu: Exchange V4l2Querymenu [..=index], "struct v4l2_querymenu",
         "VIDIOC_QUERYMENU" = QUERYMENU / QUERYMENU,
-        querymenu, Nowhere, Free, "ENOTTY";
+        querymenu, Both, Free, "EINVAL: no control is a menu";
     /// The number of the input.
     GInput: Get i32, "int",
         "VIDIOC_G_INPUT" = G_INPUT / G_INPUT,
@@ -315,7 +315,7 @@ requests! {
     /// What can be cropped of the buffer type in the argument.
     Cropcap: Exchange V4l2Cropcap [..=type_], "struct v4l2_cropcap",
         "VIDIOC_CROPCAP" = CROPCAP / CROPCAP,
-        cropcap, Nowhere, Free, "ENOTTY";
+        cropcap, Both, Free, "the whole picture; square pixels";
     /// The cropped rectangle of the buffer type in the argument.
     GCrop: Exchange V4l2Crop [..=type_], "struct v4l2_crop",
         "VIDIOC_G_CROP" = G_CROP / G_CROP,
@@ -363,19 +363,19 @@ requests! {
     /// Writes the state to the system's log.
     LogStatus: Plain (), "",
         "VIDIOC_LOG_STATUS" = LOG_STATUS / LOG_STATUS,
-        log_status, Nowhere, Free, "ENOTTY";
+        log_status, Both, Free, "the pipe's state, in the daemon's log";
     /// The values of a list of controls.
     GExtCtrls: List V4l2ExtControls, "struct v4l2_ext_controls",
         "VIDIOC_G_EXT_CTRLS" = G_EXT_CTRLS / G_EXT_CTRLS32,
-        g_ext_ctrls, Output, Free, "as G_CTRL";
+        g_ext_ctrls, Both, Free, "as G_CTRL";
     /// Sets all controls of a list, or none.
     SExtCtrls: List V4l2ExtControls, "struct v4l2_ext_controls",
         "VIDIOC_S_EXT_CTRLS" = S_EXT_CTRLS / S_EXT_CTRLS32,
-        s_ext_ctrls, Output, Ranked, "as S_CTRL, all or none";
+        s_ext_ctrls, Both, Ranked, "as S_CTRL, all or none";
     /// What [`V4l2Device::s_ext_ctrls`] would set, without setting it.
     TryExtCtrls: List V4l2ExtControls, "struct v4l2_ext_controls",
         "VIDIOC_TRY_EXT_CTRLS" = TRY_EXT_CTRLS / TRY_EXT_CTRLS32,
-        try_ext_ctrls, Output, Free, "what S_EXT_CTRLS would set";
+        try_ext_ctrls, Both, Free, "what S_EXT_CTRLS would set";
     /// Describes the frame size whose number and format are in the argument.
     EnumFramesizes: Exchange V4l2Frmsizeenum [..=pixel_format], "struct v4l2_frmsizeenum",
         "VIDIOC_ENUM_FRAMESIZES" = ENUM_FRAMESIZES / ENUM_FRAMESIZES,
@@ -419,27 +419,27 @@ requests! {
     /// Takes the oldest event.
     Dqevent: Get V4l2Event, "struct v4l2_event",
         "VIDIOC_DQEVENT" = DQEVENT / DQEVENT32 / DQEVENT32_TIME64,
-        dqevent, Nowhere, Free, "ENOTTY";
+        dqevent, Both, Free, "takes the oldest event; waits, or ENOENT";
     /// Asks for events of a type.
     SubscribeEvent: Set V4l2EventSubscription, "struct v4l2_event_subscription",
         "VIDIOC_SUBSCRIBE_EVENT" = SUBSCRIBE_EVENT / SUBSCRIBE_EVENT,
-        subscribe_event, Nowhere, Free, "ENOTTY";
+        subscribe_event, Both, Free, "controls; output: also changes of the source, the end of the stream";
     /// Asks for events of a type no more.
     UnsubscribeEvent: Set V4l2EventSubscription, "struct v4l2_event_subscription",
         "VIDIOC_UNSUBSCRIBE_EVENT" = UNSUBSCRIBE_EVENT / UNSUBSCRIBE_EVENT,
-        unsubscribe_event, Nowhere, Free, "ENOTTY";
+        unsubscribe_event, Both, Free, "of one type, or of all";
     /// Gives further buffers.
     CreateBufs: Exchange V4l2CreateBuffers [..=flags], "struct v4l2_create_buffers",
         "VIDIOC_CREATE_BUFS" = CREATE_BUFS / CREATE_BUFS32,
-        create_bufs, Nowhere, Ranked, "ENOTTY";
+        create_bufs, Both, Ranked, "adds buffers of at least a frame's bytes; 32 in all";
     /// Makes a buffer ready to be queued.
     PrepareBuf: Exchange V4l2Buffer, "struct v4l2_buffer",
         "VIDIOC_PREPARE_BUF" = PREPARE_BUF / PREPARE_BUF32 / PREPARE_BUF32_TIME64,
-        prepare_buf, Nowhere, Free, "ENOTTY";
+        prepare_buf, Both, Free, "looks at the buffer's memory";
     /// The rectangle whose buffer type and target are in the argument.
     GSelection: Exchange V4l2Selection [..=r], "struct v4l2_selection",
         "VIDIOC_G_SELECTION" = G_SELECTION / G_SELECTION,
-        g_selection, Nowhere, Free, "ENOTTY";
+        g_selection, Both, Free, "default and bounds: the whole picture; else EINVAL";
     /// Sets a rectangle, or the nearest one that the device has.
     SSelection: Exchange V4l2Selection [..=r], "struct v4l2_selection",
         "VIDIOC_S_SELECTION" = S_SELECTION / S_SELECTION,
@@ -475,7 +475,7 @@ requests! {
     /// Describes the control whose id is in the argument, or the next one after it.
     QueryExtCtrl: Exchange V4l2QueryExtCtrl [..=id], "struct v4l2_query_ext_ctrl",
         "VIDIOC_QUERY_EXT_CTRL" = QUERY_EXT_CTRL / QUERY_EXT_CTRL,
-        query_ext_ctrl, Output, Free, "as QUERYCTRL";
+        query_ext_ctrl, Both, Free, "as QUERYCTRL";
     /// Takes some buffers back.
     RemoveBufs: Refused (), "struct v4l2_remove_buffers",
         "VIDIOC_REMOVE_BUFS" = REMOVE_BUFS / REMOVE_BUFS,

@@ -253,31 +253,22 @@ fn may_be_forwarded(request: V4l2Request) -> bool {
         matches!(request, V4l2Request::GExtCtrls | V4l2Request::SExtCtrls | V4l2Request::TryExtCtrls);
     let row = request.row();
     let one_shape = Abi::NATIVE == Abi::Lp64 || row.ilp32 == row.lp64;
-    (about_format || about_input || (is_pusher_s(request) && !by_address)) && one_shape
+    (about_format || about_input || is_pusher_s(request) || (is_control_s(request) && !by_address))
+        && one_shape
 }
 
 // -------------------------------------------------------------------------------- what there is besides
 
 /// Whether a request is about what only a zero-copy pusher has.
 pub(super) const fn is_pusher_s(request: V4l2Request) -> bool {
-    use V4l2Request::{
-        GCtrl, GExtCtrls, GFrequency, GTuner, QueryExtCtrl, Queryctrl, SCtrl, SExtCtrls, SFrequency, STuner,
-        TryExtCtrls,
-    };
-    matches!(
-        request,
-        GCtrl
-            | SCtrl
-            | Queryctrl
-            | QueryExtCtrl
-            | GExtCtrls
-            | SExtCtrls
-            | TryExtCtrls
-            | GTuner
-            | STuner
-            | GFrequency
-            | SFrequency
-    )
+    use V4l2Request::{GFrequency, GTuner, SFrequency, STuner};
+    matches!(request, GTuner | STuner | GFrequency | SFrequency)
+}
+
+/// Whether a request is about controls.
+const fn is_control_s(request: V4l2Request) -> bool {
+    use V4l2Request::{GCtrl, GExtCtrls, QueryExtCtrl, Queryctrl, SCtrl, SExtCtrls, TryExtCtrls};
+    matches!(request, GCtrl | SCtrl | Queryctrl | QueryExtCtrl | GExtCtrls | SExtCtrls | TryExtCtrls)
 }
 
 /// What the pusher tells of itself, asked once.

@@ -5,8 +5,8 @@
 use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
-use vloopback_abi::v4l2::{V4l2Buffer, V4l2Requestbuffers};
-use vloopback_ring::{Format, Taken, claim_oldest, unclaim};
+use vloopback_abi::v4l2::{V4l2Buffer, V4l2CreateBuffers, V4l2Requestbuffers};
+use vloopback_ring::{Format, SessionPage, Taken, claim_oldest, unclaim};
 
 use super::queue::{self, describe, enqueue, is_queued};
 use super::{frozen, is_nameless, same_frames};
@@ -53,7 +53,8 @@ fn tell_poll(locked: &Locked, fd: c_int) -> Result<()> {
 /// slot with a frame that the client has not had is not: it would be lost.
 fn want(locked: &mut Locked, index: usize) -> Result<()> {
     let (ring, views) = (&locked.ring, &mut locked.views);
-    if ring.number == 0 || locked.session.board().ring() != ring.number {
+    let own = !queue::is_mmap(locked.session.page());
+    if own || ring.number == 0 || locked.session.board().ring() != ring.number {
         return Ok(());
     }
     views.prefer_direct(index, ring)?;
@@ -66,6 +67,11 @@ fn want(locked: &mut Locked, index: usize) -> Result<()> {
         locked.session.desk().rows[row].want.fetch_or(1 << index, Ordering::SeqCst);
     }
     Ok(())
+}
+
+/// How many slots the client would hold. Where every frame is copied it is the one that is being copied.
+fn hold(page: &SessionPage) -> u32 {
+    if queue::is_mmap(page) { page.count.load(Ordering::Relaxed) } else { 1 }
 }
 
 /// Takes up the ring in force. False: there is none.
@@ -81,8 +87,8 @@ fn follow(locked: &mut Locked) -> Result<bool> {
         for buffer in &page.buffers {
             buffer.slot.store(0, Ordering::Relaxed);
         }
-        locked.ask_for_row(page.count.load(Ordering::Relaxed), true)?;
-        queue::lay_out(locked);
+        locked.ask_for_row(hold(page), true)?;
+        queue::lay_out(locked)?;
         for index in 0..queue::count(page) {
             if is_queued(&page.buffers[index]) {
                 want(locked, index)?;
@@ -119,7 +125,7 @@ pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -
     with_locks(session, fd, |locked| {
         queue::check_reqbufs(session, &asked)?;
         let pix = session.board().format().pix;
-        let count = queue::renew(locked, asked.count, &pix)?;
+        let count = queue::renew(locked, &asked, &pix)?;
         if count != 0 {
             // The byte that lets a first poll return (see the daemon) is not for who has buffers.
             // REQBUFS 0 leaves it: GStreamer asks that before it polls and reads.
@@ -127,6 +133,43 @@ pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -
         }
         Ok(Step::Done(queue::answer(asked, count)))
     })
+}
+
+/// VIDIOC_CREATE_BUFS. Buffers that a stream gets while it runs wait to be queued as all do.
+pub(super) fn create_bufs(
+    session: &Session,
+    fd: c_int,
+    asked: V4l2CreateBuffers,
+) -> Result<V4l2CreateBuffers> {
+    with_locks(session, fd, |locked| {
+        let page = session.page();
+        let has = queue::count(page);
+        let pix = if has == 0 { session.board().format().pix } else { frozen(page) };
+        let Some(len) = queue::check_create(session, &asked, &pix)? else {
+            return Ok(Step::Done(queue::created(asked, has as u32, 0)));
+        };
+        if has == 0 {
+            queue::clear(locked);
+        }
+        let made = queue::add(locked, asked.count, asked.memory, len, &pix)?;
+        if has == 0 {
+            tell_poll(locked, fd)?;
+        }
+        Ok(Step::Done(queue::created(asked, has as u32, made)))
+    })
+}
+
+/// Buffer `index` holds no slot any more.
+pub(super) fn let_slot_go(locked: &Locked, index: usize) {
+    let session = locked.session;
+    let held = session.page().buffers[index].slot.swap(0, Ordering::Relaxed);
+    if let Some(row) = locked.row() {
+        session.desk().rows[row].want.fetch_and(!(1 << index), Ordering::SeqCst);
+        if let Some(slot) = held.checked_sub(1) {
+            unclaim(session.desk(), row, 1 << (slot & 31));
+        }
+        locked.tell_places(row);
+    }
 }
 
 /// mmap(2) of a buffer.
@@ -143,7 +186,7 @@ pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Res
         if wanted.prot & libc::PROT_READ == 0 {
             return Err(libc::EINVAL);
         }
-        queue::lay_out(locked);
+        queue::lay_out(locked)?;
         let board = session.board();
         if board.ring() != 0 && same_frames(&frozen(page), &board.format().pix) {
             locked.ring.refresh(session)?;
@@ -161,12 +204,11 @@ pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Res
 pub(super) fn qbuf(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4l2Buffer> {
     with_locks(session, fd, |locked| {
         let page = session.page();
-        let index = queue::to_queue(page, &asked)?;
+        let index = queue::to_queue(locked, &asked)?;
         let on = page.on.load(Ordering::Relaxed) != 0;
         if on {
             check(session, &session.board().format())?;
         }
-        queue::lay_out(locked);
         let held = page.buffers[index].slot.swap(0, Ordering::Relaxed);
         if let (Some(row), Some(slot)) = (locked.row(), held.checked_sub(1)) {
             unclaim(session.desk(), row, 1 << (slot & 31));
@@ -214,10 +256,10 @@ pub(super) fn streamon(session: &Session, fd: c_int) -> Result<()> {
             page.last.store(base, Ordering::Relaxed);
         }
         page.base.store(base, Ordering::Relaxed);
-        locked.ask_for_row(page.count.load(Ordering::Relaxed), true)?;
+        locked.ask_for_row(hold(page), true)?;
         page.streaming.store(BY_BUFFERS, Ordering::Relaxed);
         page.on.store(1, Ordering::Relaxed);
-        queue::lay_out(locked);
+        queue::lay_out(locked)?;
         for index in 0..queue::count(page) {
             if is_queued(&page.buffers[index]) {
                 want(locked, index)?;
@@ -233,21 +275,21 @@ pub(super) fn streamon(session: &Session, fd: c_int) -> Result<()> {
 pub(super) fn streamoff(session: &Session, fd: c_int) -> Result<()> {
     let page = session.page();
     with_locks(session, fd, |locked| {
-        queue::lay_out(locked);
+        queue::lay_out(locked)?;
         let in_force = page.ring.load(Ordering::Relaxed) == locked.ring.number;
         for index in 0..queue::count(page) {
             let buffer = &page.buffers[index];
-            buffer.queued.store(0, Ordering::Relaxed);
             let held = buffer.slot.load(Ordering::Relaxed) as usize == index + 1;
             if held && in_force && index < locked.ring.slots && locked.views.is_mapped(index) {
                 let to = locked.views.private_frame(index)?;
-                let len = locked.views.buf_len.min(locked.ring.slot_len);
-                // SAFETY: a slot has slot_len bytes, a frame's private memory buf_len.
+                let len = locked.views.len_of(index).min(locked.ring.slot_len);
+                // SAFETY: a slot has slot_len bytes, a frame's private memory len_of.
                 unsafe { core::ptr::copy_nonoverlapping(locked.ring.slot(index), to, len) };
                 locked.views.make_private(index, &locked.ring)?;
                 page.copies.fetch_add(1, Ordering::Relaxed);
             }
         }
+        queue::unqueue(page);
         let_go(locked);
         locked.views.unstick();
         if page.on.swap(0, Ordering::Relaxed) != 0 {
@@ -288,7 +330,7 @@ fn take_next(session: &Session, fd: c_int) -> Result<V4l2Buffer> {
             check(session, &session.board().format())?;
             let some = queue::first(session.page(), |_| true).is_some();
             if some && follow(locked)? {
-                queue::lay_out(locked);
+                queue::lay_out(locked)?;
                 if let Some((index, taken)) = take(locked)? {
                     let told = give(locked, index, &taken);
                     tell_poll(locked, fd)?;
@@ -311,6 +353,9 @@ fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
     let (page, desk) = (session.page(), session.desk());
     let log = locked.log()?;
     let (number, slots) = (locked.ring.number, locked.ring.slots);
+    if !queue::is_mmap(page) {
+        return take_into_own(locked);
+    }
     loop {
         let Some(found) = locked.oldest()? else { return Ok(None) };
         // Slots of a row that it may still hold.
@@ -339,9 +384,9 @@ fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
         let private = queue::first(page, |k| !locked.views.is_direct(k, number));
         let Some(into) = private.or_else(|| queue::first(page, |_| true)) else { return Ok(None) };
         let to = locked.views.private_frame(into)?;
-        let room = locked.views.buf_len;
+        let room = locked.views.len_of(into);
         let taken = match row {
-            // SAFETY: a frame's private memory has buf_len bytes.
+            // SAFETY: a frame's private memory has so many bytes.
             Some(row) => unsafe { locked.copy_held(row, to, room) }?,
             // SAFETY: as above.
             None => unsafe { locked.copy_oldest(to, room) }?,
@@ -358,6 +403,23 @@ fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
     }
 }
 
+/// As [`take`], where the program brought the memory: the buffer that was queued first gets a copy.
+fn take_into_own(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
+    let page = locked.session.page();
+    let Some(into) = queue::first(page, |_| true) else { return Ok(None) };
+    if locked.oldest()?.is_none() {
+        return Ok(None);
+    }
+    let (to, room) = queue::brought(locked, into)?;
+    let taken = match locked.row() {
+        // SAFETY: the memory was looked at just now and has `room` bytes.
+        Some(row) => unsafe { locked.copy_held(row, to, room) }?,
+        // SAFETY: as above.
+        None => unsafe { locked.copy_oldest(to, room) }?,
+    };
+    Ok(taken.map(|taken| (into, taken)))
+}
+
 /// The buffer is the program's now, with a frame in it.
 fn give(locked: &Locked, index: usize, taken: &Taken) -> V4l2Buffer {
     let session = locked.session;
@@ -372,5 +434,6 @@ fn give(locked: &Locked, index: usize, taken: &Taken) -> V4l2Buffer {
     buffer.bytesused.store(taken.len.min(frozen(page).sizeimage), Ordering::Relaxed);
     buffer.sequence.store(sequence as u32, Ordering::Relaxed);
     buffer.time.store(taken.time, Ordering::Relaxed);
+    buffer.marks.store(taken.marks, Ordering::Relaxed);
     describe(locked, index)
 }

@@ -1,4 +1,6 @@
-//! Controls: those of a zero-copy pusher's picture (brightness and its kin, VIDIOCGPICT and VIDIOCSPICT).
+//! Controls: the sliders of the pipe's picture (brightness and its kin). On a one-copy pipe the daemon keeps
+//! them, on either node, and V4L1 tells the same values; those of a zero-copy pipe's output are the pusher's
+//! (VIDIOCGPICT and VIDIOCSPICT).
 //!
 //! The rules are those of the V4L2 specification ("Extended Controls API") and of the kernel's control
 //! framework: values out of range are brought into it, a list is set as a whole or not at all, and
@@ -11,11 +13,22 @@ use vloopback_abi::v4l2::{
     V4L2_CID_WHITENESS, V4L2_CTRL_CLASS_USER, V4L2_CTRL_FLAG_NEXT_COMPOUND, V4L2_CTRL_FLAG_NEXT_CTRL,
     V4L2_CTRL_FLAG_READ_ONLY, V4L2_CTRL_FLAG_SLIDER, V4L2_CTRL_FLAG_WRITE_ONLY, V4L2_CTRL_ID_MASK,
     V4L2_CTRL_TYPE_CTRL_CLASS, V4L2_CTRL_TYPE_INTEGER, V4L2_CTRL_WHICH_CUR_VAL, V4L2_CTRL_WHICH_DEF_VAL,
-    V4l2Control, V4l2ExtControl, V4l2ExtControls, V4l2QueryExtCtrl, V4l2Queryctrl,
+    V4l2Control, V4l2EventCtrl, V4l2ExtControl, V4l2ExtControls, V4l2QueryExtCtrl, V4l2Queryctrl,
 };
+use vloopback_core::{SLIDERS, Slider};
 use vloopback_ioctl::{ControlList, Errno};
+use vloopback_wire::Request;
+
+use super::bridge;
+use crate::process;
+use crate::session::Session;
+use crate::sys::Result;
+use crate::zero::is_zero;
 
 type Answer<T> = core::result::Result<T, Errno>;
+
+/// The sliders that a request sets: bit k is the k-th of a picture on the board.
+pub(super) type Which = u32;
 
 /// A control as programs are told of it.
 #[derive(Clone, Copy, Debug)]
@@ -28,27 +41,101 @@ pub(super) struct Control {
     default: i32,
 }
 
-const fn slider(id: u32, name: &'static str) -> Control {
+const CLASS: Control = Control {
+    id: V4L2_CID_USER_CLASS,
+    name: "User Controls",
+    type_: V4L2_CTRL_TYPE_CTRL_CLASS,
+    flags: V4L2_CTRL_FLAG_READ_ONLY | V4L2_CTRL_FLAG_WRITE_ONLY,
+    maximum: 0,
+    default: 0,
+};
+
+const fn control(slider: &Slider) -> Control {
+    let (id, name) = (slider.id, slider.name);
     let (type_, flags) = (V4L2_CTRL_TYPE_INTEGER, V4L2_CTRL_FLAG_SLIDER);
-    Control { id, name, type_, flags, maximum: 0xffff, default: 0x8000 }
+    Control { id, name, type_, flags, maximum: Slider::MAX as i32, default: Slider::DEFAULT as i32 }
 }
 
-/// The sliders of a V4L1 picture, 0 to 65535 each, in the order of their ids.
-pub(super) const PICTURE: &[Control] = &[
-    Control {
-        id: V4L2_CID_USER_CLASS,
-        name: "User Controls",
-        type_: V4L2_CTRL_TYPE_CTRL_CLASS,
-        flags: V4L2_CTRL_FLAG_READ_ONLY | V4L2_CTRL_FLAG_WRITE_ONLY,
-        maximum: 0,
-        default: 0,
-    },
-    slider(V4L2_CID_BRIGHTNESS, "Brightness"),
-    slider(V4L2_CID_CONTRAST, "Contrast"),
-    slider(V4L2_CID_SATURATION, "Saturation"),
-    slider(V4L2_CID_HUE, "Hue"),
-    slider(V4L2_CID_WHITENESS, "Whiteness"),
-];
+/// The class, and the sliders of a picture in the order of their ids.
+const PICTURE: [Control; 1 + SLIDERS.len()] = {
+    let mut all = [CLASS; 1 + SLIDERS.len()];
+    let mut k = 0;
+    while k < SLIDERS.len() {
+        all[k + 1] = control(&SLIDERS[k]);
+        k += 1;
+    }
+    all
+};
+
+/// Whether the picture is a zero-copy pusher's.
+fn is_pusher_s(session: &Session) -> bool {
+    !session.info().input && is_zero(session)
+}
+
+/// The picture in force.
+///
+/// # Errors
+/// As [`bridge::picture`].
+pub(super) fn picture(session: &Session) -> Result<VideoPicture> {
+    if is_pusher_s(session) { bridge::picture(session) } else { Ok(of_board(session)) }
+}
+
+fn of_board(session: &Session) -> VideoPicture {
+    let [brightness, hue, colour, contrast, whiteness, ..] =
+        session.board().format().picture.map(|value| value as u16);
+    VideoPicture { brightness, hue, colour, contrast, whiteness, ..VideoPicture::default() }
+}
+
+/// Sets sliders. Who has subscribed to their events hears of it.
+///
+/// # Errors
+/// As [`bridge::set_picture`]; ENODEV.
+pub(super) fn set_picture(session: &Session, picture: VideoPicture, which: Which) -> Result<()> {
+    if is_pusher_s(session) {
+        bridge::set_picture(session, picture)?;
+    }
+    note(session, &picture, which)
+}
+
+/// The daemon keeps the sliders, and tells who has subscribed to them.
+fn note(session: &Session, picture: &VideoPicture, which: Which) -> Result<()> {
+    let values = [picture.brightness, picture.hue, picture.colour, picture.contrast, picture.whiteness];
+    let session = session.info().session;
+    process::tell(&Request::SetControls { session, which, values: values.map(u32::from) })
+}
+
+/// Before somebody is told the values as events: those of a zero-copy pusher, which may have changed them by
+/// itself, are asked for.
+///
+/// # Errors
+/// EINTR, ENODEV. That the pusher does not answer is none.
+pub(super) fn refresh(session: &Session) -> Result<()> {
+    if !is_pusher_s(session) {
+        return Ok(());
+    }
+    match bridge::picture(session) {
+        Ok(picture) => note(session, &picture, Which::MAX),
+        Err(e @ (libc::EINTR | libc::ENODEV)) => Err(e),
+        Err(_) => Ok(()),
+    }
+}
+
+/// What the event of a control tells. None: there is no such control.
+pub(super) fn event(id: u32, changes: u32, value: u32) -> Option<V4l2EventCtrl> {
+    let control = valued(id).ok()?;
+    let mut told = V4l2EventCtrl {
+        changes,
+        type_: control.type_,
+        flags: control.flags,
+        minimum: 0,
+        maximum: control.maximum,
+        step: 1,
+        default_value: control.default,
+        ..V4l2EventCtrl::default()
+    };
+    told.set_value(value as i32);
+    Some(told)
+}
 
 /// The picture's field that a control is.
 fn field(picture: &mut VideoPicture, id: u32) -> Option<&mut u16> {
@@ -80,11 +167,13 @@ fn find(asked: u32) -> Answer<&'static Control> {
 }
 
 /// The control of an id that has a value.
+///
+/// # Errors
+/// EINVAL: there is none. EACCES: it is a class, a name that is neither read nor set.
 fn valued(id: u32) -> Answer<&'static Control> {
-    find(id & V4L2_CTRL_ID_MASK)
-        .ok()
-        .filter(|c| c.id == id && c.type_ == V4L2_CTRL_TYPE_INTEGER)
-        .ok_or(Errno::EINVAL)
+    let control =
+        find(id & V4L2_CTRL_ID_MASK).ok().filter(|control| control.id == id).ok_or(Errno::EINVAL)?;
+    if control.type_ == V4L2_CTRL_TYPE_CTRL_CLASS { Err(Errno::EACCES) } else { Ok(control) }
 }
 
 pub(super) fn query(asked: u32) -> Answer<V4l2Queryctrl> {
@@ -126,17 +215,18 @@ pub(super) fn get(asked: V4l2Control, picture: impl FnOnce() -> Answer<VideoPict
     Ok(V4l2Control { id, value })
 }
 
-/// S_CTRL, on a picture that then is to be set. Returns the value that the control gets.
-pub(super) fn put(asked: V4l2Control, picture: &mut VideoPicture) -> Answer<V4l2Control> {
+/// S_CTRL, on a picture that then is to be set. Returns the value that the control gets, and which one it is.
+pub(super) fn put(asked: V4l2Control, picture: &mut VideoPicture) -> Answer<(V4l2Control, Which)> {
     let control = valued(asked.id)?;
     let value = asked.value.clamp(0, control.maximum);
     if let Some(field) = field(picture, control.id) {
         *field = value as u16;
     }
-    Ok(V4l2Control { id: control.id, value })
+    let which = Slider::of(control.id).map_or(0, |slider| 1 << slider.place);
+    Ok((V4l2Control { id: control.id, value }, which))
 }
 
-/// Whether a S_CTRL may be tried at all, before the pusher is asked.
+/// Whether an S_CTRL may be tried at all, before a pusher is asked.
 pub(super) fn check(asked: &V4l2Control) -> Answer<()> {
     valued(asked.id).map(drop)
 }
@@ -164,32 +254,29 @@ fn check_list(head: &mut V4l2ExtControls, list: &dyn ControlList, want: Want) ->
         if want == Want::Try {
             head.error_idx = index as u32;
         }
-        let of_class = class.is_none_or(|class| control.id & 0x0fff_0000 == class);
-        if !of_class || control.id & !V4L2_CTRL_ID_MASK != 0 {
+        if class.is_some_and(|class| control.id & 0x0fff_0000 != class) {
             return Err(Errno::EINVAL);
         }
-        if find(control.id)?.type_ == V4L2_CTRL_TYPE_CTRL_CLASS {
-            // A name is neither read nor set.
-            return Err(Errno::EACCES);
-        }
+        valued(control.id)?;
     }
     head.error_idx = head.count;
     Ok(list.is_empty())
 }
 
-/// G_EXT_CTRLS, S_EXT_CTRLS, TRY_EXT_CTRLS. `picture` gives the pusher's, `set` sets it.
+/// G_EXT_CTRLS, S_EXT_CTRLS, TRY_EXT_CTRLS. `picture` gives the one in force, `set` sets some of its sliders.
 pub(super) fn serve(
     head: &mut V4l2ExtControls,
     list: &mut dyn ControlList,
     want: Want,
     picture: impl FnOnce() -> Answer<VideoPicture>,
-    set: impl FnOnce(VideoPicture) -> Answer<()>,
+    set: impl FnOnce(VideoPicture, Which) -> Answer<()>,
 ) -> Answer<()> {
     if check_list(head, list, want)? {
         return Ok(());
     }
     let defaults = head.which == V4L2_CTRL_WHICH_DEF_VAL;
     let mut picture = if defaults || want == Want::Try { VideoPicture::default() } else { picture()? };
+    let mut all = 0;
     for index in 0..list.len() {
         let mut control: V4l2ExtControl = list.get(index)?;
         // The program may have changed its list since it was checked.
@@ -198,14 +285,17 @@ pub(super) fn serve(
             Want::Get if defaults => known.default,
             Want::Get => field(&mut picture, known.id).map_or(0, |value| i32::from(*value)),
             Want::Set | Want::Try => {
-                put(V4l2Control { id: known.id, value: control.value() }, &mut picture)?.value
+                let asked = V4l2Control { id: known.id, value: control.value() };
+                let (told, which) = put(asked, &mut picture)?;
+                all |= which;
+                told.value
             }
         };
         control.size = 0;
         control.set_value(value);
         list.set(index, control)?;
     }
-    if want == Want::Set { set(picture) } else { Ok(()) }
+    if want == Want::Set { set(picture, all) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -246,12 +336,11 @@ mod tests {
     const NOW: VideoPicture =
         VideoPicture { brightness: 1, hue: 2, colour: 3, contrast: 4, whiteness: 5, depth: 16, palette: 8 };
 
-    /// Runs a list; returns its answer, `error_idx`, the values, and the picture that was set.
-    fn run(
-        which: u32,
-        want: Want,
-        asked: &[(u32, i32)],
-    ) -> (Answer<()>, u32, Vec<i32>, Option<VideoPicture>) {
+    /// The picture that was set, and which of its sliders.
+    type Set = Option<(VideoPicture, Which)>;
+
+    /// Runs a list; returns its answer, `error_idx`, the values, and what was set.
+    fn run(which: u32, want: Want, asked: &[(u32, i32)]) -> (Answer<()>, u32, Vec<i32>, Set) {
         let mut list = list(asked);
         let mut head = head(which, &list);
         let mut set = None;
@@ -260,8 +349,8 @@ mod tests {
             &mut list,
             want,
             || Ok(NOW),
-            |picture| {
-                set = Some(picture);
+            |picture, which| {
+                set = Some((picture, which));
                 Ok(())
             },
         );
@@ -287,7 +376,8 @@ mod tests {
         let (answer, error, values, set) =
             run(V4L2_CTRL_CLASS_USER, Want::Set, &[(V4L2_CID_HUE, 9), (V4L2_CID_BRIGHTNESS, 70_000)]);
         assert_eq!((answer, error, values), (Ok(()), 2, vec![9, 65_535]));
-        assert_eq!(set, Some(VideoPicture { hue: 9, brightness: 65_535, ..NOW }), "the rest stays");
+        let rest_stays = VideoPicture { hue: 9, brightness: 65_535, ..NOW };
+        assert_eq!(set, Some((rest_stays, 0b11)));
         for (bad, errno) in [(V4L2_CID_BRIGHTNESS + 4, Errno::EINVAL), (V4L2_CID_USER_CLASS, Errno::EACCES)] {
             let asked = [(V4L2_CID_HUE, 9), (bad, 1)];
             let (answer, error, _, set) = run(0, Want::Set, &asked);
@@ -306,6 +396,6 @@ mod tests {
         assert_eq!(run(V4L2_CTRL_CLASS_USER, Want::Get, &[]).0, Ok(()));
         let one = V4l2Control { id: V4L2_CID_CONTRAST, value: 0 };
         assert_eq!(get(one, || Ok(NOW)).map(|c| c.value), Ok(4));
-        assert_eq!(get(V4l2Control { id: V4L2_CID_USER_CLASS, value: 0 }, || Ok(NOW)), Err(Errno::EINVAL));
+        assert_eq!(get(V4l2Control { id: V4L2_CID_USER_CLASS, value: 0 }, || Ok(NOW)), Err(Errno::EACCES));
     }
 }

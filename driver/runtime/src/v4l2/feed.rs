@@ -9,13 +9,16 @@
 use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
-use vloopback_abi::v4l2::{PixelFormat, V4l2Buffer, V4l2Requestbuffers};
-use vloopback_ring::{Log, Picked, cancel, given_back, pick_this};
+use vloopback_abi::v4l2::{
+    PixelFormat, V4L2_BUF_FLAG_TIMESTAMP_COPY, V4L2_BUF_FLAG_TSTAMP_SRC_SOE, V4l2Buffer, V4l2CreateBuffers,
+    V4l2Requestbuffers, V4l2Timeval,
+};
+use vloopback_ring::{Log, PREPARED, Picked, cancel, given_back, pick_this};
 
 use super::queue::{self, describe, enqueue, is_queued};
 use super::{frozen, same_frames, to_v4l2};
 use crate::client::{Locked, Step, may_wait, until_done, with_locks};
-use crate::input::{give_back, reserve, show};
+use crate::input::{Said, give_back, reserve, show};
 use crate::process;
 use crate::session::Session;
 use crate::sys::{self, Result};
@@ -51,7 +54,8 @@ fn free_slots(locked: &Locked) -> u32 {
 /// would be left. The caller has the right to write.
 fn take_slot(locked: &mut Locked, log: &Log, index: usize) -> Result<bool> {
     let (session, page) = (locked.session, locked.session.page());
-    if !locked.views.may_be_direct(index, &locked.ring) || free_slots(locked) <= LEFT {
+    if !queue::is_mmap(page) || !locked.views.may_be_direct(index, &locked.ring) || free_slots(locked) <= LEFT
+    {
         return Ok(false);
     }
     let Some(picked) = pick_this(session.board(), log, session.desk(), index) else { return Ok(false) };
@@ -107,7 +111,7 @@ fn check(locked: &mut Locked) -> Result<()> {
     if locked.ring.number != session.page().ring.load(Ordering::Relaxed) {
         return Err(libc::EIO);
     }
-    queue::lay_out(locked);
+    queue::lay_out(locked)?;
     Ok(())
 }
 
@@ -123,7 +127,7 @@ pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -
         queue::check_reqbufs(session, &asked)?;
         if asked.count == 0 && (!had || session.board().ring() == 0) {
             // There is nothing to give back, or no ring to give it to.
-            queue::renew(locked, 0, &frozen(page))?;
+            queue::clear(locked);
             return Ok(Step::Done(queue::answer(asked, 0)));
         }
         locked.ring.refresh(session)?;
@@ -133,7 +137,7 @@ pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -
                 drop_slots(session, log);
             }
             page.filling.store(0, Ordering::Relaxed);
-            let count = queue::renew(locked, asked.count, &pix)?;
+            let count = queue::renew(locked, &asked, &pix)?;
             page.ring.store(locked.ring.number, Ordering::Relaxed);
             for index in 0..queue::count(page) {
                 take_slot(locked, log, index)?;
@@ -145,6 +149,50 @@ pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -
         super::end_feed(session)?;
     }
     Ok(answer)
+}
+
+/// VIDIOC_CREATE_BUFS. The ring has slots for the buffers that it was made for; what is more, or larger than
+/// a frame, is private memory whose frames are copied.
+pub(super) fn create_bufs(
+    session: &Session,
+    fd: c_int,
+    asked: V4l2CreateBuffers,
+) -> Result<V4l2CreateBuffers> {
+    let page = session.page();
+    let now =
+        || if page.count.load(Ordering::Relaxed) == 0 { session.board().format().pix } else { frozen(page) };
+    if queue::check_create(session, &asked, &now())?.is_some() && page.count.load(Ordering::Relaxed) == 0 {
+        super::feed(session, asked.count)?;
+    }
+    with_locks(session, fd, |locked| {
+        let has = queue::count(page);
+        let pix = now();
+        let Some(len) = queue::check_create(session, &asked, &pix)? else {
+            return Ok(Step::Done(queue::created(asked, has as u32, 0)));
+        };
+        locked.ring.refresh(session)?;
+        writing(locked, |locked, log| {
+            if has == 0 {
+                queue::clear(locked);
+                page.filling.store(0, Ordering::Relaxed);
+                page.ring.store(locked.ring.number, Ordering::Relaxed);
+            }
+            let made = queue::add(locked, asked.count, asked.memory, len, &pix)?;
+            for index in has..queue::count(page) {
+                take_slot(locked, log, index)?;
+            }
+            Ok(queue::created(asked, has as u32, made))
+        })
+    })
+}
+
+/// Buffer `index` has no slot to fill any more. Nobody saw what was in it.
+pub(super) fn let_slot_go(session: &Session, index: usize) {
+    let page = session.page();
+    if let Some(slot) = slot_of(session, index) {
+        page.buffers[index].slot.store(0, Ordering::Relaxed);
+        page.filling.fetch_and(!(1 << slot), Ordering::Relaxed);
+    }
 }
 
 /// mmap(2) of a buffer.
@@ -164,7 +212,7 @@ pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Res
         if session.board().ring() != 0 {
             locked.ring.refresh(session)?;
         }
-        queue::lay_out(locked);
+        queue::lay_out(locked)?;
         let (ring, views) = (&locked.ring, &mut locked.views);
         // SAFETY: the caller's promise.
         let at = unsafe { views.map(ring, false, wanted) }?;
@@ -177,7 +225,7 @@ pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Res
 ///
 /// # Errors
 /// EINVAL: more than the buffer has, or not a whole frame of a format whose frames have one length.
-fn length(session: &Session, asked: &V4l2Buffer) -> Result<u32> {
+pub(super) fn length(session: &Session, asked: &V4l2Buffer) -> Result<u32> {
     let pix = frozen(session.page());
     let varies = PixelFormat::of(to_v4l2(&pix).fourcc()).is_some_and(|format| format.is_compressed());
     let len = asked.bytesused;
@@ -189,6 +237,18 @@ fn length(session: &Session, asked: &V4l2Buffer) -> Result<u32> {
     }
 }
 
+/// When the program says that the frame was taken, nanoseconds, and what else it says of it. A timestamp that
+/// is not zero is the pusher's own clock, which clients get as it is (V4L2 specification, Buffer Flags,
+/// V4L2_BUF_FLAG_TIMESTAMP_COPY); else it is the moment at which the frame is published.
+fn said(asked: &V4l2Buffer) -> (u64, u32) {
+    let marks = asked.flags & queue::KEPT_MARKS;
+    if asked.timestamp == V4l2Timeval::default() {
+        (0, marks & !V4L2_BUF_FLAG_TIMESTAMP_COPY & !V4L2_BUF_FLAG_TSTAMP_SRC_SOE)
+    } else {
+        (asked.timestamp.nanos(), marks | V4L2_BUF_FLAG_TIMESTAMP_COPY)
+    }
+}
+
 /// Publishes buffer `index`. The caller has the right to write.
 fn publish(locked: &mut Locked, log: &Log, index: usize) -> Result<()> {
     let session = locked.session;
@@ -196,8 +256,11 @@ fn publish(locked: &mut Locked, log: &Log, index: usize) -> Result<()> {
     let buffer = &page.buffers[index];
     let len = buffer.bytesused.load(Ordering::Relaxed);
     buffer.pending.store(0, Ordering::Relaxed);
-    buffer.sequence.store(page.base.fetch_add(1, Ordering::Relaxed) as u32, Ordering::Relaxed);
-    buffer.time.store(sys::now(), Ordering::Relaxed);
+    let marks = buffer.marks.load(Ordering::Relaxed);
+    if marks & V4L2_BUF_FLAG_TIMESTAMP_COPY == 0 {
+        buffer.time.store(sys::now(), Ordering::Relaxed);
+    }
+    let said = Said { time: Some(buffer.time.load(Ordering::Relaxed)), marks };
     if session.board().streamers.load(Ordering::Acquire) == 0 {
         // A slot that is being filled stays the buffer's.
         log.unwatched.fetch_add(1, Ordering::Relaxed);
@@ -206,16 +269,26 @@ fn publish(locked: &mut Locked, log: &Log, index: usize) -> Result<()> {
     if let Some(slot) = slot_of(session, index) {
         buffer.slot.store(0, Ordering::Relaxed);
         page.filling.fetch_and(!(1 << slot), Ordering::Relaxed);
-        show(session, log, Picked { slot }, locked.ring.slots, len);
+        show(session, log, Picked { slot }, locked.ring.slots, len, said);
         return Ok(());
     }
     let Some(picked) = reserve(session, &locked.ring, log, len as usize)? else { return Ok(()) };
-    let from = locked.views.private_frame(index)?;
-    let bytes = (len as usize).min(locked.views.buf_len);
-    // SAFETY: the frame's private memory has buf_len bytes, the slot at least `len`.
-    unsafe { core::ptr::copy_nonoverlapping(from, locked.ring.slot(picked.slot), bytes) };
+    let from = if queue::is_mmap(page) {
+        locked.views.private_frame(index).map(|from| (from, locked.views.len_of(index)))
+    } else {
+        queue::brought(locked, index)
+    };
+    let (from, room) = match from {
+        Ok(from) => from,
+        Err(e) => {
+            cancel(log, picked);
+            return Err(e);
+        }
+    };
+    // SAFETY: the buffer's memory has `room` bytes, the slot at least `len`.
+    unsafe { core::ptr::copy_nonoverlapping(from, locked.ring.slot(picked.slot), room.min(len as usize)) };
     log.copies.fetch_add(1, Ordering::Relaxed);
-    show(session, log, picked, locked.ring.slots, len);
+    show(session, log, picked, locked.ring.slots, len, said);
     Ok(())
 }
 
@@ -223,12 +296,19 @@ fn publish(locked: &mut Locked, log: &Log, index: usize) -> Result<()> {
 pub(super) fn qbuf(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4l2Buffer> {
     with_locks(session, fd, |locked| {
         let page = session.page();
-        let index = queue::to_queue(page, &asked)?;
-        let len = length(session, &asked)?;
+        let index = queue::to_queue(locked, &asked)?;
+        let buffer = &page.buffers[index];
+        // What PREPARE_BUF was told counts.
+        let len = match buffer.state.load(Ordering::Relaxed) & PREPARED {
+            0 => length(session, &asked)?,
+            _ => buffer.bytesused.load(Ordering::Relaxed),
+        };
         check(locked)?;
         writing(locked, |locked, log| {
-            let buffer = &page.buffers[index];
             buffer.bytesused.store(len, Ordering::Relaxed);
+            let (time, marks) = said(&asked);
+            buffer.time.store(time, Ordering::Relaxed);
+            buffer.marks.store(marks, Ordering::Relaxed);
             buffer.pending.store(1, Ordering::Relaxed);
             enqueue(page, index);
             if page.on.load(Ordering::Relaxed) != 0 {
@@ -271,17 +351,13 @@ pub(super) fn streamoff(session: &Session, fd: c_int) -> Result<()> {
         page.on.store(0, Ordering::Relaxed);
         let fits = page.count.load(Ordering::Relaxed) != 0 && check(locked).is_ok();
         if !fits {
-            for buffer in &page.buffers {
-                buffer.queued.store(0, Ordering::Relaxed);
-                buffer.pending.store(0, Ordering::Relaxed);
-            }
+            queue::unqueue(page);
             return Ok(Step::Done(()));
         }
         writing(locked, |locked, log| {
             locked.views.unstick();
+            queue::unqueue(page);
             for index in 0..queue::count(page) {
-                page.buffers[index].queued.store(0, Ordering::Relaxed);
-                page.buffers[index].pending.store(0, Ordering::Relaxed);
                 if slot_of(session, index).is_none() && !take_slot(locked, log, index)? {
                     locked.views.make_private(index, &locked.ring)?;
                 }
@@ -315,7 +391,11 @@ pub(super) fn dqbuf(session: &Session, fd: c_int) -> Result<V4l2Buffer> {
             }
             writing(locked, |locked, log| {
                 let index = to_fill(locked, log)?;
-                page.buffers[index].queued.store(0, Ordering::Relaxed);
+                let buffer = &page.buffers[index];
+                buffer.queued.store(0, Ordering::Relaxed);
+                // Buffers need not come back in the order in which they were published, but programs look at
+                // these numbers: they count what came back.
+                buffer.sequence.store(page.base.fetch_add(1, Ordering::Relaxed) as u32, Ordering::Relaxed);
                 Ok(describe(locked, index))
             })
         },
@@ -327,6 +407,9 @@ pub(super) fn dqbuf(session: &Session, fd: c_int) -> Result<V4l2Buffer> {
 fn to_fill(locked: &mut Locked, log: &Log) -> Result<usize> {
     let session = locked.session;
     let page = session.page();
+    if !queue::is_mmap(page) {
+        return queue::first(page, |_| true).ok_or(libc::EAGAIN);
+    }
     // One whose slot nobody has seen.
     if let Some(index) = queue::first(page, |k| slot_of(session, k).is_some()) {
         return Ok(index);

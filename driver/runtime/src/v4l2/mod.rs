@@ -4,6 +4,7 @@
 mod bridge;
 mod capture;
 mod controls;
+mod events;
 mod feed;
 mod queue;
 
@@ -14,19 +15,23 @@ use vloopback_abi::palette::Palette;
 use vloopback_abi::text;
 use vloopback_abi::v4l2::pixel::{SIZES, nearest};
 use vloopback_abi::v4l2::{
-    Fourcc, PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_CAP_DEVICE_CAPS,
+    Fourcc, PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE,
+    V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE, V4L2_CAP_DEVICE_CAPS,
     V4L2_CAP_EXT_PIX_FORMAT, V4L2_CAP_READWRITE, V4L2_CAP_STREAMING, V4L2_CAP_TIMEPERFRAME, V4L2_CAP_TUNER,
     V4L2_CAP_VIDEO_CAPTURE, V4L2_CAP_VIDEO_OUTPUT, V4L2_FIELD_NONE, V4L2_FRMIVAL_TYPE_CONTINUOUS,
     V4L2_IN_ST_NO_SIGNAL, V4L2_INPUT_TYPE_CAMERA, V4L2_OUTPUT_TYPE_ANALOG, V4L2_PIX_FMT_PRIV_MAGIC,
-    V4L2_PRIORITY_DEFAULT, V4l2Buffer, V4l2Capability, V4l2Control, V4l2ExtControls, V4l2Fmtdesc, V4l2Format,
-    V4l2Fract, V4l2Frequency, V4l2FrmivalStepwise, V4l2Frmivalenum, V4l2FrmsizeStepwise, V4l2Frmsizeenum,
-    V4l2Input, V4l2Output, V4l2PixFormat, V4l2QueryExtCtrl, V4l2Queryctrl, V4l2Requestbuffers,
-    V4l2Streamparm, V4l2Tuner,
+    V4L2_PRIORITY_DEFAULT, V4L2_SEL_TGT_COMPOSE_BOUNDS, V4L2_SEL_TGT_COMPOSE_DEFAULT,
+    V4L2_SEL_TGT_CROP_BOUNDS, V4L2_SEL_TGT_CROP_DEFAULT, V4l2Buffer, V4l2Capability, V4l2Control,
+    V4l2CreateBuffers, V4l2Cropcap, V4l2Event, V4l2EventSubscription, V4l2Exportbuffer, V4l2ExtControls,
+    V4l2Fmtdesc, V4l2Format, V4l2Fract, V4l2Frequency, V4l2FrmivalStepwise, V4l2Frmivalenum,
+    V4l2FrmsizeStepwise, V4l2Frmsizeenum, V4l2Input, V4l2Output, V4l2PixFormat, V4l2QueryExtCtrl,
+    V4l2Queryctrl, V4l2Querymenu, V4l2Rect, V4l2Requestbuffers, V4l2Selection, V4l2Streamparm, V4l2Tuner,
 };
 use vloopback_ioctl::{ControlList, Errno, V4l2Device, V4l2Row};
 use vloopback_ring::{Format, MAX_BUFFERS, Pix, SessionPage};
 use vloopback_wire::{PixelFormat as WireFormat, Request};
 
+use crate::client::Locked;
 use crate::process;
 use crate::session::Session;
 use crate::sys::Result;
@@ -132,10 +137,18 @@ fn freeze(page: &SessionPage, pix: &Pix) {
     }
 }
 
+/// The buffer has memory of its own from now on: its slot is for others.
+fn let_slot_go(locked: &Locked, index: usize) {
+    if locked.session.info().input {
+        feed::let_slot_go(locked.session, index);
+    } else {
+        capture::let_slot_go(locked, index);
+    }
+}
+
 /// Whether frames of one format are frames of the other.
 fn same_frames(one: &Pix, other: &Pix) -> bool {
-    (one.fourcc, one.width, one.height, one.sizeimage)
-        == (other.fourcc, other.width, other.height, other.sizeimage)
+    one.same_frames(other)
 }
 
 /// Whether an open file is a V4L2 program's: it was not started as a legacy process, and has made no V4L1
@@ -242,6 +255,24 @@ impl Node<'_> {
         only(type_ == self.buf_type())
     }
 
+    /// Who has no buffers does not touch the stream of the process's owner (V4L2 specification, Multiple
+    /// Opens).
+    fn check_owner(&self) -> Answer<()> {
+        let has_none = self.page().count.load(Ordering::Relaxed) == 0;
+        if has_none && is_owned_elsewhere(self.session) { Err(Errno::EBUSY) } else { Ok(()) }
+    }
+
+    /// As [`Node::check_type`], for requests in which the name for several planes is as good (V4L2
+    /// specification, VIDIOC_G_SELECTION and VIDIOC_CROPCAP).
+    fn check_any_type(&self, type_: u32) -> Answer<()> {
+        let planes = if self.is_input() {
+            V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE
+        } else {
+            V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE
+        };
+        only(type_ == self.buf_type() || type_ == planes)
+    }
+
     /// Whether the node is the output of a zero-copy pipe.
     fn is_bridged(&self) -> bool {
         !self.is_input() && is_zero(self.session)
@@ -263,6 +294,12 @@ impl Node<'_> {
         if page.count.load(Ordering::Relaxed) != 0 { frozen(page) } else { self.session.board().format().pix }
     }
 
+    /// The rectangle of the whole picture.
+    fn picture(&self) -> Answer<V4l2Rect> {
+        let pix = self.learned_pix()?;
+        Ok(V4l2Rect { left: 0, top: 0, width: pix.width, height: pix.height })
+    }
+
     fn interval(&self) -> V4l2Fract {
         let [numerator, denominator] = self.session.board().format().interval;
         V4l2Fract { numerator, denominator }
@@ -280,9 +317,9 @@ impl Node<'_> {
     }
 
     fn controls(&self, head: &mut V4l2ExtControls, list: &mut dyn ControlList, want: Want) -> Answer<()> {
-        let get = || bridge::picture(self.session).map_err(Errno);
-        controls::serve(head, list, want, get, |picture| {
-            bridge::set_picture(self.session, picture).map_err(Errno)
+        let get = || controls::picture(self.session).map_err(Errno);
+        controls::serve(head, list, want, get, |picture, which| {
+            controls::set_picture(self.session, picture, which).map_err(Errno)
         })
     }
 
@@ -525,14 +562,31 @@ impl V4l2Device for Node<'_> {
     }
 
     fn g_ctrl(&mut self, asked: V4l2Control) -> Answer<V4l2Control> {
-        controls::get(asked, || bridge::picture(self.session).map_err(Errno))
+        controls::get(asked, || controls::picture(self.session).map_err(Errno))
     }
 
     fn s_ctrl(&mut self, asked: V4l2Control) -> Answer<V4l2Control> {
         controls::check(&asked)?;
-        let mut picture = bridge::picture(self.session).map_err(Errno)?;
-        let told = controls::put(asked, &mut picture)?;
-        bridge::set_picture(self.session, picture).map(|()| told).map_err(Errno)
+        let mut picture = controls::picture(self.session).map_err(Errno)?;
+        let (told, which) = controls::put(asked, &mut picture)?;
+        controls::set_picture(self.session, picture, which).map(|()| told).map_err(Errno)
+    }
+
+    /// None of the controls is a menu.
+    fn querymenu(&mut self, _: V4l2Querymenu) -> Answer<V4l2Querymenu> {
+        Err(Errno::EINVAL)
+    }
+
+    fn dqevent(&mut self) -> Answer<V4l2Event> {
+        events::dequeue(self.session, self.fd).map_err(Errno)
+    }
+
+    fn subscribe_event(&mut self, asked: V4l2EventSubscription) -> Answer<()> {
+        events::subscribe(self.session, &asked).map_err(Errno)
+    }
+
+    fn unsubscribe_event(&mut self, asked: V4l2EventSubscription) -> Answer<()> {
+        events::unsubscribe(self.session, &asked).map_err(Errno)
     }
 
     fn g_ext_ctrls(&mut self, head: &mut V4l2ExtControls, list: &mut dyn ControlList) -> Answer<()> {
@@ -559,6 +613,30 @@ impl V4l2Device for Node<'_> {
 
     fn s_output(&mut self, number: i32) -> Answer<i32> {
         only(number == 0).map(|()| 0)
+    }
+
+    /// Nothing is cropped or composed here: the whole picture is all that there is to tell (V4L2
+    /// specification, "Cropping, composing and scaling").
+    fn g_selection(&mut self, asked: V4l2Selection) -> Answer<V4l2Selection> {
+        self.check_any_type(asked.type_)?;
+        let (default, bounds) = if self.is_input() {
+            (V4L2_SEL_TGT_COMPOSE_DEFAULT, V4L2_SEL_TGT_COMPOSE_BOUNDS)
+        } else {
+            (V4L2_SEL_TGT_CROP_DEFAULT, V4L2_SEL_TGT_CROP_BOUNDS)
+        };
+        only([default, bounds].contains(&asked.target))?;
+        Ok(V4l2Selection { r: self.picture()?, flags: 0, ..asked })
+    }
+
+    fn cropcap(&mut self, asked: V4l2Cropcap) -> Answer<V4l2Cropcap> {
+        self.check_any_type(asked.type_)?;
+        let whole = self.picture()?;
+        let square = V4l2Fract { numerator: 1, denominator: 1 };
+        Ok(V4l2Cropcap { type_: asked.type_, bounds: whole, defrect: whole, pixelaspect: square })
+    }
+
+    fn log_status(&mut self) -> Answer<()> {
+        process::tell(&Request::LogStatus { session: self.session.info().session }).map_err(Errno)
     }
 
     fn g_priority(&mut self) -> Answer<u32> {
@@ -588,8 +666,29 @@ impl V4l2Device for Node<'_> {
         queue::querybuf(self.session, self.fd, asked).map_err(Errno)
     }
 
+    fn create_bufs(&mut self, asked: V4l2CreateBuffers) -> Answer<V4l2CreateBuffers> {
+        self.check_type(asked.format.type_)?;
+        if self.is_input() {
+            feed::create_bufs(self.session, self.fd, asked).map_err(Errno)
+        } else {
+            self.learned_pix()?;
+            capture::create_bufs(self.session, self.fd, asked).map_err(Errno)
+        }
+    }
+
+    fn prepare_buf(&mut self, asked: V4l2Buffer) -> Answer<V4l2Buffer> {
+        self.check_type(asked.type_)?;
+        queue::prepare(self.session, self.fd, asked).map_err(Errno)
+    }
+
+    fn expbuf(&mut self, asked: V4l2Exportbuffer) -> Answer<V4l2Exportbuffer> {
+        self.check_type(asked.type_)?;
+        queue::expbuf(self.session, self.fd, asked).map_err(Errno)
+    }
+
     fn qbuf(&mut self, asked: V4l2Buffer) -> Answer<V4l2Buffer> {
         self.check_type(asked.type_)?;
+        self.check_owner()?;
         if self.is_input() {
             feed::qbuf(self.session, self.fd, asked).map_err(Errno)
         } else {
@@ -599,6 +698,7 @@ impl V4l2Device for Node<'_> {
 
     fn dqbuf(&mut self, asked: V4l2Buffer) -> Answer<V4l2Buffer> {
         self.check_type(asked.type_)?;
+        self.check_owner()?;
         if self.is_input() {
             feed::dqbuf(self.session, self.fd).map_err(Errno)
         } else {
@@ -608,6 +708,7 @@ impl V4l2Device for Node<'_> {
 
     fn streamon(&mut self, type_: i32) -> Answer<()> {
         self.check_type(type_ as u32)?;
+        self.check_owner()?;
         if self.is_input() {
             feed::streamon(self.session, self.fd).map_err(Errno)
         } else {
@@ -617,6 +718,7 @@ impl V4l2Device for Node<'_> {
 
     fn streamoff(&mut self, type_: i32) -> Answer<()> {
         self.check_type(type_ as u32)?;
+        self.check_owner()?;
         if self.is_input() {
             feed::streamoff(self.session, self.fd).map_err(Errno)
         } else {

@@ -5,15 +5,20 @@ use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::v4l2::{
-    V4L2_BUF_CAP_SUPPORTS_MMAP, V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS, V4L2_BUF_FLAG_MAPPED,
-    V4L2_BUF_FLAG_QUEUED, V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC, V4L2_BUF_TYPE_VIDEO_CAPTURE,
-    V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_MEMORY_MMAP, V4l2Buffer, V4l2Requestbuffers, V4l2Timeval,
+    V4L2_BUF_CAP_SUPPORTS_DMABUF, V4L2_BUF_CAP_SUPPORTS_MMAP, V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS,
+    V4L2_BUF_CAP_SUPPORTS_USERPTR, V4L2_BUF_FLAG_BFRAME, V4L2_BUF_FLAG_KEYFRAME, V4L2_BUF_FLAG_MAPPED,
+    V4L2_BUF_FLAG_PFRAME, V4L2_BUF_FLAG_PREPARED, V4L2_BUF_FLAG_QUEUED, V4L2_BUF_FLAG_TIMESTAMP_COPY,
+    V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC, V4L2_BUF_FLAG_TSTAMP_SRC_SOE, V4L2_BUF_TYPE_VIDEO_CAPTURE,
+    V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_MEMORY_DMABUF, V4L2_MEMORY_MMAP, V4L2_MEMORY_USERPTR, V4l2Buffer,
+    V4l2CreateBuffers, V4l2Exportbuffer, V4l2Requestbuffers, V4l2Timeval,
 };
-use vloopback_ring::{Buffer, MAX_BUFFERS, PAGE_LEN, Pix, SessionPage};
+use vloopback_ring::{Buffer, EXPORTED, MAX_BUFFERS, PAGE_LEN, PREPARED, Pix, SessionPage};
+use vloopback_wire::Request;
 
-use crate::client::{BY_MMAP, BY_READ, Locked, Step, with_locks};
+use crate::client::{BY_MMAP, BY_READ, Locked, Step, disown, own, with_locks};
+use crate::process;
 use crate::session::{self, Session};
-use crate::sys::Result;
+use crate::sys::{self, FdList, Result};
 use crate::views::Mapping;
 
 /// The fewest buffers that REQBUFS gives: with one, a program and the pipe would wait for each other.
@@ -22,10 +27,6 @@ const FEWEST: u32 = 2;
 /// How many buffers there are.
 pub(super) fn count(page: &SessionPage) -> usize {
     (page.count.load(Ordering::Relaxed) as usize).min(MAX_BUFFERS)
-}
-
-fn buffer_len(page: &SessionPage) -> usize {
-    page.buffer_len.load(Ordering::Relaxed) as usize
 }
 
 pub(super) fn is_queued(buffer: &Buffer) -> bool {
@@ -37,6 +38,7 @@ pub(super) fn enqueue(page: &SessionPage, index: usize) {
     let number = page.queue.load(Ordering::Relaxed).wrapping_add(1).max(1);
     page.queue.store(number, Ordering::Relaxed);
     page.buffers[index].queued.store(number, Ordering::Relaxed);
+    page.buffers[index].state.fetch_and(!PREPARED, Ordering::Relaxed);
 }
 
 /// The queued buffer that came first among those that `fits`.
@@ -60,65 +62,257 @@ pub(crate) fn is_owned_elsewhere(session: &Session) -> bool {
     owned
 }
 
-/// What a REQBUFS that may be done asks for.
+/// The queue works with these kinds of memory.
 ///
 /// # Errors
-/// EINVAL: memory of another kind than MMAP. EBUSY: the descriptor streams, reads or is mapped the V4L1
+/// EINVAL: another kind.
+fn known_memory(memory: u32) -> Result<()> {
+    let known = [V4L2_MEMORY_MMAP, V4L2_MEMORY_USERPTR, V4L2_MEMORY_DMABUF].contains(&memory);
+    if known { Ok(()) } else { Err(libc::EINVAL) }
+}
+
+/// Whether a REQBUFS may be done.
+///
+/// # Errors
+/// EINVAL: memory of a kind that there is not. EBUSY: the descriptor streams, reads or is mapped the V4L1
 /// way, or another one of this process has the node's buffers.
 pub(super) fn check_reqbufs(session: &Session, asked: &V4l2Requestbuffers) -> Result<()> {
-    if asked.memory != V4L2_MEMORY_MMAP {
-        return Err(libc::EINVAL);
-    }
+    known_memory(asked.memory)?;
+    if session.page().on.load(Ordering::Relaxed) != 0 { Err(libc::EBUSY) } else { check_owner(session) }
+}
+
+/// # Errors
+/// EBUSY: the descriptor reads or is mapped the V4L1 way, or another one of this process has the node's
+/// buffers.
+fn check_owner(session: &Session) -> Result<()> {
+    let streams = session.page().streaming.load(Ordering::Relaxed) & (BY_READ | BY_MMAP) != 0;
+    if streams || is_owned_elsewhere(session) { Err(libc::EBUSY) } else { Ok(()) }
+}
+
+/// Whether a CREATE_BUFS may be done, and the bytes that each buffer is to have. None: it only asks what
+/// there is.
+///
+/// # Errors
+/// EINVAL: memory of a kind that there is not, or of another than the buffers that there are, or too few
+/// bytes for a frame of `pix`. EBUSY: as [`check_reqbufs`], but that it streams is no hindrance. ENOBUFS:
+/// there are as many as can be.
+pub(super) fn check_create(session: &Session, asked: &V4l2CreateBuffers, pix: &Pix) -> Result<Option<u32>> {
+    known_memory(asked.memory)?;
     let page = session.page();
-    let streams = page.streaming.load(Ordering::Relaxed) & (BY_READ | BY_MMAP) != 0;
-    if page.on.load(Ordering::Relaxed) != 0 || streams || is_owned_elsewhere(session) {
-        return Err(libc::EBUSY);
+    let has = count(page);
+    if asked.count == 0 {
+        return Ok(None);
     }
-    Ok(())
+    check_owner(session)?;
+    if has == MAX_BUFFERS {
+        return Err(libc::ENOBUFS);
+    }
+    let other_kind = has != 0 && page.memory.load(Ordering::Relaxed) != asked.memory;
+    let len = asked.format.pix().sizeimage;
+    if other_kind || len == 0 || len < pix.sizeimage { Err(libc::EINVAL) } else { Ok(Some(len)) }
+}
+
+/// Forgets the buffers that there were. The program's mappings stay with the program.
+pub(super) fn clear(locked: &mut Locked) {
+    let page = locked.session.page();
+    let exported = page.buffers.iter().any(|b| b.state.load(Ordering::Relaxed) & EXPORTED != 0);
+    for buffer in &page.buffers {
+        let words = [
+            &buffer.queued,
+            &buffer.slot,
+            &buffer.pending,
+            &buffer.bytesused,
+            &buffer.sequence,
+            &buffer.state,
+            &buffer.start,
+            &buffer.length,
+            &buffer.marks,
+            &buffer.least,
+        ];
+        for word in words {
+            word.store(0, Ordering::Relaxed);
+        }
+        buffer.time.store(0, Ordering::Relaxed);
+        buffer.user.store(0, Ordering::Relaxed);
+    }
+    let generation = page.generation.load(Ordering::Relaxed).wrapping_add(1).max(1);
+    page.generation.store(generation, Ordering::Relaxed);
+    if exported {
+        let session = locked.session.info().session;
+        // A daemon that is gone keeps nothing.
+        let _ = process::tell(&Request::Export { session, generation, index: 0, len: 0, read_only: false });
+    }
+    locked.views.forget_all();
+    page.private.store(0, Ordering::Relaxed);
+    page.count.store(0, Ordering::Relaxed);
+}
+
+/// Makes `wanted` more buffers of `len` bytes each; the first ones freeze the format. Returns how many there
+/// are more.
+///
+/// # Errors
+/// EINVAL: no length. ENOMEM: there is no room for one more below 4 GiB, where their offsets are. EBUSY: see
+/// [`own`].
+pub(super) fn add(locked: &mut Locked, wanted: u32, memory: u32, len: u32, pix: &Pix) -> Result<u32> {
+    let page = locked.session.page();
+    let has = count(page);
+    let whole = len.checked_next_multiple_of(PAGE_LEN as u32).filter(|len| *len != 0).ok_or(libc::EINVAL)?;
+    if has == 0 {
+        own(locked.session)?;
+        super::freeze(page, pix);
+        page.memory.store(memory, Ordering::Relaxed);
+    }
+    let mut end = has.checked_sub(1).map_or(Some(0), |last| end_of(page, last)).ok_or(libc::ENOMEM)?;
+    let mut made = 0;
+    while made < wanted && has + (made as usize) < MAX_BUFFERS {
+        let Some(next) = end.checked_add(whole) else { break };
+        let buffer = &page.buffers[has + made as usize];
+        buffer.start.store(end, Ordering::Relaxed);
+        buffer.length.store(len, Ordering::Relaxed);
+        buffer.least.store(len, Ordering::Relaxed);
+        end = next;
+        made += 1;
+    }
+    if made == 0 {
+        return Err(libc::ENOMEM);
+    }
+    page.count.store(has as u32 + made, Ordering::Relaxed);
+    lay_out(locked)?;
+    Ok(made)
 }
 
 /// Forgets the buffers that there were and makes `wanted` new ones, or none if that is 0. Returns how
 /// many there are.
 ///
 /// # Errors
-/// EINVAL: the format has no length.
-pub(super) fn renew(locked: &mut Locked, wanted: u32, pix: &Pix) -> Result<u32> {
-    let page = locked.session.page();
-    for buffer in &page.buffers {
-        for word in [&buffer.queued, &buffer.slot, &buffer.pending, &buffer.bytesused, &buffer.sequence] {
-            word.store(0, Ordering::Relaxed);
-        }
-        buffer.time.store(0, Ordering::Relaxed);
-    }
-    let generation = page.generation.load(Ordering::Relaxed).wrapping_add(1).max(1);
-    page.generation.store(generation, Ordering::Relaxed);
-    locked.views.forget_all();
-    page.private.store(0, Ordering::Relaxed);
-    page.count.store(0, Ordering::Relaxed);
-    if wanted == 0 {
+/// As [`add`].
+pub(super) fn renew(locked: &mut Locked, asked: &V4l2Requestbuffers, pix: &Pix) -> Result<u32> {
+    clear(locked);
+    if asked.count == 0 {
+        disown(locked.session);
         return Ok(0);
     }
-    let len = pix.sizeimage.checked_next_multiple_of(PAGE_LEN as u32).filter(|len| *len != 0);
-    let len = len.ok_or(libc::EINVAL)?;
-    // Offsets are 32 bits.
-    let count = wanted.clamp(FEWEST, MAX_BUFFERS as u32).min(u32::MAX / len).max(1);
-    super::freeze(page, pix);
-    page.buffer_len.store(len, Ordering::Relaxed);
-    page.count.store(count, Ordering::Relaxed);
-    lay_out(locked);
-    Ok(count)
+    add(locked, asked.count.max(FEWEST), asked.memory, pix.sizeimage, pix)
 }
 
+/// What the queue can do, as REQBUFS and CREATE_BUFS tell it.
+const CAPABILITIES: u32 = V4L2_BUF_CAP_SUPPORTS_MMAP
+    | V4L2_BUF_CAP_SUPPORTS_USERPTR
+    | V4L2_BUF_CAP_SUPPORTS_DMABUF
+    | V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS;
+
 pub(super) fn answer(asked: V4l2Requestbuffers, count: u32) -> V4l2Requestbuffers {
-    let capabilities = V4L2_BUF_CAP_SUPPORTS_MMAP | V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS;
-    V4l2Requestbuffers { count, capabilities, flags: 0, ..asked }
+    V4l2Requestbuffers { count, capabilities: CAPABILITIES, flags: 0, ..asked }
+}
+
+/// The answer to a CREATE_BUFS that has made `count` buffers, of which the first is `index`.
+pub(super) fn created(asked: V4l2CreateBuffers, index: u32, count: u32) -> V4l2CreateBuffers {
+    V4l2CreateBuffers { index, count, capabilities: CAPABILITIES, flags: 0, reserved: [0; 6], ..asked }
+}
+
+/// Where a buffer's memory ends in the device's; None: a damaged page says that it ends beyond 4 GiB.
+fn end_of(page: &SessionPage, index: usize) -> Option<u32> {
+    let buffer = &page.buffers[index];
+    let len = buffer.length.load(Ordering::Relaxed).checked_next_multiple_of(PAGE_LEN as u32)?;
+    buffer.start.load(Ordering::Relaxed).checked_add(len)
+}
+
+/// Where a buffer's memory is in the device's, and its bytes; whole pages. Of a damaged page it is no bytes.
+fn place(page: &SessionPage, index: usize) -> (usize, usize) {
+    let start = page.buffers[index].start.load(Ordering::Relaxed);
+    match end_of(page, index) {
+        Some(end) if start % PAGE_LEN as u32 == 0 => (start as usize, (end - start) as usize),
+        _ => (0, 0),
+    }
+}
+
+/// Whether the buffers are the driver's own memory.
+pub(super) fn is_mmap(page: &SessionPage) -> bool {
+    page.memory.load(Ordering::Relaxed) == V4L2_MEMORY_MMAP
 }
 
 /// This process's record of the mappings is of the buffers that there are.
-pub(super) fn lay_out(locked: &mut Locked) {
+///
+/// # Errors
+/// ENOMEM, ENODEV: exported memory of one of them cannot be had.
+pub(super) fn lay_out(locked: &mut Locked) -> Result<()> {
     let page = locked.session.page();
     let generation = page.generation.load(Ordering::Relaxed);
-    locked.views.lay_out_buffers(generation, buffer_len(page), count(page));
+    locked.views.lay_out_buffers(generation, count(page), |index| place(page, index));
+    if !is_mmap(page) {
+        return Ok(());
+    }
+    for index in 0..count(page) {
+        let exported = page.buffers[index].state.load(Ordering::Relaxed) & EXPORTED != 0;
+        if exported && !locked.views.is_bound(index) {
+            // Another process that shares the open file has exported it.
+            let fd = file_of(locked, index, false)?;
+            let bound = locked.views.bind(index, fd, false, &locked.ring);
+            sys::close(fd);
+            bound?;
+        }
+    }
+    Ok(())
+}
+
+/// A descriptor of a buffer's own file, which the daemon keeps until there are other buffers.
+fn file_of(locked: &Locked, index: usize, read_only: bool) -> Result<c_int> {
+    let session = locked.session;
+    let request = Request::Export {
+        session: session.info().session,
+        generation: session.page().generation.load(Ordering::Relaxed),
+        index: index as u32,
+        len: locked.views.len_of(index) as u32,
+        read_only,
+    };
+    let mut fds = FdList::new();
+    process::ask(&request, None, &mut fds)?;
+    if fds.len() == 1 { Ok(fds.take(0)) } else { Err(libc::EPROTO) }
+}
+
+/// VIDIOC_EXPBUF: a descriptor of one buffer's memory. From then on the buffer has memory of its own, into
+/// which frames are copied: who has the descriptor sees this buffer's frames and no others.
+///
+/// # Errors
+/// EINVAL: there is none of that number, no driver's memory, or flags other than O_CLOEXEC and an access
+/// mode. ENOMEM, ENODEV; EMFILE.
+pub(super) fn expbuf(session: &Session, fd: c_int, asked: V4l2Exportbuffer) -> Result<V4l2Exportbuffer> {
+    let flags = asked.flags as c_int;
+    with_locks(session, fd, |locked| {
+        let page = session.page();
+        let index = asked.index as usize;
+        let fits = index < count(page) && is_mmap(page) && asked.plane == 0;
+        if !fits || flags & !(libc::O_CLOEXEC | libc::O_ACCMODE) != 0 {
+            return Err(libc::EINVAL);
+        }
+        lay_out(locked)?;
+        let exported = file_of(locked, index, flags & libc::O_ACCMODE == libc::O_RDONLY)?;
+        if !locked.views.is_bound(index) {
+            let bound = file_of(locked, index, false).and_then(|own| {
+                let bound = own_memory(locked, index, own);
+                sys::close(own);
+                bound
+            });
+            if let Err(e) = bound {
+                sys::close(exported);
+                return Err(e);
+            }
+        }
+        if flags & libc::O_CLOEXEC == 0 {
+            sys::keep_on_exec(exported)?;
+        }
+        Ok(Step::Done(V4l2Exportbuffer { fd: exported, reserved: [0; 11], ..asked }))
+    })
+}
+
+/// The buffer shows the memory behind `own` from now on, and holds no slot of the ring any more.
+fn own_memory(locked: &mut Locked, index: usize, own: c_int) -> Result<()> {
+    let page = locked.session.page();
+    locked.views.bind(index, own, true, &locked.ring)?;
+    page.buffers[index].state.fetch_or(EXPORTED, Ordering::Relaxed);
+    page.private.store(locked.views.private_len() as u64, Ordering::Relaxed);
+    super::let_slot_go(locked, index);
+    Ok(())
 }
 
 /// A buffer as QUERYBUF, QBUF and DQBUF tell it.
@@ -126,13 +320,21 @@ pub(super) fn describe(locked: &Locked, index: usize) -> V4l2Buffer {
     let session = locked.session;
     let (page, buffer) = (session.page(), &session.page().buffers[index]);
     let input = session.info().input;
-    let mut flags = V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC;
+    let marks = buffer.marks.load(Ordering::Relaxed);
+    let mut flags = marks & KEPT_MARKS;
+    if flags & V4L2_BUF_FLAG_TIMESTAMP_COPY == 0 {
+        flags |= V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC;
+    }
     if is_queued(buffer) {
         flags |= V4L2_BUF_FLAG_QUEUED;
+    }
+    if buffer.state.load(Ordering::Relaxed) & PREPARED != 0 {
+        flags |= V4L2_BUF_FLAG_PREPARED;
     }
     if locked.views.is_mapped(index) {
         flags |= V4L2_BUF_FLAG_MAPPED;
     }
+    let memory = page.memory.load(Ordering::Relaxed);
     let mut told = V4l2Buffer {
         index: index as u32,
         type_: if input { V4L2_BUF_TYPE_VIDEO_OUTPUT } else { V4L2_BUF_TYPE_VIDEO_CAPTURE },
@@ -141,14 +343,25 @@ pub(super) fn describe(locked: &Locked, index: usize) -> V4l2Buffer {
         field: super::frozen(page).field,
         timestamp: V4l2Timeval::from_nanos(buffer.time.load(Ordering::Relaxed)),
         sequence: buffer.sequence.load(Ordering::Relaxed),
-        memory: V4L2_MEMORY_MMAP,
+        memory,
         // Programs read files in pieces of this: not rounded up to whole pages.
-        length: super::frozen(page).sizeimage,
+        length: buffer.length.load(Ordering::Relaxed),
         ..V4l2Buffer::default()
     };
-    told.set_offset((index * buffer_len(page)) as u32);
+    match memory {
+        V4L2_MEMORY_USERPTR => told.set_userptr(buffer.user.load(Ordering::Relaxed)),
+        V4L2_MEMORY_DMABUF => told.set_fd(buffer.user.load(Ordering::Relaxed) as i32),
+        _ => told.set_offset(buffer.start.load(Ordering::Relaxed)),
+    }
     told
 }
+
+/// What a pusher says of a frame that its clients are told, too (V4L2 specification, Buffer Flags).
+pub(super) const KEPT_MARKS: u32 = V4L2_BUF_FLAG_TIMESTAMP_COPY
+    | V4L2_BUF_FLAG_TSTAMP_SRC_SOE
+    | V4L2_BUF_FLAG_KEYFRAME
+    | V4L2_BUF_FLAG_PFRAME
+    | V4L2_BUF_FLAG_BFRAME;
 
 /// The buffer that a program names.
 ///
@@ -159,22 +372,116 @@ pub(super) fn named(page: &SessionPage, asked: &V4l2Buffer) -> Result<usize> {
     if index < count(page) { Ok(index) } else { Err(libc::EINVAL) }
 }
 
-/// The buffer that a program queues.
+/// The buffer that a program queues or prepares, whose memory is known then.
 ///
 /// # Errors
-/// EINVAL: there is none of that number, it is of another kind of memory, or queued already.
-pub(super) fn to_queue(page: &SessionPage, asked: &V4l2Buffer) -> Result<usize> {
+/// EINVAL: there is none of that number, it is of another kind of memory, queued already, or its memory is
+/// too small. EFAULT: the program's memory is not there, or not for writing. What mmap says of a descriptor.
+pub(super) fn to_queue(locked: &mut Locked, asked: &V4l2Buffer) -> Result<usize> {
+    let session = locked.session;
+    let page = session.page();
     let index = named(page, asked)?;
-    if asked.memory != V4L2_MEMORY_MMAP || is_queued(&page.buffers[index]) {
+    let buffer = &page.buffers[index];
+    let memory = page.memory.load(Ordering::Relaxed);
+    if asked.memory != memory || is_queued(buffer) {
         return Err(libc::EINVAL);
     }
+    lay_out(locked)?;
+    if buffer.state.load(Ordering::Relaxed) & PREPARED != 0 {
+        return Ok(index);
+    }
+    let least = buffer.least.load(Ordering::Relaxed);
+    let (user, length) = match memory {
+        V4L2_MEMORY_USERPTR => {
+            let (at, length) = (asked.userptr(), asked.length);
+            if length < least {
+                return Err(libc::EINVAL);
+            }
+            check_user(session, at, length as usize)?;
+            (at, length)
+        }
+        V4L2_MEMORY_DMABUF => {
+            let (file, size) = sys::memory_file(asked.fd()).ok_or(libc::EINVAL)?;
+            let length =
+                if asked.length == 0 { u32::try_from(size).unwrap_or(u32::MAX) } else { asked.length };
+            if length < least || length as usize > size {
+                return Err(libc::EINVAL);
+            }
+            // What a client's buffers are written to.
+            let prot =
+                if session.info().input { libc::PROT_READ } else { libc::PROT_READ | libc::PROT_WRITE };
+            locked.views.import(index, asked.fd(), file, length as usize, prot)?;
+            (asked.fd() as u32 as u64, length)
+        }
+        _ => return Ok(index),
+    };
+    buffer.user.store(user, Ordering::Relaxed);
+    buffer.length.store(length, Ordering::Relaxed);
     Ok(index)
+}
+
+/// # Errors
+/// EFAULT: the program's memory is not there, or cannot be written where frames are.
+fn check_user(session: &Session, at: u64, length: usize) -> Result<()> {
+    let at = usize::try_from(at).map_err(|_| libc::EFAULT)?;
+    let fine = if session.info().input {
+        session.known.readable(at, length)
+    } else {
+        session.known.writable(at, length)
+    };
+    fine.map_err(|_| libc::EFAULT)
+}
+
+/// The memory of a buffer that the program brought, and its bytes; looked at anew, for the program may have
+/// taken it away.
+///
+/// # Errors
+/// EFAULT, EINVAL: it has none.
+pub(super) fn brought(locked: &Locked, index: usize) -> Result<(*mut u8, usize)> {
+    let session = locked.session;
+    let page = session.page();
+    if page.memory.load(Ordering::Relaxed) == V4L2_MEMORY_DMABUF {
+        return locked.views.imported(index).ok_or(libc::EINVAL);
+    }
+    let (at, length) =
+        (&page.buffers[index].user, page.buffers[index].length.load(Ordering::Relaxed) as usize);
+    let at = at.load(Ordering::Relaxed);
+    check_user(session, at, length)?;
+    Ok((at as usize as *mut u8, length))
+}
+
+/// VIDIOC_PREPARE_BUF: the buffer's memory is looked at now, so that QBUF need not.
+///
+/// # Errors
+/// As [`to_queue`]; EINVAL: it is prepared already.
+pub(super) fn prepare(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4l2Buffer> {
+    with_locks(session, fd, |locked| {
+        let index = named(session.page(), &asked)?;
+        let state = &session.page().buffers[index].state;
+        if state.load(Ordering::Relaxed) & PREPARED != 0 {
+            return Err(libc::EINVAL);
+        }
+        let len = if session.info().input { super::feed::length(session, &asked)? } else { 0 };
+        let index = to_queue(locked, &asked)?;
+        session.page().buffers[index].bytesused.store(len, Ordering::Relaxed);
+        state.fetch_or(PREPARED, Ordering::Relaxed);
+        Ok(Step::Done(describe(locked, index)))
+    })
+}
+
+/// STREAMOFF: no buffer is queued or prepared any more.
+pub(super) fn unqueue(page: &SessionPage) {
+    for buffer in &page.buffers {
+        buffer.queued.store(0, Ordering::Relaxed);
+        buffer.pending.store(0, Ordering::Relaxed);
+        buffer.state.fetch_and(!PREPARED, Ordering::Relaxed);
+    }
 }
 
 pub(super) fn querybuf(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4l2Buffer> {
     with_locks(session, fd, |locked| {
         let index = named(session.page(), &asked)?;
-        lay_out(locked);
+        lay_out(locked)?;
         Ok(Step::Done(describe(locked, index)))
     })
 }
@@ -182,13 +489,15 @@ pub(super) fn querybuf(session: &Session, fd: c_int, asked: V4l2Buffer) -> Resul
 /// The buffer that a mapping is of.
 ///
 /// # Errors
-/// EINVAL: not a buffer's offset, longer than a buffer, or not a shared mapping.
+/// EINVAL: no driver's memory, not a buffer's offset, longer than the buffer, or not a shared mapping.
 pub(super) fn mapped(page: &SessionPage, wanted: &Mapping) -> Result<usize> {
-    let len = buffer_len(page);
     let shared = wanted.flags & libc::MAP_TYPE != libc::MAP_PRIVATE;
-    if len == 0 || !shared || wanted.offset % len != 0 || wanted.len == 0 || wanted.len > len {
+    if !shared || !is_mmap(page) || wanted.len == 0 {
         return Err(libc::EINVAL);
     }
-    let index = wanted.offset / len;
-    if index < count(page) { Ok(index) } else { Err(libc::EINVAL) }
+    (0..count(page))
+        .map(|index| (index, place(page, index)))
+        .find(|(_, (start, len))| *start == wanted.offset && wanted.len <= *len)
+        .map(|(index, _)| index)
+        .ok_or(libc::EINVAL)
 }

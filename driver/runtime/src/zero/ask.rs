@@ -12,6 +12,7 @@ use vloopback_ring::slip::{MAX_DATA, Phase, Slip};
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::{Inside, NUMBER_MAX, call_daemon, enter, knock};
+use crate::client::own;
 use crate::process;
 use crate::session::Session;
 use crate::sys::{self, Result};
@@ -185,8 +186,9 @@ const TRIES: u32 = 16;
 /// read(2) on an output of a zero-copy pipe: never forwarded, but asked for as a mapped client does.
 ///
 /// # Errors
-/// As [`forward`]; EAGAIN never: a picture takes the time that it takes. EIO: others draw all the time.
+/// As [`forward`]; EBUSY: see [`own`]; EAGAIN never: a picture takes the time that it takes. EIO: others draw all the time.
 pub(crate) fn read_frame(session: &Session, buf: usize, len: usize) -> Result<usize> {
+    own(session)?;
     let turn = Turn::take(session)?;
     for _ in 0..TRIES {
         if let Some(count) = turn.copy_frame(buf, len)? {

@@ -20,6 +20,7 @@ use vloopback_ring::hatch::Hatch;
 use vloopback_ring::slip::Slip;
 use vloopback_wire::{Reply, Request};
 
+use crate::client::own;
 use crate::lock::NoSignals;
 use crate::process;
 use crate::session::Session;
@@ -240,7 +241,7 @@ pub(crate) unsafe fn mmap_input(session: &Session, fd: c_int, wanted: &Mapping) 
 /// mmap(2) on an output of a zero-copy pipe: the pusher's own memory.
 ///
 /// # Errors
-/// EINVAL: not inside it. ENOMEM, ENODEV.
+/// EINVAL: not inside it. EBUSY: see [`own`]. ENOMEM, ENODEV.
 ///
 /// # Safety
 /// As mmap(2): with MAP_FIXED what is at the address goes.
@@ -248,5 +249,6 @@ pub(crate) unsafe fn mmap_output(session: &Session, wanted: &Mapping) -> Result<
     // SAFETY: the caller's promise.
     let place = unsafe { Place::reserve(wanted) }?;
     join(session, 0)?;
+    own(session)?;
     place.show(session)
 }

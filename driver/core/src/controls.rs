@@ -1,0 +1,68 @@
+//! The controls of a pipe: the sliders of a V4L1 picture, which V4L2 knows as controls of the user class.
+//!
+//! There is one value of each, whoever sets it by whichever API. On a one-copy pipe nothing is done with it:
+//! it is what the clients want, and a pusher that wants to know subscribes to the controls' events on the
+//! input. They are the pipe's and not the pusher's, and outlive it.
+
+use vloopback_abi::v4l2::{
+    V4L2_CID_BRIGHTNESS, V4L2_CID_CONTRAST, V4L2_CID_HUE, V4L2_CID_SATURATION, V4L2_CID_WHITENESS,
+};
+
+use crate::Refusal;
+
+/// A slider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slider {
+    /// `V4L2_CID_*`.
+    pub id: u32,
+    /// Its name, as the kernel has it.
+    pub name: &'static str,
+    /// Where it is in a picture: brightness, hue, colour, contrast, whiteness.
+    pub place: usize,
+}
+
+impl Slider {
+    /// The largest value; the least is 0.
+    pub const MAX: u32 = 0xffff;
+    /// The value before anybody sets one: in the middle, as with the old driver.
+    pub const DEFAULT: u32 = 0x8000;
+
+    const fn new(id: u32, name: &'static str, place: usize) -> Self {
+        Self { id, name, place }
+    }
+
+    /// The slider of a control's id.
+    pub fn of(id: u32) -> Option<&'static Self> {
+        SLIDERS.iter().find(|slider| slider.id == id)
+    }
+}
+
+/// The sliders in the order of their ids.
+pub const SLIDERS: [Slider; 5] = [
+    Slider::new(V4L2_CID_BRIGHTNESS, "Brightness", 0),
+    Slider::new(V4L2_CID_CONTRAST, "Contrast", 3),
+    Slider::new(V4L2_CID_SATURATION, "Saturation", 2),
+    Slider::new(V4L2_CID_HUE, "Hue", 1),
+    Slider::new(V4L2_CID_WHITENESS, "Whiteness", 4),
+];
+
+/// The picture with some sliders set.
+///
+/// # Errors
+/// `Invalid`: a value out of range; whoever asks has brought it into range.
+pub(crate) fn set(mut picture: [u32; 6], wanted: [Option<u32>; 5]) -> Result<[u32; 6], Refusal> {
+    for (to, value) in picture.iter_mut().zip(wanted) {
+        match value {
+            Some(value) if value > Slider::MAX => return Err(Refusal::Invalid),
+            Some(value) => *to = value,
+            None => {}
+        }
+    }
+    Ok(picture)
+}
+
+/// The sliders that differ, a bit for each place in the picture.
+pub(crate) fn changes(old: &[u32; 6], new: &[u32; 6]) -> u32 {
+    // The depth, which comes last, is none.
+    old.iter().zip(new).take(5).enumerate().fold(0, |bits, (k, (old, new))| bits | u32::from(old != new) << k)
+}

@@ -1,0 +1,237 @@
+//! Controls, and V4L2's events: who has subscribed to what, and the chimes that tell of them in poll.
+//!
+//! An event lies in the session's page, where whoever has the open file takes it; a call that waits for one
+//! sleeps on the page's `kick`. No object of the kernel's raises POLLPRI alone, so poll and its kin learn of
+//! events by a second descriptor, the *chime*: one end of a socket pair, made when somebody asks for it, to
+//! which an urgent byte (MSG_OOB) is sent. Both ends are kept here: every process that has the device gets
+//! the same one.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{Ordering, fence};
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send, socketpair};
+use vloopback_abi::v4l2::{
+    V4L2_CID_USER_CLASS, V4L2_EVENT_ALL, V4L2_EVENT_CTRL, V4L2_EVENT_CTRL_CH_FLAGS, V4L2_EVENT_CTRL_CH_VALUE,
+    V4L2_EVENT_EOS, V4L2_EVENT_SOURCE_CHANGE, V4L2_EVENT_SRC_CH_RESOLUTION, V4L2_EVENT_SUB_FL_ALLOW_FEEDBACK,
+    V4L2_EVENT_SUB_FL_SEND_INITIAL,
+};
+use vloopback_core::{SLIDERS, Slider};
+use vloopback_ring::{Event, MAX_SUBSCRIPTIONS, SessionPage};
+use vloopback_wire::Reply;
+
+use super::device::errno;
+use super::{Engine, Session};
+use crate::clock::now;
+use crate::futex;
+
+/// A subscription, by its place in the session's page.
+#[derive(Clone, Copy, Debug)]
+struct Subscription {
+    kind: u32,
+    id: u32,
+    flags: u32,
+}
+
+/// The descriptor that says in poll that an event is pending.
+#[derive(Debug)]
+struct Chime {
+    // Dropped first, so that the other end's is no hang-up to anybody who polls it still.
+    theirs: OwnedFd,
+    ours: OwnedFd,
+}
+
+/// The events of an open file.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    subscriptions: [Option<Subscription>; MAX_SUBSCRIPTIONS],
+    /// Number of the next event.
+    sequence: u32,
+    chime: Option<Chime>,
+}
+
+impl Events {
+    /// Posts an event to those who have subscribed to its kind, about its subject.
+    fn post(&mut self, page: &SessionPage, event: Event, by_itself: bool) {
+        let found = self.subscriptions.iter().position(|s| {
+            s.is_some_and(|s| {
+                let hears = !by_itself || s.flags & V4L2_EVENT_SUB_FL_ALLOW_FEEDBACK != 0;
+                (s.kind, s.id) == (event.kind, event.id) && hears
+            })
+        });
+        if let Some(place) = found {
+            self.post_at(place, page, event);
+        }
+    }
+
+    fn post_at(&mut self, place: usize, page: &SessionPage, event: Event) {
+        let event = Event { sequence: self.sequence, time: now(), ..event };
+        self.sequence = self.sequence.wrapping_add(1);
+        // Whoever takes the event from here on waits for the chime, so that it does not ring for nothing.
+        page.events.chiming.store(1, Ordering::SeqCst);
+        page.events.subscriptions[place].post(&event);
+        page.kick.fetch_add(1, Ordering::SeqCst);
+        futex::wake_all(&page.kick);
+        self.ring_chime(page);
+    }
+
+    /// Makes the chime ready if there is something to take.
+    fn ring_chime(&self, page: &SessionPage) {
+        page.events.chiming.store(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        if let Some(chime) = self.chime.as_ref().filter(|_| page.events.is_pending()) {
+            let urgent = MsgFlags::MSG_OOB | MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+            // Full is ready.
+            if send(chime.ours.as_raw_fd(), &[1], urgent) == Err(Errno::EOPNOTSUPP) {
+                // A kernel without urgent bytes (before 5.15): readable is all that it can be. poll and
+                // select make do with that, epoll cannot.
+                let _ = send(chime.ours.as_raw_fd(), &[1], urgent & !MsgFlags::MSG_OOB);
+            }
+        }
+        page.events.chiming.store(0, Ordering::SeqCst);
+    }
+
+    fn place_of(&self, kind: u32, id: u32) -> Option<usize> {
+        self.subscriptions.iter().position(|s| s.is_some_and(|s| (s.kind, s.id) == (kind, id)))
+    }
+
+    fn end(&mut self, place: usize, page: &SessionPage) {
+        self.subscriptions[place] = None;
+        page.events.subscriptions[place].end();
+        self.count(page);
+    }
+
+    fn count(&self, page: &SessionPage) {
+        let count = self.subscriptions.iter().flatten().count() as u32;
+        page.events.subscribed.store(count, Ordering::SeqCst);
+    }
+}
+
+/// The event of a control.
+fn of_control(id: u32, changes: u32, value: u32) -> Event {
+    Event { kind: V4L2_EVENT_CTRL, id, changes, value, ..Event::default() }
+}
+
+/// Whether a node has events of this kind about this subject.
+fn can_be(input: bool, kind: u32, id: u32) -> bool {
+    match kind {
+        // The class is no value and never changes, but may be named.
+        V4L2_EVENT_CTRL => id == V4L2_CID_USER_CLASS || Slider::of(id).is_some(),
+        V4L2_EVENT_SOURCE_CHANGE | V4L2_EVENT_EOS => !input && id == 0,
+        _ => false,
+    }
+}
+
+impl Engine {
+    /// Sets sliders, whoever asks: a panel on the output, the pusher on the input.
+    pub(super) fn set_controls(
+        &mut self,
+        session: u32,
+        index: usize,
+        which: u32,
+        values: [u32; 5],
+    ) -> Result<Reply, Errno> {
+        let wanted = std::array::from_fn(|k| (which >> k & 1 != 0).then_some(values[k]));
+        let effects = self.pipes[index].core.set_controls(session, wanted).map_err(errno)?;
+        self.apply(index, effects);
+        self.tell_controls(index, effects.controls, session);
+        Ok(Reply::Done)
+    }
+
+    /// Tells of controls that `setter` has changed, a bit for each place in the picture.
+    pub(super) fn tell_controls(&mut self, index: usize, changed: u32, setter: u32) {
+        let picture = self.pipes[index].core.picture();
+        for slider in SLIDERS.iter().filter(|slider| changed >> slider.place & 1 != 0) {
+            let event = of_control(slider.id, V4L2_EVENT_CTRL_CH_VALUE, picture[slider.place]);
+            for (&id, session) in self.sessions.iter_mut().filter(|(_, s)| s.pipe == index) {
+                session.events.post(&session.page, event, id == setter);
+            }
+        }
+    }
+
+    /// Tells the clients of a pipe, but for the one that has brought it about, that its format is another one,
+    /// or that its pusher's frames have ended.
+    pub(super) fn tell_clients(&mut self, index: usize, format: bool, ended: bool, setter: Option<u32>) {
+        let event = |kind, changes| Event { kind, changes, ..Event::default() };
+        let ends = ended.then(|| event(V4L2_EVENT_EOS, 0));
+        let changes = format.then(|| event(V4L2_EVENT_SOURCE_CHANGE, V4L2_EVENT_SRC_CH_RESOLUTION));
+        for event in ends.into_iter().chain(changes) {
+            let clients = self.sessions.iter_mut().filter(|(_, s)| s.pipe == index && !s.info.input);
+            for (_, session) in clients.filter(|(id, _)| setter != Some(**id)) {
+                session.events.post(&session.page, event, false);
+            }
+        }
+    }
+
+    fn events_of(&mut self, session: u32) -> Result<&mut Session, Errno> {
+        self.sessions.get_mut(&session).ok_or(Errno::EBADF)
+    }
+
+    /// Doing it twice is nothing.
+    pub(super) fn subscribe(
+        &mut self,
+        session: u32,
+        index: usize,
+        (kind, id, flags): (u32, u32, u32),
+    ) -> Result<Reply, Errno> {
+        let picture = self.pipes[index].core.picture();
+        let s = self.events_of(session)?;
+        if !can_be(s.info.input, kind, id) {
+            return Err(Errno::EINVAL);
+        }
+        if s.events.place_of(kind, id).is_some() {
+            return Ok(Reply::Done);
+        }
+        let place = s.events.subscriptions.iter().position(Option::is_none).ok_or(Errno::ENOMEM)?;
+        s.events.subscriptions[place] = Some(Subscription { kind, id, flags });
+        s.page.events.subscriptions[place].begin(kind, id);
+        s.events.count(&s.page);
+        let slider = Slider::of(id).filter(|_| kind == V4L2_EVENT_CTRL);
+        if let Some(slider) = slider.filter(|_| flags & V4L2_EVENT_SUB_FL_SEND_INITIAL != 0) {
+            let changes = V4L2_EVENT_CTRL_CH_VALUE | V4L2_EVENT_CTRL_CH_FLAGS;
+            s.events.post_at(place, &s.page, of_control(id, changes, picture[slider.place]));
+        }
+        Ok(Reply::Done)
+    }
+
+    /// What is not subscribed to is no error.
+    pub(super) fn unsubscribe(&mut self, session: u32, kind: u32, id: u32) -> Result<Reply, Errno> {
+        let s = self.events_of(session)?;
+        for place in 0..MAX_SUBSCRIPTIONS {
+            let found = s.events.subscriptions[place]
+                .is_some_and(|s| kind == V4L2_EVENT_ALL || (s.kind, s.id) == (kind, id));
+            if found {
+                s.events.end(place, &s.page);
+            }
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Gives out the chime of an open file.
+    pub(super) fn chime(&mut self, id: u32, session: u32) -> bool {
+        let made = self.with_session(id, session, |engine, session, _| {
+            let s = engine.events_of(session)?;
+            if s.events.chime.is_none() {
+                let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+                let (theirs, ours) = socketpair(AddressFamily::Unix, SockType::Stream, None, flags)?;
+                s.events.chime = Some(Chime { theirs, ours });
+                s.page.events.has_chime.store(1, Ordering::SeqCst);
+                s.events.ring_chime(&s.page);
+            }
+            Ok(Reply::Done)
+        });
+        let chime = self.sessions.get(&session).and_then(|s| s.events.chime.as_ref());
+        match (made, chime) {
+            (Err(e), _) => self.answer(id, &Reply::Error(e as i32), &[]),
+            (Ok(_), None) => self.answer(id, &Reply::Error(libc::EBADF), &[]),
+            (Ok(done), Some(chime)) => self.answer(id, &done, &[chime.theirs.as_fd()]),
+        }
+    }
+
+    /// A client has hushed the chime, and something came meanwhile.
+    pub(super) fn ring_chime(&mut self, session: u32) -> Result<Reply, Errno> {
+        let s = self.events_of(session)?;
+        s.events.ring_chime(&s.page);
+        Ok(Reply::Done)
+    }
+}

@@ -1,0 +1,94 @@
+//! Memory of buffers that programs have exported (VIDIOC_EXPBUF). It belongs to the open file, so the daemon
+//! keeps it: whoever shares the open file gets the same.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use tracing::info;
+use vloopback_ring::{MAX_BUFFERS, PAGE_LEN};
+use vloopback_wire::Reply;
+
+use super::Engine;
+use crate::memory::{buffer_file, read_only};
+
+/// An open file's exported buffers.
+#[derive(Debug, Default)]
+pub(super) struct Exports {
+    /// The REQBUFS that they are of.
+    generation: u32,
+    /// By index: the bytes, and the file.
+    files: BTreeMap<u32, (u32, OwnedFd)>,
+}
+
+impl Engine {
+    /// A descriptor of the memory of buffer `index`, of `len` bytes, which is made if it is asked for the first
+    /// time. Buffers of an earlier REQBUFS go; with `len` 0 nothing is made.
+    ///
+    /// EINVAL: no buffer's number or length. ENOMEM: more than two frames' bytes, or no memory is left.
+    pub(super) fn export(&mut self, id: u32, session: u32, asked: Export) -> bool {
+        let result = self.with_session(id, session, |engine, session, pipe| {
+            let most = u64::from(engine.pipes[pipe].core.pix().sizeimage) * 2 + PAGE_LEN as u64;
+            let Some(session) = engine.sessions.get_mut(&session) else { return Err(Errno::EBADF) };
+            let exports = &mut session.exports;
+            if exports.generation != asked.generation {
+                *exports = Exports { generation: asked.generation, ..Exports::default() };
+            }
+            if asked.len == 0 {
+                return Ok(Reply::Done);
+            }
+            if asked.index as usize >= MAX_BUFFERS || asked.len as usize % PAGE_LEN != 0 {
+                return Err(Errno::EINVAL);
+            }
+            if exports.files.get(&asked.index).is_none_or(|(len, _)| *len != asked.len) {
+                if u64::from(asked.len) > most {
+                    info!(pipe, len = asked.len, "a buffer is not exported: it is larger than two frames");
+                    return Err(Errno::ENOMEM);
+                }
+                let file = buffer_file(asked.len).map_err(|_| Errno::ENOMEM)?;
+                exports.files.insert(asked.index, (asked.len, file));
+            }
+            Ok(Reply::Done)
+        });
+        let file = self.sessions.get(&session).and_then(|s| s.exports.files.get(&asked.index));
+        match (result, file) {
+            (Ok(done), Some((_, file))) if asked.len != 0 => {
+                let for_reading = if asked.read_only { read_only(file.as_fd()).ok() } else { None };
+                let fd = for_reading.as_ref().unwrap_or(file).as_fd();
+                self.answer(id, &done, &[fd])
+            }
+            (Ok(done), _) => self.answer(id, &done, &[]),
+            (Err(e), _) => self.answer(id, &Reply::Error(e as i32), &[]),
+        }
+    }
+
+    /// VIDIOC_LOG_STATUS: what the pipe is at, into the daemon's log.
+    pub(super) fn log_status(&self, session: u32, index: usize) -> Reply {
+        let pipe = &self.pipes[index].core;
+        let pix = pipe.pix();
+        let (numerator, denominator) = pipe.interval();
+        info!(
+            node = self.sessions.get(&session).map(|s| s.info.node),
+            pipe = index,
+            format = %vloopback_abi::v4l2::Fourcc(pix.pixelformat),
+            width = pix.width,
+            height = pix.height,
+            interval = %format_args!("{numerator}/{denominator}"),
+            fed = pipe.feed().is_some(),
+            zero_copy = pipe.zero() != 0,
+            readers = pipe.readers(),
+            streaming = pipe.streamers(),
+            "status"
+        );
+        Reply::Done
+    }
+}
+
+/// What [`Engine::export`] is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Export {
+    pub(super) generation: u32,
+    pub(super) index: u32,
+    pub(super) len: u32,
+    pub(super) read_only: bool,
+}
