@@ -64,6 +64,7 @@ static void look_at_buffer(const struct v4l2_buffer *b)
     const unsigned char *frame = q.buffer[b->index].start;
     uint32_t number;
     int64_t stamp = stamp_ns(b), now = now_ns();
+    int monotonic;
     if (b->type != V4L2_BUF_TYPE_VIDEO_CAPTURE || b->memory != V4L2_MEMORY_MMAP)
         wrong("type and memory");
     if (b->length != q.buffer[b->index].length)
@@ -72,14 +73,16 @@ static void look_at_buffer(const struct v4l2_buffer *b)
         wrong("no flag QUEUED, DONE or ERROR");
     if (!(b->flags & V4L2_BUF_FLAG_MAPPED))
         wrong("flag MAPPED");
-    if ((b->flags & V4L2_BUF_FLAG_TIMESTAMP_MASK) != V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC)
-        wrong("flag TIMESTAMP_MONOTONIC");
+    /* Else it is a time of the pusher's own. */
+    monotonic = (b->flags & V4L2_BUF_FLAG_TIMESTAMP_MASK) == V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC;
+    if (!monotonic && (b->flags & V4L2_BUF_FLAG_TIMESTAMP_MASK) != V4L2_BUF_FLAG_TIMESTAMP_COPY)
+        wrong("flag TIMESTAMP_MONOTONIC or COPY");
     if (b->field != V4L2_FIELD_NONE)
         wrong("field NONE");
     if (b->reserved || b->reserved2)
         wrong("reserved fields");
     /* Microseconds are cut off, so that a stamp may seem to lie a little before. */
-    if (stamp < meta.start - 1000 || stamp > now || (meta.frames && stamp < meta.last_stamp))
+    if (monotonic && (stamp < meta.start - 1000 || stamp > now || (meta.frames && stamp < meta.last_stamp)))
         meta.stamps++;
     meta.last_stamp = stamp;
     if (!meta.frames)

@@ -108,6 +108,15 @@ int main(int argc, char **argv)
     if (!(cap.capabilities & V4L2_CAP_VIDEO_OUTPUT))
         fail("V4L2_CAP_VIDEO_OUTPUT");
     pix = set_format(fd, V4L2_BUF_TYPE_VIDEO_OUTPUT);
+    if (opt.interval_ms) {
+        struct v4l2_streamparm parm;
+        memset(&parm, 0, sizeof parm);
+        parm.type = V4L2_BUF_TYPE_VIDEO_OUTPUT;
+        parm.parm.output.timeperframe.numerator = (uint32_t)opt.interval_ms;
+        parm.parm.output.timeperframe.denominator = 1000;
+        if (ioctl(fd, VIDIOC_S_PARM, &parm))
+            fail("VIDIOC_S_PARM");
+    }
     say_format("setup", &pix);
     if (opt.wait && !order())
         return 0;

@@ -2,6 +2,7 @@
 
 use rustix::process::Signal;
 use serde_json::Value;
+use vloopback_tests::cases::pass;
 use vloopback_tests::{Env, Running, have, skip};
 
 /// How often a case that asks for single frames is served at most.
@@ -245,4 +246,58 @@ fn a_hundred_opens_at_once() {
     let text = env.run(&["python3", "-c", &code]).output().ok().text();
     assert_eq!(text, "115200 115200\n");
     drop(pusher);
+}
+
+/// A V4L2 stream that goes from hand to hand (`v4l2_pass.c`), beside a pusher at 200 frames a second.
+#[track_caller]
+fn streaming(case: &str) {
+    let (env, pusher, output) = fed(&["--size", "64x48", "--fps", "200"]);
+    pass(env.program("v4l2_pass", &[case, "--device", &output, "--size", "64x48"]), |_, _| {});
+    // Whoever had it, nobody has it any more.
+    env.until("nobody watches", |pipes| pipes[0].output_status == "-");
+    drop(pusher);
+}
+
+/// Queued in one process, dequeued in the other, by SCM_RIGHTS; each has it mapped.
+#[test]
+fn two_processes_share_a_queue() {
+    streaming("two");
+}
+
+/// The opener is killed, the next one has gone: the third goes on, and begins anew.
+#[test]
+fn a_stream_outlives_its_opener() {
+    streaming("orphan");
+}
+
+#[test]
+fn duplicates_are_one_queue() {
+    streaming("dups");
+}
+
+#[test]
+fn an_exec_keeps_the_stream() {
+    streaming("exec");
+}
+
+/// What its opener has begun to push another process goes on with; the client sees one stream.
+#[test]
+fn a_pushers_stream_is_passed_on() {
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    let args = ["pusher", "--device", &pipe.input, "--size", "64x48"];
+    let mut pusher = env.program("v4l2_pass", &args).start();
+    pusher.event("setup");
+    let args = ["--device", &pipe.output, "--size", "64x48", "--format", "YU12", "--frames", "200"];
+    let mut client = env.program("v4l2_client", &args).start();
+    let stream = client.event("stream");
+    assert_eq!((&stream["skew"], &stream["cards"]), (&0.into(), &0.into()), "{stream}");
+    let result = client.result();
+    for wrong in ["torn", "foreign", "back", "errors"] {
+        assert_eq!(result[wrong], 0, "{wrong}: {result}");
+    }
+    pusher.end_input();
+    pusher.event("pass");
+    pusher.finish().ok();
+    env.until_idle();
 }

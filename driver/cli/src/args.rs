@@ -545,6 +545,10 @@ mod tests {
             "--idle",
             "wait",
             "--exclusive",
+            "--timeout",
+            "500",
+            "--timeout-image",
+            "/pictures/card.png",
             "--config",
             "/etc/v.toml",
             "--socket",
@@ -555,7 +559,7 @@ mod tests {
         let name = OsString::from("vloopbackd");
         let parsed = Vloopbackd::try_parse_from(std::iter::once(name).chain(again)).unwrap().server;
         assert_eq!(parsed, args);
-        assert_eq!(args.shaping().len(), 8);
+        assert_eq!(args.shaping().len(), 10);
     }
 
     #[test]

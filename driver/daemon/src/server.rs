@@ -1,7 +1,8 @@
 //! The thread that owns all state.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::io::{IoSlice, IoSliceMut};
+use std::fs::File;
+use std::io::{IoSlice, IoSliceMut, Write as _};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{SigHandler, Signal};
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, UnixAddr, accept4, recvmsg, sendmsg,
@@ -21,7 +23,7 @@ use vloopback_core::{Access, Side};
 use vloopback_proc::owners::process_name;
 use vloopback_proc::tree::Writer;
 use vloopback_ring::SessionPage;
-use vloopback_wire::{MAX_RECORD, Reply, Request, SessionInfo, build_id};
+use vloopback_wire::{HEAD_LEN, MAX_RECORD, Reply, Request, SessionInfo, build_id};
 use zerocopy::IntoBytes;
 
 use crate::lifeline::Life;
@@ -511,7 +513,7 @@ impl Engine {
             }
             Request::List => {
                 self.ask_names();
-                Ok(Reply::Text(crate::listing::json(&self.snapshot(), &self.pipes_more())))
+                return self.list(id);
             }
             Request::Closed { session } => {
                 let known = self.connections.get(&id).is_some_and(|c| c.sessions.contains(&session));
@@ -589,6 +591,24 @@ impl Engine {
                 debug!(pid = connection.peer.pid, "a reply was not taken: {e}");
                 false
             }
+        }
+    }
+
+    /// All pipes, in the reply or, where there are many clients, in a memory file beside it.
+    fn list(&self, id: u32) -> bool {
+        let text = crate::listing::json(&self.snapshot(), &self.pipes_more());
+        if text.len() <= MAX_RECORD - HEAD_LEN {
+            return self.answer(id, &Reply::Text(text), &[]);
+        }
+        let written = memfd_create("vloopback-list", MFdFlags::MFD_CLOEXEC).and_then(|fd| {
+            let mut file = File::from(fd);
+            file.write_all(text.as_bytes())
+                .map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO)))?;
+            Ok(file)
+        });
+        match written {
+            Ok(file) => self.answer(id, &Reply::Text(String::new()), &[file.as_fd()]),
+            Err(e) => self.answer(id, &Reply::Error(e as i32), &[]),
         }
     }
 
@@ -708,7 +728,7 @@ fn receive(fd: &OwnedFd) -> Result<(Vec<u8>, Vec<OwnedFd>), Errno> {
 /// Sends a reply; never waits for a peer that does not read.
 fn reply(fd: &OwnedFd, answer: &Reply, fds: &[BorrowedFd]) -> Result<(), Errno> {
     let (head, text) = answer.encode();
-    let text = &text.as_bytes()[..text.len().min(MAX_RECORD - vloopback_wire::HEAD_LEN)];
+    let text = &text.as_bytes()[..text.len().min(MAX_RECORD - HEAD_LEN)];
     let iov = [IoSlice::new(head.as_bytes()), IoSlice::new(text)];
     let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];

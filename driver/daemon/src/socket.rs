@@ -2,16 +2,16 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::IoSlice;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::io::{IoSlice, IoSliceMut, Read as _, Seek as _};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{
-    AddressFamily, Backlog, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, bind, connect, listen,
-    recv, sendmsg, socket,
+    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
+    bind, connect, listen, recvmsg, sendmsg, socket,
 };
 use vloopback_wire::{MAX_RECORD, Reply, Request, build_id};
 use zerocopy::IntoBytes;
@@ -156,11 +156,15 @@ impl Connection {
     /// # Errors
     /// As [`Connection::to`].
     pub fn ask(&self, request: &Request) -> Result<Reply, ServerError> {
-        self.ask_with(request, &[])
+        self.ask_with(request, &[]).map(|(reply, _)| reply)
     }
 
-    /// One request and the descriptors that go with it, and its reply.
-    fn ask_with(&self, request: &Request, fds: &[BorrowedFd]) -> Result<Reply, ServerError> {
+    /// One request and the descriptors that go with it; its reply, and the descriptor that comes with that.
+    fn ask_with(
+        &self,
+        request: &Request,
+        fds: &[BorrowedFd],
+    ) -> Result<(Reply, Option<OwnedFd>), ServerError> {
         let gone = |e: Errno| self.strange(format!("the connection broke: {e}"));
         let head = request.encode();
         let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
@@ -170,8 +174,23 @@ impl Connection {
         sendmsg::<UnixAddr>(self.fd.as_raw_fd(), &record, control, MsgFlags::MSG_NOSIGNAL, None)
             .map_err(gone)?;
         let mut record = vec![0; MAX_RECORD];
-        let n = recv(self.fd.as_raw_fd(), &mut record, MsgFlags::MSG_CMSG_CLOEXEC).map_err(gone)?;
-        Reply::decode(&record[..n]).map_err(|e| self.strange(e.to_string()))
+        let mut space = nix::cmsg_space!(RawFd);
+        let (n, mut came) = {
+            let mut iov = [IoSliceMut::new(&mut record)];
+            let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+            let message = recvmsg::<UnixAddr>(self.fd.as_raw_fd(), &mut iov, Some(&mut space), flags);
+            let message = message.map_err(gone)?;
+            let mut came = Vec::new();
+            for control in message.cmsgs().map_err(gone)? {
+                if let ControlMessageOwned::ScmRights(raw) = control {
+                    // SAFETY: the kernel just put these descriptors into our table; they are ours alone.
+                    came.extend(raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
+                }
+            }
+            (message.bytes, came)
+        };
+        let reply = Reply::decode(&record[..n]).map_err(|e| self.strange(e.to_string()))?;
+        Ok((reply, came.pop()))
     }
 }
 
@@ -191,7 +210,7 @@ pub fn set_timeout_image(
     let connection = Connection::to(socket)?;
     let (width, height) = image.map_or((0, 0), TimeoutImage::size);
     let fds: Vec<BorrowedFd> = image.iter().map(|image| image.fd()).collect();
-    match connection.ask_with(&Request::SetTimeout { node, width, height, limit }, &fds)? {
+    match connection.ask_with(&Request::SetTimeout { node, width, height, limit }, &fds)?.0 {
         Reply::Done => Ok(Ok(())),
         Reply::Error(errno) => Ok(Err(errno)),
         other => Err(connection.strange(format!("{other:?} for a timeout image"))),
@@ -204,8 +223,17 @@ pub fn set_timeout_image(
 /// As [`Connection::to`].
 pub fn query_list(socket: &Path) -> Result<String, ServerError> {
     let connection = Connection::to(socket)?;
-    match connection.ask(&Request::List)? {
-        Reply::Text(text) => Ok(text),
-        other => Err(connection.strange(format!("{other:?} for a list"))),
+    match connection.ask_with(&Request::List, &[])? {
+        (Reply::Text(text), None) => Ok(text),
+        // Longer than a record. Where it was written to is where reading goes on: from the beginning.
+        (Reply::Text(_), Some(file)) => {
+            let mut text = String::new();
+            let mut file = File::from(file);
+            file.rewind()
+                .and_then(|()| file.read_to_string(&mut text))
+                .map_err(|e| connection.strange(format!("the list cannot be read: {e}")))?;
+            Ok(text)
+        }
+        (other, _) => Err(connection.strange(format!("{other:?} for a list"))),
     }
 }

@@ -136,6 +136,8 @@ fn a_silent_pusher() {
     for buffers in [0, 4] {
         let pusher = daemon.input(0);
         pusher.set_format(b"RGB3", 64, 48).expect("free");
+        // Slow enough that no picture pushes a frame out before a slow machine has seen it.
+        pusher.set_rate(2).expect("its own");
         let client = daemon.output(0);
         client.stream(2);
         pusher.feed_with(buffers).expect("it fits");

@@ -24,7 +24,7 @@
 //! | [`Request::Bell`] | – | none | – |
 //! | [`Request::Closed`] | – | [`Reply::Done`] | – |
 //! | [`Request::SetTimeout`] | a picture in a memory file, if one is set | [`Reply::Done`] | – |
-//! | [`Request::List`] | – | [`Reply::Text`] | – |
+//! | [`Request::List`] | – | [`Reply::Text`] | a memory file with the text, if that is longer than a record |
 //!
 //! Every request can be answered with [`Reply::Error`], an errno. Numbers are in the machine's own
 //! byte order: both ends are on one machine.

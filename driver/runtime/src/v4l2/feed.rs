@@ -13,7 +13,7 @@ use vloopback_abi::v4l2::{
     PixelFormat, V4L2_BUF_FLAG_TIMESTAMP_COPY, V4L2_BUF_FLAG_TSTAMP_SRC_SOE, V4l2Buffer, V4l2CreateBuffers,
     V4l2Requestbuffers, V4l2Timeval,
 };
-use vloopback_ring::{Log, PREPARED, Picked, cancel, given_back, pick_this};
+use vloopback_ring::{Log, MAX_SLOTS, PREPARED, Picked, cancel, given_back, pick_this};
 
 use super::queue::{self, describe, enqueue, is_queued};
 use super::{frozen, same_frames, to_v4l2};
@@ -140,7 +140,11 @@ pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -
             let count = queue::renew(locked, &asked, &pix)?;
             page.ring.store(locked.ring.number, Ordering::Relaxed);
             for index in 0..queue::count(page) {
-                take_slot(locked, log, index)?;
+                // The newest frame stays: clients that were told of one find it.
+                let newest = log.head.load(Ordering::Relaxed);
+                if newest == 0 || log.slots[index % MAX_SLOTS].number.load(Ordering::Relaxed) != newest {
+                    take_slot(locked, log, index)?;
+                }
             }
             Ok(queue::answer(asked, count))
         })
