@@ -98,11 +98,16 @@ fn v4l2_ctl_saves_what_it_streams() {
         skip!("v4l2-ctl is not installed");
     }
     // -w: through libv4l2, which makes its system calls itself.
-    for more in [&[][..], &["--stream-poll"], &["-w"]] {
+    for more in [
+        &["--stream-mmap"][..],
+        &["--stream-mmap", "--stream-poll"],
+        &["--stream-mmap", "-w"],
+        &["--stream-user=4"],
+    ] {
         saves(YUV420P, 20, |env, device| {
             let path = env.dir().join("saved");
             let to = format!("--stream-to={}", path.display());
-            let mut words = vec!["--stream-mmap", "--stream-count=20", &to];
+            let mut words = vec!["--stream-count=20", &to];
             words.extend(more);
             ctl(env, device, &words).output().ok();
             fs::read(&path).expect("what v4l2-ctl saved")
@@ -119,6 +124,10 @@ fn v4l2_ctl_pushes_what_it_reads() {
         feeds(len, 0, |env, pipe| {
             let set = format!("--set-fmt-video-out=width={WIDTH},height={HEIGHT},pixelformat={format}");
             ctl(env, &pipe.input, &[&set, "--stream-out-mmap", "--stream-from=-"]).start()
+        });
+        feeds(len, 0, |env, pipe| {
+            let set = format!("--set-fmt-video-out=width={WIDTH},height={HEIGHT},pixelformat={format}");
+            ctl(env, &pipe.input, &[&set, "--stream-out-user=4", "--stream-from=-"]).start()
         });
     }
 }

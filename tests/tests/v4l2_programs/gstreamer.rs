@@ -43,6 +43,12 @@ fn v4l2src_reads() {
     saves_by("rw");
 }
 
+/// Exported buffers (VIDIOC_EXPBUF), which the next element maps for itself.
+#[test]
+fn v4l2src_exports() {
+    saves_by("dmabuf");
+}
+
 /// As most people write it: no mode, no format.
 #[test]
 fn v4l2src_chooses_for_itself() {
@@ -67,6 +73,18 @@ fn feeds_by(io: &str) {
 #[test]
 fn v4l2sink_maps() {
     feeds_by("mmap");
+}
+
+/// The element before it writes into memory of its own.
+#[test]
+fn v4l2sink_takes_the_programs_memory() {
+    feeds_by("userptr");
+}
+
+/// The element before it writes into exported buffers.
+#[test]
+fn v4l2sink_exports() {
+    feeds_by("dmabuf");
 }
 
 /// Its mode rw writes nothing at all: "implement this", it says in its log.
