@@ -47,7 +47,7 @@ static struct {
 
 static const char *input;
 static size_t len;
-static int readers[ROLES], count, sum_killed, waits_for_nobody;
+static int readers[ROLES], count, sum_killed, wrong_victims, waits_for_nobody;
 
 static void wait_while(atomic_int *word, int value)
 {
@@ -79,13 +79,12 @@ static void tell_all(void)
 /* A frame; whether there will be another. */
 static int had_frame(const unsigned char *frame, size_t bytes)
 {
-    static uint32_t missed;
     look(frame, bytes);
     tell_all();
     if (seen.torn || seen.foreign) {
         /* The pusher must not wait for it for ever. */
         set(&me->had, shared->published + 1);
-        return shared->last < 0 || ++missed < 100;
+        return shared->last < 0 || shared->published <= shared->last;
     }
     set(&me->had, (int)seen.last + 1);
     return shared->last < 0 || seen.last < shared->last;
@@ -275,7 +274,7 @@ static void kill_one(int turn)
     if (waitpid(reader->pid, &status, 0) != reader->pid)
         fail("waitpid");
     if (reader->torn || reader->foreign || reader->back || reader->errors || reader->skew)
-        fail("a victim saw a wrong frame");
+        wrong_victims++;
     sum_killed++;
     begin_reader(k, VICTIM, (reader->style + 1) % STYLES);
 }
@@ -350,12 +349,17 @@ int main(int argc, char **argv)
             stop_or_let_go(&shared->reader[of_role(STOPPED, k)], k, at);
     }
     say("{\"event\":\"written\",\"frames\":%d}", number);
-    for (k = 0; k < count; k++) {
+    for (k = 0; k < count; k++)
         kill(shared->reader[k].pid, SIGCONT);
-        wait_while(&shared->reader[k].done, 0);
+    for (k = 0; k < count; k++) {
+        /* Whoever took the last frame for another waits for one more. */
+        while (!shared->reader[k].done) {
+            clock_tick(clock);
+            publish(number++);
+        }
         tell_reader(&shared->reader[k]);
     }
-    say("{\"event\":\"measure\",\"killed\":%d}", sum_killed);
+    say("{\"event\":\"measure\",\"killed\":%d,\"wrong_victims\":%d}", sum_killed, wrong_victims);
     order();
     set(&shared->leave, 1);
     for (k = 0; k < count; k++) {

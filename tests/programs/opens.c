@@ -25,6 +25,7 @@ static void let_look(void)
 static int open_many(int count, int flags)
 {
     int k;
+    errno = 0;
     for (k = 0; k < count; k++)
         if ((fds[k] = open(opt.device, flags)) < 0)
             return k;
@@ -199,8 +200,12 @@ static void case_server_limit(void)
 {
     int made, round, others, k, status, first = 0;
     for (round = 0; round < 3; round++) {
-        made = open_many(MOST, O_RDWR);
-        expect(errno == ENFILE, "the last open gives %s", strerrorname_np(errno));
+        made = open_many(opens, O_RDWR);
+        if (made == opens || errno != ENFILE) {
+            expect(0, "the last open gives %s", strerrorname_np(errno));
+            close_many(made);
+            return;
+        }
         expect(made >= 50 && (!round || made == first), "%d could be opened, %d at first", made, first);
         first = made;
         /* What is open goes on: it is read, streams, and is a forked child's. */

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64,
 use vloopback_ring::hatch::Hatch;
 use vloopback_ring::slip::Slip;
 use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
-use vloopback_wire::{DEVICE_PREFIX, Reply, Request, SessionInfo};
+use vloopback_wire::{DEVICE_MODE, DEVICE_PREFIX, Reply, Request, SessionInfo};
 
 use crate::chime;
 use crate::lock::{Local, NoSignals};
@@ -313,8 +313,11 @@ impl Session {
     }
 }
 
-/// Whether `fd` is, by its other end's name, a device of some daemon's.
+/// Whether `fd` is, by its own mark and by its other end's name, a device of some daemon's.
 fn is_device(fd: c_int) -> bool {
+    if sys::socket_mode(fd) != Some(DEVICE_MODE) {
+        return false;
+    }
     let mut name = [0u8; 110];
     sys::peer_name(fd, &mut name).is_some_and(|len| name[2..len].starts_with(DEVICE_PREFIX))
 }

@@ -224,14 +224,35 @@ pub(crate) fn dup_from(fd: c_int, from: c_int) -> Result<c_int> {
     unsafe { sys!(fcntl, fd, libc::F_DUPFD_CLOEXEC, from) }.map(|n| n as c_int)
 }
 
+/// fstat, and of it what is needed here: the file's type and permission bits, its inode, its bytes. Not statx,
+/// which some sandboxes kill for.
+fn status(fd: c_int) -> Option<(u32, u64, u64)> {
+    #[cfg(target_pointer_width = "64")]
+    {
+        // SAFETY: all zeros is a valid stat record.
+        let mut status: libc::stat = unsafe { core::mem::zeroed() };
+        // SAFETY: room for one answer, in the kernel's own layout, which is the C library's here.
+        unsafe { sys!(fstat, fd, &raw mut status) }.ok()?;
+        Some((status.st_mode, status.st_ino, status.st_size as u64))
+    }
+    #[cfg(target_pointer_width = "32")]
+    {
+        // SAFETY: all zeros is a valid stat record.
+        let mut status: libc::stat64 = unsafe { core::mem::zeroed() };
+        // SAFETY: as above.
+        unsafe { sys!(fstat64, fd, &raw mut status) }.ok()?;
+        Some((status.st_mode, status.st_ino, status.st_size as u64))
+    }
+}
+
+/// The permission bits of a socket; None: the descriptor is something else.
+pub(crate) fn socket_mode(fd: c_int) -> Option<u32> {
+    status(fd).filter(|(mode, ..)| mode & libc::S_IFMT == libc::S_IFSOCK).map(|(mode, ..)| mode & 0o7777)
+}
+
 /// The inode behind a descriptor. None where the system would not tell.
 pub(crate) fn inode(fd: c_int) -> Option<u64> {
-    // SAFETY: all zeros is a valid statx record.
-    let mut status: libc::statx = unsafe { core::mem::zeroed() };
-    let empty = c"";
-    // SAFETY: a C string and room for one answer.
-    unsafe { sys!(statx, fd, empty.as_ptr(), libc::AT_EMPTY_PATH, libc::STATX_INO, &raw mut status) }.ok()?;
-    Some(status.stx_ino)
+    status(fd).map(|(_, inode, _)| inode)
 }
 
 /// What tells a memory file (memfd_create) that cannot shrink from others, and its bytes. None: the descriptor
@@ -242,12 +263,8 @@ pub(crate) fn memory_file(fd: c_int) -> Option<(u64, usize)> {
     if seals & libc::F_SEAL_SHRINK == 0 {
         return None;
     }
-    // SAFETY: all zeros is a valid statx record.
-    let mut status: libc::statx = unsafe { core::mem::zeroed() };
-    let (empty, mask) = (c"", libc::STATX_INO | libc::STATX_SIZE);
-    // SAFETY: a C string and room for one answer.
-    unsafe { sys!(statx, fd, empty.as_ptr(), libc::AT_EMPTY_PATH, mask, &raw mut status) }.ok()?;
-    Some((status.stx_ino, usize::try_from(status.stx_size).ok()?))
+    let (_, inode, size) = status(fd)?;
+    Some((inode, usize::try_from(size).ok()?))
 }
 
 /// The soft limit of descriptors.

@@ -45,6 +45,9 @@ pub const MAX_FDS: usize = 33;
 /// a NUL): `vloopback:INSTANCE:SESSION` in hexadecimal. By it any process knows a device when it
 /// meets one.
 pub const DEVICE_PREFIX: &[u8] = b"\0vloopback:";
+/// The permission bits of the program's end of a device, which no other socket has: by them a number can be told
+/// from others with fstat alone. Sandboxes let fstat pass, but kill for getpeername (seen with Chromium's).
+pub const DEVICE_MODE: u32 = 0o1660;
 
 /// The fixed part of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]

@@ -12,12 +12,12 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, bind, getpeername, send, setsockopt, socketpair,
     sockopt::SndBuf,
 };
-use nix::sys::stat::fstat;
+use nix::sys::stat::{Mode, fchmod, fstat};
 use tracing::debug;
 use vloopback_core::{Idle, Refusal, Side};
 use vloopback_proc::owners::process_name;
 use vloopback_ring::SessionPage;
-use vloopback_wire::{DEVICE_PREFIX, Reply, SessionInfo};
+use vloopback_wire::{DEVICE_MODE, DEVICE_PREFIX, Reply, SessionInfo};
 
 use super::{Engine, Events, Exports, HEADROOM, Session, Token, leaves};
 use crate::memory::{Page, RingMemory};
@@ -230,6 +230,7 @@ impl Engine {
 fn device_pair(name: &[u8], side: Side, flags: u32) -> Result<(OwnedFd, OwnedFd), Errno> {
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)?;
     bind(ours.as_raw_fd(), &UnixAddr::new_abstract(name)?)?;
+    fchmod(&theirs, Mode::from_bits_retain(DEVICE_MODE))?;
     if side == Side::Output {
         // The kernel's least: what is stuffed costs memory.
         setsockopt(&theirs, SndBuf, &1)?;
