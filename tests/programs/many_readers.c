@@ -9,6 +9,7 @@
  *     --free        the pusher waits for nobody (who keeps up then misses frames)
  *     --wrong-frame N, --wrong-all  as everywhere
  * Events: "reader" one each, when all stand still, and "measure"; after an order "result". */
+#include <limits.h>
 #include <linux/futex.h>
 #include <stdatomic.h>
 #include <sys/prctl.h>
@@ -98,12 +99,19 @@ static void dawdle(void)
         wait_while(&shared->published, now);
 }
 
+/* It takes no more: nobody waits for it, whatever it has had. */
+static void be_done(void)
+{
+    set(&me->done, 1);
+    set(&me->had, INT_MAX);
+}
+
 static void oops(const char *call)
 {
     me->errors++;
     say("{\"event\":\"error\",\"call\":\"%s\",\"errno\":%d,\"role\":\"%s\",\"style\":\"%s\"}", call, errno, roles[me->role],
         styles[me->style]);
-    set(&me->done, 1);
+    be_done();
     _exit(1);
 }
 
@@ -204,7 +212,7 @@ static void be_reader(struct reader *which)
     default:
         take_mapped(fd);
     }
-    set(&me->done, 1);
+    be_done();
     wait_while(&shared->leave, 0);
     close(fd);
     _exit(0);
