@@ -1,9 +1,11 @@
 //! Producers that come and go, are silent, and die; a server that dies (DESIGN.md 5 and 7).
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use serde_json::Value;
-use vloopback_tests::{Env, Pipe, Running, full};
+use vloopback_tests::{Env, Job, Pipe, Running, binary, full, have, skip};
 
 const SIZE: &str = "64x48";
 /// How long anybody may take to notice a death.
@@ -173,6 +175,44 @@ fn a_silent_pusher_may_be_waited_for() {
         if event["event"] == "frame" {
             break;
         }
+    }
+}
+
+/// Who may not push into a pipe may not set what its clients see, either; who may, may.
+#[test]
+fn a_timeout_image_is_for_those_who_may_push() {
+    if !have("setpriv") {
+        skip!("no setpriv (package util-linux)");
+    }
+    if !rustix::process::geteuid().is_root() {
+        skip!("only root can become another user");
+    }
+    for (mode, expected) in [("0644", 4), ("0666", 0)] {
+        let env = Env::builder().open_to_all().without_daemon();
+        let readable = |path: &std::path::Path| {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("chmod");
+        };
+        let config = env.dir().join("config.toml");
+        fs::write(&config, format!("mode = \"{mode}\"\n")).expect("a file");
+        let mut daemon = env.daemon_job().arg("--config").arg(&config).start();
+        while daemon.line().is_some_and(|line| !line.starts_with("ready ")) {}
+        let picture = env.dir().join("picture.png");
+        let save = ["snapshot", "0", picture.to_str().expect("UTF-8"), "--socket"];
+        env.own("vloopback").args(save).arg(env.socket()).output().ok();
+        let program = env.dir().join("vloopback");
+        fs::copy(binary("vloopback"), &program).expect("the program");
+        readable(&program);
+        readable(&picture);
+        let set = Job::new("setpriv")
+            .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
+            .arg(&program)
+            .args(["set-timeout-image", &env.pipe(0).output])
+            .arg(&picture)
+            .arg("--socket")
+            .arg(env.socket())
+            .output();
+        assert_eq!(set.code(), expected, "mode {mode}: {}", set.stderr);
+        assert!(expected == 0 || set.says("not for this user"), "{}", set.stderr);
     }
 }
 
