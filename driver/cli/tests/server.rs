@@ -104,7 +104,7 @@ fn what_exists_is_offered_and_nothing_else() {
         .filter(|line| !line.starts_with("    "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(offered, ["demo", "run", "env", "list", "push", "snapshot"]);
+    assert_eq!(offered, ["demo", "run", "env", "list", "push", "snapshot", "set-timeout-image"]);
     let (code, _, _) = outcome(&mut place.vloopback(&["nonesuch"]));
     assert_eq!(code, Some(2));
     let (code, _, _) = outcome(&mut place.vloopback::<&str>(&[]));

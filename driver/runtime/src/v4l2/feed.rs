@@ -68,6 +68,13 @@ fn take_slot(locked: &mut Locked, log: &Log, index: usize) -> Result<bool> {
     Ok(true)
 }
 
+/// As [`take_slot`], for a new buffer, and not the newest frame's: clients that were told of one find it.
+fn take_first(locked: &mut Locked, log: &Log, index: usize) -> Result<()> {
+    let newest = log.head.load(Ordering::Relaxed);
+    let is_newest = newest != 0 && log.slots[index % MAX_SLOTS].number.load(Ordering::Relaxed) == newest;
+    if is_newest { Ok(()) } else { take_slot(locked, log, index).map(drop) }
+}
+
 /// Gives all slots that the program was filling back, unpublished. The caller has the right to write.
 fn drop_slots(session: &Session, log: &Log) {
     let page = session.page();
@@ -140,11 +147,7 @@ pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -
             let count = queue::renew(locked, &asked, &pix)?;
             page.ring.store(locked.ring.number, Ordering::Relaxed);
             for index in 0..queue::count(page) {
-                // The newest frame stays: clients that were told of one find it.
-                let newest = log.head.load(Ordering::Relaxed);
-                if newest == 0 || log.slots[index % MAX_SLOTS].number.load(Ordering::Relaxed) != newest {
-                    take_slot(locked, log, index)?;
-                }
+                take_first(locked, log, index)?;
             }
             Ok(queue::answer(asked, count))
         })
@@ -183,7 +186,7 @@ pub(super) fn create_bufs(
             }
             let made = queue::add(locked, asked.count, asked.memory, len, &pix)?;
             for index in has..queue::count(page) {
-                take_slot(locked, log, index)?;
+                take_first(locked, log, index)?;
             }
             Ok(queue::created(asked, has as u32, made))
         })
