@@ -202,6 +202,15 @@ pub(super) fn let_slot_go(session: &Session, index: usize) {
     }
 }
 
+/// A buffer whose slot was taken to be filled in place shows it in this process, too: another one that shares the
+/// open file may have taken it.
+fn show_slot(locked: &mut Locked, index: usize) -> Result<()> {
+    let session = locked.session;
+    let in_force = locked.ring.number == session.page().ring.load(Ordering::Relaxed);
+    let (ring, views) = (&locked.ring, &mut locked.views);
+    if in_force && slot_of(session, index) == Some(index) { views.prefer_direct(index, ring) } else { Ok(()) }
+}
+
 /// mmap(2) of a buffer.
 ///
 /// # Errors
@@ -212,7 +221,7 @@ pub(super) fn let_slot_go(session: &Session, index: usize) {
 pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Result<usize> {
     with_locks(session, fd, |locked| {
         let page = session.page();
-        queue::mapped(page, wanted)?;
+        let index = queue::mapped(page, wanted)?;
         if wanted.prot & libc::PROT_WRITE == 0 {
             return Err(libc::EINVAL);
         }
@@ -220,6 +229,7 @@ pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Res
             locked.ring.refresh(session)?;
         }
         queue::lay_out(locked)?;
+        show_slot(locked, index)?;
         let (ring, views) = (&locked.ring, &mut locked.views);
         // SAFETY: the caller's promise.
         let at = unsafe { views.map(ring, false, wanted) }?;
@@ -419,6 +429,7 @@ fn to_fill(locked: &mut Locked, log: &Log) -> Result<usize> {
     }
     // One whose slot nobody has seen.
     if let Some(index) = queue::first(page, |k| slot_of(session, k).is_some()) {
+        show_slot(locked, index)?;
         return Ok(index);
     }
     // The oldest in place, but the newest frame stays for those who come to look. What a lone client has
