@@ -61,6 +61,12 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
             let format = locked.session.board().format();
             let room = len.min(format.frame_len.max(format.pix.sizeimage) as usize);
             session.known.writable(buf, room).map_err(|_| libc::EFAULT)?;
+            if begins && !may_wait(fd) {
+                // A stream that begins now has no frame yet, as with a camera: not even one that was published
+                // in the moment since.
+                locked.set_readiness(fd)?;
+                return Ok(Step::Sleep);
+            }
             // SAFETY: `room` bytes at `buf` were just checked.
             match unsafe { locked.copy_oldest(buf as *mut u8, room) }? {
                 Some(taken) => {
