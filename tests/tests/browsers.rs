@@ -138,6 +138,7 @@ fn browse(env: &Env, browser: &str, port: u16) -> Job {
             "--headless",
             "--no-sandbox",
             "--disable-gpu",
+            "--disable-dev-shm-usage",
             "--disable-quic",
             "--no-first-run",
             "--disable-background-networking",
