@@ -128,8 +128,8 @@ impl Config {
     /// The options as `path` (TOML) has them: keys pipes, spares, spare_timeout (seconds), num_buffers,
     /// dev_offset, socket, profile, idle, exclusive (true or false), mode (octal, as "0660"), group (number),
     /// answer_timeout (seconds), timeout_image (file), timeout (milliseconds); and a table `[[pipe]]` for each
-    /// pipe from 0 on that has a timeout_image, timeout or exclusive of its own. Pictures' files are looked for where this file is. What
-    /// it does not name stays as it is.
+    /// pipe from 0 on that has a timeout_image, timeout or exclusive of its own. Pictures' files are looked for
+    /// where this file is. What it does not name stays as it is.
     ///
     /// # Errors
     /// [`ServerError::Config`] with file, line and key.

@@ -14,6 +14,8 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use vloopback_abi::v4l2::{Fourcc, V4l2PixFormat};
 use vloopback_picture::{Rgb, encode};
 
+use crate::memory::to_errno;
+
 /// The largest picture that is kept, pixels: 24 MiB of them. Larger ones are made smaller by whoever decodes
 /// them ([`TimeoutImage::fit`]).
 const LARGEST: (u32, u32) = (3840, 2160);
@@ -116,10 +118,6 @@ impl TimeoutImage {
         let frame = encode(Fourcc(pix.pixelformat), &picture.fitted(pix.width, pix.height))?;
         (frame.len() <= pix.sizeimage as usize).then_some(frame)
     }
-}
-
-fn to_errno(error: std::io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or(libc::ENOMEM))
 }
 
 #[cfg(test)]

@@ -146,7 +146,8 @@ impl<T: Shared> Deref for Page<T> {
     }
 }
 
-fn to_errno(error: std::io::Error) -> Errno {
+/// The system's number of an error, ENOMEM for one that is none of the system's.
+pub(crate) fn to_errno(error: std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(libc::ENOMEM))
 }
 

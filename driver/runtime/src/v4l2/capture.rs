@@ -9,7 +9,7 @@ use vloopback_abi::v4l2::{V4l2Buffer, V4l2CreateBuffers, V4l2Requestbuffers};
 use vloopback_ring::{Format, SessionPage, Taken, claim_oldest, unclaim};
 
 use super::queue::{self, describe, enqueue, is_queued};
-use super::{frozen, is_nameless, same_frames};
+use super::{frozen, is_nameless};
 use crate::client::{
     BY_BUFFERS, Locked, Step, before_sleep, is_patient, may_wait, stop_streaming, until_done, with_locks,
 };
@@ -31,7 +31,7 @@ const FORGIVEN_AFTER: u64 = 64;
 /// and the client is one that is told so. A restart of the stream mends it.
 fn check(session: &Session, format: &Format) -> Result<()> {
     let ended = format.feed == 0 && !is_patient(session);
-    if is_nameless(format) || ended || !same_frames(&frozen(session.page()), &format.pix) {
+    if is_nameless(format) || ended || !frozen(session.page()).same_frames(&format.pix) {
         return Err(libc::EIO);
     }
     Ok(())
@@ -188,7 +188,7 @@ pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Res
         }
         queue::lay_out(locked)?;
         let board = session.board();
-        if board.ring() != 0 && same_frames(&frozen(page), &board.format().pix) {
+        if board.ring() != 0 && frozen(page).same_frames(&board.format().pix) {
             locked.ring.refresh(session)?;
             locked.views.prefer_direct(index, &locked.ring)?;
         }

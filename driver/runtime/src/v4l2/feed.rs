@@ -16,7 +16,7 @@ use vloopback_abi::v4l2::{
 use vloopback_ring::{Log, MAX_SLOTS, PREPARED, Picked, cancel, given_back, pick_this};
 
 use super::queue::{self, describe, enqueue, is_queued};
-use super::{frozen, same_frames, to_v4l2};
+use super::{frozen, to_v4l2};
 use crate::client::{Locked, Step, may_wait, until_done, with_locks};
 use crate::input::{Said, give_back, reserve, show};
 use crate::process;
@@ -110,7 +110,7 @@ fn writing<T>(
 fn check(locked: &mut Locked) -> Result<()> {
     let session = locked.session;
     let format = session.board().format();
-    if format.feed == 0 || format.ring == 0 || !same_frames(&frozen(session.page()), &format.pix) {
+    if format.feed == 0 || format.ring == 0 || !frozen(session.page()).same_frames(&format.pix) {
         return Err(libc::EIO);
     }
     locked.ring.refresh(session)?;
@@ -118,8 +118,7 @@ fn check(locked: &mut Locked) -> Result<()> {
     if locked.ring.number != session.page().ring.load(Ordering::Relaxed) {
         return Err(libc::EIO);
     }
-    queue::lay_out(locked)?;
-    Ok(())
+    queue::lay_out(locked)
 }
 
 /// VIDIOC_REQBUFS: the claim, the ring, and the slots that the program fills.

@@ -146,11 +146,6 @@ fn let_slot_go(locked: &Locked, index: usize) {
     }
 }
 
-/// Whether frames of one format are frames of the other.
-fn same_frames(one: &Pix, other: &Pix) -> bool {
-    one.same_frames(other)
-}
-
 /// Whether an open file is a V4L2 program's: it was not started as a legacy process, and has made no V4L1
 /// request by this descriptor.
 pub(crate) fn is_client(session: &Session) -> bool {
@@ -185,7 +180,7 @@ pub(crate) fn check_read(session: &Session, begins: bool) -> Result<()> {
     if begins {
         freeze(page, &format.pix);
     }
-    if !is_nameless(&format) && same_frames(&frozen(page), &format.pix) { Ok(()) } else { Err(libc::EIO) }
+    if !is_nameless(&format) && frozen(page).same_frames(&format.pix) { Ok(()) } else { Err(libc::EIO) }
 }
 
 /// Whether a V4L1 pusher feeds frames for which V4L2 has no name, so that [`Format::pix`] is not theirs.

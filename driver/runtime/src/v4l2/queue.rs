@@ -246,10 +246,7 @@ pub(super) fn lay_out(locked: &mut Locked) -> Result<()> {
         let exported = page.buffers[index].state.load(Ordering::Relaxed) & EXPORTED != 0;
         if exported && !locked.views.is_bound(index) {
             // Another process that shares the open file has exported it.
-            let fd = file_of(locked, index, false)?;
-            let bound = locked.views.bind(index, fd, false, &locked.ring);
-            sys::close(fd);
-            bound?;
+            bind(locked, index, false)?;
         }
     }
     Ok(())
@@ -270,6 +267,14 @@ fn file_of(locked: &Locked, index: usize, read_only: bool) -> Result<c_int> {
     if fds.len() == 1 { Ok(fds.take(0)) } else { Err(libc::EPROTO) }
 }
 
+/// The buffer shows its own file in this process from now on; `fresh`: nobody has written there yet.
+fn bind(locked: &mut Locked, index: usize, fresh: bool) -> Result<()> {
+    let fd = file_of(locked, index, false)?;
+    let bound = locked.views.bind(index, fd, fresh, &locked.ring);
+    sys::close(fd);
+    bound
+}
+
 /// VIDIOC_EXPBUF: a descriptor of one buffer's memory. From then on the buffer has memory of its own, into
 /// which frames are copied: who has the descriptor sees this buffer's frames and no others.
 ///
@@ -288,31 +293,19 @@ pub(super) fn expbuf(session: &Session, fd: c_int, asked: V4l2Exportbuffer) -> R
         lay_out(locked)?;
         let exported = file_of(locked, index, flags & libc::O_ACCMODE == libc::O_RDONLY)?;
         if !locked.views.is_bound(index) {
-            let bound = file_of(locked, index, false).and_then(|own| {
-                let bound = own_memory(locked, index, own);
-                sys::close(own);
-                bound
-            });
-            if let Err(e) = bound {
+            if let Err(e) = bind(locked, index, true) {
                 sys::close(exported);
                 return Err(e);
             }
+            page.buffers[index].state.fetch_or(EXPORTED, Ordering::Relaxed);
+            page.private.store(locked.views.private_len() as u64, Ordering::Relaxed);
+            super::let_slot_go(locked, index);
         }
         if flags & libc::O_CLOEXEC == 0 {
             sys::keep_on_exec(exported)?;
         }
         Ok(Step::Done(V4l2Exportbuffer { fd: exported, reserved: [0; 11], ..asked }))
     })
-}
-
-/// The buffer shows the memory behind `own` from now on, and holds no slot of the ring any more.
-fn own_memory(locked: &mut Locked, index: usize, own: c_int) -> Result<()> {
-    let page = locked.session.page();
-    locked.views.bind(index, own, true, &locked.ring)?;
-    page.buffers[index].state.fetch_or(EXPORTED, Ordering::Relaxed);
-    page.private.store(locked.views.private_len() as u64, Ordering::Relaxed);
-    super::let_slot_go(locked, index);
-    Ok(())
 }
 
 /// A buffer as QUERYBUF, QBUF and DQBUF tell it.
