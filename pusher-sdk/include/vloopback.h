@@ -318,7 +318,8 @@ typedef struct vlb_server {
 	/* A request of Video4Linux 2. `argument` is the struct of <linux/videodev2.h> that belongs to it, in the
 	 * 64-bit shape, and the answer. Clients of Video4Linux 2 are served without this, too: what they ask is
 	 * translated for the callbacks above. With it, that is asked for here first for which Video4Linux 1 has no
-	 * word, such as a pixel format without a palette; ENOTTY leaves it to the translation. */
+	 * word, such as a pixel format without a palette; ENOTTY leaves it to the translation. Lists of controls
+	 * come as single ones. */
 	int (*v4l2)(void *user, unsigned request, void *argument, size_t size);
 } vlb_server;
 

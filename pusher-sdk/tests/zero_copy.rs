@@ -23,7 +23,11 @@ use vloopback_sdk::v4l1::{
     VID_TYPE_CAPTURE, VideoAudio, VideoCapability, VideoChannel, VideoMbuf, VideoMmap, VideoPicture,
     VideoTuner, VideoWindow, request,
 };
-use vloopback_sdk::v4l2::{PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4l2Format};
+use vloopback_sdk::v4l2::{
+    self, PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_CID_BRIGHTNESS, V4L2_CID_HUE, V4L2_EVENT_CTRL,
+    V4l2Control, V4l2Event, V4l2EventSubscription, V4l2ExtControl, V4l2ExtControls, V4l2Format,
+    V4l2PixFormat, V4l2QueryExtCtrl, V4l2Queryctrl,
+};
 use vloopback_sdk::zero_copy::{Answer, Capture, Errno, Server, Synced, V4l2Device, ZeroCopy};
 use vloopback_sdk::{Palette, PusherError, fourcc};
 
@@ -311,6 +315,8 @@ fn loops(host: &Host) {
 struct Modern {
     typed: bool,
     asked: usize,
+    size: (u32, u32),
+    brightness: i32,
 }
 
 impl Server for Modern {
@@ -323,31 +329,94 @@ impl V4l2Device for Modern {
     fn g_fmt(&mut self, asked: V4l2Format) -> Answer<V4l2Format> {
         self.asked += 1;
         assert_eq!(asked.type_, V4L2_BUF_TYPE_VIDEO_CAPTURE);
-        let pix = PixelFormat::of(fourcc::YUYV).and_then(|format| format.pix(96, 80)).unwrap();
+        let (width, height) = self.size;
+        let pix = PixelFormat::of(fourcc::YUYV).and_then(|format| format.pix(width, height)).unwrap();
         Ok(V4l2Format::with_pix(asked.type_, pix))
+    }
+
+    fn s_fmt(&mut self, asked: V4l2Format) -> Answer<V4l2Format> {
+        // What it has is even.
+        self.size = (asked.pix().width & !1, asked.pix().height & !1);
+        self.g_fmt(asked)
+    }
+
+    fn queryctrl(&mut self, asked: V4l2Queryctrl) -> Answer<V4l2Queryctrl> {
+        if asked.id != V4L2_CID_BRIGHTNESS {
+            return Err(Errno::EINVAL);
+        }
+        let name = text::field("Lamp");
+        Ok(V4l2Queryctrl { id: asked.id, type_: 1, name, maximum: 255, step: 1, ..V4l2Queryctrl::default() })
+    }
+
+    fn g_ctrl(&mut self, asked: V4l2Control) -> Answer<V4l2Control> {
+        if asked.id != V4L2_CID_BRIGHTNESS {
+            return Err(Errno::EINVAL);
+        }
+        Ok(V4l2Control { value: self.brightness, ..asked })
+    }
+
+    fn s_ctrl(&mut self, asked: V4l2Control) -> Answer<V4l2Control> {
+        if asked.id != V4L2_CID_BRIGHTNESS {
+            return Err(Errno::EINVAL);
+        }
+        self.asked += 1;
+        self.brightness = asked.value.clamp(0, 255);
+        Ok(V4l2Control { value: self.brightness, ..asked })
+    }
+}
+
+/// A V4L2 client.
+struct Modest(c_int);
+
+impl Modest {
+    fn open(output: &str) -> Self {
+        Self(edge::open_device(number(output), libc::O_RDWR | libc::O_NONBLOCK).unwrap())
+    }
+
+    fn ask<T>(&self, request: u32, argument: &mut T) -> Result<c_int, c_int> {
+        // SAFETY: every caller passes the structure that belongs to the request.
+        unsafe { edge::ioctl(self.0, request.into(), std::ptr::from_mut(argument) as usize) }
+    }
+
+    /// A list of one; the value that it comes back with.
+    fn list(&self, request: u32, id: u32, value: i32) -> Result<i32, (c_int, u32)> {
+        let mut control = V4l2ExtControl { id, ..V4l2ExtControl::default() };
+        control.set_value(value);
+        let controls = std::ptr::from_mut(&mut control) as u64;
+        let mut head = V4l2ExtControls { count: 1, error_idx: 7, controls, ..V4l2ExtControls::default() };
+        self.ask(request, &mut head).map(|_| control.value()).map_err(|errno| (errno, head.error_idx))
+    }
+
+    fn brightness(&self, value: i32) -> Result<i32, c_int> {
+        let mut control = V4l2Control { id: V4L2_CID_BRIGHTNESS, value };
+        self.ask(v4l2::request::S_CTRL, &mut control).map(|_| control.value)
+    }
+}
+
+impl Drop for Modest {
+    fn drop(&mut self) {
+        let edge::Close::Last(session) = edge::before_close(self.0) else { panic!("not the last number") };
+        // SAFETY: ours.
+        unsafe { libc::close(self.0) };
+        edge::after_close(session);
     }
 }
 
 /// V4L2 requests come to a server that takes them, typed, and to no other.
-fn v4l2(host: &Host) {
+fn v4l2_requests(host: &Host) {
     for typed in [false, true] {
         let mut pipe = ZeroCopy::claim(&host.finder(), 1, 96 * 80 * 2).unwrap();
-        let mut camera = Modern { typed, asked: 0 };
+        let mut camera = Modern { typed, asked: 0, size: (96, 80), brightness: 7 };
         // From the first look for requests on it is known what it takes.
         pipe.serve_ready(&mut camera).unwrap();
         let output = pipe.output().to_owned();
         let (stop, stopper) = UnixStream::pair().unwrap();
         thread::scope(|scope| {
             let serving = scope.spawn(|| pipe.run(&mut camera, &stop).unwrap());
-            let fd = edge::open_device(number(&output), libc::O_RDWR).unwrap();
+            let client = Modest::open(&output);
             let mut format = V4l2Format { type_: V4L2_BUF_TYPE_VIDEO_CAPTURE, ..V4l2Format::default() };
-            let argument = std::ptr::from_mut(&mut format) as usize;
-            // SAFETY: the structure that belongs to the request.
-            unsafe { edge::ioctl(fd, vloopback_sdk::v4l2::request::G_FMT.into(), argument) }.unwrap();
-            let edge::Close::Last(session) = edge::before_close(fd) else { panic!("not the last number") };
-            // SAFETY: ours.
-            unsafe { libc::close(fd) };
-            edge::after_close(session);
+            client.ask(v4l2::request::G_FMT, &mut format).unwrap();
+            drop(client);
             drop(stopper);
             serving.join().unwrap();
             let told = (format.pix().width, format.pix().height, format.pix().fourcc());
@@ -355,6 +424,76 @@ fn v4l2(host: &Host) {
         });
         assert_eq!(camera.asked > 0, typed);
     }
+}
+
+/// What V4L2 clients set, the server sets; who has subscribed hears of it, and a higher priority keeps it away.
+fn v4l2_sets(host: &Host) {
+    let mut pipe = ZeroCopy::claim(&host.finder(), 1, 96 * 80 * 2).unwrap();
+    let mut camera = Modern { typed: true, asked: 0, size: (96, 80), brightness: 7 };
+    pipe.serve_ready(&mut camera).unwrap();
+    let output = pipe.output().to_owned();
+    let (stop, stopper) = UnixStream::pair().unwrap();
+    thread::scope(|scope| {
+        let serving = scope.spawn(|| pipe.run(&mut camera, &stop).unwrap());
+        let (client, other) = (Modest::open(&output), Modest::open(&output));
+        let pix = V4l2PixFormat { width: 65, height: 49, ..V4l2PixFormat::default() };
+        let mut format = V4l2Format::with_pix(V4L2_BUF_TYPE_VIDEO_CAPTURE, pix);
+        client.ask(v4l2::request::S_FMT, &mut format).unwrap();
+        assert_eq!((format.pix().width, format.pix().height), (64, 48));
+        let mut seen = V4l2Format { type_: V4L2_BUF_TYPE_VIDEO_CAPTURE, ..V4l2Format::default() };
+        other.ask(v4l2::request::G_FMT, &mut seen).unwrap();
+        assert_eq!((seen.pix().width, seen.pix().height, seen.pix().fourcc()), (64, 48, fourcc::YUYV));
+
+        let mut wanted = V4l2EventSubscription {
+            type_: V4L2_EVENT_CTRL,
+            id: V4L2_CID_BRIGHTNESS,
+            ..V4l2EventSubscription::default()
+        };
+        other.ask(v4l2::request::SUBSCRIBE_EVENT, &mut wanted).unwrap();
+        let mut event = V4l2Event::default();
+        assert_eq!(other.ask(v4l2::request::DQEVENT, &mut event), Err(libc::ENOENT));
+        assert_eq!(client.brightness(99), Ok(99));
+        other.ask(v4l2::request::DQEVENT, &mut event).unwrap();
+        assert_eq!((event.type_, event.id, event.ctrl().value()), (V4L2_EVENT_CTRL, V4L2_CID_BRIGHTNESS, 99));
+        // What it became, not what was asked for.
+        assert_eq!(client.brightness(1000), Ok(255));
+        other.ask(v4l2::request::DQEVENT, &mut event).unwrap();
+        assert_eq!(event.ctrl().value(), 255);
+        let mut hue = V4l2Control { id: V4L2_CID_HUE, value: 1 };
+        assert_eq!(client.ask(v4l2::request::S_CTRL, &mut hue), Err(libc::EINVAL), "the server's own answer");
+
+        // Lists, by which today's programs set, come as single ones; and what describes a control as well.
+        use v4l2::request::{G_EXT_CTRLS, S_EXT_CTRLS, TRY_EXT_CTRLS};
+        assert_eq!(client.list(S_EXT_CTRLS, V4L2_CID_BRIGHTNESS, 300), Ok(255));
+        assert_eq!(other.ask(v4l2::request::DQEVENT, &mut event), Err(libc::ENOENT), "it was that already");
+        assert_eq!(client.list(S_EXT_CTRLS, V4L2_CID_BRIGHTNESS, 42), Ok(42));
+        other.ask(v4l2::request::DQEVENT, &mut event).unwrap();
+        assert_eq!(event.ctrl().value(), 42);
+        assert_eq!(client.list(G_EXT_CTRLS, V4L2_CID_BRIGHTNESS, 0), Ok(42));
+        assert_eq!(client.list(TRY_EXT_CTRLS, V4L2_CID_BRIGHTNESS, 999), Ok(255));
+        assert_eq!(client.list(G_EXT_CTRLS, V4L2_CID_BRIGHTNESS, 0), Ok(42), "tried only");
+        assert_eq!(client.list(S_EXT_CTRLS, V4L2_CID_HUE, 1), Err((libc::EINVAL, 0)));
+        let mut told = V4l2QueryExtCtrl { id: V4L2_CID_BRIGHTNESS, ..V4l2QueryExtCtrl::default() };
+        client.ask(v4l2::request::QUERY_EXT_CTRL, &mut told).unwrap();
+        assert_eq!((text::text(&told.name), told.maximum, told.elems), ("Lamp", 255, 1));
+
+        // VIDIOC_S_PRIORITY: RECORD, 3.
+        other.ask(v4l2::request::S_PRIORITY, &mut 3u32).unwrap();
+        assert_eq!(client.brightness(5), Err(libc::EBUSY));
+        assert_eq!(client.ask(v4l2::request::S_FMT, &mut format), Err(libc::EBUSY));
+        assert_eq!(
+            client.list(S_EXT_CTRLS, V4L2_CID_BRIGHTNESS, 5).map_err(|(errno, _)| errno),
+            Err(libc::EBUSY)
+        );
+        assert_eq!(other.brightness(6), Ok(6), "its own");
+        assert_eq!(client.ask(v4l2::request::G_FMT, &mut seen), Ok(0), "asking is free");
+        drop(other);
+        assert_eq!(client.brightness(8), Ok(8), "it is gone");
+        drop(client);
+        drop(stopper);
+        serving.join().unwrap();
+    });
+    assert_eq!((camera.brightness, camera.size), (8, (64, 48)));
 }
 
 /// Waits until the pusher's descriptor is readable, and serves.
@@ -537,7 +676,8 @@ fn zero_copy() {
     assert!(matches!(error, PusherError::Memory { .. }) && error.to_string().contains("fewer"), "{error}");
 
     // While this process is no legacy one yet.
-    v4l2(&host);
+    v4l2_requests(&host);
+    v4l2_sets(&host);
     loops(&host);
     later(&host);
     deaths(&host);

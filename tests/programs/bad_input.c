@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Bad input to a node. Prints `NAME RESULT ERRNO` a line; the case's name chooses:
  *     sizes     windows and palettes that no pipe can have, on an input; then a good one
- *     writes    frames that are short or long, on an input that is set up; then a good one
+ *     writes    frames that are short, on an input that is set up; then a good one, and long ones
  *     pointers  NULL and wild pointers, on an output that is fed (--device) and its input (--find)
  *     numbers   descriptors that are not open
  *     maps      mmap() with lengths and offsets that do not fit
@@ -90,8 +90,6 @@ static void writes(void)
     told_result("empty", write(fd, frame, 0));
     told_result("one-byte", write(fd, frame, 1));
     told_result("one-short", write(fd, frame, len - 1));
-    told_result("one-long", write(fd, frame, len + 1));
-    told_result("twice", write(fd, frame, len * 2));
     told_result("null", write(fd, NULL, len));
     told_result("wild", write(fd, WILD, len));
     /* The frame's second half is not there. */
@@ -105,6 +103,12 @@ static void writes(void)
     }
     pattern_fill(frame, len, 9);
     told_result("good", write(fd, frame, len));
+    /* More than a frame: the first bytes are one. */
+    pattern_fill(frame, len, 10);
+    told_result("one-long", write(fd, frame, len + 1));
+    pattern_fill(frame, len, 11);
+    pattern_fill(frame + len, len, 12);
+    told_result("twice", write(fd, frame, len * 2));
     fflush(stdout);
     say("{\"event\":\"pushed\"}");
     hold_until_told();

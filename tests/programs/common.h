@@ -53,7 +53,6 @@ static struct {
     int wrong_all;       /* --wrong-all: every frame has one bit wrong */
     int restart;         /* --restart: begin the stream again when it ends by an error */
     long interval_ms;    /* --interval-ms N: what a V4L2 pusher calls its rate, a frame in N ms */
-    int changing;        /* --changing: pushers change: what was there to take may go again before it is taken */
     const char *name;    /* the first word that is no option: a case's name */
 } opt UNUSED;
 
@@ -242,8 +241,6 @@ static UNUSED void begin(int argc, char **argv)
             opt.restart = 1;
         else if (!strcmp(a, "--interval-ms"))
             opt.interval_ms = number_after(argv, &i);
-        else if (!strcmp(a, "--changing"))
-            opt.changing = 1;
         else if (!strcmp(a, "--buffers"))
             opt.buffers = (int)number_after(argv, &i);
         else if (!strcmp(a, "--keep"))

@@ -3,7 +3,6 @@
  * the call or --by poll, select or epoll on a descriptor that does not block. --format and --size are set
  * first and have to be given back. --keep N holds N frames, and looks at each again before it gives it back.
  * With --restart it begins again when DQBUF or QBUF gives EIO: the format may be another one now.
- * With --changing a pusher that comes may take a frame away again that nobody has taken yet.
  * Besides the frames' bytes it looks at what V4L2 says of them; the event "stream" tells:
  *     sequence    of the first frame
  *     skew        frames whose number and sequence do not go on together (a gap not counted, or one too many)
@@ -180,8 +179,6 @@ static void by_mmap(int fd)
         long place, before = seen.received;
         wait_for_frame(fd);
         if (queue_take(fd, &q, &b)) {
-            if (errno == EAGAIN && opt.by && opt.changing)
-                continue;
             if (errno == EAGAIN && opt.by)
                 wrong("EAGAIN after it was readable");
             if (ended(fd)) {

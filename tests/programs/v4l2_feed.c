@@ -263,10 +263,54 @@ static void case_half(void)
     raise(SIGKILL);
 }
 
+/* The next pusher wants a ring of another size. A client that is readable for the last one's frame gets it
+ * all the same (CLIENTS.md 3: readable exactly when a frame can be dequeued). --device is the output. */
+static void case_handover(void)
+{
+    enum { LEN = 64 * 48 * 3 / 2, NUMBER = 41 };
+    static unsigned char frame[LEN];
+    char input[32];
+    struct v4l2_requestbuffers r = { .count = 8, .type = OUTPUT, .memory = V4L2_MEMORY_MMAP };
+    struct v4l2_format f;
+    struct v4l2_buffer b;
+    struct queue q;
+    int node, client, pusher, given;
+    if (sscanf(opt.device, "/dev/video%d", &node) != 1)
+        fail(opt.device);
+    snprintf(input, sizeof input, "/dev/video%d", node - 1);
+    client = open(opt.device, O_RDWR | O_NONBLOCK);
+    pusher = open(input, O_RDWR);
+    if (client < 0 || pusher < 0)
+        fail("open");
+    if (set(pusher, "YU12", 64, 48, &f))
+        fail("VIDIOC_S_FMT");
+    queue_open(client, &q, V4L2_BUF_TYPE_VIDEO_CAPTURE, 4, PROT_READ);
+    queue_put_all(client, &q);
+    if (stream(client, &q, 1))
+        fail("VIDIOC_STREAMON");
+    pattern_fill(frame, LEN, NUMBER);
+    expect(write(pusher, frame, LEN) == LEN, "write: %s", strerrorname_np(errno));
+    given = readiness(client, "poll", POLLIN, -1);
+    expect(given == POLLIN, "readable: 0x%x", given);
+    close(pusher);
+    pusher = open(input, O_RDWR);
+    if (pusher < 0 || set(pusher, "YU12", 64, 48, &f))
+        fail("the next pusher's VIDIOC_S_FMT");
+    GIVES(0, pusher, VIDIOC_REQBUFS, &r);
+    expect(r.count == 8, "8 buffers, not %u", r.count);
+    expect(readiness(client, "poll", POLLIN, 0) == POLLIN, "readable still");
+    given = queue_take(client, &q, &b) ? errno : 0;
+    expect(given == 0, "and DQBUF gives %s", strerrorname_np(given));
+    expect(given || (b.bytesused == LEN && pattern_differs(q.buffer[b.index].start, LEN, NUMBER) < 0),
+           "that frame is taken whole");
+    expect(readiness(client, "poll", POLLIN, 0) == 0, "once");
+}
+
 int main(int argc, char **argv)
 {
     static const struct a_case cases[] = {
         { "claims", case_claims }, { "set", case_set }, { "write", case_write }, { "queue", case_queue }, { "half", case_half },
+        { "handover", case_handover },
     };
     begin(argc, argv);
     program = argv[0];

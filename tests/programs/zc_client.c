@@ -4,9 +4,12 @@
  * frames by read() instead; --step waits for an order before each frame. Cases:
  *     probe  tries each palette by SPICT and by MCAPTURE
  *     ask    does what the orders say, and tells what came of it: open, readonly, close, map, unmap, look
- *            FRAME, read BYTES, write, poll, alarm MS, fork, threads N, raw NUMBER POINTER, or a request's name with its numbers
+ *            FRAME, read BYTES, write, poll, alarm MS, fork, threads N, raw NUMBER POINTER, or a request's name with its numbers;
+ *            jump REQUEST: at SIGUSR1 the handler leaves it by longjmp; nest REQUEST: at SIGUSR1 the handler asks GWIN;
+ *            spawn REQUEST: in a thread of its own; cancel: that thread
  * --alarm-ms interrupts blocked calls by a handler without SA_RESTART. */
 #include <pthread.h>
+#include <setjmp.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
@@ -248,6 +251,42 @@ static void *ask_over_and_over(void *times)
     return (void *)bad;
 }
 
+static sigjmp_buf way_out;
+static volatile sig_atomic_t nested;
+
+static void leave(int signal_number)
+{
+    siglongjmp(way_out, signal_number);
+}
+
+static void ask_more(int signal_number)
+{
+    struct video_window w;
+    (void)signal_number;
+    nested = ioctl(fd, VIDIOCGWIN, &w) ? -errno : (int)w.width;
+}
+
+static void on_usr1(void (*handler)(int), int flags)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = handler;
+    action.sa_flags = flags;
+    sigaction(SIGUSR1, &action, NULL);
+}
+
+static pthread_t spawned;
+
+/* Asks as a thread that may be cancelled at any moment. */
+static void *ask_once(void *name)
+{
+    const long none[4] = { 0, 0, 0, 0 };
+    int old;
+    pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &old);
+    request(name, none);
+    return NULL;
+}
+
 /* Does one order of `ask`. */
 static int act(const char *word, const char *line, const long *n)
 {
@@ -329,6 +368,33 @@ static int act(const char *word, const char *line, const long *n)
             asked_a += (long)bad;
         }
         return 0;
+    }
+    if (!strcmp(word, "spawn")) {
+        static char name[16];
+        sscanf(line, "%*s %15s", name);
+        return pthread_create(&spawned, NULL, ask_once, name) ? -1 : 0;
+    }
+    if (!strcmp(word, "cancel")) {
+        void *ended = NULL;
+        if (pthread_cancel(spawned) || pthread_join(spawned, &ended))
+            return -1;
+        asked_a = ended == PTHREAD_CANCELED;
+        return 0;
+    }
+    if (!strcmp(word, "jump") || !strcmp(word, "nest") || !strcmp(word, "nest-restart")) {
+        char name[16] = "";
+        int r;
+        sscanf(line, "%*s %15s", name);
+        nested = 0;
+        on_usr1(*word == 'j' ? leave : ask_more, strcmp(word, "nest-restart") ? 0 : SA_RESTART);
+        if (sigsetjmp(way_out, 1)) {
+            asked_a = 1;
+            return 0;
+        }
+        r = request(name, n);
+        asked_a = 0;
+        asked_b = nested;
+        return r;
     }
     if (zc_number(word) == ZC_NONE) {
         say("{\"event\":\"failed\",\"call\":\"what is %s?\",\"errno\":0}", word);

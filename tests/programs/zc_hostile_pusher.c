@@ -73,7 +73,7 @@ static void vectors(void)
     unsigned long number;
     unsigned char data[1024], more[64];
     struct iovec pieces[1100];
-    size_t whole = NUMBER_BYTES + sizeof(struct video_window);
+    size_t len = sizeof(struct video_window), whole = NUMBER_BYTES + len;
     int i;
     ssize_t n;
     set_up();
@@ -87,7 +87,7 @@ static void vectors(void)
             : i == 1 ? preadv(device, two, 2, 0)
             : i == 2 ? preadv2(device, two, 2, -1, 0)
                      : preadv(device, two, 2, 4711);
-        expect(n == (ssize_t)whole && number == VIDIOCGWIN && data[0] == 0x5a && data[39] == 0x5a && data[40] == 0xee,
+        expect(n == (ssize_t)whole && number == VIDIOCGWIN && data[0] == 0x5a && data[len - 1] == 0x5a && data[len] == 0xee,
                "way %d: readv gives %zd, number %lx, data %x", i, n, number, data[0]);
         GIVES(0, device, VIDIOCGWIN, data);
         over(VIDIOCGWIN, 0);
@@ -98,7 +98,7 @@ static void vectors(void)
         post(VIDIOCGWIN);
         n = readv(device, odd, 5);
         memcpy(&number, data, sizeof number);
-        expect(n == (ssize_t)whole && number == VIDIOCGWIN && more[37] == 0x5a && more[38] == 0xee,
+        expect(n == (ssize_t)whole && number == VIDIOCGWIN && more[whole - 11] == 0x5a && more[whole - 10] == 0xee,
                "odd pieces: %zd, number %lx", n, number);
         GIVES(0, device, VIDIOCGWIN, data);
         over(VIDIOCGWIN, 0);
@@ -111,10 +111,10 @@ static void vectors(void)
     expect((call) == -1 && errno == (expected), #call " gives %s where it has to give " #expected, strerrorname_np(errno))
     REFUSED(EINVAL, any_readv(device, pieces, -1));
     REFUSED(EINVAL, readv(device, pieces, 1025));
-    REFUSED(EINVAL, readv(device, pieces, 7));
+    REFUSED(EINVAL, readv(device, pieces, (int)NUMBER_BYTES - 1));
     REFUSED(EFAULT, any_readv(device, NULL, 1));
     REFUSED(EFAULT, readv(device, place(FORBIDDEN, 0), 2));
-    REFUSED(EFAULT, readv(device, place(ENDS, 16), 1));
+    REFUSED(EFAULT, readv(device, place(ENDS, sizeof *pieces), 1));
     pieces[1].iov_len = (size_t)-1;
     REFUSED(EINVAL, readv(device, pieces, 2));
     pieces[0] = (struct iovec){ place(READ_ONLY, 0), 1024 };
@@ -130,6 +130,68 @@ static void vectors(void)
     GIVES(0, device, VIDIOCGWIN, data);
     over(VIDIOCGWIN, 0);
     none_left();
+}
+
+/* The client's request is withdrawn by a signal; nobody has read it. */
+static void withdraw(unsigned long number, int client)
+{
+    while (!readable(orders, 1))
+        syscall(SYS_tgkill, asker, client, SIGALRM);
+    over(number, EINTR);
+}
+
+/* A process that sleeps. */
+static void until_asleep(pid_t who)
+{
+    char path[64], line[256];
+    for (;;) {
+        FILE *stat;
+        const char *state;
+        snprintf(path, sizeof path, "/proc/%d/stat", (int)who);
+        stat = fopen(path, "r");
+        if (!stat || !fgets(line, sizeof line, stat))
+            fail("a process's state");
+        fclose(stat);
+        state = strrchr(line, ')');
+        if (state && state[2] == 'S')
+            return;
+        sched_yield();
+    }
+}
+
+/* What made the input readable is no more: who must not sleep gets EAGAIN, who has slept sleeps on, and anybody else
+ * gets 0 bytes. */
+static void withdrawn(void)
+{
+    struct record r;
+    int client, status;
+    pid_t child;
+    begin_job(orders, WHO_ARE_YOU);
+    client = end_job(orders).result;
+    expect(fcntl(device, F_SETFL, O_RDWR | O_NONBLOCK) == 0, "O_NONBLOCK");
+    post(VIDIOCGPICT);
+    withdraw(VIDIOCGPICT, client);
+    expect(readable(device, 0), "nobody has looked");
+    REFUSED(EAGAIN, read(device, &r, sizeof r));
+    expect(!readable(device, 0), "now somebody has");
+    expect(fcntl(device, F_SETFL, O_RDWR) == 0, "blocking again");
+    post(VIDIOCGPICT);
+    withdraw(VIDIOCGPICT, client);
+    expect(read(device, &r, sizeof r) == 0, "no number");
+    expect(!readable(device, 0), "it was looked at");
+    child = fork();
+    if (child == 0)
+        _exit(read(device, &r, sizeof r) > 0 && r.number == VIDIOCGWIN && ioctl(device, r.number, r.data) == 0 ? 0 : 1);
+    until_asleep(child);
+    kill(child, SIGSTOP);
+    if (waitpid(child, &status, WUNTRACED) != child || !WIFSTOPPED(status))
+        fail("a child that is stopped");
+    post(VIDIOCGPICT);
+    withdraw(VIDIOCGPICT, client);
+    kill(child, SIGCONT);
+    begin_job(orders, VIDIOCGWIN);
+    over(VIDIOCGWIN, 0);
+    expect(waitpid(child, &status, 0) == child && status == 0, "a read that sleeps on gets the next one: %x", status);
 }
 
 static void waits(void)
@@ -190,6 +252,7 @@ static void waits(void)
     expect(fcntl(device, F_SETFL, O_RDWR) == 0, "blocking again");
     post(VIDIOCGPICT);
     serve(device, VIDIOCGPICT);
+    withdrawn();
     /* A request of a read, withdrawn by a death: it makes readable for nothing at most; nothing sleeps, and the
      * closing comes. */
     post(VIDIOCGPICT);

@@ -33,7 +33,14 @@ static UNUSED void *do_jobs(void *by)
     static unsigned char picture[1 << 16];
     int jobs = (int)(long)by;
     struct job job;
-    while (read(jobs, &job, sizeof job) == sizeof job) {
+    ssize_t n;
+    for (;;) {
+        /* A signal for a request may come when that is over. */
+        do
+            n = read(jobs, &job, sizeof job);
+        while (n < 0 && errno == EINTR);
+        if (n != sizeof job)
+            break;
         errno = 0;
         if (job.number == WHO_ARE_YOU)
             job.result = (int)syscall(SYS_gettid);

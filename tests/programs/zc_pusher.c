@@ -10,7 +10,10 @@
  *     --style poll     SIGIO is blocked; `while (poll(fd, 0))` once a frame, revents ignored, then read()
  *     --style select   SIGIO is ignored; select(); a SYNC is answered at the next tick of the camera
  *                      (--fps), number 0 is answered too
- * It has --frames frames (2) of --size at 3 bytes a pixel, and gives pictures of --palette only.
+ * It has --frames frames (2) of --size at 3 bytes a pixel (4 with palette 5), and gives pictures of --palette only.
+ *     --palettes N,N…  it gives pictures of these, too
+ *     --lazy           accepts every palette that it is set to, and stays as it is
+ *     --origin N       its frames begin N bytes into the memory
  *     --refuse sinvalid|bytes|both  how it refuses: VIDIOCSINVALID, an answer of other bytes (to requests
  *                      that only set), VIDIOCSINVALID and then the answer
  *     --twice          answers everything twice
@@ -32,13 +35,13 @@
 /* As the API document recommends. */
 #define REQUEST_BYTES 1024
 
-static const char *style, *refuse_by, *stall;
-static int twice, look_again, one_copy, plant, is_handler, has_tuner, tells;
+static const char *style, *refuse_by, *stall, *palettes;
+static int twice, lazy, look_again, one_copy, plant, is_handler, has_tuner, tells;
 static long signals;
 
 static volatile int fd = -1;
 static unsigned char *memory;
-static size_t slot, length;
+static size_t slot, length, origin;
 /* Bytes of the picture that VIDIOCMCAPTURE asked for; 0 where none is. */
 static size_t asked[VIDEO_MAX_FRAME];
 static struct video_picture picture;
@@ -97,7 +100,7 @@ static void refuse(unsigned long request, unsigned char *data)
 
 static void draw(int frame)
 {
-    unsigned char *place = memory + frame * slot;
+    unsigned char *place = memory + origin + frame * slot;
     if (!asked[frame])
         return;
     pattern_fill(place, asked[frame], (uint32_t)number);
@@ -116,9 +119,18 @@ static int draws_early(void)
     return !strcmp(style, "pause") || !strcmp(style, "sigwait");
 }
 
+static int has_palette(int palette)
+{
+    const char *p;
+    for (p = palettes; p && *p; p += strcspn(p, ","), p += *p == ',')
+        if (atoi(p) == palette)
+            return 1;
+    return palette == opt.palette;
+}
+
 static size_t picture_len(int palette, int w, int h)
 {
-    if (palette != opt.palette || w < 4 || h < 4 || w > opt.width || h > opt.height)
+    if (!has_palette(palette) || w < 4 || h < 4 || w > opt.width || h > opt.height)
         return 0;
     return frame_len(palette, w, h);
 }
@@ -179,11 +191,15 @@ static void respond(unsigned long request, unsigned char *data)
     case VIDIOCSPICT: {
         struct video_picture p;
         memcpy(&p, data, sizeof p);
-        if (p.palette != opt.palette) {
+        if (!lazy && !has_palette(p.palette)) {
             refuse(request, data);
             break;
         }
-        picture = p;
+        if (!lazy || p.palette == opt.palette) {
+            if (p.palette != picture.palette)
+                is_set("palette", p.palette);
+            picture = p;
+        }
         is_set("brightness", picture.brightness);
         is_set("hue", picture.hue);
         answer(request, data);
@@ -254,7 +270,7 @@ static void respond(unsigned long request, unsigned char *data)
         mbuf.size = (int)length;
         mbuf.frames = (int)opt.frames;
         for (i = 0; i < mbuf.frames; i++)
-            mbuf.offsets[i] = (int)(i * slot);
+            mbuf.offsets[i] = (int)(origin + i * slot);
         answer(request, &mbuf);
         break;
     }
@@ -720,6 +736,7 @@ static void live_in_select(void)
 
 int main(int argc, char **argv)
 {
+    const char *begins_at;
     style = own_option(argv, "--style", 1);
     refuse_by = own_option(argv, "--refuse", 1);
     stall = own_option(argv, "--stall", 1);
@@ -727,6 +744,9 @@ int main(int argc, char **argv)
     look_again = own_option(argv, "--look-again", 0) != NULL;
     one_copy = own_option(argv, "--one-copy", 0) != NULL;
     plant = own_option(argv, "--plant", 0) != NULL;
+    lazy = own_option(argv, "--lazy", 0) != NULL;
+    palettes = own_option(argv, "--palettes", 1);
+    begins_at = own_option(argv, "--origin", 1);
     has_tuner = own_option(argv, "--tuner", 0) != NULL;
     tells = own_option(argv, "--tell", 0) != NULL;
     begin(argc, argv);
@@ -739,8 +759,9 @@ int main(int argc, char **argv)
     number = opt.first;
     width = opt.width;
     height = opt.height;
-    slot = (size_t)opt.width * opt.height * 3;
-    length = slot * opt.frames;
+    slot = (size_t)opt.width * opt.height * (has_palette(VIDEO_PALETTE_RGB32) ? 4 : 3);
+    origin = begins_at ? (size_t)atoi(begins_at) : 0;
+    length = origin + slot * opt.frames;
     picture.palette = (unsigned short)opt.palette;
     picture.depth = (unsigned short)palette_depth(opt.palette);
     picture.brightness = picture.contrast = picture.colour = picture.hue = 32768;

@@ -151,10 +151,13 @@ static UNUSED void on_alarm(int signal_number)
 
 /* --acts: which befall somebody, a bit each. */
 static long acts = (1 << ACTS) - 1;
+/* --spill: the pusher keeps memory. */
+static int spill;
 
 static UNUSED void choose_acts(char **argv)
 {
     const char *chosen = own_option(argv, "--acts", 1);
+    spill = own_option(argv, "--spill", 0) != NULL;
     if (chosen)
         acts = strtol(chosen, NULL, 0);
 }
@@ -312,6 +315,9 @@ static UNUSED void serve(void)
     if (request->number == 0) {
         storm->closings++;
         if (opt.hold && dup(0) < 0)
+            fail("a leak");
+        /* Half a page. */
+        if (spill && !memset(malloc(2048), 1, 2048))
             fail("a leak");
         return;
     }

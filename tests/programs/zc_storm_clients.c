@@ -8,7 +8,8 @@
  *     --handler    the pusher takes its requests in a SIGIO handler, else after poll()
  *     --acts N     only acts whose bits are set
  *     --wrong-all  every frame has one bit wrong
- *     --hold       the pusher holds a descriptor more after each client */
+ *     --hold       the pusher holds a descriptor more after each client
+ *     --spill      the pusher keeps half a page of memory more after each client */
 #include "zc_storm.h"
 
 static const char *input;

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `VLOOPBACK_BIN_DIR` | where `vloopback` and `vloopbackd` are; else the directory above the test's own |
 //! | `VLOOPBACK_PRELOAD` | another preload library, handed on to the programs |
-//! | `VLOOPBACK_PROGRAMS` | `32` or `32-time64`: the programs of `tests/programs` are 32-bit ones |
+//! | `VLOOPBACK_PROGRAMS` | `32`, `32-time64` or `32-old`: the programs of `tests/programs` are 32-bit ones |
 //! | `VLOOPBACK_EXPECT_TORN` | the library's ring is broken on purpose: frames have to be torn |
 //! | `VLOOPBACK_FULL` | set: run what is otherwise only sampled |
 #![forbid(unsafe_code)]

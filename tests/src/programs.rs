@@ -15,10 +15,12 @@ pub enum Width {
     Narrow,
     /// i386 with a 64-bit `off_t` and `time_t`, as distributions build today.
     NarrowTime64,
+    /// i386 as it was: a stack that is aligned to four bytes and no more, and no vector instructions.
+    NarrowOld,
 }
 
 impl Width {
-    /// All of them.
+    /// All that programs are built for today.
     pub const ALL: [Width; 3] = [Width::Native, Width::Narrow, Width::NarrowTime64];
 
     fn flags(self) -> &'static [&'static str] {
@@ -26,6 +28,7 @@ impl Width {
             Width::Native => &[],
             Width::Narrow => &["-m32"],
             Width::NarrowTime64 => &["-m32", "-D_FILE_OFFSET_BITS=64", "-D_TIME_BITS=64"],
+            Width::NarrowOld => &["-m32", "-mpreferred-stack-boundary=2", "-mno-sse"],
         }
     }
 
@@ -38,7 +41,8 @@ impl Width {
             Err(_) | Ok("native") => Width::Native,
             Ok("32") => Width::Narrow,
             Ok("32-time64") => Width::NarrowTime64,
-            Ok(other) => panic!("VLOOPBACK_PROGRAMS={other}: native, 32 or 32-time64"),
+            Ok("32-old") => Width::NarrowOld,
+            Ok(other) => panic!("VLOOPBACK_PROGRAMS={other}: native, 32, 32-time64 or 32-old"),
         }
     }
 }

@@ -198,6 +198,51 @@ fn flags_for_files_do_no_harm() {
     assert!(!std::path::Path::new(&input).is_file(), "a real file was made");
 }
 
+/// CLIENTS.md 1: browsers watch /dev for cameras. A watch of a node, of a folder of ours or of one that is merged is
+/// one, as a watch of a node that is not there is none; a folder of ours tells of pipes that come.
+#[test]
+fn what_a_program_watches() {
+    if !have("python3") {
+        skip!("no python3");
+    }
+    // A claim makes another pipe.
+    let env = Env::builder().args(&["--pipes", "1", "--spares", "1"]).start();
+    let pipe = env.pipe(0);
+    let code = "import ctypes, os, select, struct, sys\n\
+                libc = ctypes.CDLL(None, use_errno=True)\n\
+                CREATE, MOVED_TO, DELETE = 0x100, 0x80, 0x200\n\
+                def watch(path):\n    \
+                    fd = libc.inotify_init1(os.O_CLOEXEC)\n    \
+                    wd = libc.inotify_add_watch(fd, path.encode(), CREATE | MOVED_TO | DELETE)\n    \
+                    return fd, 0 if wd >= 0 else ctypes.get_errno()\n\
+                for path in sys.argv[1:]: print(path, watch(path)[1])\n\
+                fd, _ = watch('/dev/v4l')\n\
+                print('watching', flush=True)\n\
+                names = set()\n\
+                while not any(name.startswith('video') for name in names):\n    \
+                    events = os.read(fd, 4096)\n    \
+                    while events:\n        \
+                        size = struct.unpack_from('iIII', events)[3]\n        \
+                        names.add(events[16:16 + size].rstrip(b'\\0').decode())\n        \
+                        events = events[16 + size:]\n\
+                print(sorted(name for name in names if name.startswith('video')))\n";
+    let nodes = ["/dev", "/dev/", pipe.input.as_str(), &pipe.output, "/dev/v4l", "/sys/class/video4linux"];
+    let others = ["/proc/video/vloopback", "/dev/video250"];
+    let words = [&["python3", "-c", code], &nodes[..], &others].concat();
+    let mut job = env.run(&words).start();
+    for node in nodes.iter().chain(&others) {
+        // ENOENT is 2.
+        let errno = if *node == "/dev/video250" { 2 } else { 0 };
+        assert_eq!(job.line(), Some(format!("{node} {errno}")));
+    }
+    assert_eq!(job.line().as_deref(), Some("watching"));
+    let mut pusher = env.program("push_motion", &["--device", &pipe.input, "--fps", "50"]).start();
+    pusher.event("setup");
+    let new = env.pipe(1);
+    let told = job.line().expect("what has come");
+    assert!([new.input, new.output].iter().any(|node| told.contains(&node[5..])), "{told}");
+}
+
 /// DESIGN.md 7, era: a legacy process sees `vloopback` in /proc/modules, also where the kernel has no
 /// such file; another process does not.
 #[test]

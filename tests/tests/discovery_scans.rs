@@ -66,6 +66,70 @@ fn three_scanners_and_two_pipes() {
     }
 }
 
+/// Starts one of each kind at once.
+fn one_of_each(env: &Env) -> Vec<Running> {
+    let args = |find| ["--find", find, "--frames", "3", "--hold"];
+    KINDS
+        .iter()
+        .map(|(options, program, find)| env.program_with(options, program, &args(find)).start())
+        .collect()
+}
+
+/// Ends them: who has a pipe pushes, and who has none has said so.
+#[track_caller]
+fn end_all(scanners: Vec<Running>, found: &[Option<String>]) {
+    for (mut scanner, found) in scanners.into_iter().zip(found) {
+        if found.is_some() {
+            scanner.event("pushed");
+        }
+        scanner.end_input();
+        assert_eq!(scanner.finish().code(), i32::from(found.is_none()));
+    }
+}
+
+/// All kinds at once, twice as many as there are pipes below node 10: as many as there are pipes have one, each
+/// another, and the rest end.
+#[test]
+fn scanners_of_all_kinds_at_once() {
+    let env = Env::new(5);
+    let inputs: BTreeSet<String> = env.pipes().into_iter().map(|p| p.input).collect();
+    for round in 0..6 {
+        let mut scanners = one_of_each(&env);
+        let found: Vec<Option<String>> = scanners.iter_mut().map(outcome).collect();
+        let got: BTreeSet<String> = found.iter().flatten().cloned().collect();
+        assert_eq!(got, inputs, "round {round}: {found:?}");
+        assert_eq!(found.iter().flatten().count(), inputs.len(), "two have one pipe: {found:?}");
+        end_all(scanners, &found);
+        env.until_idle();
+    }
+}
+
+/// The same with one pipe and spares that come while they look: nobody shares a pipe, whoever comes away with
+/// nothing says so, and there are never more free pipes than were asked for.
+#[test]
+fn scanners_of_all_kinds_and_spares() {
+    let env = Env::builder().args(&["--pipes", "1", "--spares", "2"]).start();
+    for round in 0..4 {
+        let mut scanners = one_of_each(&env);
+        let found: Vec<Option<String>> = scanners.iter_mut().map(outcome).collect();
+        let got: BTreeSet<String> = found.iter().flatten().cloned().collect();
+        let with_one = found.iter().flatten().count();
+        assert_eq!(got.len(), with_one, "round {round}: two have one pipe: {found:?}");
+        assert!(with_one >= 2, "round {round}: {found:?}");
+        let pipes = env.pipes();
+        let free = pipes.iter().filter(|pipe| pipe.input_status == "-").count();
+        // Those of the rounds before stay for their time.
+        assert!(free >= 2 && pipes.len() >= with_one + 2, "round {round}: {pipes:?}");
+        assert!(pipes.len() <= KINDS.len() + 2, "round {round}: {pipes:?}");
+        assert!(pipes.iter().filter(|pipe| got.contains(&pipe.input)).all(|pipe| pipe.input_status == "W"));
+        if round == 0 {
+            assert_eq!((free, pipes.len()), (2, with_one + 2), "{pipes:?}");
+        }
+        end_all(scanners, &found);
+        env.until_idle();
+    }
+}
+
 /// The scans of /dev/video0 to 9 end with the ninth: a pipe beyond is not found, and nothing hangs.
 #[test]
 fn nodes_above_nine_are_beyond_the_scans() {

@@ -54,6 +54,21 @@ fn the_release_is_the_same_wherever_it_is_asked_for() {
     }
 }
 
+/// A program that asks by the call's number is told the same.
+#[test]
+fn the_release_by_the_calls_number() {
+    let env = Env::new(1);
+    let program = vloopback_tests::program("raw_syscall");
+    let path = program.to_str().expect("a path in UTF-8");
+    let own = vloopback_tests::Job::new("uname").arg("-r").output().ok().text();
+    let told = |options: &[&str], release: &str| {
+        env.run_with(options, &[path, "--release", release.trim_end()]).output().code() == 0
+    };
+    assert!(told(&["--uname", "2.4"], "2.4.37") && !told(&["--uname", "2.4"], &own));
+    assert!(told(&["--uname", "2.6.18-8"], "2.6.18-8"));
+    assert!(told(&[], &own) && !told(&[], "2.4.37"));
+}
+
 /// Only the release is another one; the files are the kernel's in all else, and not to be written.
 #[test]
 fn the_rest_of_the_kernels_line_is_its_own() {

@@ -74,13 +74,10 @@ impl Place {
     fn new() -> Place {
         let env = Env::builder().open_to_all().without_daemon();
         let root = env.dir();
-        for folder in ["bin", "etc/init.d", "etc/systemd/system", "run", "log", "work"] {
+        for folder in ["bin", "etc/init.d", "etc/systemd/system", "run", "log", "work/target"] {
             fs::create_dir_all(root.join(folder)).expect("a directory");
         }
-        for name in ["vloopback", "vloopbackd"] {
-            // A copy: other users are to run it, and the build may lie in a home.
-            fs::copy(bin_dir().join(name), root.join("bin").join(name)).expect("a built program");
-        }
+        symlink(bin_dir(), root.join("work/target/release")).expect("a link");
         for part in ["examples", "pusher-sdk"] {
             symlink(source_root().join(part), root.join("work").join(part)).expect("a link");
         }
@@ -216,9 +213,10 @@ fn is_root() -> bool {
 
 /// What this machine has not for a line; None where it can be typed.
 fn missing(line: &str) -> Option<&'static str> {
-    let tools = ["ffmpeg", "motion", "setpriv", "unshare", "cc", "dd"];
+    let tools = ["ffmpeg", "motion", "setpriv", "su", "unshare", "lsmod", "cc", "dd"];
     let tool = tools.into_iter().find(|tool| line.split([' ', '/']).any(|word| word == *tool) && !have(tool));
-    tool.or((line.starts_with("setpriv ") && !is_root()).then_some("root's rights"))
+    let becomes_another = line.split(' ').any(|word| matches!(word, "setpriv" | "su"));
+    tool.or((becomes_another && !is_root()).then_some("root's rights"))
 }
 
 /// What has come of a line, beyond its exit status.
@@ -255,6 +253,7 @@ fn judge(place: &Place, line: &str, ended: &Ended) -> Result<(), String> {
     match line {
         "vloopback list" => says("/dev/video16"),
         line if line.contains("grep ^vloopback") => says("vloopback 16384 0 - Live"),
+        line if line.contains("lsmod") => says("vloopback "),
         line if line.contains("video10/name") => says("Video loopback 0 input\n"),
         line if line.contains("ls -l") => says("crw-rw----"),
         line if line.ends_with("./pusher 25") => says("I push into /dev/video"),
@@ -346,6 +345,67 @@ fn unit(place: &Place, text: &str) {
     assert!(job.line().is_some_and(|line| line.starts_with("ready ")), "{}", job.stderr());
     kill_process(job.leader(), Signal::TERM).expect("kill");
     job.finish().ok();
+}
+
+/// The rows of the page's table of Motion's options: the old one with its value, the new one, and whether the old
+/// name is known.
+fn motion_options() -> Vec<(String, String, bool)> {
+    let path = source_root().join("driver/MIGRATING.md");
+    let page = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let table = page.split("| Motion 3 |").nth(1).expect("a table").split("\n\n").next().unwrap_or_default();
+    let rows = table.lines().filter_map(|row| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let code = |cell: &str| cell.strip_prefix('`')?.strip_suffix('`').map(str::to_owned);
+        Some((code(cells.get(1)?)?, code(cells.get(2)?)?, !cells.get(3)?.contains("not known")))
+    });
+    rows.collect()
+}
+
+/// What the installed Motion says of the options of a file: for each old name the new one, or nothing.
+fn motion_says(lines: &[String]) -> Vec<(String, String)> {
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("motion.conf");
+    let text = format!("daemon off\nlog_level 6\nwebcontrol_port 0\n{}\n", lines.join("\n"));
+    fs::write(&file, text).expect("a file");
+    let line = format!("exec motion -n -c '{}' 2>&1", file.display());
+    let mut job = Job::new("sh").args(["-c", &line]).env("HOME", folder.path()).start();
+    let mut told = Vec::new();
+    while let Some(line) = job.line() {
+        if line.contains("Started") {
+            break;
+        }
+        let quoted: Vec<&str> = line.split('"').skip(1).step_by(2).collect();
+        match quoted[..] {
+            [old, new] if line.contains("replaced") => told.push((old.to_owned(), new.to_owned())),
+            [old] if line.contains("Unknown config option") => told.push((old.to_owned(), String::new())),
+            _ => {}
+        }
+    }
+    kill_process_group(job.leader(), Signal::KILL).expect("kill");
+    told
+}
+
+/// What the page says of Motion's options is what Motion 4 says of them; and it knows the new ones.
+#[test]
+fn motions_options() {
+    if !have("motion") {
+        skip!("no motion");
+    }
+    let name = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+    let options = motion_options();
+    assert!(options.len() >= 14, "the table has more: {options:?}");
+    let old: Vec<String> = options.iter().map(|(old, ..)| old.clone()).collect();
+    let expected: Vec<(String, String)> = options
+        .iter()
+        .filter(|(old, new, _)| name(old) != name(new))
+        .map(|(old, new, known)| (name(old), if *known { name(new) } else { String::new() }))
+        .collect();
+    assert_eq!(motion_says(&old), expected);
+    // The judge is judged by that: it hears of the old ones.
+    let new: Vec<String> =
+        options.into_iter().map(|(_, new, _)| new).filter(|new| new.contains(' ')).collect();
+    assert!(new.len() >= 9, "{new:?}");
+    assert_eq!(motion_says(&new), []);
 }
 
 /// The judge is judged: lines that are not right, and right lines with nobody to meet, are told from those

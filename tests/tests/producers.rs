@@ -28,7 +28,7 @@ fn env(args: &[&str]) -> (Env, Pipe) {
 }
 
 fn watch(env: &Env, pipe: &Pipe, more: &[&str]) -> Running {
-    let args = [&["--device", pipe.output.as_str(), "--report", "1", "--changing"], more].concat();
+    let args = [&["--device", pipe.output.as_str(), "--report", "1"], more].concat();
     let mut client = env.program("v4l2_client", &args).start();
     client.event("ready");
     client

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use vloopback_tests::{Ended, Env, Job, Running, binary, have, program, skip};
+use vloopback_tests::{Ended, Env, Job, Running, Width, binary, have, program, program_of, skip};
 
 /// A user, mount and PID namespace of one's own, in which one is root: what a rootless container is made of.
 const CONTAINER: &[&str] =
@@ -144,17 +144,57 @@ fn a_server_in_a_container_and_a_client_outside() {
     assert_eq!(refused.start().event("opened")["errno"], 13);
 }
 
+/// A machine that has nodes of its own, as a person sees it: those are never taken, output stays input + 1 (LEGACY.md
+/// 2), and a `dev_offset` that would take one is refused by name.
+#[test]
+fn a_machine_with_cameras() {
+    if !can_contain() {
+        skip!("no namespaces here");
+    }
+    let env = Env::builder().without_daemon();
+    let dev = env.dir().join("dev");
+    fs::create_dir(&dev).expect("a directory");
+    for name in ["null", "video1", "video4"] {
+        fs::write(dev.join(name), "").expect("a file");
+    }
+    let dev = text(&dev);
+    let daemon = |options: &str| {
+        let script = format!(
+            "mount --bind /dev/null {dev}/null && mount --bind {dev} /dev && exec {} --socket {} {options}",
+            text(&binary("vloopbackd")),
+            text(env.socket())
+        );
+        in_front(CONTAINER, &env, &["sh", "-c", &script])
+    };
+    let mut running = daemon("--pipes 3").start();
+    assert!(running.line().is_some_and(|line| line.starts_with("ready ")), "{}", running.stderr());
+    let nodes: Vec<String> = env.pipes().into_iter().flat_map(|pipe| [pipe.input, pipe.output]).collect();
+    assert_eq!(nodes, [2, 3, 5, 6, 7, 8].map(|n| format!("/dev/video{n}")));
+    drop(running);
+    for (options, node) in [("--dev-offset 0", 1), ("--dev-offset 4", 4), ("--pipes 2 --dev-offset 2", 4)] {
+        let refused = daemon(options).output();
+        assert_ne!(refused.code(), 0, "{options}");
+        assert!(
+            refused.says("--dev-offset") && refused.says(&format!("/dev/video{node}")),
+            "{}",
+            refused.stderr
+        );
+    }
+}
+
+/// A copy that every user can read and run.
+fn copy_for_all(env: &Env, from: &Path) -> PathBuf {
+    let to = env.dir().join(from.file_name().expect("a file"));
+    if !to.exists() {
+        fs::copy(from, &to).expect("a copy");
+        fs::set_permissions(&to, fs::Permissions::from_mode(0o755)).expect("chmod");
+    }
+    to
+}
+
 /// `probe` as another user, with a library that this one can read.
 fn as_nobody(env: &Env, args: &[&str]) -> Job {
-    let copy = |from: &Path, name: &str| -> PathBuf {
-        let to = env.dir().join(name);
-        if !to.exists() {
-            Job::new("cp").arg(from).arg(&to).output().ok();
-            fs::set_permissions(&to, fs::Permissions::from_mode(0o755)).expect("chmod");
-        }
-        to
-    };
-    let (library, probe) = (copy(&env.library(), "library.so"), copy(&program("probe"), "probe"));
+    let (library, probe) = (copy_for_all(env, &env.library()), copy_for_all(env, &program("probe")));
     Job::new("setpriv")
         .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])
         .arg(probe)
@@ -170,21 +210,46 @@ fn is_not_served(ended: &Ended) {
     assert!(!ended.text().contains("video"), "{}", ended.text());
 }
 
-/// A change of user under `vloopback run` loses the library, which lies in the first user's directory, and says
-/// so; a change before it does not; a program that changes its user itself is asked as that user.
+/// A program that `vloopback run` starts as root and that changes its user takes the library along, whichever way it
+/// does so, and is asked as the user that it is. Where the library is out of that user's reach the loader says so, and
+/// the program meets the machine's own nodes.
 #[test]
 fn a_change_of_user() {
     if !is_root() || !have("setpriv") {
         skip!("only root can become another user, by setpriv (package util-linux)");
     }
     const NOBODY: &[&str] = &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+    const LIST: &str = "/proc/video/vloopback/vloopbacks";
     let env = Env::builder().args(&["--pipes", "1"]).open_to_all().start();
-    let list = "/proc/video/vloopback/vloopbacks";
-    is_not_served(&env.run(&[NOBODY, &["cat", list]].concat()).output());
-    assert_eq!(
-        as_nobody(&env, &["open", "--device", &env.pipe(0).output]).start().event("opened")["errno"],
-        13
-    );
+    let by_root = env.run(&["cat", LIST]).output().ok().text();
+    let narrow = env.library_of(Width::Narrow).map(|_| program_of("probe", Width::Narrow));
+    let output = env.pipe(0).output;
+    let ways: [&[&str]; 3] =
+        [NOBODY, &["su", "nobody", "-s", "/bin/sh", "-c"], &["runuser", "-u", "nobody", "--"]];
+    for way in ways.into_iter().filter(|way| have(way[0])) {
+        let shell = if way.last() == Some(&"-c") { &[][..] } else { &["sh", "-c"] };
+        let run = |line: &str| env.run(&[way, shell, &[line]].concat()).output();
+        let ended = run(&format!("id -u; cat {LIST}")).ok();
+        assert_eq!(ended.text(), format!("65534\n{by_root}"), "{way:?}");
+        assert_eq!(ended.stderr, "", "{way:?}");
+        // The pipe is root's and the group's.
+        let probes = [Some(program("probe")), narrow.clone()];
+        for probe in probes.into_iter().flatten() {
+            let probe = copy_for_all(&env, &probe);
+            let ended = run(&format!("{} open --device {output}", probe.display()));
+            assert!(ended.text().contains("\"errno\":13"), "{way:?}: {}{}", ended.text(), ended.stderr);
+            assert!(!ended.says("preloaded"), "{way:?}: {}", ended.stderr);
+        }
+    }
+    // A directory that only root can read.
+    let closed = env.dir().join("closed");
+    fs::create_dir(&closed).expect("a directory");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).expect("chmod");
+    let library = closed.join("library.so");
+    fs::copy(env.library(), &library).expect("a copy");
+    let lost = env.run(&[NOBODY, &["cat", LIST]].concat()).env("VLOOPBACK_PRELOAD", &library).output();
+    is_not_served(&lost);
+    assert_eq!(as_nobody(&env, &["open", "--device", &output]).start().event("opened")["errno"], 13);
     if !have("python3") {
         skip!("no python3");
     }
@@ -195,11 +260,44 @@ fn a_change_of_user() {
                 print(open('/proc/video/vloopback/vloopbacks').read().count('video'))\n\
                 try: print(os.close(os.open(sys.argv[1], os.O_RDONLY)))\n\
                 except OSError as e: print(e.errno)\n";
-    let output = env.pipe(0).output;
     let tells = |when: &str| env.run(&["python3", "-c", code, &output, when]).output().ok().text();
     assert_eq!(tells("before"), "2\n13\n");
     // The connection is the one that root made, as a daemon's open descriptors are.
     assert_eq!(tells("after"), "2\n22\n");
+}
+
+/// The library lies where the user that root becomes can read it, also where root's runtime directory is closed to
+/// all others, and whatever root's umask is.
+#[test]
+fn where_the_library_lies() {
+    if !is_root() || !have("setpriv") {
+        skip!("only root can become another user, by setpriv (package util-linux)");
+    }
+    let env = Env::builder().args(&["--pipes", "1"]).open_to_all().start();
+    let closed = env.dir().join("closed");
+    fs::create_dir(&closed).expect("a directory");
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).expect("chmod");
+    let socket = format!("--socket {}", text(env.socket()));
+    let script = |umask: &str, become_another: &str| {
+        format!(
+            "umask {umask}; {} run {socket} -- {become_another} cat /proc/video/vloopback/vloopbacks",
+            text(&binary("vloopback"))
+        )
+    };
+    let another = "setpriv --reuid=65534 --regid=65534 --clear-groups --";
+    for runtime in [&closed, env.dir()] {
+        for umask in ["022", "077"] {
+            let job = Job::new("sh").args(["-c", &script(umask, another)]).env("XDG_RUNTIME_DIR", runtime);
+            let ended = job.output().ok();
+            assert!(ended.text().contains("video1"), "{}", ended.text());
+            assert_eq!(ended.stderr, "");
+        }
+    }
+    let folders = [(closed.join("vloopback"), false), (env.dir().join("vloopback"), true)];
+    for (folder, holds) in folders {
+        let some = fs::read_dir(&folder).is_ok_and(|mut found| found.next().is_some());
+        assert_eq!(some, holds, "{}", folder.display());
+    }
 }
 
 /// A chroot without the library: the loader says so. With `vloopback` and the socket inside, the program is

@@ -45,7 +45,11 @@ fn a_pusher_with_another_format_ends_streams_and_they_begin_again() {
             let mut pusher = pusher(&env, &pipe, kind, size, first);
             let from: u64 = first.parse().expect("a number");
             for client in &mut clients {
-                let restarted = client.event("restarted");
+                let mut restarted = client.event("restarted");
+                if kind == "v4l1" && number(&restarted, "width") != width {
+                    // The pusher sets palette and size by two calls: it began again in between.
+                    restarted = client.event("restarted");
+                }
                 assert_eq!(restarted["format"], "YU12", "{kind}");
                 assert_eq!(number(&restarted, "width"), width, "{kind}");
                 client.frame(from + 5);

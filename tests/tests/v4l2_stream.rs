@@ -170,6 +170,13 @@ fn writes_of_a_wrong_length_are_refused() {
     pass(env.program("v4l2_feed", &["write", "--device", &env.pipe(0).input]), |_, _| {});
 }
 
+/// CLIENTS.md 3: readable exactly when a frame can be dequeued, also where the next pusher's ring is another.
+#[test]
+fn a_readable_client_gets_its_frame_from_the_next_pushers_ring() {
+    let env = Env::builder().args(&["--pipes", "1", "--idle", "wait"]).start();
+    pass(env.program("v4l2_feed", &["handover", "--device", &env.pipe(0).output]), |_, _| {});
+}
+
 /// The same once nobody watches, and once somebody does.
 #[test]
 fn a_pushers_queue() {

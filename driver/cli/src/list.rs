@@ -40,6 +40,21 @@ pub struct Pipe {
     /// Who has it open.
     #[serde(default)]
     pub owners: Vec<Owner>,
+    /// In zero-copy mode.
+    #[serde(default)]
+    pub zero_copy: Option<ZeroCopy>,
+}
+
+/// A zero-copy pusher and its clients.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ZeroCopy {
+    /// Bytes of its memory.
+    pub bytes: u64,
+    /// The request that it has read and not answered.
+    pub request: Option<String>,
+    /// Clients that wait for their turn.
+    pub waiting: u32,
 }
 
 /// What a pipe carries.
@@ -158,6 +173,15 @@ fn table(pipes: &[Pipe]) -> String {
         if !pipe.label.is_empty() {
             under.push(format!("label {}", shown(&pipe.label)));
         }
+        if let Some(zero) = &pipe.zero_copy {
+            let at = zero.request.as_ref().map(|request| format!(", at {}", shown(request)));
+            under.push(format!(
+                "zero-copy, {} bytes{}, {} wait",
+                zero.bytes,
+                at.unwrap_or_default(),
+                zero.waiting
+            ));
+        }
         for owner in &pipe.owners {
             let (did, missed) =
                 if owner.role == "pusher" { ("wrote", "unwatched") } else { ("received", "missed") };
@@ -217,7 +241,8 @@ mod tests {
         "readers":1,"streaming":1,"format":{"palette":"YUV420P","fourcc":"YU12","width":320,"height":180},
         "counters":{"written":9,"read":8,"dropped":1,"unwatched":0,"copies":9,"lost":0},
         "owners":[{"pid":7,"name":"mo\u001btion","role":"pusher","received":9,"dropped":0}]},
-        {"index":1,"input":"/dev/video2","output":"/dev/video3","format":null},
+        {"index":1,"input":"/dev/video2","output":"/dev/video3","format":null,
+        "zero_copy":{"bytes":4096,"request":"VIDIOCSYNC","waiting":2}},
         {"index":2,"input":"/dev/video4","output":"/dev/video5","format":
             {"palette":"","fourcc":"NV12","width":64,"height":48}}]"#;
 
@@ -225,8 +250,9 @@ mod tests {
     fn a_table_with_owners() {
         let text = table(&parse(JSON).unwrap());
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 5, "{text}");
-        assert!(lines[4].contains("NV12 64x48"), "{text}");
+        assert_eq!(lines.len(), 6, "{text}");
+        assert_eq!(lines[4], "      zero-copy, 4096 bytes, at VIDIOCSYNC, 2 wait");
+        assert!(lines[5].contains("NV12 64x48"), "{text}");
         assert!(lines[0].starts_with("PIPE  INPUT"));
         assert!(lines[1].contains("YUV420P 320x180") && lines[1].contains("yes"));
         assert_eq!(lines[2], "      pusher mo?tion (7): wrote 9, unwatched 0");

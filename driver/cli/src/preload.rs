@@ -11,7 +11,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::private_dir::{preloadable, private_dir};
+use crate::private_dir::{open_up, preloadable, private_dir};
 
 /// The library, as this build made it.
 const LIBRARY: &[u8] = include_bytes!(env!("VLOOPBACK_PRELOAD_LIBRARY"));
@@ -103,6 +103,9 @@ fn install_both(dir: &Path, wide: &[u8], narrow: &[u8], own: Option<&Path>) -> i
     for (lib, library) in of_wide.chain(of_narrow) {
         let folder = both.join(lib);
         std::fs::create_dir_all(&folder)?;
+        for made in folder.ancestors().take_while(|made| made.starts_with(&both)) {
+            open_up(made)?;
+        }
         link(library, &folder.join(NAME))?;
     }
     Ok(both.join("$LIB").join(NAME))
@@ -261,6 +264,13 @@ mod tests {
         install_both(dir, b"wide", b"narrow", Some(debian)).unwrap();
         assert_eq!(read(&path, "lib64"), b"wide");
         assert_eq!(std::fs::read_dir(link.parent().unwrap()).unwrap().count(), 1);
+
+        // Others may read all of it, as one who has changed its user has to.
+        let folder = link.parent().unwrap();
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700)).unwrap();
+        install_both(dir, b"wide", b"narrow", Some(debian)).unwrap();
+        assert_eq!(std::fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o755);
+        assert_eq!(std::fs::metadata(&link).unwrap().permissions().mode() & 0o777, 0o755);
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! A directory that only this user can write to, for files that other processes of the same user
-//! will load as code.
+//! A directory that only this user can write to, for files that other processes of the same user, and of
+//! those that it becomes, will load as code.
 
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
@@ -13,26 +13,51 @@ use nix::unistd::geteuid;
 /// How many names in /tmp are tried.
 const NAMES: usize = 10;
 
+/// What others may do with it and all in it: look. A library is no secret, and a program that changes its
+/// user (`vloopback run -- su …`) loads it as another.
+const MODE: u32 = 0o755;
+
 /// Makes or finds the directory: `$XDG_RUNTIME_DIR/vloopback`, else `/tmp/vloopback-UID`, or with a
 /// number behind it where that is somebody else's. One that somebody else owns or can write to, that is
 /// a symbolic link, from which nothing can be loaded (mounted noexec), or whose name LD_PRELOAD cannot
-/// hold is passed over.
+/// hold is passed over. So is, for root, one that lies where other users cannot look (a login's runtime
+/// directory), unless there is no other: it is root who changes users.
 ///
 /// # Errors
 /// Why the last one does not do.
 pub fn private_dir() -> io::Result<PathBuf> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| Path::new(dir).is_absolute());
-    if let Some(dir) = runtime.map(|dir| PathBuf::from(dir).join("vloopback")) {
-        if prepare(&dir).is_ok() {
-            return Ok(dir);
-        }
-    }
+    let runtime = runtime.map(|dir| PathBuf::from(dir).join("vloopback"));
+    let in_runtime = |fits: fn(&Path) -> bool| {
+        runtime.as_deref().filter(|dir| prepare(dir).is_ok() && fits(dir)).map(Path::to_owned)
+    };
     let own = geteuid();
+    if let Some(dir) = in_runtime(if own.is_root() { is_open } else { |_| true }) {
+        return Ok(dir);
+    }
     let fallback = free_name(&format!("/tmp/vloopback-{own}"), |dir| {
         std::fs::symlink_metadata(dir).is_ok_and(|found| found.uid() != own.as_raw())
     });
-    prepare(&fallback)?;
-    Ok(fallback)
+    match prepare(&fallback) {
+        Ok(()) => Ok(fallback),
+        Err(refusal) => in_runtime(|_| true).ok_or(refusal),
+    }
+}
+
+/// Whether every user can look into `dir`: it and all that it lies in let them pass.
+fn is_open(dir: &Path) -> bool {
+    dir.ancestors().all(|dir| std::fs::metadata(dir).is_ok_and(|found| found.mode() & 0o001 != 0))
+}
+
+/// Lets others look into a directory of ours, whatever our umask is.
+///
+/// # Errors
+/// What the system says.
+pub fn open_up(dir: &Path) -> io::Result<()> {
+    if std::fs::symlink_metadata(dir)?.mode() & 0o777 == MODE {
+        return Ok(());
+    }
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(MODE))
 }
 
 /// `name`, or the first of `name.1`, `name.2` … that is not taken. Anybody can take the first in /tmp; and
@@ -48,12 +73,13 @@ fn prepare(dir: &Path) -> io::Result<()> {
     if !preloadable(dir.as_os_str()) {
         return Err(refused(dir, "has a space or colon in its name, which LD_PRELOAD cannot hold"));
     }
-    match std::fs::DirBuilder::new().mode(0o700).create(dir) {
+    match std::fs::DirBuilder::new().mode(MODE).create(dir) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
         Err(error) => return Err(io::Error::new(error.kind(), format!("{}: {error}", dir.display()))),
     }
-    check(dir)
+    check(dir)?;
+    open_up(dir)
 }
 
 /// Whether `dir` is a real directory of this user that nobody else can write to.
@@ -67,7 +93,7 @@ fn check(dir: &Path) -> io::Result<()> {
         return Err(refused(dir, "belongs to another user"));
     }
     if found.mode() & 0o022 != 0 {
-        return Err(refused(dir, "can be written by other users; chmod 700 mends it"));
+        return Err(refused(dir, "can be written by other users; chmod 755 mends it"));
     }
     let noexec = statvfs(dir).is_ok_and(|file_system| file_system.flags().contains(FsFlags::ST_NOEXEC));
     if noexec {
@@ -101,12 +127,30 @@ mod tests {
     }
 
     #[test]
-    fn a_new_directory_is_private() {
+    fn a_new_directory_is_ours_to_write_and_all_others_to_read() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path().join("new");
+        let mode = || std::fs::metadata(&dir).unwrap().mode() & 0o777;
+        prepare(&dir).unwrap();
+        assert_eq!(mode(), 0o755);
+        // As an umask of 077 makes it.
+        std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700)).unwrap();
+        prepare(&dir).unwrap();
+        assert_eq!(mode(), 0o755);
+    }
+
+    #[test]
+    fn where_others_can_look() {
         let temp = tempfile::tempdir().unwrap();
         let dir = temp.path().join("new");
         prepare(&dir).unwrap();
-        assert_eq!(std::fs::metadata(&dir).unwrap().mode() & 0o777, 0o700);
-        prepare(&dir).unwrap();
+        let above =
+            |mode| std::fs::set_permissions(temp.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        above(0o700);
+        assert!(!is_open(&dir), "the directory above is private");
+        above(0o711);
+        assert!(is_open(&dir));
+        assert!(!is_open(&dir.join("none")));
     }
 
     #[test]

@@ -265,9 +265,12 @@ impl Pipe {
     /// VIDIOCSWIN, second half: the ring of the plan exists. Grants belong to a ring: all end.
     pub fn commit_size(&mut self, plan: RingPlan) -> Effects {
         self.begin_feed();
+        // Buffers of two sizes may be of the same length.
+        let shape = |plan: RingPlan| (plan.width, plan.height, plan.frame_len);
+        let format = self.size.is_some_and(|old| shape(old) != shape(plan));
         self.take(plan);
         self.follow_palette();
-        Effects { board: true, views: true, ..Effects::default() }
+        Effects { board: true, views: true, format, ..Effects::default() }
     }
 
     fn begin_feed(&mut self) {

@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
 use vloopback_ring::Desk;
 use vloopback_ring::hatch::{Entry, Hatch};
-use vloopback_ring::slip::Slip;
+use vloopback_ring::slip::{Phase, Slip};
 
 use crate::clock::now;
 use crate::futex;
@@ -39,6 +39,12 @@ pub(crate) struct Clients {
     /// There is a picture that a capture for V4L2's clients could ask for.
     pub(crate) captures: bool,
     ended: bool,
+}
+
+impl Clients {
+    fn entries(&self) -> Vec<Entry<'_>> {
+        self.slips.iter().map(|slip| Entry { ticket: slip.ticket, slip: &slip.page }).collect()
+    }
 }
 
 /// See the module's page.
@@ -94,10 +100,24 @@ impl Doorman {
         }
     }
 
+    /// Whether V4L2's clients wait for a frame that the pusher has not given yet.
+    pub(crate) fn awaits_frame(&self) -> bool {
+        self.hatch.awaits_frame(&self.clients().entries())
+    }
+
+    /// The number of the request that the pusher has read and not answered, as a 64-bit program has it.
+    pub(crate) fn request(&self) -> Option<u32> {
+        self.hatch.pending(&self.clients().entries()).map(|pending| pending.number())
+    }
+
+    /// How many clients wait for their turn.
+    pub(crate) fn waiting(&self) -> u32 {
+        self.clients().slips.iter().filter(|slip| slip.page.state().phase() == Phase::Posted).count() as u32
+    }
+
     /// Rings if there is something for the pusher to take: one byte, unless one lies there.
     pub(crate) fn look(&self, clients: &Clients) {
-        let slips: Vec<Entry<'_>> =
-            clients.slips.iter().map(|slip| Entry { ticket: slip.ticket, slip: &slip.page }).collect();
+        let slips = clients.entries();
         self.hatch.forget_withdrawn(&slips);
         let mut waiting = 0;
         // SAFETY: a valid descriptor, and an int to write to.

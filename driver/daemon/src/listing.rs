@@ -1,6 +1,7 @@
 //! The list of pipes as JSON.
 
 use serde_json::{Value, json};
+use vloopback_ioctl::{Abi, V4l1Request, V4l2Request};
 use vloopback_proc::model::{PipeView, Role, Snapshot};
 
 /// What the views under /proc do not tell.
@@ -15,6 +16,26 @@ pub(crate) struct More {
     /// By owner, in the view's order: frames that the pusher copied into the ring, that a client copied
     /// out of it.
     pub(crate) copies: Vec<u64>,
+    pub(crate) zero: Option<Zero>,
+}
+
+/// A zero-copy pusher and its clients.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Zero {
+    /// Bytes of its memory.
+    pub(crate) bytes: u32,
+    /// The request that it has read and not answered.
+    pub(crate) at: Option<u32>,
+    /// Clients that wait for their turn.
+    pub(crate) waiting: u32,
+}
+
+/// A request's name, or its number where it has none.
+fn name(number: u32) -> String {
+    let request = u64::from(number);
+    let v4l1 = V4l1Request::find(request, Abi::Lp64).map(|id| id.row().name);
+    let known = v4l1.or_else(|| V4l2Request::find(request, Abi::Lp64).map(|id| id.row().name));
+    known.map_or_else(|| format!("{number:#010x}"), str::to_owned)
 }
 
 fn pipe(view: &PipeView, more: &More) -> Value {
@@ -48,6 +69,9 @@ fn pipe(view: &PipeView, more: &More) -> Value {
         "mode": format!("{:04o}", view.access.mode),
         "uid": view.access.uid,
         "gid": view.access.gid,
+        "zero_copy": more.zero.map(|zero| {
+            json!({ "bytes": zero.bytes, "request": zero.at.map(name), "waiting": zero.waiting })
+        }),
         "ring": { "slots": more.ring_slots, "slot_bytes": more.slot_bytes },
         "counters": {
             "written": view.counters.written,

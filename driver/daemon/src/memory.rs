@@ -4,13 +4,14 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 use memmap2::{MmapOptions, MmapRaw};
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, FcntlArg, OFlag, SealFlag, fallocate, fcntl, open};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::{Mode, fchmod};
-use nix::sys::uio::pwrite;
+use nix::sys::uio::{pread, pwrite};
 use nix::unistd::ftruncate;
 use vloopback_core::RingPlan;
 use vloopback_ring::hatch::Hatch;
@@ -170,7 +171,7 @@ impl RingMemory {
     /// Makes the ring of a plan; publications are numbered on from `head`.
     pub(crate) fn new(plan: &RingPlan, number: u32, head: u64, uid: u32) -> Result<Self, Errno> {
         let log = Page::<Log>::writable("vloopback-log")?;
-        log.head.store(head, std::sync::atomic::Ordering::Relaxed);
+        log.head.store(head, Ordering::Relaxed);
         let log_for_clients = read_only(log.fd())?;
         let slots = (0..plan.slots)
             .map(|k| {
@@ -186,6 +187,53 @@ impl RingMemory {
     pub(crate) fn descriptors(&self, pusher: bool) -> Vec<BorrowedFd<'_>> {
         let log = if pusher { self.log.fd() } else { self.log_for_clients.as_fd() };
         std::iter::once(log).chain(self.slots.iter().map(AsFd::as_fd)).collect()
+    }
+
+    /// Publishes the newest frame of a former ring here, under its own number: whose descriptor is readable
+    /// for it has something to take. Both rings hold frames of one format; nobody has this one yet.
+    pub(crate) fn carry_over(&self, former: &Self) -> Result<(), Errno> {
+        let numbers =
+            former.log.slots[..former.slots.len()].iter().map(|slot| slot.number.load(Ordering::Acquire));
+        let Some((from, number)) = numbers.enumerate().max_by_key(|(_, number)| *number) else {
+            return Ok(());
+        };
+        if number == 0 {
+            return Ok(());
+        }
+        let old = &former.log.slots[from];
+        let len = old.len.load(Ordering::Relaxed).min(former.slot_len).min(self.slot_len);
+        let (time, marks) = (old.time.load(Ordering::Relaxed), old.marks.load(Ordering::Relaxed));
+        let mut frame = vec![0; len as usize];
+        former.fetch(from, &mut frame)?;
+        fence(Ordering::SeqCst);
+        // A pusher that is not quite gone yet may have begun to write there.
+        if old.number.load(Ordering::SeqCst) != number {
+            return Ok(());
+        }
+        // Not one that is a V4L2 pusher's buffer: those are the first ones.
+        let to = self.slots.len() - 1;
+        self.fill(to, &frame)?;
+        let new = &self.log.slots[to];
+        new.len.store(len, Ordering::Relaxed);
+        new.time.store(time, Ordering::Relaxed);
+        new.marks.store(marks, Ordering::Relaxed);
+        new.number.store(number, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Reads the beginning of a slot, without mapping it.
+    fn fetch(&self, slot: usize, frame: &mut [u8]) -> Result<(), Errno> {
+        let fd = self.slots.get(slot).ok_or(Errno::EINVAL)?;
+        let mut done = 0;
+        while done < frame.len() {
+            match pread(fd, &mut frame[done..], done as libc::off_t) {
+                Ok(0) => return Err(Errno::ENODATA),
+                Ok(n) => done += n,
+                Err(Errno::EINTR) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
     }
 
     /// Writes a frame to the beginning of a slot, without mapping it.

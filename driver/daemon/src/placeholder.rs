@@ -20,6 +20,7 @@ use vloopback_ring::{Board, Desk, SessionPage, cancel, pick, publish};
 
 use crate::bell::Bell;
 use crate::clock::now;
+use crate::doorman::Doorman;
 use crate::image::TimeoutImage;
 use crate::memory::{Page, RingMemory};
 use crate::{card, futex};
@@ -60,6 +61,15 @@ pub(crate) struct Silence {
     pub(crate) page: Arc<Page<SessionPage>>,
     /// How long.
     pub(crate) limit: Duration,
+    /// Of a zero-copy pusher, which gives frames only when it is asked: who knows whether it is.
+    pub(crate) door: Option<Arc<Doorman>>,
+}
+
+impl Silence {
+    /// Whether there is anything that the pusher could publish.
+    fn is_possible(&self) -> bool {
+        self.door.as_ref().is_none_or(|door| door.awaits_frame())
+    }
 }
 
 impl Job {
@@ -233,6 +243,9 @@ impl Placeholder {
             }
             let mut wait = clock.due.saturating_duration_since(now);
             if let Some(silence) = &job.silence {
+                if !silence.is_possible() {
+                    clock.heard = now;
+                }
                 wait = wait.max(clock.until_silent(now, silence.limit, job.head()));
             }
             if wait.is_zero() {

@@ -5,6 +5,7 @@ use crate::real;
 use core::ffi::{c_int, c_void};
 use libc::{off_t, off64_t, size_t};
 use vloopback_runtime::edge::{self, State};
+use vloopback_runtime::stack;
 
 /// The low 32 bits: the kernel looks at no more, and some programs pass a sign-extended int.
 const fn number(request: usize) -> u32 {
@@ -28,7 +29,8 @@ fn is_video(request: usize) -> bool {
     matches!((number(request) >> 8) as u8, b'v' | b'V')
 }
 
-fn control(fd: c_int, request: usize, arg: usize, call: impl Fn() -> c_int) -> c_int {
+/// ioctl; `call` is what asks the system.
+pub(crate) fn control(fd: c_int, request: usize, arg: usize, call: impl Fn() -> c_int) -> c_int {
     if edge::state(fd) == State::Ours {
         if is_for_the_file(request) {
             return call();
@@ -57,7 +59,8 @@ fn ours(fd: c_int, request: usize, arg: usize) -> c_int {
 }
 
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn ioctl(fd: c_int, request: usize, arg: usize) -> c_int {
+unsafe extern "C" fn ioctl(fd: c_int, request: usize, arg: usize) -> c_int {
+    stack::align();
     // SAFETY: the program's own arguments.
     control(fd, request, arg, || unsafe { real::ioctl(fd, request, arg) })
 }
@@ -66,12 +69,13 @@ pub(crate) unsafe extern "C" fn ioctl(fd: c_int, request: usize, arg: usize) -> 
 #[cfg(target_pointer_width = "32")]
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __ioctl_time64(fd: c_int, request: usize, arg: usize) -> c_int {
+    stack::align();
     // SAFETY: the program's own arguments.
     control(fd, request, arg, || unsafe { real::__ioctl_time64(fd, request, arg) })
 }
 
 /// One mmap that is not anonymous, or that puts something where a device's memory may be.
-fn map(
+pub(crate) fn map(
     (addr, len, prot, flags): (*mut c_void, size_t, c_int, c_int),
     fd: c_int,
     offset: i64,
@@ -97,7 +101,7 @@ fn map(
 macro_rules! mmap_hooks {
     ($($name:ident: $offset:ty;)*) => {$(
         #[unsafe(no_mangle)]
-        pub(crate) unsafe extern "C" fn $name(
+        unsafe extern "C" fn $name(
             addr: *mut c_void,
             len: size_t,
             prot: c_int,
@@ -105,6 +109,7 @@ macro_rules! mmap_hooks {
             fd: c_int,
             offset: $offset,
         ) -> *mut c_void {
+            stack::align();
             // SAFETY: the program's own arguments.
             let call = || unsafe { real::$name(addr, len, prot, flags, fd, offset) };
             // Widens on 32 bits, where off_t has no more.
@@ -121,7 +126,8 @@ mmap_hooks! {
 }
 
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn munmap(addr: *mut c_void, len: size_t) -> c_int {
+unsafe extern "C" fn munmap(addr: *mut c_void, len: size_t) -> c_int {
+    stack::align();
     edge::before_munmap(addr, len);
     // SAFETY: the program's own arguments.
     unsafe { real::munmap(addr, len) }

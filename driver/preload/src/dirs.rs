@@ -11,6 +11,7 @@ use core::ffi::{c_char, c_int};
 use libc::{AT_FDCWD, DIR, dirent, dirent64};
 use vloopback_runtime::edge;
 use vloopback_runtime::paths::{Class, classify, strip_tree};
+use vloopback_runtime::stack;
 
 /// Opens a folder: the real one and our entries with it, or one that only the tree has. What is
 /// below a folder of ours is the tree's where the tree has it.
@@ -52,11 +53,13 @@ pub fn open_folder(path: *const c_char) -> *mut DIR {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn opendir(path: *const c_char) -> *mut DIR {
+    stack::align();
     open_folder(path)
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn fdopendir(fd: c_int) -> *mut DIR {
+    stack::align();
     // SAFETY: the program's own argument.
     let stream = unsafe { real::fdopendir(fd) };
     if !stream.is_null() {
@@ -89,6 +92,7 @@ fn merge_by_descriptor(stream: *mut DIR, fd: c_int) {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn closedir(stream: *mut DIR) -> c_int {
+    stack::align();
     if !stream.is_null() {
         listing::detach(stream);
         // SAFETY: the program's own, live stream.
@@ -102,6 +106,7 @@ unsafe extern "C" fn closedir(stream: *mut DIR) -> c_int {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn rewinddir(stream: *mut DIR) {
+    stack::align();
     listing::rewind(stream);
     // SAFETY: the program's own argument.
     unsafe { real::rewinddir(stream) }
@@ -109,18 +114,21 @@ unsafe extern "C" fn rewinddir(stream: *mut DIR) {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn readdir(stream: *mut DIR) -> *mut dirent {
+    stack::align();
     // SAFETY: the program's own argument.
     listing::next(stream, || unsafe { real::readdir(stream) })
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn readdir64(stream: *mut DIR) -> *mut dirent64 {
+    stack::align();
     // SAFETY: the program's own argument.
     listing::next(stream, || unsafe { real::readdir64(stream) })
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn readdir_r(stream: *mut DIR, entry: *mut dirent, result: *mut *mut dirent) -> c_int {
+    stack::align();
     // SAFETY: the program's own arguments.
     listing::next_into(stream, entry, result, || unsafe { real::readdir_r(stream, entry, result) })
 }
@@ -131,6 +139,7 @@ unsafe extern "C" fn readdir64_r(
     entry: *mut dirent64,
     result: *mut *mut dirent64,
 ) -> c_int {
+    stack::align();
     // SAFETY: the program's own arguments.
     listing::next_into(stream, entry, result, || unsafe { real::readdir64_r(stream, entry, result) })
 }

@@ -7,9 +7,10 @@ use crate::errno::{self, fail};
 use crate::real;
 use core::ffi::{c_int, c_uint};
 use vloopback_runtime::edge;
+use vloopback_runtime::stack;
 
 /// Closes `fd` by `close`, with the runtime told before and, for a device's last number, after.
-pub fn closing(fd: c_int, close: impl FnOnce() -> c_int) -> c_int {
+pub(crate) fn closing(fd: c_int, close: impl FnOnce() -> c_int) -> c_int {
     match edge::before_close(fd) {
         edge::Close::PassThrough => close(),
         edge::Close::Hidden => fail(libc::EBADF),
@@ -27,12 +28,14 @@ fn close_one(fd: c_int) -> c_int {
 }
 
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn close(fd: c_int) -> c_int {
+unsafe extern "C" fn close(fd: c_int) -> c_int {
+    stack::align();
     close_one(fd)
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __close(fd: c_int) -> c_int {
+    stack::align();
     close_one(fd)
 }
 
@@ -53,11 +56,16 @@ fn around_hidden(first: c_uint, last: c_uint, mut each: impl FnMut(c_uint, c_uin
     each(start, last)
 }
 
-#[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
+/// Closes, or marks for exec, the numbers of a range by `call`, the runtime's own left out.
+pub(crate) fn close_some(
+    first: c_uint,
+    last: c_uint,
+    flags: c_int,
+    call: impl Fn(c_uint, c_uint) -> c_int,
+) -> c_int {
     if first > last {
-        // SAFETY: the program's own arguments; the kernel refuses them.
-        return unsafe { real::close_range(first, last, flags) };
+        // The kernel refuses it.
+        return call(first, last);
     }
     // Only closing makes numbers unknown; the flag that marks them for exec closes nothing now.
     let closes = flags & libc::CLOSE_RANGE_CLOEXEC as c_int == 0;
@@ -65,13 +73,20 @@ pub(crate) unsafe extern "C" fn close_range(first: c_uint, last: c_uint, flags: 
         if closes {
             edge::before_close_range(first, last);
         }
-        // SAFETY: a part of the range that the program gave.
-        unsafe { real::close_range(first, last, flags) }
+        call(first, last)
     })
 }
 
 #[unsafe(no_mangle)]
+unsafe extern "C" fn close_range(first: c_uint, last: c_uint, flags: c_int) -> c_int {
+    stack::align();
+    // SAFETY: the program's own arguments, the range perhaps a part of its.
+    close_some(first, last, flags, |first, last| unsafe { real::close_range(first, last, flags) })
+}
+
+#[unsafe(no_mangle)]
 unsafe extern "C" fn closefrom(lowest: c_int) {
+    stack::align();
     let lowest = c_uint::try_from(lowest).unwrap_or(0);
     let before = errno::get();
     around_hidden(lowest, c_uint::MAX, |first, last| {
@@ -100,17 +115,24 @@ fn close_each(first: c_uint, last: c_uint) {
     }
 }
 
-#[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn dup(fd: c_int) -> c_int {
-    // SAFETY: the program's own argument.
-    let new = unsafe { real::dup(fd) };
+/// A copy of `fd` by `call`.
+pub(crate) fn dup_by(fd: c_int, call: impl Fn() -> c_int) -> c_int {
+    let new = call();
     if new >= 0 {
         edge::after_dup(fd, new);
     }
     new
 }
 
-fn dup_onto(old: c_int, new: c_int, call: impl Fn() -> c_int) -> c_int {
+#[unsafe(no_mangle)]
+unsafe extern "C" fn dup(fd: c_int) -> c_int {
+    stack::align();
+    // SAFETY: the program's own argument.
+    dup_by(fd, || unsafe { real::dup(fd) })
+}
+
+/// A copy of `old` at the number `new` by `call`.
+pub(crate) fn dup_onto(old: c_int, new: c_int, call: impl Fn() -> c_int) -> c_int {
     if old == new {
         return call();
     }
@@ -123,24 +145,28 @@ fn dup_onto(old: c_int, new: c_int, call: impl Fn() -> c_int) -> c_int {
 }
 
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn dup2(old: c_int, new: c_int) -> c_int {
+unsafe extern "C" fn dup2(old: c_int, new: c_int) -> c_int {
+    stack::align();
     // SAFETY: the program's own arguments.
     dup_onto(old, new, || unsafe { real::dup2(old, new) })
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __dup2(old: c_int, new: c_int) -> c_int {
+    stack::align();
     // SAFETY: the program's own arguments.
     dup_onto(old, new, || unsafe { real::dup2(old, new) })
 }
 
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn dup3(old: c_int, new: c_int, flags: c_int) -> c_int {
+unsafe extern "C" fn dup3(old: c_int, new: c_int, flags: c_int) -> c_int {
+    stack::align();
     // SAFETY: the program's own arguments.
     dup_onto(old, new, || unsafe { real::dup3(old, new, flags) })
 }
 
-fn control(fd: c_int, command: c_int, call: impl Fn() -> c_int) -> c_int {
+/// fcntl by `call`.
+pub(crate) fn control(fd: c_int, command: c_int, call: impl Fn() -> c_int) -> c_int {
     let result = call();
     if result >= 0 && matches!(command, libc::F_DUPFD | libc::F_DUPFD_CLOEXEC) {
         edge::after_dup(fd, result);
@@ -152,7 +178,8 @@ fn control(fd: c_int, command: c_int, call: impl Fn() -> c_int) -> c_int {
 macro_rules! fcntl_hooks {
     ($($name:ident => $real:ident;)*) => {$(
         #[unsafe(no_mangle)]
-        pub(crate) unsafe extern "C" fn $name(fd: c_int, command: c_int, arg: usize) -> c_int {
+        unsafe extern "C" fn $name(fd: c_int, command: c_int, arg: usize) -> c_int {
+            stack::align();
             // SAFETY: the program's own arguments.
             control(fd, command, || unsafe { real::$real(fd, command, arg) })
         }

@@ -5,13 +5,20 @@ use crate::route;
 use core::ffi::{c_char, c_int};
 use libc::AT_FDCWD;
 use vloopback_runtime::edge;
+use vloopback_runtime::stack;
 
 /// The release of an older kernel, where the user asked for one (`vloopback run --uname`):
 /// programs of the 2.4 and 2.6 eras refuse to look for a pipe on later ones (LEGACY.md 2).
 #[unsafe(no_mangle)]
 unsafe extern "C" fn uname(names: *mut libc::utsname) -> c_int {
+    stack::align();
     // SAFETY: the program's own argument.
-    let result = unsafe { real::uname(names) };
+    names_by(names, || unsafe { real::uname(names) })
+}
+
+/// uname; `call` fills the record.
+pub(crate) fn names_by(names: *mut libc::utsname, call: impl Fn() -> c_int) -> c_int {
+    let result = call();
     if result != 0 {
         return result;
     }
@@ -32,6 +39,7 @@ unsafe extern "C" fn uname(names: *mut libc::utsname) -> c_int {
 /// of ours that come later are not told.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn inotify_add_watch(fd: c_int, path: *const c_char, mask: u32) -> c_int {
+    stack::align();
     // SAFETY: the program's own arguments, the path perhaps replaced by another.
     let call = |path: *const c_char| unsafe { real::inotify_add_watch(fd, path, mask) };
     match route::find(AT_FDCWD, path) {

@@ -9,28 +9,30 @@ use crate::real;
 use core::ffi::{c_int, c_uint, c_void};
 use libc::{iovec, off_t, off64_t, size_t, ssize_t};
 use vloopback_runtime::edge::{self, State};
+use vloopback_runtime::stack;
 
+/// Whether a descriptor is a device of ours.
 #[inline]
-fn ours(fd: c_int) -> bool {
+pub(crate) fn ours(fd: c_int) -> bool {
     edge::state(fd) == State::Ours
 }
 
-fn read_ours(fd: c_int, buf: *mut c_void, len: size_t) -> ssize_t {
+pub(crate) fn read_ours(fd: c_int, buf: *mut c_void, len: size_t) -> ssize_t {
     // SAFETY: the program's own arguments; the runtime checks the pointer.
     count(unsafe { edge::read(fd, buf, len) })
 }
 
-fn write_ours(fd: c_int, buf: *const c_void, len: size_t) -> ssize_t {
+pub(crate) fn write_ours(fd: c_int, buf: *const c_void, len: size_t) -> ssize_t {
     // SAFETY: as above.
     count(unsafe { edge::write(fd, buf, len) })
 }
 
-fn readv_ours(fd: c_int, iov: *const iovec, pieces: c_int) -> ssize_t {
+pub(crate) fn readv_ours(fd: c_int, iov: *const iovec, pieces: c_int) -> ssize_t {
     // SAFETY: as above, for the vector and what it names.
     count(unsafe { edge::readv(fd, iov, pieces) })
 }
 
-fn writev_ours(fd: c_int, iov: *const iovec, pieces: c_int) -> ssize_t {
+pub(crate) fn writev_ours(fd: c_int, iov: *const iovec, pieces: c_int) -> ssize_t {
     // SAFETY: as above, for the vector and what it names.
     count(unsafe { edge::writev(fd, iov, pieces) })
 }
@@ -39,7 +41,8 @@ fn writev_ours(fd: c_int, iov: *const iovec, pieces: c_int) -> ssize_t {
 macro_rules! transfer_hooks {
     ($($name:ident => $real:ident, $ours:ident; $buf:ty, $len:ty $(, $more:ident: $more_ty:ty)*;)*) => {$(
         #[unsafe(no_mangle)]
-        pub(crate) unsafe extern "C" fn $name(fd: c_int, buf: $buf, len: $len $(, $more: $more_ty)*) -> ssize_t {
+        unsafe extern "C" fn $name(fd: c_int, buf: $buf, len: $len $(, $more: $more_ty)*) -> ssize_t {
+            stack::align();
             if ours(fd) {
                 return $ours(fd, buf, len);
             }
@@ -84,6 +87,7 @@ macro_rules! fortified_hooks {
             $($at: $at_ty,)?
             room: size_t,
         ) -> ssize_t {
+            stack::align();
             if len <= room && ours(fd) {
                 return read_ours(fd, buf, len);
             }
@@ -103,6 +107,7 @@ macro_rules! in_kernel_hooks {
     ($($name:ident($first:ident, $second:ident; $($arg:ident: $ty:ty),*);)*) => {$(
         #[unsafe(no_mangle)]
         pub(crate) unsafe extern "C" fn $name($($arg: $ty),*) -> ssize_t {
+            stack::align();
             if ours($first) || ours($second) {
                 return fail(libc::EINVAL);
             }

@@ -17,8 +17,8 @@
 //! | `dirs` | `opendir` `fdopendir` `readdir` `readdir64` `readdir_r` `readdir64_r` `closedir` `rewinddir` |
 //! | `scan` | `scandir` `scandir64` `glob` `glob64` |
 //! | `host` | `uname` `inotify_add_watch` |
-//! | `signals` | `signal` `bsd_signal` `ssignal` `sysv_signal` `__sysv_signal` `sigset` `sigaction` `__sigaction` `sigprocmask` `pthread_sigmask`: passed through, and noticed |
-//! | `system` | `syscall` (on x86_64, and on i386 with mmap2 for mmap), for the numbers of `read` `write` `readv` `writev` `open` `openat` `close` `close_range` `dup` `dup2` `dup3` `fcntl` `ioctl` `mmap` `munmap` |
+//! | `signals` | `signal` `bsd_signal` `ssignal` `sysv_signal` `__sysv_signal` `sigset` `sigaction` `__sigaction` `sigprocmask` `pthread_sigmask` `sigignore` `sighold` `sigblock` `sigsetmask`: passed through, and noticed |
+//! | `system` | `syscall` (on x86_64, and on i386 also mmap2), for the numbers of `read` `write` `readv` `writev` `open` `openat` `close` `close_range` `dup` `dup2` `dup3` `fcntl` `ioctl` `mmap` `munmap` `uname` |
 //!
 //! and on 32 bits, for programs with a 64-bit `time_t`:
 //!
@@ -70,6 +70,7 @@ mod types;
 /// library's functions and reads the environment into static storage; it opens, allocates and
 /// starts nothing (a constructor that did has hung programs; see CLIENTS.md 2).
 extern "C" fn construct() {
+    vloopback_runtime::stack::align();
     real::resolve_all();
     vloopback_runtime::edge::configure_from_env();
 }

@@ -7,6 +7,7 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use libc::{AT_FDCWD, size_t, ssize_t};
 use vloopback_runtime::edge;
 use vloopback_runtime::paths::{self, Class};
+use vloopback_runtime::stack;
 
 /// Room for any path that the C library's realpath gives.
 const PATH_MAX: usize = libc::PATH_MAX as usize;
@@ -24,6 +25,7 @@ macro_rules! access_hooks {
     ($($name:ident;)*) => {$(
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $name(path: *const c_char, mode: c_int) -> c_int {
+            stack::align();
             // SAFETY: the program's own arguments, the path perhaps replaced by another.
             access_at(AT_FDCWD, path, |_, path| unsafe { real::$name(path, mode) })
         }
@@ -38,6 +40,7 @@ access_hooks! {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn faccessat(dirfd: c_int, path: *const c_char, mode: c_int, flags: c_int) -> c_int {
+    stack::align();
     access_at(dirfd, path, |dirfd, path| {
         // SAFETY: the program's own arguments, the path perhaps replaced by another.
         unsafe { real::faccessat(dirfd, path, mode, flags) }
@@ -54,6 +57,7 @@ macro_rules! attribute_hooks {
             buf: $buf,
             len: size_t,
         ) -> ssize_t {
+            stack::align();
             // SAFETY: the program's own arguments, the path perhaps replaced by another.
             let call = |path: *const c_char| unsafe { real::$name(path, $($before,)? buf, len) };
             match route::find(AT_FDCWD, path) {
@@ -134,6 +138,7 @@ fn unmap(buf: *mut c_char, count: usize, answer: ssize_t) -> ssize_t {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn readlink(path: *const c_char, buf: *mut c_char, len: size_t) -> ssize_t {
+    stack::align();
     // SAFETY: the program's own arguments, the path perhaps replaced by another.
     readlink_at(AT_FDCWD, path, buf, len, |_, path| unsafe { real::readlink(path, buf, len) })
 }
@@ -145,6 +150,7 @@ unsafe extern "C" fn __readlink_chk(
     len: size_t,
     room: size_t,
 ) -> ssize_t {
+    stack::align();
     // A length beyond the room ends the program, in the real one.
     readlink_at(AT_FDCWD, path, buf, len.min(room), |_, path| {
         // SAFETY: the program's own arguments, the path perhaps replaced by another.
@@ -154,6 +160,7 @@ unsafe extern "C" fn __readlink_chk(
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn readlinkat(dirfd: c_int, path: *const c_char, buf: *mut c_char, len: size_t) -> ssize_t {
+    stack::align();
     readlink_at(dirfd, path, buf, len, |dirfd, path| {
         // SAFETY: the program's own arguments, the path perhaps replaced by another.
         unsafe { real::readlinkat(dirfd, path, buf, len) }
@@ -168,6 +175,7 @@ unsafe extern "C" fn __readlinkat_chk(
     len: size_t,
     room: size_t,
 ) -> ssize_t {
+    stack::align();
     readlink_at(dirfd, path, buf, len.min(room), |dirfd, path| {
         // SAFETY: the program's own arguments, the path perhaps replaced by another.
         unsafe { real::__readlinkat_chk(dirfd, path, buf, len, room) }
@@ -241,12 +249,14 @@ fn real_path(path: *const c_char, resolved: *mut c_char, call: impl Fn() -> *mut
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn realpath(path: *const c_char, resolved: *mut c_char) -> *mut c_char {
+    stack::align();
     // SAFETY: the program's own arguments.
     real_path(path, resolved, || unsafe { real::realpath(path, resolved) })
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn canonicalize_file_name(path: *const c_char) -> *mut c_char {
+    stack::align();
     let resolved = core::ptr::null_mut();
     // SAFETY: the program's own argument; this is what the function is.
     real_path(path, resolved, || unsafe { real::realpath(path, resolved) })
@@ -254,6 +264,7 @@ unsafe extern "C" fn canonicalize_file_name(path: *const c_char) -> *mut c_char 
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __realpath_chk(path: *const c_char, resolved: *mut c_char, room: size_t) -> *mut c_char {
+    stack::align();
     // SAFETY: the program's own arguments.
     let call = || unsafe { real::__realpath_chk(path, resolved, room) };
     if room < PATH_MAX {

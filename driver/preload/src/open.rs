@@ -13,6 +13,7 @@ use core::ffi::{c_char, c_int, c_uint};
 use libc::{AT_FDCWD, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_TRUNC};
 use vloopback_runtime::edge;
 use vloopback_runtime::paths::Class;
+use vloopback_runtime::stack;
 
 /// What an open of one of our places comes to.
 pub enum Step {
@@ -91,8 +92,9 @@ fn settle_file(place: &Place, flags: c_int) -> Step {
     }
 }
 
-/// One open; `call` is the C library's own, given folder, path and flags.
-fn open_at(
+/// One open; `call` is the system's own, given folder, path and flags.
+#[inline]
+pub(crate) fn open_at(
     dirfd: c_int,
     path: *const c_char,
     flags: c_int,
@@ -103,6 +105,20 @@ fn open_at(
         edge::fresh(fd);
         fd
     };
+    if route::is_foreign(path) {
+        return call(dirfd, path, flags);
+    }
+    open_ours(dirfd, path, flags, call)
+}
+
+/// The rest of [`open_at`], which needs room for paths.
+#[inline(never)]
+fn open_ours(
+    dirfd: c_int,
+    path: *const c_char,
+    flags: c_int,
+    call: impl Fn(c_int, *const c_char, c_int) -> c_int,
+) -> c_int {
     let Some(place) = route::find(dirfd, path) else {
         return call(dirfd, path, flags);
     };
@@ -125,7 +141,8 @@ fn open_at(
 macro_rules! open_hooks {
     ($($name:ident => $real:ident;)*) => {$(
         #[unsafe(no_mangle)]
-        pub(crate) unsafe extern "C" fn $name(path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
+        unsafe extern "C" fn $name(path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
+            stack::align();
             open_at(AT_FDCWD, path, flags, |_, path, flags| {
                 // SAFETY: the program's own arguments, the path perhaps replaced by another.
                 unsafe { real::$real(path, flags, mode) }
@@ -144,7 +161,8 @@ open_hooks! {
 macro_rules! openat_hooks {
     ($($name:ident => $real:ident;)*) => {$(
         #[unsafe(no_mangle)]
-        pub(crate) unsafe extern "C" fn $name(dirfd: c_int, path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
+        unsafe extern "C" fn $name(dirfd: c_int, path: *const c_char, flags: c_int, mode: c_uint) -> c_int {
+            stack::align();
             open_at(dirfd, path, flags, |dirfd, path, flags| {
                 // SAFETY: the program's own arguments, the path perhaps replaced by another.
                 unsafe { real::$real(dirfd, path, flags, mode) }
@@ -161,7 +179,8 @@ openat_hooks! {
 macro_rules! creat_hooks {
     ($($name:ident => $creat:ident, $open:ident;)*) => {$(
         #[unsafe(no_mangle)]
-        pub(crate) unsafe extern "C" fn $name(path: *const c_char, mode: c_uint) -> c_int {
+        unsafe extern "C" fn $name(path: *const c_char, mode: c_uint) -> c_int {
+            stack::align();
             const FLAGS: c_int = O_CREAT | libc::O_WRONLY | O_TRUNC;
             open_at(AT_FDCWD, path, FLAGS, |_, path, flags| {
                 if flags == FLAGS {
@@ -186,7 +205,8 @@ creat_hooks! {
 macro_rules! fortified_hooks {
     ($($name:ident;)*) => {$(
         #[unsafe(no_mangle)]
-        pub(crate) unsafe extern "C" fn $name(path: *const c_char, flags: c_int) -> c_int {
+        unsafe extern "C" fn $name(path: *const c_char, flags: c_int) -> c_int {
+            stack::align();
             open_at(AT_FDCWD, path, flags, |_, path, flags| {
                 // SAFETY: the program's own arguments, the path perhaps replaced by another.
                 unsafe { real::$name(path, flags) }
@@ -203,7 +223,8 @@ fortified_hooks! {
 macro_rules! fortified_at_hooks {
     ($($name:ident;)*) => {$(
         #[unsafe(no_mangle)]
-        pub(crate) unsafe extern "C" fn $name(dirfd: c_int, path: *const c_char, flags: c_int) -> c_int {
+        unsafe extern "C" fn $name(dirfd: c_int, path: *const c_char, flags: c_int) -> c_int {
+            stack::align();
             open_at(dirfd, path, flags, |dirfd, path, flags| {
                 // SAFETY: the program's own arguments, the path perhaps replaced by another.
                 unsafe { real::$name(dirfd, path, flags) }

@@ -20,6 +20,7 @@ use crate::errno;
 use crate::real;
 #[cfg(target_pointer_width = "32")]
 use crate::types::{Timespec64, Timeval64};
+use vloopback_runtime::stack;
 
 /// More descriptors than any process has: such a list goes on to the kernel as it is, to be refused.
 const MANY: usize = 1 << 20;
@@ -319,6 +320,7 @@ macro_rules! poll_hooks {
     ($($name:ident $(, $room:ident)?;)*) => {$(
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $name(fds: *mut pollfd, count: nfds_t, timeout: c_int $(, $room: size_t)?) -> c_int {
+            stack::align();
             // A list that is longer than its room ends the program, in the real one.
             let fits = true $(&& count as usize <= $room / size_of::<pollfd>())?;
             match concerned(fds, count).filter(|_| fits) {
@@ -346,6 +348,7 @@ macro_rules! ppoll_hooks {
             mask: *const sigset_t
             $(, $room: size_t)?
         ) -> c_int {
+            stack::align();
             let fits = true $(&& count as usize <= $room / size_of::<pollfd>())?;
             if let Some(list) = concerned(fds, count).filter(|_| fits) {
                 // SAFETY: the program's own argument.
@@ -529,6 +532,7 @@ macro_rules! select_hooks {
             except: *mut fd_set,
             time: *mut $time,
         ) -> c_int {
+            stack::align();
             if is_concerned(count, except) {
                 // SAFETY: the program's own argument.
                 if let Some(until) = unsafe { until(time) } {
@@ -568,6 +572,7 @@ macro_rules! pselect_hooks {
             time: *const $time,
             mask: *const sigset_t,
         ) -> c_int {
+            stack::align();
             if is_concerned(count, except) {
                 // SAFETY: the program's own argument.
                 if let Some(until) = unsafe { until(time) } {
@@ -621,6 +626,7 @@ fn follow(epoll: c_int, operation: c_int, fd: c_int, event: Option<epoll_event>)
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn epoll_ctl(epoll: c_int, operation: c_int, fd: c_int, event: *mut epoll_event) -> c_int {
+    stack::align();
     // SAFETY: the program's own arguments.
     let result = unsafe { real::epoll_ctl(epoll, operation, fd, event) };
     if result == 0 {

@@ -166,6 +166,10 @@ table! {
     fn sigset(number: c_int, handler: sighandler_t) -> sighandler_t = libc::SIG_ERR;
     fn sigaction(number: c_int, new: *const c_void, old: *mut c_void) -> c_int = -1;
     fn __sigaction(number: c_int, new: *const c_void, old: *mut c_void) -> c_int = -1;
+    fn sigignore(number: c_int) -> c_int = -1;
+    fn sighold(number: c_int) -> c_int = -1;
+    fn sigblock(mask: c_int) -> c_int = -1;
+    fn sigsetmask(mask: c_int) -> c_int = -1;
     fn sigprocmask(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int = -1;
     fn pthread_sigmask(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int = libc::ENOSYS;
 

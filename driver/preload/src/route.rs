@@ -24,16 +24,32 @@ pub struct Place {
 /// was disturbed to find that out.
 #[inline]
 pub fn find(dirfd: c_int, path: *const c_char) -> Option<Place> {
-    let text = text(path)?;
-    let absolute = text.first() == Some(&b'/');
-    let may_matter =
-        if absolute { paths::absolute_may_matter(text) } else { paths::relative_may_matter(text) };
     // Records of paths are large: nothing is made for the many that end here.
-    if may_matter { find_ours(dirfd, text, absolute) } else { None }
+    if is_foreign(path) { None } else { find_ours(dirfd, path) }
+}
+
+/// Whether a path is none of ours whatever folder it is taken from: the early no, for callers that
+/// would need room on the stack otherwise.
+#[inline]
+pub fn is_foreign(path: *const c_char) -> bool {
+    if !is_text(path) {
+        return true;
+    }
+    // SAFETY: a C string of the program's (`text`), of which no byte behind the end is asked for.
+    let byte = |at| unsafe { path.add(at).read() as u8 };
+    if byte(0) == b'/' { !paths::absolute_may_matter_by(byte) } else { is_foreign_name(path) }
+}
+
+/// [`is_foreign`] of a relative path.
+#[inline(never)]
+fn is_foreign_name(path: *const c_char) -> bool {
+    !text(path).is_some_and(paths::relative_may_matter)
 }
 
 #[cold]
-fn find_ours(dirfd: c_int, text: &[u8], absolute: bool) -> Option<Place> {
+fn find_ours(dirfd: c_int, path: *const c_char) -> Option<Place> {
+    let text = text(path)?;
+    let absolute = text.first() == Some(&b'/');
     let found = if absolute { paths::classify(text) } else { from_folder(dirfd, text)? };
     if found.class == Class::NotOurs {
         return None;
@@ -45,8 +61,7 @@ fn find_ours(dirfd: c_int, text: &[u8], absolute: bool) -> Option<Place> {
 /// small number, or an error number that was never checked. The kernel answers those with EFAULT,
 /// and so must we.
 pub fn text<'program>(path: *const c_char) -> Option<&'program [u8]> {
-    let address = path.addr();
-    if !(4096..usize::MAX - 4096).contains(&address) {
+    if !is_text(path) {
         return None;
     }
     // SAFETY: the program gave it as a C string that lives as long as its call, and so longer
@@ -80,6 +95,12 @@ pub fn place(found: Found) -> Option<Place> {
         None => return None,
     }
     Some(place)
+}
+
+/// See [`text`].
+#[inline]
+fn is_text(path: *const c_char) -> bool {
+    (4096..usize::MAX - 4096).contains(&path.addr())
 }
 
 impl Place {

@@ -9,6 +9,7 @@ use crate::types::{CompareDirents, CompareDirents64, FilterDirent, FilterDirent6
 use core::ffi::{c_char, c_int, c_void};
 use libc::{AT_FDCWD, DIR, dirent, dirent64};
 use vloopback_runtime::edge;
+use vloopback_runtime::stack;
 
 /// The chosen entries of a folder, each in memory of its own that the program frees.
 struct Chosen<E> {
@@ -113,6 +114,7 @@ macro_rules! scan_hooks {
             filter: $filter,
             compare: $compare,
         ) -> c_int {
+            stack::align();
             if route::find(AT_FDCWD, path).is_none() {
                 // SAFETY: the program's own arguments.
                 return unsafe { real::$name(path, list, filter, compare) };
@@ -210,6 +212,7 @@ macro_rules! glob_hooks {
             on_error: *mut c_void,
             result: *mut Glob,
         ) -> c_int {
+            stack::align();
             let functions = GlobFunctions {
                 closedir: closedir as *mut c_void,
                 readdir: $readdir as *mut c_void,

@@ -10,6 +10,7 @@ use crate::route::{self, Place};
 use core::ffi::{c_char, c_int, c_uint};
 use libc::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
 use vloopback_runtime::edge;
+use vloopback_runtime::stack;
 
 /// The major number of every video device.
 const VIDEO_MAJOR: c_uint = 81;
@@ -131,6 +132,7 @@ macro_rules! path_hooks {
     ($($name:ident($($version:ident)?), $ty:ty, $follow:literal;)*) => {$(
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $name($($version: c_int,)? path: *const c_char, buf: *mut $ty) -> c_int {
+            stack::align();
             stat_at(AT_FDCWD, path, $follow, buf, |_, path| {
                 // SAFETY: the program's own arguments, the path perhaps replaced by another.
                 unsafe { real::$name($($version,)? path, buf) }
@@ -154,6 +156,7 @@ macro_rules! descriptor_hooks {
     ($($name:ident($($version:ident)?), $path_form:ident, $ty:ty;)*) => {$(
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $name($($version: c_int,)? fd: c_int, buf: *mut $ty) -> c_int {
+            stack::align();
             stat_fd(
                 fd,
                 buf,
@@ -183,6 +186,7 @@ macro_rules! at_hooks {
             buf: *mut $ty,
             flags: c_int,
         ) -> c_int {
+            stack::align();
             let call = |dirfd: c_int, path: *const c_char| {
                 // SAFETY: the program's own arguments, the path perhaps replaced by another.
                 unsafe { real::$name($($version,)? dirfd, path, buf, flags) }
@@ -226,6 +230,7 @@ unsafe extern "C" fn statx(
     mask: c_uint,
     buf: *mut libc::statx,
 ) -> c_int {
+    stack::align();
     let call = |dirfd: c_int, path: *const c_char| {
         // SAFETY: the program's own arguments, the path perhaps replaced by another.
         unsafe { real::statx(dirfd, path, flags, mask, buf) }

@@ -12,6 +12,7 @@ use crate::route;
 use core::ffi::{c_char, c_int};
 use libc::{AT_FDCWD, FILE};
 use vloopback_runtime::edge;
+use vloopback_runtime::stack;
 
 /// open's flags for fopen's mode; None where fopen itself would refuse the mode.
 fn flags_of(mode: *const c_char) -> Option<c_int> {
@@ -98,6 +99,7 @@ macro_rules! stream_hooks {
     ($($open:ident, $reopen:ident;)*) => {$(
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $open(path: *const c_char, mode: *const c_char) -> *mut FILE {
+            stack::align();
             open_stream(
                 path,
                 mode,
@@ -113,6 +115,7 @@ macro_rules! stream_hooks {
             mode: *const c_char,
             stream: *mut FILE,
         ) -> *mut FILE {
+            stack::align();
             let _ = edge::before_close(number_of(stream));
             open_stream(
                 path,
@@ -142,6 +145,7 @@ fn number_of(stream: *mut FILE) -> c_int {
 // The descriptor is closed inside glibc, which no hook sees.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn fclose(stream: *mut FILE) -> c_int {
+    stack::align();
     // SAFETY: the program's own argument.
     closing(number_of(stream), || unsafe { real::fclose(stream) })
 }

@@ -7,11 +7,13 @@
 //! killed a sandboxed Chromium at its start; see CLIENTS.md 1.)
 
 use core::arch::asm;
-use core::ffi::{c_int, c_long, c_uint};
+use core::ffi::{c_char, c_int, c_long, c_uint, c_void};
 use core::ptr::null_mut;
 use core::sync::atomic::AtomicPtr;
 
-use crate::{device, fds, io, open, real};
+use crate::{device, fds, host, io, open, real};
+use vloopback_runtime::edge;
+use vloopback_runtime::stack;
 
 /// The C library's `syscall`; null before the constructor has run.
 pub(crate) static REAL: AtomicPtr<core::ffi::c_void> = AtomicPtr::new(null_mut());
@@ -30,10 +32,10 @@ const SERVED: u64 = bits(&[
     libc::SYS_writev,
     libc::SYS_dup,
     libc::SYS_dup2,
+    libc::SYS_uname,
 ]);
 
-/// The same of i386, which has mmap and its kin higher up. Its own number 90 (`mmap` with its arguments in
-/// memory) no known program uses any more.
+/// The same of i386, which has mmap and its kin higher up.
 #[cfg(target_arch = "x86")]
 const SERVED: u64 = bits(&[
     libc::SYS_read,
@@ -116,7 +118,11 @@ unsafe extern "C" fn syscall() -> ! {
             "movl ${high}, %ecx",
             "cmpl $64, %eax",
             "jb 2f",
+            "cmpl ${mmap}, %eax",
+            "je 3f",
             "cmpl ${munmap}, %eax",
+            "je 3f",
+            "cmpl ${uname}, %eax",
             "je 3f",
             "cmpl ${readv}, %eax",
             "je 3f",
@@ -149,7 +155,9 @@ unsafe extern "C" fn syscall() -> ! {
             "jmp {ours}",
             low = const SERVED as u32,
             high = const (SERVED >> 32) as u32,
+            mmap = const libc::SYS_mmap,
             munmap = const libc::SYS_munmap,
+            uname = const libc::SYS_uname,
             readv = const libc::SYS_readv,
             writev = const libc::SYS_writev,
             mmap2 = const libc::SYS_mmap2,
@@ -165,6 +173,10 @@ unsafe extern "C" fn syscall() -> ! {
 }
 
 /// The hooks by number. They answer as `syscall` does: -1 and errno.
+///
+/// What is not ours goes on to the C library's `syscall`, and nothing is called by an exported name: the next
+/// to define `close` may be a library like v4l1compat.so, beside ours in LD_PRELOAD, whose `close` is what
+/// brought us here.
 unsafe extern "C" fn ours(
     number: c_long,
     a: usize,
@@ -174,37 +186,66 @@ unsafe extern "C" fn ours(
     e: usize,
     f: usize,
 ) -> c_long {
+    stack::align();
     let (fd, second) = (a as c_int, b as c_int);
-    // SAFETY: the program's own arguments, each with the type that its call gives it.
-    unsafe {
-        match number {
-            libc::SYS_read => io::read(fd, b as *mut _, c) as c_long,
-            libc::SYS_write => io::write(fd, b as *const _, c) as c_long,
-            libc::SYS_readv => io::readv(fd, b as *const _, c as c_int) as c_long,
-            libc::SYS_writev => io::writev(fd, b as *const _, c as c_int) as c_long,
-            libc::SYS_open => open::open(a as *const _, second, c as c_uint).into(),
-            libc::SYS_openat => open::openat(fd, b as *const _, c as c_int, d as c_uint).into(),
-            libc::SYS_close => fds::close(fd).into(),
-            libc::SYS_close_range => fds::close_range(a as c_uint, b as c_uint, c as c_int).into(),
-            libc::SYS_dup => fds::dup(fd).into(),
-            libc::SYS_dup2 => fds::dup2(fd, second).into(),
-            libc::SYS_dup3 => fds::dup3(fd, second, c as c_int).into(),
-            libc::SYS_fcntl => fds::fcntl(fd, second, c).into(),
-            libc::SYS_ioctl => device::ioctl(fd, b, c).into(),
-            #[cfg(target_arch = "x86")]
-            libc::SYS_fcntl64 => fds::fcntl64(fd, second, c).into(),
-            #[cfg(target_arch = "x86")]
-            libc::SYS_mmap2 => {
-                // In pages of 4096 bytes, whatever the machine's are.
-                let offset = f as libc::off64_t * 4096;
-                device::mmap64(a as *mut _, b, c as c_int, d as c_int, e as c_int, offset) as c_long
+    // SAFETY: the program's own arguments.
+    let system = || unsafe { real::syscall(number, a, b, c, d, e, f) };
+    let answer = || system() as c_int;
+    let address = || system() as *mut c_void;
+    let open_in = |dirfd, path, flags, mode: usize| {
+        open::open_at(dirfd, path, flags, |dirfd: c_int, path: *const c_char, flags: c_int| {
+            let number = libc::SYS_openat;
+            // SAFETY: as above, the path perhaps replaced by another.
+            unsafe {
+                real::syscall(number, dirfd as usize, path as usize, flags as usize, mode, 0, 0) as c_int
             }
-            #[cfg(target_arch = "x86_64")]
-            libc::SYS_mmap => {
-                device::mmap(a as *mut _, b, c as c_int, d as c_int, e as c_int, f as libc::off_t) as c_long
-            }
-            libc::SYS_munmap => device::munmap(a as *mut _, b).into(),
-            number => real::syscall(number, a, b, c, d, e, f),
+        })
+    };
+    match number {
+        libc::SYS_read if io::ours(fd) => io::read_ours(fd, b as *mut _, c) as c_long,
+        libc::SYS_write if io::ours(fd) => io::write_ours(fd, b as *const _, c) as c_long,
+        libc::SYS_readv if io::ours(fd) => io::readv_ours(fd, b as *const _, c as c_int) as c_long,
+        libc::SYS_writev if io::ours(fd) => io::writev_ours(fd, b as *const _, c as c_int) as c_long,
+        libc::SYS_open => open_in(libc::AT_FDCWD, a as *const c_char, second, c).into(),
+        libc::SYS_openat => open_in(fd, b as *const c_char, c as c_int, d).into(),
+        libc::SYS_close => fds::closing(fd, answer).into(),
+        libc::SYS_close_range => fds::close_some(a as c_uint, b as c_uint, c as c_int, |first, last| {
+            // SAFETY: a part of the range that the program gave.
+            unsafe { real::syscall(number, first as usize, last as usize, c, 0, 0, 0) as c_int }
+        })
+        .into(),
+        libc::SYS_dup => fds::dup_by(fd, answer).into(),
+        libc::SYS_dup2 | libc::SYS_dup3 => fds::dup_onto(fd, second, answer).into(),
+        libc::SYS_fcntl => fds::control(fd, second, answer).into(),
+        libc::SYS_ioctl => device::control(fd, b, c, answer).into(),
+        #[cfg(target_arch = "x86")]
+        libc::SYS_fcntl64 => fds::control(fd, second, answer).into(),
+        #[cfg(target_arch = "x86")]
+        libc::SYS_mmap2 => {
+            // In pages of 4096 bytes, whatever the machine's are.
+            let offset = i64::from(f as u32) * 4096;
+            let what = (a as *mut _, b, c as c_int, d as c_int);
+            device::map(what, e as c_int, offset, address) as c_long
         }
+        // The old call: its arguments lie in memory, and its offset is in bytes.
+        #[cfg(target_arch = "x86")]
+        libc::SYS_mmap => match edge::words(a) {
+            Some([addr, len, prot, flags, fd, offset]) => {
+                let what = (addr as *mut _, len, prot as c_int, flags as c_int);
+                device::map(what, fd as c_int, i64::from(offset as u32), address) as c_long
+            }
+            None => crate::errno::fail(libc::EFAULT),
+        },
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_mmap => {
+            let what = (a as *mut _, b, c as c_int, d as c_int);
+            device::map(what, e as c_int, f as i64, address) as c_long
+        }
+        libc::SYS_munmap => {
+            edge::before_munmap(a as *mut _, b);
+            system()
+        }
+        libc::SYS_uname => host::names_by(a as *mut _, answer).into(),
+        _ => system(),
     }
 }

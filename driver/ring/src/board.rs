@@ -1,5 +1,8 @@
 //! What the daemon tells everybody.
 
+use vloopback_abi::v4l2::Fourcc;
+use vloopback_abi::v4l2::pixel::same_pixels;
+
 use crate::{AtomicU32, MAX_ROWS, Ordering, fence};
 
 /// One word a daemon: a robust futex that its life holds. Mapped read-only by everybody else.
@@ -50,10 +53,10 @@ pub struct Pix {
 }
 
 impl Pix {
-    /// Whether frames of one are frames of the other: of that code, size and length.
+    /// Whether frames of one are frames of the other: of that code, or its other name, that size and length.
     pub fn same_frames(&self, other: &Self) -> bool {
-        (self.fourcc, self.width, self.height, self.sizeimage)
-            == (other.fourcc, other.width, other.height, other.sizeimage)
+        let size = |pix: &Self| (pix.width, pix.height, pix.sizeimage);
+        same_pixels(Fourcc(self.fourcc), Fourcc(other.fourcc)) && size(self) == size(other)
     }
 }
 

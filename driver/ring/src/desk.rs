@@ -16,10 +16,14 @@ pub struct Row {
     pub want: AtomicU32,
     /// Bit k: slot k is one of the client's own frames. Frames elsewhere it has to copy.
     pub places: AtomicU32,
-    /// 1: one wanted slot is as good as another (V4L2's queues); 0: the client waits for the one that it
-    /// named first (V4L1).
-    pub any_order: AtomicU32,
+    /// In which order a client that streams alone takes the slots that it wants. k + 1: in turn, slot k first
+    /// (a V4L2 queue is a FIFO). [`ANY_ORDER`]: one is as good as another. 0: the one with the oldest
+    /// publication first (V4L1: the frame that the client named first).
+    pub turn: AtomicU32,
 }
+
+/// See [`Row::turn`].
+pub const ANY_ORDER: u32 = u32::MAX;
 
 /// The page that every client writes.
 #[repr(C)]

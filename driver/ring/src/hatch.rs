@@ -134,6 +134,8 @@ pub struct Hatch {
     held_since: AtomicU64,
     /// When the pusher was given the capture's last request.
     asked_at: AtomicU64,
+    /// Frames that clients have asked for and got (VIDIOCSYNC).
+    synced: AtomicU64,
     /// Tickets that were ever given. By the daemon.
     joined: AtomicU32,
     /// Clients that have closed and whose closing the pusher has not read (request number 0).
@@ -164,6 +166,13 @@ pub struct Hatch {
     origin: AtomicU32,
     /// The pusher's palette, 0 before it told.
     palette: AtomicU32,
+    /// Palettes that it was seen to have, and such as it was seen not to take, a bit each; the one that it was
+    /// told to have last, until it tells whether it has.
+    had: AtomicU32,
+    refused: AtomicU32,
+    set: AtomicU32,
+    /// Clients that have a slip. By the daemon.
+    clients: AtomicU32,
     /// 1: `told` is what the pusher told.
     is_told: AtomicU32,
     told: [AtomicU32; 6],
@@ -424,6 +433,11 @@ impl Hatch {
         let _ = self.current.compare_exchange(word, 0, Ordering::SeqCst, Ordering::SeqCst);
     }
 
+    /// A client has got the frame that it waited for.
+    pub fn count_frame(&self) {
+        self.synced.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// The process of this number is about to answer.
     pub fn set_answerer(&self, me: u32) {
         self.answerer.store(me, Ordering::SeqCst);
@@ -482,9 +496,31 @@ impl Hatch {
         self.has_origin.store(1, Ordering::Release);
     }
 
-    /// The pusher has told its palette.
+    /// The pusher has told its palette (VIDIOCGPICT).
     pub fn set_palette(&self, palette: u32) {
         self.palette.store(palette, Ordering::Relaxed);
+        self.had.fetch_or(Self::palette_bit(palette), Ordering::Relaxed);
+        let set = self.set.swap(0, Ordering::Relaxed);
+        if set != palette {
+            // It accepted, and did nothing.
+            self.refused.fetch_or(Self::palette_bit(set), Ordering::Relaxed);
+        }
+    }
+
+    /// The pusher was asked to have a palette (VIDIOCSPICT).
+    pub fn note_set(&self, palette: u32, accepted: bool) {
+        if accepted {
+            self.palette.store(palette, Ordering::Relaxed);
+            self.set.store(palette, Ordering::Relaxed);
+        } else if palette != self.palette() {
+            // Else it is something else of the picture that it does not take.
+            self.refused.fetch_or(Self::palette_bit(palette), Ordering::Relaxed);
+        }
+    }
+
+    /// The bit of a palette; none for 0 and for what is no palette.
+    const fn palette_bit(palette: u32) -> u32 {
+        if palette != 0 && palette < u32::BITS { 1 << palette } else { 0 }
     }
 
     /// The pusher has told what it is.
@@ -517,6 +553,25 @@ impl Hatch {
     /// The palette that the pusher has told, 0 for none.
     pub fn palette(&self) -> u32 {
         self.palette.load(Ordering::Relaxed)
+    }
+
+    /// Whether the pusher was seen to have a palette; None: it was neither seen to have nor to refuse it.
+    pub fn has_palette(&self, palette: u32) -> Option<bool> {
+        let bit = Self::palette_bit(palette);
+        if self.had.load(Ordering::Relaxed) & bit != 0 {
+            return Some(true);
+        }
+        (self.refused.load(Ordering::Relaxed) & bit != 0).then_some(false)
+    }
+
+    /// How many frames clients have asked for and got, the pipe's own captures aside.
+    pub fn synced(&self) -> u64 {
+        self.synced.load(Ordering::Relaxed)
+    }
+
+    /// How many clients there are.
+    pub fn clients(&self) -> u32 {
+        self.clients.load(Ordering::SeqCst)
     }
 
     /// What the pusher has told of itself.
@@ -573,6 +628,11 @@ impl Hatch {
         self.joined.fetch_add(1, Ordering::SeqCst).wrapping_add(1)
     }
 
+    /// So many clients have a slip.
+    pub fn set_clients(&self, clients: u32) {
+        self.clients.store(clients, Ordering::SeqCst);
+    }
+
     /// The format on the board was agreed on with this pusher.
     pub fn set_has_format(&self) {
         self.has_format.store(1, Ordering::SeqCst);
@@ -581,6 +641,11 @@ impl Hatch {
     /// A client has closed.
     pub fn tell_closing(&self) {
         self.closings.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Whether somebody waits for a frame of the pipe's own captures.
+    pub fn awaits_frame(&self, slips: &[Entry]) -> bool {
+        self.step.load(Ordering::SeqCst) != 0 || self.is_wanted(slips)
     }
 
     /// Clients that stream already, without a slip of this pusher's, want a frame.

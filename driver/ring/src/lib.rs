@@ -45,14 +45,15 @@ pub mod slip;
 mod write;
 
 pub use board::{Board, Format, Lifeline, Pix};
-pub use desk::{ARM_BITS, Desk, Row};
+pub use desk::{ANY_ORDER, ARM_BITS, Desk, Row};
 pub use events::{Event, Events, MAX_SUBSCRIPTIONS, Subscription};
 pub use lock::SharedLock;
 pub use log::{Log, Slot};
 pub use read::{Found, Taken, claim_oldest, find_oldest, still_there, unclaim};
 pub use session::{Buffer, EXPORTED, MAX_BUFFERS, PREPARED, RINGING, SessionPage};
 pub use write::{
-    Picked, cancel, given_back, invalidate_half_written, pick, pick_this, publish, publish_marked, retire,
+    Picked, cancel, given_back, invalidate_half_written, is_newest, pick, pick_this, publish, publish_marked,
+    retire,
 };
 
 /// The most slots a ring can have: what a claim word has bits for.
@@ -103,7 +104,7 @@ const _: () = {
     assert!(offset_of!(Slot, len) == 16 && offset_of!(Slot, marks) == 20);
     assert!(size_of::<Log>() == 2176);
     assert!(offset_of!(Log, lock) == 4 && offset_of!(Log, head) == 16 && offset_of!(Log, slots) == 128);
-    assert!(size_of::<Row>() == 64 && offset_of!(Row, any_order) == 12);
+    assert!(size_of::<Row>() == 64 && offset_of!(Row, turn) == 12);
     assert!(size_of::<Desk>() == 2176);
     assert!(offset_of!(Desk, bell) == 64 && offset_of!(Desk, rows) == 128);
     assert!(size_of::<Buffer>() == 64 && offset_of!(Buffer, time) == 24 && offset_of!(Buffer, user) == 40);
@@ -114,7 +115,7 @@ const _: () = {
     assert!(offset_of!(SessionPage, base) == 152 && offset_of!(SessionPage, buffers) == 168);
     assert!(offset_of!(Desk, door) == 68);
     assert!(size_of::<slip::Slip>() == 2088);
-    assert!(size_of::<hatch::Hatch>() == 136);
+    assert!(size_of::<hatch::Hatch>() == 160);
 };
 
 #[cfg(all(test, not(loom)))]

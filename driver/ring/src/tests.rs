@@ -270,10 +270,32 @@ fn a_lone_client_s_newest_wish_comes_first() {
     p.desk.rows[0].want.store(1 << 0 | 1 << 2, Ordering::SeqCst);
     assert_eq!(p.pick(4), Some(0), "who names its frames waits for the one that it named first");
     p.log.slots[0].number.store(1, Ordering::SeqCst);
-    p.desk.rows[0].any_order.store(1, Ordering::SeqCst);
+    p.desk.rows[0].turn.store(ANY_ORDER, Ordering::SeqCst);
     assert_eq!(p.write(4).0, 2, "the newer of two");
     assert_eq!(p.write(4).0, 0, "the other one, before any that is not wanted");
     assert_eq!(p.write(4).0, 1, "then the oldest");
+}
+
+/// A V4L2 queue is a FIFO: the first in turn comes first, whatever was published there, and so on.
+#[test]
+fn a_lone_client_s_queue_is_served_in_turn() {
+    let p = Pages::new();
+    p.grant(0, 4);
+    p.board.streamers.store(1, Ordering::SeqCst);
+    for _ in 0..6 {
+        p.write(4);
+    }
+    let row = &p.desk.rows[0];
+    row.want.store(0b1111, Ordering::SeqCst);
+    row.turn.store(1, Ordering::SeqCst);
+    assert_eq!([p.write(4).0, p.write(4).0, p.write(4).0, p.write(4).0], [0, 1, 2, 3]);
+    row.want.store(0b1101, Ordering::SeqCst);
+    row.turn.store(3, Ordering::SeqCst);
+    assert_eq!([p.write(4).0, p.write(4).0, p.write(4).0], [2, 3, 0]);
+    // Of several clients' wishes it is the oldest again.
+    p.board.streamers.store(2, Ordering::SeqCst);
+    row.want.store(0b0011, Ordering::SeqCst);
+    assert_eq!(p.write(4).0, 1);
 }
 
 #[test]
@@ -416,6 +438,44 @@ fn a_copy_is_whole_only_if_the_slot_still_holds_it() {
     assert!(!still_there(&p.log, found), "it holds another");
 }
 
+/// Clients were told of it, and the one who is done with its slot is not all of them.
+#[test]
+fn the_newest_frame_stays_though_its_slot_is_wanted() {
+    let p = Pages::new();
+    p.grant(0, 2);
+    for _ in 0..4 {
+        p.write(4);
+    }
+    p.desk.rows[0].want.store(0b1000, Ordering::SeqCst);
+    assert_eq!(p.number(3), 4, "the newest");
+    for streamers in [0, 2, 40] {
+        p.board.streamers.store(streamers, Ordering::SeqCst);
+        let picked = pick(&p.board, &p.log, &p.desk, 4, 0).expect("a slot");
+        assert_eq!(picked.slot, 0, "{streamers} clients");
+        assert!(find_oldest(&p.log, 4, u32::MAX, 3).is_some(), "who has had three finds the fourth");
+    }
+    // There is nobody else.
+    p.board.streamers.store(1, Ordering::SeqCst);
+    assert_eq!(pick(&p.board, &p.log, &p.desk, 4, 0), Some(Picked { slot: 3 }));
+    // And better a frame than none.
+    let p = Pages::new();
+    p.write(2);
+    assert_eq!(pick(&p.board, &p.log, &p.desk, 2, 0b10), Some(Picked { slot: 0 }));
+}
+
+/// It was killed after its frame could be seen, and before it was counted.
+#[test]
+fn a_publication_that_its_dead_writer_did_not_count_is_counted() {
+    let p = Pages::new();
+    p.write(4);
+    assert_eq!(p.log.lock.try_lock(7), Ok(()));
+    p.log.slots[1].number.store(2, Ordering::SeqCst);
+    assert!(!invalidate_half_written(&p.log, 8), "it is another's");
+    assert_eq!(p.log.head.load(Ordering::SeqCst), 1);
+    assert!(invalidate_half_written(&p.log, 7));
+    assert_eq!(p.write(4).1, 3, "no number comes twice");
+}
+
 #[test]
 fn a_cancelled_frame_never_was() {
     let p = Pages::new();
@@ -469,14 +529,14 @@ fn alone_with_places(frames: u64) -> Pages {
 #[test]
 fn a_frame_in_its_place_retires_those_elsewhere() {
     let p = alone_with_places(4);
-    retire(&p.board, &p.log, &p.desk, &Picked { slot: 1 }, 4);
+    retire(&p.board, &p.log, &p.desk, 1, 4);
     assert_eq!([0, 1, 2, 3].map(|k| p.number(k)), [1, 2, 0, 0]);
 }
 
 #[test]
 fn a_burst_that_it_is_late_for_is_kept() {
     let p = alone_with_places(4);
-    retire(&p.board, &p.log, &p.desk, &Picked { slot: 2 }, 4);
+    retire(&p.board, &p.log, &p.desk, 2, 4);
     assert_eq!([0, 1, 2, 3].map(|k| p.number(k)), [1, 2, 3, 4], "it waits in no place of its");
 }
 
@@ -484,10 +544,10 @@ fn a_burst_that_it_is_late_for_is_kept() {
 fn nothing_is_retired_beside_other_clients() {
     let p = alone_with_places(4);
     p.board.streamers.store(2, Ordering::SeqCst);
-    retire(&p.board, &p.log, &p.desk, &Picked { slot: 0 }, 4);
+    retire(&p.board, &p.log, &p.desk, 0, 4);
     assert_eq!([0, 1, 2, 3].map(|k| p.number(k)), [1, 2, 3, 4]);
     p.board.streamers.store(1, Ordering::SeqCst);
     p.grant(0, 0);
-    retire(&p.board, &p.log, &p.desk, &Picked { slot: 0 }, 4);
+    retire(&p.board, &p.log, &p.desk, 0, 4);
     assert_eq!([0, 1, 2, 3].map(|k| p.number(k)), [1, 2, 3, 4], "places without a grant count for nothing");
 }

@@ -1,6 +1,6 @@
 //! The writer's side. Who calls these holds [`Log::lock`](crate::Log).
 
-use crate::{Board, Desk, Log, MAX_ROWS, MAX_SLOTS, Ordering, fence, window};
+use crate::{ANY_ORDER, Board, Desk, Log, MAX_ROWS, MAX_SLOTS, Ordering, fence, window};
 
 /// A slot that is the writer's until it is published or cancelled.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,6 +34,12 @@ fn wanted(board: &Board, desk: &Desk) -> u32 {
         .fold(0, |all, row| all | desk.rows[row].want.load(Ordering::Relaxed))
 }
 
+/// Whether a slot holds the newest publication.
+pub fn is_newest(log: &Log, slot: usize) -> bool {
+    let newest = log.head.load(Ordering::Relaxed);
+    newest != 0 && slot < MAX_SLOTS && log.slots[slot].number.load(Ordering::Relaxed) == newest
+}
+
 /// Marks a slot as being written, unless a client holds it. The publication that it held is gone then.
 fn mark(board: &Board, log: &Log, desk: &Desk, slot: usize) -> Option<Picked> {
     window();
@@ -64,14 +70,30 @@ pub fn given_back(board: &Board, desk: &Desk) -> u32 {
     (0..MAX_ROWS)
         .filter(|&row| {
             board.quotas[row].load(Ordering::Relaxed) != 0
-                && desk.rows[row].any_order.load(Ordering::Relaxed) != 0
+                && desk.rows[row].turn.load(Ordering::Relaxed) == ANY_ORDER
         })
         .fold(0, |all, row| all | desk.rows[row].want.load(Ordering::Relaxed))
 }
 
+/// The slots that a client which streams alone takes in turn, and the one that is first.
+fn in_turn(board: &Board, desk: &Desk) -> (u32, usize) {
+    if board.streamers.load(Ordering::Relaxed) != 1 {
+        return (0, 0);
+    }
+    let turn = |row: &usize| match desk.rows[*row].turn.load(Ordering::Relaxed) {
+        0 | ANY_ORDER => None,
+        next => Some((desk.rows[*row].want.load(Ordering::Relaxed), next as usize - 1)),
+    };
+    let granted = |row: &usize| board.quotas[*row].load(Ordering::Relaxed) != 0;
+    (0..MAX_ROWS).filter(granted).find_map(|row| turn(&row)).unwrap_or_default()
+}
+
 /// Finds a slot for the next frame: one that a client waits for, else the one with the oldest
-/// publication. Of several that a lone client has [given back](given_back) it is the last. A held slot is never picked. `slots` is what the caller has mapped; slots of the mask
+/// publication. Of several that a lone client wants it is the first in its [turn](crate::Row::turn). A held slot is never picked. `slots` is what the caller has mapped; slots of the mask
 /// `filling` are being filled already and left alone.
+///
+/// The newest publication stays while another one is free: clients that were told of it find it, also
+/// where one of them is done with its slot. Only who streams alone may have it overwritten.
 ///
 /// None means that none is free, or that 64 tries failed, which takes a client that changes its
 /// claims on purpose.
@@ -80,9 +102,17 @@ pub fn pick(board: &Board, log: &Log, desk: &Desk, slots: usize, filling: u32) -
     for _ in 0..64 {
         let holds = held(board, desk) | filling;
         let (wants, warm) = (wanted(board, desk), given_back(board, desk));
+        let (queue, first) = in_turn(board, desk);
+        let alone = board.streamers.load(Ordering::Relaxed) == 1;
         let best = (0..slots).filter(|&k| holds >> k & 1 == 0).min_by_key(|&k| {
             let number = log.slots[k].number.load(Ordering::Relaxed);
-            (wants >> k & 1 == 0, if warm >> k & 1 != 0 { !number } else { number })
+            let unseen = !(alone && wants >> k & 1 != 0) && is_newest(log, k);
+            let order = match k {
+                _ if warm >> k & 1 != 0 => !number,
+                _ if queue >> k & 1 != 0 => (k.wrapping_sub(first) % MAX_SLOTS) as u64,
+                _ => number,
+            };
+            (unseen, wants >> k & 1 == 0, order)
         });
         if let Some(picked) = mark(board, log, desk, best?) {
             return Some(picked);
@@ -99,19 +129,20 @@ pub fn pick_this(board: &Board, log: &Log, desk: &Desk, slot: usize) -> Option<P
     mark(board, log, desk, slot)
 }
 
-/// Before the publication of a frame in one of its own places: a client that streams alone is not
+/// After the publication of a frame in `slot`, one of its own places: a client that streams alone is not
 /// made to copy older frames from elsewhere any more, which would take it longer than the writer
 /// takes to make new ones, so that it fell behind for ever. They count as dropped.
 ///
-/// A burst that a client is late for is kept: nothing is retired until it waits in a place again.
-pub fn retire(board: &Board, log: &Log, desk: &Desk, picked: &Picked, slots: usize) {
+/// A burst that a client is late for is kept: nothing is retired until it waits in a place again. Not
+/// before the publication: who was told of one of them finds the new one instead.
+pub fn retire(board: &Board, log: &Log, desk: &Desk, slot: usize, slots: usize) {
     if board.streamers.load(Ordering::Relaxed) != 1 {
         return;
     }
     let places = (0..MAX_ROWS)
         .filter(|&row| board.quotas[row].load(Ordering::Relaxed) != 0)
         .fold(0, |all, row| all | desk.rows[row].places.load(Ordering::Relaxed));
-    if places >> picked.slot & 1 == 0 {
+    if places >> slot & 1 == 0 {
         return;
     }
     for slot in (0..slots.min(MAX_SLOTS)).filter(|k| places >> k & 1 == 0) {
@@ -155,5 +186,10 @@ pub fn cancel(log: &Log, picked: Picked) {
 /// What a writer that died in mid-copy left: its slot's number is 0 already, so nothing shows; only
 /// the lock has to be taken from it. True means that it had the right to write.
 pub fn invalidate_half_written(log: &Log, dead: u32) -> bool {
+    if log.lock.owner() == dead {
+        // It may have died between the two stores of a publication, which clients may have taken by now.
+        let newest = log.slots.iter().map(|slot| slot.number.load(Ordering::Acquire)).max();
+        log.head.fetch_max(newest.unwrap_or(0), Ordering::Release);
+    }
     log.lock.revoke(dead)
 }

@@ -84,9 +84,13 @@ impl Oracle {
         self.wants.iter().fold(self.hostile_want, |all, w| all | w)
     }
 
-    /// The slot that the writer must take: wanted ones first, then the oldest.
+    /// The slot that the writer must take: wanted ones first, then the oldest; the newest publication's only
+    /// if no other is free.
     fn pick(&self) -> usize {
-        let free: Vec<usize> = (0..self.numbers.len()).filter(|&k| self.held() >> k & 1 == 0).collect();
+        let mut free: Vec<usize> = (0..self.numbers.len()).filter(|&k| self.held() >> k & 1 == 0).collect();
+        if free.len() > 1 {
+            free.retain(|&k| self.head == 0 || self.numbers[k] != self.head);
+        }
         let wanted: Vec<usize> = free.iter().copied().filter(|&k| self.wanted() >> k & 1 != 0).collect();
         let among = if wanted.is_empty() { &free } else { &wanted };
         *among.iter().min_by_key(|&&k| self.numbers[k]).expect("grants leave two slots")

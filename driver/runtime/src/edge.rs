@@ -289,9 +289,19 @@ pub fn before_munmap(addr: *mut c_void, len: usize) {
 }
 
 /// Before the real close of any number.
+#[inline]
 pub fn before_close(fd: c_int) -> Close {
+    // Nearly every close of a program: one look at the table, one at our connection's number.
+    if table::get(fd) == table::UNKNOWN && fd != process::hidden() {
+        return Close::PassThrough;
+    }
+    before_close_of_known(fd)
+}
+
+#[inline(never)]
+fn before_close_of_known(fd: c_int) -> Close {
     let is_chime = table::get(fd) == table::HIDDEN;
-    if fd >= 0 && (is_chime || process::hidden().contains(&fd)) {
+    if fd >= 0 && (is_chime || fd == process::hidden()) {
         if !process::is_foreign() {
             return Close::Hidden;
         }
@@ -336,11 +346,8 @@ pub fn named(fd: c_int, number: u32) {
 /// The first of our hidden descriptors among the numbers `first` to `last`: close_range and closefrom leave
 /// it open.
 pub fn next_hidden(first: u32, last: u32) -> Option<u32> {
-    let connection = process::hidden()
-        .into_iter()
-        .filter_map(|fd| u32::try_from(fd).ok())
-        .filter(|n| (first..=last).contains(n));
-    connection.chain(chime::first(first, last)).min()
+    let connection = u32::try_from(process::hidden()).ok().filter(|n| (first..=last).contains(n));
+    connection.into_iter().chain(chime::first(first, last)).min()
 }
 
 /// The program is about to dup2 or dup3 onto `fd`: a hidden descriptor there moves away first.
@@ -402,6 +409,15 @@ pub fn signals_changed() {
     if MAPPED.load(Ordering::Relaxed) != 0 && !process::is_foreign() {
         zero::pusher::signals_changed();
     }
+}
+
+/// Words of the program's memory, for a system call that has its arguments there. None: they cannot be read.
+pub fn words<const N: usize>(addr: usize) -> Option<[usize; N]> {
+    use vloopback_ioctl::UserMemory;
+
+    let mut bytes = [[0; size_of::<usize>()]; N];
+    Caller.read(addr, bytes.as_flattened_mut()).ok()?;
+    Some(bytes.map(usize::from_ne_bytes))
 }
 
 /// The release that uname() is to tell, if one was asked for.

@@ -37,21 +37,28 @@ impl Pieces<'_> {
         Ok(())
     }
 
+    /// Copies the first `len` bytes, or all if there are fewer.
+    ///
     /// # Safety
-    /// `to` has room for all pieces, which were checked.
-    unsafe fn copy_to(&self, mut to: *mut u8) {
+    /// `to` has room for `len` bytes, and the pieces were checked.
+    unsafe fn copy_to(&self, mut to: *mut u8, mut len: usize) {
         for piece in self.iov {
+            let part = piece.iov_len.min(len);
             // SAFETY: the caller's promise.
             unsafe {
-                core::ptr::copy_nonoverlapping(piece.iov_base.cast::<u8>(), to, piece.iov_len);
-                to = to.add(piece.iov_len);
+                core::ptr::copy_nonoverlapping(piece.iov_base.cast::<u8>(), to, part);
+                to = to.add(part);
             }
+            len -= part;
         }
     }
 }
 
 /// write(2): one frame. Never blocks for a client; with no client that streams nothing is copied
 /// and no system call is made.
+///
+/// A V4L1 pusher may write more than a frame: its first bytes are one, and the whole count is the answer.
+/// The old driver's own examples write three bytes a pixel, also where they set YUV420P up.
 ///
 /// # Errors
 /// EINVAL: an output node, nothing set up yet, or not the length of a frame. EBADF: opened for
@@ -81,8 +88,12 @@ pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
         v4l2::feed(session, 0)?;
         format = board.format();
     }
-    let fits =
-        if format.varies == 0 { len == format.frame_len as usize } else { len <= format.frame_len as usize };
+    let whole = format.frame_len as usize;
+    let fits = match format.varies {
+        0 if v4l2::is_client(session) => len == whole,
+        0 => len >= whole,
+        _ => len <= whole,
+    };
     if format.ring == 0 || format.feed == 0 || len == 0 || !fits {
         return Err(libc::EINVAL);
     }
@@ -101,7 +112,7 @@ pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
         let Some(log) = ring.log() else { return Err(libc::EINVAL) };
         match log.lock.try_lock(process::peer()?) {
             Ok(()) => {
-                let done = put(session, &ring, log, frame, len);
+                let done = put(session, &ring, log, frame, len.min(whole));
                 give_back(log);
                 return done.map(|()| len);
             }
@@ -149,14 +160,15 @@ pub(crate) fn reserve(session: &Session, ring: &RingMap, log: &Log, len: usize) 
     Ok(Some(picked))
 }
 
-/// Copies and publishes, with the right to write held; the pieces, `len` bytes, were checked.
+/// Copies and publishes the first `len` bytes of the pieces, with the right to write held; the pieces were
+/// checked.
 ///
 /// # Errors
 /// As [`reserve`].
 pub(crate) fn put(session: &Session, ring: &RingMap, log: &Log, frame: &Pieces, len: usize) -> Result<()> {
     let Some(picked) = reserve(session, ring, log, len)? else { return Ok(()) };
     // SAFETY: the slot is ours until it is published, and slot_len >= len; the pieces were checked.
-    unsafe { frame.copy_to(ring.slot(picked.slot)) };
+    unsafe { frame.copy_to(ring.slot(picked.slot), len) };
     log.copies.fetch_add(1, Ordering::Relaxed);
     show(session, log, picked, ring.slots, len as u32, Said::default());
     Ok(())
@@ -176,8 +188,9 @@ pub(crate) struct Said {
 pub(crate) fn show(session: &Session, log: &Log, picked: Picked, slots: usize, len: u32, said: Said) {
     let desk = session.desk();
     let time = sys::now();
-    retire(session.board(), log, desk, &picked, slots);
+    let slot = picked.slot;
     publish_marked(log, desk, picked, len, said.time.unwrap_or(time), said.marks);
+    retire(session.board(), log, desk, slot, slots);
     sys::futex_wake_all(&log.seq);
     if desk.any_armed() || time.wrapping_sub(log.rung.load(Ordering::Relaxed)) > RING_AT_LEAST {
         log.rung.store(time, Ordering::Relaxed);

@@ -32,6 +32,7 @@ pub mod paths;
 mod process;
 mod ring_map;
 mod session;
+pub mod stack;
 mod sys;
 mod table;
 mod user;

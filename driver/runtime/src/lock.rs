@@ -17,6 +17,17 @@ impl NoSignals {
     pub(crate) fn new() -> Self {
         Self { old: sys::block_signals() }
     }
+
+    /// Runs `f`, a wait, with signals as they were before.
+    ///
+    /// A handler may run in it, call in, and never return (longjmp): whatever the caller has to give back then
+    /// stays as it is.
+    pub(crate) fn lifted<T>(&self, f: impl FnOnce() -> T) -> T {
+        sys::restore_signals(self.old);
+        let result = f();
+        sys::block_signals();
+        result
+    }
 }
 
 impl Drop for NoSignals {

@@ -145,21 +145,35 @@ fn judge(mut normal: Normal, path: &[u8]) -> Found {
 #[must_use]
 #[inline]
 pub fn absolute_may_matter(path: &[u8]) -> bool {
-    let Some((b'/', rest)) = path.split_first() else {
+    absolute_may_matter_by(|at| path.get(at).copied().unwrap_or(0))
+}
+
+/// The same of a path that is asked for byte by byte: 0 is its end, behind which nothing is asked.
+#[must_use]
+#[inline]
+pub fn absolute_may_matter_by(byte: impl Fn(usize) -> u8) -> bool {
+    if byte(0) != b'/' {
         return false;
-    };
-    let (after, initials): (&[u8], &[u8]) = match rest {
-        [b'd', b'e', b'v', after @ ..] => (after, b"v"),
-        [b's', b'y', b's', after @ ..] => (after, b"cdm"),
-        // Not all that begins with an s: /proc/self is asked for too often.
-        [b'p', b'r', b'o', b'c', b'/', b's', b'y', b's', b'/', ..] => return true,
-        [b'p', b'r', b'o', b'c', after @ ..] => (after, b"vm"),
-        [b'/' | b'.', ..] => return true,
+    }
+    let (end, initials): (usize, &[u8]) = match byte(1) {
+        b'd' if byte(2) == b'e' && byte(3) == b'v' => (4, b"v"),
+        b's' if byte(2) == b'y' && byte(3) == b's' => (4, b"cdm"),
+        b'p' if byte(2) == b'r' && byte(3) == b'o' && byte(4) == b'c' => {
+            if byte(5) == b'/' && byte(6) == b's' {
+                // Not all that begins with an s: /proc/self is asked for too often.
+                return byte(7) == b'y' && byte(8) == b's' && byte(9) == b'/';
+            }
+            (5, b"vm")
+        }
+        b'/' | b'.' => return true,
         _ => return false,
     };
-    match after {
-        [] | [b'/'] => true,
-        [b'/', next, ..] => matches!(next, b'/' | b'.') || initials.contains(next),
+    match byte(end) {
+        0 => true,
+        b'/' => {
+            let next = byte(end + 1);
+            matches!(next, 0 | b'/' | b'.') || initials.contains(&next)
+        }
         _ => false,
     }
 }

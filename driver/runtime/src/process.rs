@@ -196,6 +196,7 @@ fn settle() -> Result<()> {
 }
 
 extern "C" fn forked() {
+    crate::stack::align();
     epoch();
     // A connection of its own at once: while a child keeps a copy of ours, the daemon could not
     // see our death. The daemon's greeting is not waited for.
@@ -432,9 +433,10 @@ pub(crate) fn peer() -> Result<u32> {
     Ok(PEER.load(Ordering::Acquire))
 }
 
-/// Our hidden descriptors.
-pub(crate) fn hidden() -> [c_int; 4] {
-    [HIDDEN.load(Ordering::Acquire), -1, -1, -1]
+/// Our hidden descriptor, the connection; -1 without one. (Chimes are in the table of numbers.)
+#[inline]
+pub(crate) fn hidden() -> c_int {
+    HIDDEN.load(Ordering::Acquire)
 }
 
 /// The program is about to take this number: what of ours is there goes elsewhere.

@@ -17,6 +17,7 @@ use crate::sys::{self, FdList, Result};
 use crate::table;
 use crate::user::Known;
 use crate::views::Views;
+use crate::zero::ask;
 use crate::zero::pusher::Clients;
 
 /// What this process knows of an open device. All numbers (dup) of one open file share one.
@@ -60,6 +61,10 @@ pub(crate) struct Session {
     /// The descriptor by which a zero-copy pusher mapped, -1 for none, and whether SIGIO comes for it.
     pub(crate) pusher_fd: AtomicI32,
     pub(crate) armed: AtomicBool,
+    /// The name that the program asked for of an RGB format that has two (V4L2 code), 0 for none.
+    pub(crate) pixel_name: AtomicU32,
+    /// The zero-copy memory whose pusher was asked through this open file which palettes it has.
+    pub(crate) asked_palettes: AtomicU32,
     /// The descriptor that says in poll that a V4L2 event is pending, plus 1; 0 for none. See `chime`.
     pub(crate) chime: AtomicI32,
     pub(crate) chime_inode: AtomicU64,
@@ -365,6 +370,17 @@ fn place() -> Result<&'static Session> {
     Ok(session)
 }
 
+/// The name of its format that the program asked for on another descriptor of the node.
+fn chosen_name(info: &SessionInfo) -> u32 {
+    let mut name = 0;
+    each(|other| {
+        if other.info().pipe == info.pipe && other.info().input == info.input {
+            name = other.pixel_name.load(Ordering::Relaxed);
+        }
+    });
+    name
+}
+
 /// Makes a session of what the daemon told; its one user is the table entry to come.
 fn make(info: SessionInfo, lifeline: &'static Lifeline, pages: [c_int; 3]) -> Result<&'static Session> {
     let session = place()?;
@@ -385,6 +401,8 @@ fn make(info: SessionInfo, lifeline: &'static Lifeline, pages: [c_int; 3]) -> Re
     session.claimed.store(false, Ordering::Release);
     session.pusher_fd.store(-1, Ordering::Release);
     session.armed.store(false, Ordering::Release);
+    session.pixel_name.store(chosen_name(&info), Ordering::Release);
+    session.asked_palettes.store(0, Ordering::Release);
     session.numbers.store(0, Ordering::Release);
     session.users.store(1, Ordering::Release);
     Ok(session)
@@ -436,6 +454,9 @@ fn leave(entry: usize) -> Option<u32> {
     if session.numbers.fetch_sub(1, Ordering::AcqRel) == 1 {
         // Whoever waits in a call must see that the device is closed.
         let number = session.acquire().map(|pin| {
+            if !pin.slip.load(Ordering::Acquire).is_null() {
+                ask::forget(&pin);
+            }
             pin.page().kick.fetch_add(1, Ordering::SeqCst);
             sys::futex_wake_all(&pin.page().kick);
             pin.info().session

@@ -63,6 +63,14 @@ fn place(fd: c_int, make: bool) -> Option<&'static AtomicUsize> {
 /// What is known of a number.
 #[inline]
 pub(crate) fn get(fd: c_int) -> usize {
+    match FIRST.get(fd as usize) {
+        Some(entry) => entry.load(Ordering::Acquire),
+        None => get_far(fd),
+    }
+}
+
+#[inline(never)]
+fn get_far(fd: c_int) -> usize {
     place(fd, false).map_or(UNKNOWN, |p| p.load(Ordering::Acquire))
 }
 

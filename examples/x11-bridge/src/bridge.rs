@@ -59,8 +59,8 @@ pub struct Bridge<'a> {
     /// The frames' memory, attached by the server, and where each frame begins there.
     frames: Option<(Seg, Vec<u32>)>,
     scratch: Option<Scratch>,
-    /// Room for the largest picture, in the server's own pixels.
-    largest: usize,
+    /// The largest picture that frames have room for: of what there was at the start.
+    room: (u16, u16),
     period: Duration,
     /// When the next picture may be taken.
     due: Instant,
@@ -74,6 +74,11 @@ pub struct Bridge<'a> {
 
 /// Bytes of a pixel in the largest palette.
 const PIXEL: usize = 4;
+
+/// Bytes of a picture in the largest palette.
+fn bytes((width, height): (u16, u16)) -> usize {
+    usize::from(width) * usize::from(height) * PIXEL
+}
 
 impl<'a> Bridge<'a> {
     /// A camera of these sources, of which `channel` is on, with so many pictures a second at most.
@@ -93,8 +98,7 @@ impl<'a> Bridge<'a> {
         let sizes = sources.iter().map(|source| source.size());
         // Windows may grow up to a screen's size.
         let screens = display.screens().map(|(_, screen)| (screen.width_in_pixels, screen.height_in_pixels));
-        let bytes = |(width, height)| usize::from(width) * usize::from(height) * PIXEL;
-        let largest = sizes.chain(screens).map(bytes).max().unwrap_or(0);
+        let room = sizes.chain(screens).max_by_key(|size| bytes(*size)).unwrap_or((0, 0));
         let mut bridge = Self {
             display,
             sources,
@@ -104,7 +108,7 @@ impl<'a> Bridge<'a> {
             part: None,
             frames: None,
             scratch: None,
-            largest,
+            room,
             period: Duration::from_secs_f64(1.0 / rate),
             due: Instant::now(),
             since_closed: Counts::default(),
@@ -119,7 +123,7 @@ impl<'a> Bridge<'a> {
 
     /// Room that a frame needs.
     pub fn frame_len(&self) -> usize {
-        self.largest
+        bytes(self.room)
     }
 
     /// Lets the server draw into the frames of a pipe.
@@ -172,9 +176,15 @@ impl<'a> Bridge<'a> {
         self.sources[self.channel].as_mut()
     }
 
-    /// The size of the largest picture: of the part that was chosen, or of all.
+    /// The size of the largest picture: of the part that was chosen, or of all. A source that has grown
+    /// beyond the frames' room is cut off.
     fn whole(&self) -> Area {
         let (width, height) = self.sources[self.channel].size();
+        let (width, height) = if bytes((width, height)) <= self.frame_len() {
+            (width, height)
+        } else {
+            (width.min(self.room.0), height.min(self.room.1))
+        };
         self.part.unwrap_or(Area { x: 0, y: 0, width, height })
     }
 
@@ -193,13 +203,16 @@ impl<'a> Bridge<'a> {
                 Ok(Some(event)) => {
                     self.sources.iter_mut().for_each(|source| source.event(self.display, &event));
                 }
-                Ok(None) => return,
+                Ok(None) => break,
                 Err(error) => {
                     self.gone = Some(error);
                     return;
                 }
             }
         }
+        // What GWIN tells is a size that there is.
+        let Area { width, height, .. } = self.whole();
+        self.size = (self.size.0.min(width.into()), self.size.1.min(height.into()));
     }
 
     /// The picture that was ordered, into the client's frame.
@@ -254,7 +267,7 @@ impl<'a> Bridge<'a> {
         }
         if self.scratch.is_none() {
             let scratch =
-                Scratch::new(self.display, self.largest).map_err(|error| refused(&error.to_string()))?;
+                Scratch::new(self.display, bytes(self.room)).map_err(|error| refused(&error.to_string()))?;
             self.scratch = Some(scratch);
         }
         let Some(scratch) = &self.scratch else { return Err(refused("no memory")) };
@@ -436,10 +449,15 @@ impl Server for Bridge<'_> {
             len > 0 && begin.checked_add(len).is_some_and(|end| end <= of.into()) && begin <= i16::MAX as u32
         };
         let fits = inside(part.x, part.width, width) && inside(part.y, part.height, height);
-        if !fits || part.decimation != 0 || part.flags != 0 {
+        let VideoCapture { x, y, width, height, .. } = part;
+        // Both are a source's, if it fits.
+        if !fits
+            || bytes((width as u16, height as u16)) > self.frame_len()
+            || part.decimation != 0
+            || part.flags != 0
+        {
             return Err(Errno::EINVAL);
         }
-        let VideoCapture { x, y, width, height, .. } = part;
         self.part = Some(Area { x: x as i16, y: y as i16, width: width as u16, height: height as u16 });
         self.size = (self.size.0.min(width), self.size.1.min(height));
         Ok(())

@@ -182,8 +182,8 @@ macro_rules! requests {
             /// translation of what they ask to the methods above.
             ///
             /// [`V4l2Device::knows`] admits what a loopback's own nodes serve; a server that has more to
-            /// offer (cropping, frequency bands) says so there. Arguments that lead to further memory of the
-            /// client's, such as lists of controls, are EFAULT.
+            /// offer (cropping, frequency bands) says so there. Lists of controls come as single ones (G_CTRL,
+            /// S_CTRL, QUERYCTRL); other arguments that lead to further memory of the client's are EFAULT.
             fn v4l2(&mut self) -> Option<&mut dyn V4l2Device> {
                 None
             }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use vloopback_tests::{Env, Job, have, skip};
 
-use super::{HEIGHT, Palette, WIDTH, YUV420P, YUYV, fails, feeds, saves};
+use super::{HEIGHT, Palette, RGB32, WIDTH, YUV420P, YUYV, fails, feeds, saves};
 
 /// `ffmpeg` under `vloopback run`, quiet unless something is wrong.
 fn ffmpeg(env: &Env, words: &[&str]) -> Job {
@@ -42,6 +42,21 @@ fn ffmpeg_reads_yuyv_asked_for() {
     }
     let size = format!("{WIDTH}x{HEIGHT}");
     saves_raw(YUYV, &["-input_format", "yuyv422", "-video_size", &size, "-framerate", "30"]);
+}
+
+/// ffmpeg's bgr0 is XR24, the later of V4L2's two names of what V4L1 calls RGB32: it has to be given back.
+#[test]
+fn ffmpeg_reads_bgr0_asked_for() {
+    if !have("ffmpeg") {
+        skip!("ffmpeg is not installed");
+    }
+    saves(RGB32, 20, |env, device| {
+        let words = ["-f", "v4l2", "-input_format", "bgr0", "-i", device, "-frames:v", "20"];
+        let ended = ffmpeg(env, &[&words[..], &["-fps_mode", "passthrough", "-f", "rawvideo", "-"]].concat());
+        let ended = ended.output().ok();
+        assert!(!ended.says("changed the pixel format"), "{}", ended.stderr);
+        ended.stdout
+    });
 }
 
 /// `-sources` opens every node and lists those that capture.

@@ -7,13 +7,13 @@ use vloopback_tests::{Env, Job, have, skip};
 use super::{HEIGHT, WIDTH, YUV420P, YUYV, feeds, saves};
 
 /// A pipeline under `vloopback run`.
-fn launch(env: &Env, pipeline: &str) -> Job {
+pub(super) fn launch(env: &Env, pipeline: &str) -> Job {
     let mut command = vec!["gst-launch-1.0", "-q"];
     command.extend(pipeline.split_whitespace());
     env.run(&command)
 }
 
-fn ready() -> bool {
+pub(super) fn ready() -> bool {
     have("gst-launch-1.0")
         && ["v4l2src", "rawvideoparse"]
             .iter()

@@ -6,6 +6,7 @@ mod ctl;
 mod ffmpeg;
 mod gstreamer;
 mod motion;
+mod settings;
 mod together;
 mod viewers;
 
@@ -31,6 +32,7 @@ struct Palette {
 const YUV420P: Palette = Palette { number: "15", len: (WIDTH * HEIGHT * 3 / 2) as usize };
 const YUYV: Palette = Palette { number: "8", len: (WIDTH * HEIGHT * 2) as usize };
 const BGR24: Palette = Palette { number: "4", len: (WIDTH * HEIGHT * 3) as usize };
+const RGB32: Palette = Palette { number: "5", len: (WIDTH * HEIGHT * 4) as usize };
 const GREY: Palette = Palette { number: "1", len: (WIDTH * HEIGHT) as usize };
 
 /// The V4L1 pushers whose frames today's programs save: of 2005, which writes them, and of 2001, which has

@@ -13,9 +13,9 @@ use super::ffmpeg::{film, push_film};
 use super::{BGR24, HEIGHT, WIDTH, YUV420P, YUYV, fails, saves};
 
 /// The interpreter that has Debian's python3-opencv.
-const PYTHON: &str = "/usr/bin/python3";
+pub(super) const PYTHON: &str = "/usr/bin/python3";
 
-fn have_opencv() -> bool {
+pub(super) fn have_opencv() -> bool {
     Path::new(PYTHON).exists() && Job::new(PYTHON).args(["-c", "import cv2"]).output().code() == 0
 }
 

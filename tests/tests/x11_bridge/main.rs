@@ -1,5 +1,6 @@
 //! `examples/x11-bridge`: what X clients draw is what V4L clients see, pixel by pixel.
 
+mod changes;
 mod errors;
 mod fake;
 mod readme;

@@ -31,6 +31,111 @@ fn a_signal_withdraws_a_request() {
     }
 }
 
+/// Old programs limit a wait by an alarm whose handler leaves it by longjmp. The request is withdrawn when the thread asks
+/// again; nothing of it stays, however often that happens.
+#[test]
+fn a_wait_may_be_left_by_longjmp() {
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let mut pusher = push(&env, &pipe, style, &[]);
+        let mut client = client(&env, &pipe);
+        let mut other = self::client(&env, &pipe);
+        // More often than anybody could count open files.
+        for round in 0..40 {
+            let order = ["GPICT", "SYNC 0", "SPICT 15"][round % 3];
+            let name = order.split(' ').next().expect("a word");
+            tell(&mut pusher, &format!("stall {name}"), "stalls");
+            begin(&mut client, &format!("jump {order}"));
+            pusher.event("stalled");
+            client.signal(Signal::USR1);
+            let asked = client.event_within("asked", BOUND);
+            assert_eq!((number(&asked, "result"), number(&asked, "a")), (0, 1), "{style}: {asked}");
+            match round % 4 {
+                0 => {
+                    // Before the late answer, and for the others too.
+                    assert_eq!(number(&done(&mut client, "GWIN"), "a"), 320, "{style}: after {order}");
+                    assert_eq!(number(&done(&mut other, "GWIN"), "a"), 320, "{style}: after {order}");
+                }
+                1 => {
+                    tell(&mut pusher, "late", "answered");
+                    assert_eq!(number(&done(&mut client, "GPICT"), "a"), 15, "{style}: after {order}");
+                }
+                // Other threads of the process on the same descriptor, once it has asked.
+                2 => {
+                    done(&mut client, "GWIN");
+                    assert_eq!(number(&done(&mut client, "threads 2"), "a"), 0, "{style}: after {order}");
+                }
+                _ => {
+                    done(&mut client, "close");
+                    done(&mut client, "open");
+                    assert_eq!(number(&done(&mut client, "GWIN"), "a"), 320, "{style}: after {order}");
+                }
+            }
+            tell(&mut pusher, "late", "answered");
+        }
+        done(&mut client, "map");
+        take(&mut client, 0);
+        drop((client, other));
+        end(pusher);
+    }
+}
+
+/// A handler that asks by the descriptor whose request it interrupts: it is served, and the request is given up, whether
+/// the handler has SA_RESTART or not.
+#[test]
+fn a_handler_may_ask() {
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let mut pusher = push(&env, &pipe, style, &[]);
+        let mut client = client(&env, &pipe);
+        for how in ["nest", "nest-restart"] {
+            for order in ["GPICT", "SYNC 0"] {
+                let name = order.split(' ').next().expect("a word");
+                tell(&mut pusher, &format!("stall {name}"), "stalls");
+                begin(&mut client, &format!("{how} {order}"));
+                pusher.event("stalled");
+                client.signal(Signal::USR1);
+                let asked = client.event_within("asked", BOUND);
+                assert_eq!(
+                    (number(&asked, "result"), number(&asked, "errno")),
+                    (-1, EINTR),
+                    "{style}: {asked}"
+                );
+                assert_eq!((number(&asked, "a"), number(&asked, "b")), (0, 320), "{style}: {asked}");
+                tell(&mut pusher, "late", "answered");
+                assert_eq!(number(&done(&mut client, "GPICT"), "a"), 15, "{style}: after {how} {order}");
+            }
+        }
+        drop(client);
+        end(pusher);
+    }
+}
+
+/// A thread that is cancelled in a request: the descriptor is good for the others.
+#[test]
+fn a_thread_cancelled_in_a_request() {
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let mut pusher = push(&env, &pipe, style, &[]);
+        let mut client = client(&env, &pipe);
+        for name in ["GPICT", "SYNC", "GPICT"] {
+            tell(&mut pusher, &format!("stall {name}"), "stalls");
+            done(&mut client, &format!("spawn {name}"));
+            pusher.event("stalled");
+            assert_eq!(number(&done(&mut client, "cancel"), "a"), 1, "{style}: {name}");
+            assert_eq!(number(&done(&mut client, "GWIN"), "a"), 320, "{style}: after {name}");
+            tell(&mut pusher, "late", "answered");
+        }
+        done(&mut client, "map");
+        take(&mut client, 0);
+        drop(client);
+        end(pusher);
+    }
+}
+
 /// A client that dies in mid-request: the pusher hears of its end, its answer does nothing, others are served.
 #[test]
 fn a_client_killed_in_mid_request() {

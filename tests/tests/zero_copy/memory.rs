@@ -58,6 +58,60 @@ fn a_client_between_mmap_and_signal() {
     }
 }
 
+/// DESIGN.md 6: the signal is held until a call, any of those that can do it, sees to it that it would not kill; then
+/// what came before raises it.
+#[test]
+fn every_way_to_take_the_signal_is_noticed() {
+    let ways = [
+        "signal",
+        "bsd_signal",
+        "ssignal",
+        "sysv_signal",
+        "__sysv_signal",
+        "sigset",
+        "ignore-signal",
+        "ignore-bsd_signal",
+        "ignore-sigset",
+        "hold-sigset",
+        "sigaction",
+        "__sigaction",
+        "sigprocmask",
+        "pthread_sigmask",
+        "sighold",
+        "sigignore",
+        "sigblock",
+        "sigsetmask",
+        "none",
+    ];
+    for way in ways {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let mut pusher = env.program("zc_signals", &["--device", &pipe.input, "--way", way]).start();
+        pusher.event("mapped");
+        let mut client = client(&env, &pipe);
+        // It was interrupted in its sleep: the request had been posted, and it did not kill.
+        done(&mut client, "alarm 50");
+        assert_eq!(refused(&mut client, "GPICT"), EINTR, "{way}");
+        done(&mut client, "alarm 0");
+        begin(&mut client, "GPICT");
+        pusher.order();
+        let told = pusher.any_event().expect("it lives");
+        if told["event"] == "absent" {
+            // This C library has no such call.
+            continue;
+        }
+        assert_eq!(told["is"], i64::from(way != "none"), "{way}: {told}");
+        if way == "none" {
+            continue;
+        }
+        let got = client.event_within("asked", BOUND);
+        assert_eq!((number(&got, "result"), number(&got, "a")), (0, 15), "{way}: {got}");
+        drop(client);
+        pusher.end_input();
+        pusher.finish().ok();
+    }
+}
+
 /// LEGACY.md 6: write() in zero-copy mode is EINVAL; a mapping that fails leaves the pipe in one-copy mode.
 #[test]
 fn one_copy_becomes_zero_copy_by_a_mapping_only() {

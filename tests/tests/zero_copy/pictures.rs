@@ -58,6 +58,30 @@ fn clients_of_the_time() {
     }
 }
 
+/// LEGACY.md 4, rule 9: the frames are where the pusher's own GMBUF says, the first of them, too.
+#[test]
+fn frames_are_where_the_pusher_says() {
+    for frames in ["1", "2"] {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let args = ["--origin", "12288", "--frames", frames, "--palette", "8"];
+        let mut pusher = push(&env, &pipe, "handler", &args);
+        let mut mapped = env.program("zc_client", &["--device", &pipe.output, "--frames", "10"]).start();
+        let geometry = mapped.event("mapped");
+        assert_eq!(number(&geometry, "size"), 12288 + SLOT * number(&geometry, "frames"), "{geometry}");
+        clean(&mapped.result(), 10);
+        for (program, extra) in [
+            ("zc_client", &["--read"][..]),
+            ("v4l2_client", &["--io", "mmap"]),
+            ("v4l2_client", &["--io", "read"]),
+        ] {
+            clean(&watch(&env, &pipe, program, &[&["--frames", "10"], extra].concat()), 10);
+        }
+        idle(&mut pusher);
+        end(pusher);
+    }
+}
+
 /// The other palettes of the time, at other sizes.
 #[test]
 fn palettes_and_sizes() {

@@ -174,6 +174,65 @@ fn requests_queue() {
     }
 }
 
+/// `vloopback list` and /proc: that the pipe is a zero-copy one, what its pusher is at, who waits; and frames are counted,
+/// whoever asks for them and however.
+#[test]
+fn the_list_tells_who_waits() {
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    let list = |words: &[&str]| {
+        env.own("vloopback").arg("list").args(words).arg("--socket").arg(env.socket()).output().ok().text()
+    };
+    let listed = || -> Value { serde_json::from_str::<Value>(&list(&["--json"])).expect("JSON")[0].clone() };
+    assert_eq!(listed()["zero_copy"], Value::Null);
+    let mut pusher = push(&env, &pipe, "handler", &[]);
+    let mut first = client(&env, &pipe);
+    let mut second = client(&env, &pipe);
+    done(&mut first, "map");
+    take(&mut first, 0);
+    // One of V4L1's: for others a read() is the pipe's own capture.
+    done(&mut second, "GPICT");
+    done(&mut second, "read");
+    done(&mut first, "MCAPTURE 0 15 320 240");
+    tell(&mut pusher, "stall SYNC", "stalls");
+    begin(&mut first, "SYNC 0");
+    pusher.event("stalled");
+    begin(&mut second, "GPICT");
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let zero = listed()["zero_copy"].clone();
+        assert_eq!(zero["request"], "VIDIOCSYNC", "{zero}");
+        assert!(number(&zero, "bytes") >= 2 * SLOT, "{zero}");
+        if zero["waiting"] == 1 {
+            break;
+        }
+        assert!(Instant::now() < until, "{zero}");
+    }
+    let table = list(&[]);
+    assert!(table.contains(" bytes, at VIDIOCSYNC, 1 wait\n"), "{table}");
+    tell(&mut pusher, "late", "answered");
+    first.event("asked");
+    second.event("asked");
+    let told = listed();
+    assert_eq!(
+        (&told["zero_copy"]["request"], &told["zero_copy"]["waiting"]),
+        (&Value::Null, &0.into()),
+        "{told}"
+    );
+    assert_eq!((&told["counters"]["written"], &told["counters"]["read"]), (&3.into(), &3.into()), "{told}");
+    let mut received: Vec<i64> =
+        told["owners"].as_array().expect("owners").iter().map(|owner| number(owner, "received")).collect();
+    received.sort_unstable();
+    assert_eq!(received, [1, 2, 3], "{told}");
+    // V4L2's frames are counted once more; who is gone has been counted.
+    drop((first, second));
+    clean(&watch(&env, &pipe, "v4l2_client", &["--frames", "5"]), 5);
+    translated::end_idle(pusher);
+    let told = listed();
+    assert!(number(&told["counters"], "written") >= 8 && number(&told["counters"], "read") >= 8, "{told}");
+    assert_eq!(told["zero_copy"], Value::Null);
+}
+
 /// Several signals become one while the pusher cannot take them: it still gets all that there is to read, although
 /// it reads once a signal.
 #[test]
@@ -227,7 +286,7 @@ fn bad_requests_do_not_reach_the_pusher() {
     // GWIN and SWIN have a number for each word size.
     let (gwin, other_swin) = match Width::chosen() {
         Width::Native => ("80287609", "4020760a"),
-        Width::Narrow | Width::NarrowTime64 => ("80207609", "4028760a"),
+        Width::Narrow | Width::NarrowTime64 | Width::NarrowOld => ("80207609", "4028760a"),
     };
     for request in ["803c7601", "c0307602", "400e7607", gwin, "40047612", "40107613", "80887614"] {
         for pointer in ["null", "low", "wild", "half"] {
@@ -261,10 +320,7 @@ fn bad_requests_do_not_reach_the_pusher() {
 /// picture, and those behind it wait with it.
 #[test]
 fn answers_have_a_time_limit() {
-    let config = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(&config, "answer_timeout = 1\n").expect("a file");
-    let path = config.path().to_str().expect("a path in UTF-8");
-    let env = Env::builder().args(&["--pipes", "2", "--config", path]).start();
+    let env = limited(1);
     let pipes = env.pipes();
     let mut waits = push(&env, &pipes[0], "handler", &["--stall", "SYNC"]);
     let mut mapped = client(&env, &pipes[0]);
@@ -293,6 +349,49 @@ fn answers_have_a_time_limit() {
     end(waits);
 }
 
+/// DESIGN.md 6: 0 means never. A handler's EINTR comes first.
+#[test]
+fn without_a_time_limit_requests_wait() {
+    let env = limited(0);
+    let pipe = env.pipe(0);
+    for style in STYLES {
+        let mut pusher = push(&env, &pipe, style, &["--stall", "GPICT"]);
+        let mut client = client(&env, &pipe);
+        done(&mut client, "alarm 300");
+        assert_eq!(refused(&mut client, "GPICT"), EINTR, "{style}");
+        done(&mut client, "alarm 0");
+        pusher.event("stalled");
+        tell(&mut pusher, "late", "answered");
+        assert_eq!(number(&done(&mut client, "GPICT"), "a"), 15, "{style}");
+        drop(client);
+        end(pusher);
+    }
+}
+
+/// DESIGN.md 6: read() is excepted from the limit, as SYNC is. What the pusher does not answer is asked anew, and others
+/// have their turn in between.
+#[test]
+fn a_read_has_no_time_limit() {
+    let env = limited(1);
+    let pipe = env.pipe(0);
+    for stalled in ["GWIN", "GPICT", "MCAPTURE"] {
+        let mut pusher = push(&env, &pipe, "handler", &["--stall", stalled]);
+        let mut reads = client(&env, &pipe);
+        let mut other = client(&env, &pipe);
+        // One of V4L1's: for others a read() is the pipe's own capture.
+        for client in [&mut reads, &mut other] {
+            done(client, "GCAP");
+        }
+        begin(&mut reads, "read");
+        pusher.event("stalled");
+        assert_eq!(number(&done(&mut other, "GCHAN 1"), "a"), 1, "{stalled}");
+        let got = reads.event_within("asked", BOUND);
+        assert_eq!((number(&got, "result"), number(&got, "b")), (SLOT / 2, -1), "{stalled}: {got}");
+        drop((reads, other));
+        end(pusher);
+    }
+}
+
 /// LEGACY.md 4, rule 4: the handler may have interrupted malloc, stdio or our own calls, and what the pusher calls in
 /// it enters no allocator and no lock. An allocator that ends the program when it is entered from the handler
 /// stands in front of libc's; a planted allocation shows that it does.
@@ -303,9 +402,7 @@ fn a_handler_may_interrupt_anything() {
     for plant in [false, true] {
         let env = Env::new(1);
         let pipe = env.pipe(0);
-        let mut args = vec!["--size", "20x20", "--seed", "7"];
-        args.extend(plant.then_some("--plant"));
-        let mut pusher = push(&env, &pipe, "busy", &args);
+        let mut pusher = busy(&env, &pipe, if plant { &["--plant"] } else { &[] });
         let args = ["--device", &pipe.output, "--frames", frames];
         let mut client = env.program("zc_client", &args).start();
         if plant {
@@ -315,14 +412,87 @@ fn a_handler_may_interrupt_anything() {
             assert_ne!(pusher.finish().code(), 0);
             continue;
         }
-        let result = client.event_within("result", Duration::from_secs(600));
+        let result = client.event_within("result", Duration::from_secs(if full() { 3600 } else { 600 }));
         clean(&result, frames.parse().expect("a number"));
         drop(client);
         pusher.event("closed");
-        pusher.order();
-        assert!(number(&pusher.event("busy"), "turns") > 0);
-        end(pusher);
+        end_busy(pusher);
     }
+}
+
+/// The same with all that a handler can meet: clients that come and go, that read, and V4L2's, whose frames it copies
+/// into a ring that comes and goes with them.
+#[test]
+fn a_handler_may_meet_every_client() {
+    let rounds = if full() { 300 } else { 30 };
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    let pusher = busy(&env, &pipe, &["--palette", "8"]);
+    let args = ["--device", pipe.output.as_str(), "--report", "1"];
+    let mut stays = env.program("v4l2_client", &args).start();
+    for round in 0..rounds {
+        let ways: [(&str, &[&str]); 4] = [
+            ("zc_client", &[]),
+            ("zc_client", &["--read"]),
+            ("v4l2_client", &["--io", "read"]),
+            ("v4l2_client", &[]),
+        ];
+        let watching: Vec<Running> = ways
+            .iter()
+            .map(|(name, way)| {
+                let args = [&["--device", pipe.output.as_str(), "--frames", "20"], *way].concat();
+                env.program(name, &args).start()
+            })
+            .collect();
+        for mut client in watching {
+            let result = client.event("result");
+            assert_eq!((number(&result, "errors"), number(&result, "foreign")), (0, 0), "{round}: {result}");
+            assert_eq!(number(&result, "received") + number(&result, "torn"), 20, "{round}: {result}");
+        }
+        if round % 10 == 9 {
+            // Now and then nobody streams: the next ring is another one.
+            let next = stays.frame(0);
+            stays.frame(next + 1);
+            stays.end_input();
+            let result = stays.event("result");
+            assert_eq!(number(&result, "torn"), 0, "{result}");
+            drop(stays);
+            stays = env.program("v4l2_client", &args).start();
+        }
+    }
+    stays.end_input();
+    stays.event("result");
+    drop(stays);
+    end_busy(pusher);
+}
+
+/// A pusher whose handler must enter no allocator and no lock, and interrupts its malloc, its stdio and its calls of
+/// ours.
+#[track_caller]
+fn busy(env: &Env, pipe: &Pipe, extra: &[&str]) -> Running {
+    push(env, pipe, "busy", &[&["--size", "20x20", "--seed", "7"], extra].concat())
+}
+
+#[track_caller]
+fn end_busy(mut pusher: Running) {
+    pusher.order();
+    loop {
+        let event = pusher.any_event().expect("it tells how often it was about");
+        assert!(event["event"] != "wrong" && event["event"] != "unsafe", "{event}");
+        if event["event"] == "busy" {
+            assert!(number(&event, "turns") > 0);
+            break;
+        }
+    }
+    end(pusher);
+}
+
+/// A daemon of two pipes whose pushers have so many seconds for an answer.
+fn limited(seconds: u32) -> Env {
+    let config = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(&config, format!("answer_timeout = {seconds}\n")).expect("a file");
+    let path = config.path().to_str().expect("a path in UTF-8");
+    Env::builder().args(&["--pipes", "2", "--config", path]).start()
 }
 
 /// Threads of one client, on one descriptor and on their own, beside another client: each gets its own answers.

@@ -209,6 +209,12 @@ fn a_storm_sees_a_leak() {
 }
 
 #[test]
+#[should_panic(expected = "the pusher has")]
+fn a_storm_sees_half_a_page_a_round() {
+    storm("zc_storm_clients", 500, &["--acts", "0x40", "--spill"]);
+}
+
+#[test]
 #[should_panic(expected = "the frame of the one that stays")]
 fn a_storm_sees_a_wrong_bit() {
     storm("zc_storm_clients", 100, &["--acts", "0x40", "--wrong-all"]);

@@ -20,7 +20,7 @@ fn streamed(client: &mut Running) -> Value {
 
 /// Ends a pusher that is at nothing any more: a frame that a client had asked for may still be on its way.
 #[track_caller]
-fn end_idle(mut pusher: Running) {
+pub(super) fn end_idle(mut pusher: Running) {
     let until = Instant::now() + PATIENCE;
     loop {
         pusher.send(b"poll\n");
@@ -186,6 +186,141 @@ fn s_fmt_tells_what_the_pusher_has() {
         clean(&watch(&env, &pipe, "v4l2_client", &["--frames", "5"]), 5);
         end_idle(pusher);
     }
+}
+
+/// A pusher that is asked for a frame and gives none for longer than `--timeout`: V4L2's clients see the card, and then
+/// its next frame. While nobody asks it is not silent, however long that is.
+#[test]
+fn a_silent_pusher_s_clients_see_the_card() {
+    let env = Env::builder().args(&["--pipes", "1", "--timeout", "150"]).start();
+    let pipe = env.pipe(0);
+    for style in STYLES {
+        let mut pusher = push(&env, &pipe, style, &["--fps", "200", "--palette", "8"]);
+        let args = ["--device", pipe.output.as_str(), "--report", "1"];
+        let mut client = env.program("v4l2_client", &args).start();
+        client.frame(3);
+        for name in ["SYNC", "MCAPTURE"] {
+            tell(&mut pusher, &format!("stall {name}"), "stalls");
+            pusher.event("stalled");
+            client.event("card");
+            client.event("card");
+            tell(&mut pusher, "late", "answered");
+            let n = client.frame(0);
+            client.frame(n + 5);
+        }
+        client.end_input();
+        let result = streamed(&mut client);
+        assert_eq!((number(&result, "torn"), number(&result, "back")), (0, 0), "{style}: {result}");
+        drop(client);
+        // One that takes its time.
+        let mut slow = env.program("v4l2_client", &args).start();
+        slow.frame(3);
+        stop(&mut slow);
+        clean(&watch(&env, &pipe, "zc_client", &["--frames", "100"]), 100);
+        slow.signal(Signal::CONT);
+        let n = slow.frame(0);
+        slow.frame(n + 5);
+        slow.end_input();
+        let stream = slow.event("stream");
+        assert_eq!(number(&stream, "cards"), 0, "{style}: nobody was silent: {stream}");
+        drop(slow);
+        end_idle(pusher);
+    }
+}
+
+/// The formats that v4l2-ctl lists of a node.
+fn listed(env: &Env, pipe: &Pipe) -> Vec<String> {
+    let told = env.run(&["v4l2-ctl", "-d", &pipe.output, "--list-formats"]).output().ok().text();
+    told.lines().filter_map(|line| line.split('\'').nth(1)).map(str::to_owned).collect()
+}
+
+/// CLIENTS.md 4.3: ENUM_FMT lists every format that the pusher can be brought to, by either of its names; S_FMT gets each;
+/// asking changes nothing.
+#[test]
+fn every_palette_of_the_pusher_is_listed() {
+    if !have("v4l2-ctl") {
+        skip!("v4l2-ctl is not installed");
+    }
+    for style in STYLES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let args = ["--palette", "15", "--palettes", "4,5,8,10", "--fps", "500"];
+        let pusher = push(&env, &pipe, style, &args);
+        let all = ["YU12", "BGR3", "BGR4", "XR24", "YUYV"];
+        // Who polls once a frame takes his time for each question: some are asked the next time.
+        let until = Instant::now() + PATIENCE;
+        while listed(&env, &pipe) != all {
+            assert!(Instant::now() < until, "{style}: {:?}", listed(&env, &pipe));
+        }
+        let mut client = client(&env, &pipe);
+        assert_eq!(number(&done(&mut client, "GPICT"), "a"), 15, "{style}: it is what it was");
+        drop(client);
+        for name in all {
+            let set = format!("--set-fmt-video=width=160,height=120,pixelformat={name}");
+            let words = ["v4l2-ctl", "-d", &pipe.output, &set, "--get-fmt-video", "--list-framesizes", name];
+            let told = env.run(&words).output().ok().text();
+            assert!(told.contains(&format!("'{name}'")), "{style}: {told}");
+            assert!(told.contains("Size: Discrete 320x240"), "{style}: {told}");
+            let mut now: Vec<String> = listed(&env, &pipe);
+            now.sort();
+            assert_eq!(now, ["BGR3", "BGR4", "XR24", "YU12", "YUYV"], "{style}: whatever it has now");
+            let args = ["--device", &pipe.output, "--frames", "5", "--size", "160x120", "--format", name];
+            clean(&streamed(&mut env.program("v4l2_client", &args).start()), 5);
+        }
+        end_idle(pusher);
+    }
+}
+
+/// V4L1 has two numbers for YUYV; pushers know one of them.
+#[test]
+fn yuyv_has_two_numbers() {
+    if !have("v4l2-ctl") {
+        skip!("v4l2-ctl is not installed");
+    }
+    for number in ["7", "8"] {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let pusher = push(&env, &pipe, "handler", &["--palette", "15", "--palettes", number]);
+        let args = ["--device", &pipe.output, "--frames", "5", "--size", "160x120", "--format", "YUYV"];
+        clean(&streamed(&mut env.program("v4l2_client", &args).start()), 5);
+        let mut now = listed(&env, &pipe);
+        now.sort();
+        assert_eq!(now, ["YU12", "YUYV"], "{number}");
+        end_idle(pusher);
+    }
+}
+
+/// A pusher that accepts everything and has one palette has one; one with other clients is not asked.
+#[test]
+fn no_palette_is_listed_that_the_pusher_has_not() {
+    if !have("v4l2-ctl") {
+        skip!("v4l2-ctl is not installed");
+    }
+    for extra in [&["--lazy"][..], &["--refuse", "bytes"], &[]] {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let pusher = push(&env, &pipe, "handler", extra);
+        assert_eq!(listed(&env, &pipe), ["YU12"], "{extra:?}");
+        end_idle(pusher);
+    }
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    let mut pusher = push(&env, &pipe, "handler", &["--palettes", "8,4", "--tell"]);
+    let mut beside = client(&env, &pipe);
+    done(&mut beside, "GPICT");
+    assert_eq!(listed(&env, &pipe), ["YU12"], "it is not disturbed");
+    // What it was seen to have is known.
+    done(&mut beside, "SPICT 8");
+    assert_eq!(pusher.event("set")["what"], "palette");
+    done(&mut beside, "GPICT");
+    done(&mut beside, "SPICT 15");
+    assert_eq!(number(&done(&mut beside, "GPICT"), "a"), 15);
+    assert_eq!(listed(&env, &pipe), ["YU12", "YUYV"]);
+    assert_eq!(number(&done(&mut beside, "GPICT"), "a"), 15);
+    drop(beside);
+    pusher.event("closed");
+    assert_eq!(listed(&env, &pipe), ["YU12", "BGR3", "YUYV"], "alone it is asked");
+    end_idle(pusher);
 }
 
 /// A V4L2 client that stops in the middle of its stream keeps nobody waiting: not the pusher, not V4L1's

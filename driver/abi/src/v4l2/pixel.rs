@@ -4,7 +4,7 @@ use super::flags::{
     V4L2_COLORSPACE_JPEG, V4L2_COLORSPACE_REC709, V4L2_COLORSPACE_SMPTE170M, V4L2_COLORSPACE_SRGB,
     V4L2_FIELD_NONE, V4L2_FMT_FLAG_COMPRESSED, V4L2_PIX_FMT_PRIV_MAGIC,
 };
-use super::fourcc::{FORMATS, Fourcc};
+use super::fourcc::{self, FORMATS, Fourcc};
 use super::{V4l2Fmtdesc, V4l2PixFormat};
 use crate::text;
 
@@ -82,11 +82,36 @@ pub const DEFAULT: V4l2PixFormat = match PixelFormat::of(super::fourcc::YUYV) {
     None => panic!("listed"),
 };
 
-/// Whether frames of one format are frames of the other, whatever their colours mean.
+/// The second name of the same pixels. V4L2's first RGB formats left open whether the bits that are no
+/// colour are alpha; its later ones say that they are unused. Programs know one name or the other (ffmpeg asks for XR24
+/// where a V4L1 driver tells BGR4).
+#[must_use]
+pub const fn other_name(format: Fourcc) -> Option<Fourcc> {
+    Some(match format {
+        fourcc::RGB555 => fourcc::XRGB555,
+        fourcc::XRGB555 => fourcc::RGB555,
+        fourcc::RGB555X => fourcc::XRGB555X,
+        fourcc::XRGB555X => fourcc::RGB555X,
+        fourcc::BGR32 => fourcc::XBGR32,
+        fourcc::XBGR32 => fourcc::BGR32,
+        fourcc::RGB32 => fourcc::XRGB32,
+        fourcc::XRGB32 => fourcc::RGB32,
+        _ => return None,
+    })
+}
+
+/// Whether both codes are names of the same pixels.
+#[must_use]
+pub fn same_pixels(one: Fourcc, other: Fourcc) -> bool {
+    one == other || other_name(one) == Some(other)
+}
+
+/// Whether frames of one format are frames of the other, whatever their colours mean and whichever of two
+/// names they have.
 #[must_use]
 pub fn same_frames(one: &V4l2PixFormat, other: &V4l2PixFormat) -> bool {
-    let frames = |pix: &V4l2PixFormat| (pix.pixelformat, pix.width, pix.height, pix.sizeimage);
-    frames(one) == frames(other)
+    let size = |pix: &V4l2PixFormat| (pix.width, pix.height, pix.sizeimage);
+    same_pixels(one.fourcc(), other.fourcc()) && size(one) == size(other)
 }
 
 /// The nearest format that a node can have to the one that a program asks for, as TRY_FMT and S_FMT of
@@ -308,7 +333,6 @@ const fn fit_u32(value: u64) -> Option<u32> {
 mod tests {
     use super::*;
     use crate::Palette;
-    use crate::v4l2::fourcc;
 
     fn of(fourcc: Fourcc) -> PixelFormat {
         PixelFormat::of(fourcc).expect("known")
@@ -391,6 +415,22 @@ mod tests {
         assert_eq!(of(fourcc::YUYV).sizeimage_with(0, 10), None);
         assert_eq!(of(fourcc::MJPEG).sizeimage_with(64, 4), None);
         assert_eq!(of(fourcc::GREY).sizeimage_with(u32::MAX, u32::MAX), None);
+    }
+
+    #[test]
+    fn two_names_of_the_same_pixels() {
+        for format in PixelFormat::ALL {
+            let Some(other) = other_name(format.fourcc) else { continue };
+            assert_eq!(other_name(other), Some(format.fourcc), "{}", format.name);
+            assert_eq!(of(other).layout, format.layout, "{}", format.name);
+            assert!(same_pixels(format.fourcc, other) && format.fourcc != other);
+        }
+        let pix = |fourcc, width| of(fourcc).pix(width, 240).expect("a format");
+        assert!(same_frames(&pix(fourcc::BGR32, 320), &pix(fourcc::XBGR32, 320)));
+        assert!(!same_frames(&pix(fourcc::BGR32, 320), &pix(fourcc::XBGR32, 322)));
+        // That one's fourth byte means something, and that one's colours are elsewhere.
+        assert!(!same_pixels(fourcc::BGR32, fourcc::ABGR32) && !same_pixels(fourcc::BGR32, fourcc::RGB32));
+        assert!(same_pixels(fourcc::YUYV, fourcc::YUYV));
     }
 
     #[test]

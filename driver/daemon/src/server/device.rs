@@ -101,9 +101,11 @@ impl Engine {
             exclusive: pipe.core.options().exclusive,
             answer_timeout: self.config.answer_timeout.as_millis().try_into().unwrap_or(u32::MAX),
         };
-        if side == Side::Output && !info.legacy {
+        if side == Side::Output && (!info.legacy || pipe.zero.is_some()) {
             // Nobody can see who waits in poll before its first read(). As with a device that does not
             // stream yet poll returns, and the read begins the stream; what begins one takes this away.
+            // With a zero-copy pusher nothing does so for a V4L1 client: each of its SYNCs and reads asks for
+            // a picture, and fetches the one that it waits for.
             page.rung.store(1, Ordering::SeqCst);
             let _ = send(ours.as_raw_fd(), &[1], MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL);
         }

@@ -155,7 +155,7 @@ impl PipeState {
             row.claims.store(0, Ordering::SeqCst);
             row.want.store(0, Ordering::SeqCst);
             row.places.store(0, Ordering::SeqCst);
-            row.any_order.store(0, Ordering::SeqCst);
+            row.turn.store(0, Ordering::SeqCst);
         }
     }
 
@@ -165,6 +165,9 @@ impl PipeState {
             let number = self.rings.wrapping_add(1).max(1);
             let head = self.ring.as_ref().map_or(self.head, |r| r.log.head.load(Ordering::Relaxed));
             let made = RingMemory::new(plan, number, head, uid)?;
+            if let Some(former) = self.ring.as_ref().filter(|former| former.slot_len == plan.buf_len) {
+                made.carry_over(former)?;
+            }
             self.remember_ring();
             self.rings = number;
             self.ring = Some(Arc::new(made));
@@ -209,6 +212,11 @@ impl PipeState {
                 slot.number.store(0, Ordering::SeqCst);
             }
         }
+    }
+
+    /// The zero-copy memory is gone, with the count of what its pusher has drawn for clients that asked.
+    pub(super) fn remember_zero(&mut self, memory: &ZeroMemory) {
+        self.past.written = self.past.written.saturating_add(memory.hatch.synced());
     }
 
     pub(super) fn remember_counters(&mut self, page: &SessionPage) {
@@ -260,7 +268,9 @@ impl PipeState {
         counters.unwatched = counters.unwatched.saturating_add(unwatched);
         // What pushers handed in: the daemon's own pictures are published, not written.
         let head = || self.ring.as_ref().map_or(self.head, |r| r.log.head.load(Ordering::Relaxed));
-        counters.written = self.placeholder.written(head).saturating_add(counters.unwatched);
+        let synced = self.zero.as_ref().map_or(0, |memory| memory.hatch.synced());
+        let written = self.placeholder.written(head).saturating_add(counters.unwatched);
+        counters.written = counters.written.saturating_add(synced).saturating_add(written);
         let mut owners = Vec::new();
         for session in self.owners(sessions) {
             let (role, received, dropped) = if session.info.input {
@@ -423,6 +433,11 @@ impl Engine {
                     pages.fold(0u64, |sum, page| sum.saturating_add(what(page).load(Ordering::Relaxed)))
                 };
                 crate::listing::More {
+                    zero: pipe.zero.as_ref().map(|memory| crate::listing::Zero {
+                        bytes: memory.len,
+                        at: memory.door.request(),
+                        waiting: memory.door.waiting(),
+                    }),
                     ring_slots: pipe.ring.as_ref().map_or(0, |r| r.slots()),
                     slot_bytes: pipe.ring.as_ref().map_or(0, |r| r.slot_len),
                     lost: in_log(|l| &l.lost),

@@ -362,15 +362,16 @@ impl Engine {
         })
     }
 
-    /// The pusher in whose silence pictures are shown: one that feeds a one-copy pipe with a time limit that
-    /// somebody watches.
+    /// The pusher in whose silence pictures are shown: one that feeds a pipe with a time limit that somebody
+    /// watches.
     fn silence(&self, index: usize) -> Option<Silence> {
         let pipe = &self.pipes[index];
         let core = &pipe.core;
-        core.feed().filter(|_| core.zero() == 0 && !pipe.timeout.is_zero() && core.streamers() > 0)?;
+        core.feed().filter(|_| !pipe.timeout.is_zero() && core.streamers() > 0)?;
         let pusher = core.pusher().filter(|_| card::can_draw(core.pix()))?;
         let page = self.sessions.get(&pusher)?.page.clone();
-        Some(Silence { pusher, page, limit: pipe.timeout })
+        let door = pipe.zero.as_ref().map(|memory| memory.door.clone());
+        Some(Silence { pusher, page, limit: pipe.timeout, door })
     }
 
     /// Sets what is shown in place of the card, and when, on the pipe of node N (`/dev/videoN`).

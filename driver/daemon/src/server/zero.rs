@@ -63,6 +63,7 @@ impl Engine {
             }
             let page = Page::<Slip>::writable("vloopback-slip")?;
             clients.slips.push(ClientSlip { ticket: memory.hatch.join(), session, page });
+            memory.hatch.set_clients(clients.slips.len() as u32);
         }
         Ok(Reply::Done)
     }
@@ -163,12 +164,14 @@ impl Engine {
                     slip.page.close();
                     futex::wake_all(slip.page.word());
                 }
+                memory.hatch.set_clients(clients.slips.len() as u32);
                 drop(clients);
                 memory.hatch.tell_closing();
                 self.bell(index);
             }
         } else if self.pipes[index].core.zero() == 0 {
             if let Some(memory) = self.pipes[index].zero.take() {
+                self.pipes[index].remember_zero(&memory);
                 for slip in &memory.door.clients().slips {
                     slip.page.fail(libc::EIO as u32, true);
                     futex::wake_all(slip.page.word());

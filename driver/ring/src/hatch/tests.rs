@@ -244,3 +244,33 @@ fn a_slip_full_of_nonsense_harms_only_its_own() {
         }
     }
 }
+
+/// What the pusher has taken and what not; who accepts everything and changes nothing has what it tells.
+#[test]
+fn palettes_are_remembered() {
+    let hatch = hatch();
+    assert_eq!(hatch.has_palette(15), None);
+    hatch.set_palette(15);
+    assert_eq!((hatch.has_palette(15), hatch.has_palette(8)), (Some(true), None));
+    hatch.note_set(4, false);
+    assert_eq!(hatch.has_palette(4), Some(false));
+    // The brightness was refused, not the palette.
+    hatch.note_set(15, false);
+    assert_eq!(hatch.has_palette(15), Some(true));
+    hatch.note_set(8, true);
+    assert_eq!(hatch.has_palette(8), None, "it has not told yet");
+    hatch.set_palette(8);
+    assert_eq!((hatch.has_palette(8), hatch.has_palette(15), hatch.palette()), (Some(true), Some(true), 8));
+    hatch.note_set(5, true);
+    hatch.set_palette(8);
+    assert_eq!(hatch.has_palette(5), Some(false), "it accepted and stayed as it was");
+    // Later it does.
+    hatch.note_set(5, true);
+    hatch.set_palette(5);
+    assert_eq!(hatch.has_palette(5), Some(true));
+    for nonsense in [0, 32, u32::MAX] {
+        hatch.note_set(nonsense, false);
+        hatch.set_palette(nonsense);
+        assert_eq!(hatch.has_palette(nonsense), None);
+    }
+}

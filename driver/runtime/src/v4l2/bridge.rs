@@ -12,22 +12,25 @@ use vloopback_abi::v4l1::{
 use vloopback_abi::v4l2::pixel::{nearest, same_frames};
 use vloopback_abi::v4l2::request as v4l2_request;
 use vloopback_abi::v4l2::{
-    PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_INPUT_TYPE_CAMERA, V4L2_INPUT_TYPE_TUNER,
-    V4L2_TUNER_ANALOG_TV, V4L2_TUNER_CAP_LOW, V4L2_TUNER_CAP_NORM, V4L2_TUNER_CAP_STEREO,
-    V4L2_TUNER_MODE_MONO, V4L2_TUNER_MODE_STEREO, V4L2_TUNER_SUB_MONO, V4L2_TUNER_SUB_STEREO, V4l2Format,
-    V4l2Frequency, V4l2Input, V4l2PixFormat, V4l2Tuner,
+    PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_CTRL_WHICH_DEF_VAL, V4L2_INPUT_TYPE_CAMERA,
+    V4L2_INPUT_TYPE_TUNER, V4L2_TUNER_ANALOG_TV, V4L2_TUNER_CAP_LOW, V4L2_TUNER_CAP_NORM,
+    V4L2_TUNER_CAP_STEREO, V4L2_TUNER_MODE_MONO, V4L2_TUNER_MODE_STEREO, V4L2_TUNER_SUB_MONO,
+    V4L2_TUNER_SUB_STEREO, V4l2Control, V4l2ExtControls, V4l2Format, V4l2Frequency, V4l2Input, V4l2PixFormat,
+    V4l2QueryExtCtrl, V4l2Queryctrl, V4l2Tuner,
 };
-use vloopback_ioctl::{Abi, V4l2Request, request_number};
+use vloopback_ioctl::{Abi, ControlList, Errno, UserMemory, V4l2Device, V4l2Request, request_number};
 use vloopback_ring::hatch::Told;
 use vloopback_wire::Request;
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::{frozen, to_v4l2, to_wire};
+use super::controls::Want;
+use super::{Node, controls, frozen, to_v4l2, to_wire};
 use crate::client::BY_READ;
 use crate::output;
 use crate::process;
 use crate::session::Session;
-use crate::sys::Result;
+use crate::sys::{self, Result};
+use crate::user::Caller;
 use crate::zero::ask::{self, Turn};
 use crate::zero::{Inside, capture, enter, is_zero, join};
 
@@ -91,8 +94,12 @@ fn set(turn: &Turn, wanted: &V4l2PixFormat) -> Result<()> {
     let mut picture = VideoPicture::new_zeroed();
     let told = refusable(turn.exchange(request::GPICT, &mut picture))?.is_some();
     if told && !output::same_layout(picture.palette.into(), palette.format()) {
-        (picture.palette, picture.depth) = (palette.number(), palette.depth());
-        refusable(turn.exchange(request::SPICT, &mut picture))?;
+        for palette in core::iter::once(palette).chain(other_number(palette)) {
+            let mut wanted = VideoPicture { palette: palette.number(), depth: palette.depth(), ..picture };
+            if refusable(turn.exchange(request::SPICT, &mut wanted))?.is_some() {
+                break;
+            }
+        }
     }
     Ok(())
 }
@@ -165,14 +172,96 @@ pub(super) fn set_format(session: &Session, asked: &V4l2PixFormat) -> Result<()>
     }
 }
 
-/// The format to ask the pusher for, or to tell as the nearest one: a size that it has, and its palette;
-/// with `any_palette` one that it may have.
+/// V4L1's other number of the same pixels: YUYV has two, of which a pusher may know one.
+fn other_number(palette: Palette) -> Option<Palette> {
+    match palette {
+        Palette::Yuv422 => Some(Palette::Yuyv),
+        Palette::Yuyv => Some(Palette::Yuv422),
+        _ => None,
+    }
+}
+
+/// Whether the pusher was seen to have a palette, under either of its numbers.
+pub(super) fn has_palette(session: &Session, palette: Palette) -> bool {
+    let Ok(inside) = enter(session) else { return false };
+    let numbers = core::iter::once(palette).chain(other_number(palette));
+    numbers.map(Palette::format).any(|number| inside.hatch.has_palette(number) == Some(true))
+}
+
+/// How long a pusher is asked which palettes it has, nanoseconds, each time that a program has opened the device.
+/// Most answer at once; one that sets up a real camera each time is not kept busy for longer.
+const ASK_PALETTES_FOR: u64 = 300_000_000;
+
+/// Finds out which palettes the pusher has, of those that nobody has tried yet: as V4L1's programs did, by asking for
+/// each and looking what it has then. It is given back the one that it had. Not beside other clients, which
+/// would see their picture change, and only once for each open file.
+///
+/// # Errors
+/// EINTR, ENODEV. That the pusher does not answer is none.
+pub(super) fn ask_palettes(session: &Session) -> Result<()> {
+    match try_ask_palettes(session) {
+        Err(e @ (libc::EINTR | libc::ENODEV)) => Err(e),
+        _ => Ok(()),
+    }
+}
+
+fn try_ask_palettes(session: &Session) -> Result<()> {
+    let inside = enter(session)?;
+    if session.asked_palettes.swap(inside.zero, Ordering::Relaxed) == inside.zero {
+        return Ok(());
+    }
+    let hatch = inside.hatch;
+    let alone = || hatch.clients() == 1 && session.board().streamers.load(Ordering::SeqCst) == 0;
+    let unknown = |palette: &Palette| {
+        let tried = hatch.has_palette(palette.format()).is_some();
+        palette.fourcc().is_some() && !tried && !has_palette(session, *palette)
+    };
+    if !alone() || hatch.takes_v4l2() || !Palette::ALL.iter().any(unknown) {
+        return Ok(());
+    }
+    let turn = Turn::take(session)?;
+    let mut had = VideoPicture::new_zeroed();
+    if refusable(turn.exchange(request::GPICT, &mut had))?.is_none() {
+        return Ok(());
+    }
+    let until = sys::now() + ASK_PALETTES_FOR;
+    let mut changed = false;
+    let mut result = Ok(());
+    for palette in Palette::ALL.iter() {
+        if !unknown(palette) {
+            continue;
+        }
+        if !alone() || sys::now() > until {
+            break;
+        }
+        let mut wanted = VideoPicture { palette: palette.number(), depth: palette.depth(), ..had };
+        result = refusable(turn.exchange(request::SPICT, &mut wanted)).and_then(|accepted| {
+            if accepted.is_none() {
+                return Ok(());
+            }
+            changed = true;
+            refusable(turn.exchange(request::GPICT, &mut wanted)).map(drop)
+        });
+        if result.is_err() {
+            break;
+        }
+    }
+    if changed {
+        refusable(turn.exchange(request::SPICT, &mut { had }))?;
+        refusable(turn.exchange(request::GPICT, &mut had))?;
+    }
+    result
+}
+
+/// The format to ask the pusher for, or to tell as the nearest one: a size that it has, and a palette that it is
+/// known to have; with `any_palette` one that it may have.
 pub(super) fn resolve(session: &Session, asked: &V4l2PixFormat, any_palette: bool) -> V4l2PixFormat {
     let now = to_v4l2(&session.board().format().pix);
     if others_stream(session) {
         return now;
     }
-    let known = any_palette && Palette::from_fourcc(asked.fourcc()).is_some();
+    let known = Palette::from_fourcc(asked.fourcc())
+        .is_some_and(|palette| any_palette || has_palette(session, palette));
     let (mut width, mut height) = (asked.width, asked.height);
     match sizes(session) {
         Some([max_width, max_height, min_width, min_height]) => {
@@ -183,8 +272,7 @@ pub(super) fn resolve(session: &Session, asked: &V4l2PixFormat, any_palette: boo
     let pixelformat = if known { asked.pixelformat } else { now.pixelformat };
     let wanted = nearest(&V4l2PixFormat { pixelformat, width, height, ..V4l2PixFormat::new_zeroed() });
     // Its own colours, if it is what there is.
-    let same = (wanted.pixelformat, wanted.width, wanted.height) == (now.pixelformat, now.width, now.height);
-    if same { now } else { wanted }
+    if same_frames(&wanted, &now) { now } else { wanted }
 }
 
 /// The client meets the pusher that there is: a stream that began with another one goes on if this one
@@ -219,19 +307,103 @@ pub(crate) fn forward(session: &Session, request: u64, arg: usize) -> Option<Res
     }
     let takes = enter(session).is_ok_and(|inside| inside.hatch.takes_v4l2());
     let id = V4l2Request::find(request, Abi::NATIVE).filter(|&id| takes && may_be_forwarded(id))?;
+    // A higher priority keeps it from the pusher, too; the driver's own table says so.
+    Node { session, fd: -1 }.admit(id.row()).ok()?;
     let sets_format = id == V4l2Request::SFmt;
     let fixed = session.page().count.load(Ordering::Relaxed) != 0 || others_stream(session);
     if sets_format && fixed {
         return None;
     }
     match ask::forward(session, request_number(request), arg) {
-        Err(libc::ENOTTY) => None,
         Ok(done) if sets_format => {
             let pix = ask_format(session);
             Some(pix.and_then(|pix| agree(session, &nearest(&pix))).map(|()| done))
         }
+        Ok(done) if id == V4l2Request::SCtrl => {
+            let mut control = V4l2Control::new_zeroed();
+            // It was read and written there just now.
+            Some(match Caller.read(arg, control.as_mut_bytes()) {
+                Ok(()) => controls::was_set(session, control).map(|()| done),
+                Err(_) => Err(libc::EFAULT),
+            })
+        }
+        Err(libc::ENOTTY) if id == V4l2Request::QueryExtCtrl => query_ext(session, arg),
+        Err(libc::ENOTTY) => None,
         answer => Some(answer),
     }
+}
+
+/// A server that knows VIDIOC_QUERYCTRL alone is asked by that. None: it refuses.
+fn query_ext(session: &Session, arg: usize) -> Option<Result<i32>> {
+    let mut asked = V4l2QueryExtCtrl::new_zeroed();
+    if Caller.read(arg, asked.as_mut_bytes()).is_err() {
+        return Some(Err(libc::EFAULT));
+    }
+    let mut told = V4l2Queryctrl { id: asked.id, ..V4l2Queryctrl::default() };
+    told = match ask_once(session, v4l2_request::QUERYCTRL, told) {
+        Ok(told) => told,
+        Err(libc::ENOTTY) => return None,
+        Err(e) => return Some(Err(e)),
+    };
+    let answer = V4l2QueryExtCtrl {
+        id: told.id,
+        type_: told.type_,
+        name: told.name,
+        minimum: told.minimum.into(),
+        maximum: told.maximum.into(),
+        step: told.step.unsigned_abs().into(),
+        default_value: told.default_value.into(),
+        flags: told.flags,
+        elem_size: 4,
+        elems: 1,
+        ..V4l2QueryExtCtrl::default()
+    };
+    Some(Caller.write(arg, answer.as_bytes()).map(|()| 0).map_err(|_| libc::EFAULT))
+}
+
+/// A list of controls of a server that takes V4L2's requests: it is asked for one after the other, as the
+/// kernel does with drivers that know single ones. None: there is no such server, or it refuses the first.
+pub(super) fn each_control(
+    session: &Session,
+    head: &mut V4l2ExtControls,
+    list: &mut dyn ControlList,
+    want: Want,
+) -> Option<Result<()>> {
+    if list.is_empty() || !is_zero(session) || !enter(session).is_ok_and(|inside| inside.hatch.takes_v4l2()) {
+        return None;
+    }
+    head.error_idx = head.count;
+    let default = head.which == V4L2_CTRL_WHICH_DEF_VAL && want == Want::Get;
+    for index in 0..list.len() {
+        let answer = list.get(index).map_err(Errno::raw).and_then(|mut control| {
+            let mut single = V4l2Control { id: control.id, value: control.value() };
+            match want {
+                Want::Get if !default => single = ask_once(session, v4l2_request::G_CTRL, single)?,
+                Want::Set => {
+                    single = ask_once(session, v4l2_request::S_CTRL, single)?;
+                    controls::was_set(session, single)?;
+                }
+                Want::Get | Want::Try => {
+                    let asked = V4l2Queryctrl { id: control.id, ..V4l2Queryctrl::default() };
+                    let told = ask_once(session, v4l2_request::QUERYCTRL, asked)?;
+                    let near = single.value.max(told.minimum).min(told.maximum.max(told.minimum));
+                    single.value = if default { told.default_value } else { near };
+                }
+            }
+            control.size = 0;
+            control.set_value(single.value);
+            list.set(index, control).map_err(Errno::raw)
+        });
+        match answer {
+            Ok(()) => {}
+            Err(libc::ENOTTY) if index == 0 => return None,
+            Err(e) => {
+                head.error_idx = index as u32;
+                return Some(Err(e));
+            }
+        }
+    }
+    Some(Ok(()))
 }
 
 fn ask_format(session: &Session) -> Result<V4l2PixFormat> {

@@ -6,8 +6,9 @@ use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::v4l2::{V4l2Buffer, V4l2CreateBuffers, V4l2Requestbuffers};
-use vloopback_ring::{Format, SessionPage, Taken, claim_oldest, unclaim};
+use vloopback_ring::{ANY_ORDER, Format, SessionPage, Taken, claim_oldest, unclaim};
 
+use super::names::named;
 use super::queue::{self, describe, enqueue, is_queued};
 use super::{frozen, is_nameless};
 use crate::client::{
@@ -23,6 +24,11 @@ const NO_BASE: u64 = u64::MAX;
 /// After so many frames a buffer that had to become private may show its slot again: to change what a
 /// mapping shows costs about as much as one copy.
 const FORGIVEN_AFTER: u64 = 64;
+
+/// Frames that come in shorter intervals, nanoseconds, find what the client gave back last still in the cache:
+/// it is filled first. All others go to the buffers in the order in which these were queued: as with a camera
+/// a program may put a buffer back before it is done looking, and take its buffers in turn.
+const WARM_FOR: u64 = 5_000_000;
 
 /// Whether the buffers can take the pipe's frames.
 ///
@@ -61,12 +67,22 @@ fn want(locked: &mut Locked, index: usize) -> Result<()> {
     let direct = views.is_direct(index, ring.number);
     let Some(row) = locked.row() else { return Ok(()) };
     locked.tell_places(row);
-    locked.session.desk().rows[row].any_order.store(1, Ordering::Relaxed);
+    tell_turn(locked, row);
     let last = locked.session.page().last.load(Ordering::Relaxed);
     if direct && locked.log()?.slots[index].number.load(Ordering::Relaxed) <= last {
         locked.session.desk().rows[row].want.fetch_or(1 << index, Ordering::SeqCst);
     }
     Ok(())
+}
+
+/// Tells the writer in which order the client, should it stream alone, wants the slots of its queue.
+fn tell_turn(locked: &Locked, row: usize) {
+    let (page, row) = (locked.session.page(), &locked.session.desk().rows[row]);
+    if row.turn.load(Ordering::Relaxed) != ANY_ORDER {
+        let first = queue::first(page, |k| locked.views.is_direct(k, locked.ring.number));
+        let first = first.map_or(0, |first| first as u32 + 1);
+        row.turn.store(first, Ordering::Relaxed);
+    }
 }
 
 /// How many slots the client would hold. Where every frame is copied it is the one that is being copied.
@@ -124,7 +140,7 @@ fn let_go(locked: &Locked) {
 pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -> Result<V4l2Requestbuffers> {
     with_locks(session, fd, |locked| {
         queue::check_reqbufs(session, &asked)?;
-        let pix = session.board().format().pix;
+        let pix = named(session, session.board().format().pix);
         let count = queue::renew(locked, &asked, &pix)?;
         if count != 0 {
             // The byte that lets a first poll return (see the daemon) is not for who has buffers.
@@ -144,7 +160,7 @@ pub(super) fn create_bufs(
     with_locks(session, fd, |locked| {
         let page = session.page();
         let has = queue::count(page);
-        let pix = if has == 0 { session.board().format().pix } else { frozen(page) };
+        let pix = if has == 0 { named(session, session.board().format().pix) } else { frozen(page) };
         let Some(len) = queue::check_create(session, &asked, &pix)? else {
             return Ok(Step::Done(queue::created(asked, has as u32, 0)));
         };
@@ -425,12 +441,18 @@ fn give(locked: &Locked, index: usize, taken: &Taken) -> V4l2Buffer {
     let session = locked.session;
     let page = session.page();
     let buffer = &page.buffers[index];
+    let last = page.buffers.iter().map(|buffer| buffer.time.load(Ordering::Relaxed)).max();
     if let Some(row) = locked.row() {
         session.desk().rows[row].want.fetch_and(!(1 << index), Ordering::SeqCst);
         locked.tell_places(row);
+        let hurries = taken.time.wrapping_sub(last.unwrap_or(0)) < WARM_FOR;
+        session.desk().rows[row].turn.store(if hurries { ANY_ORDER } else { 0 }, Ordering::Relaxed);
     }
     let sequence = taken.found.number.wrapping_sub(page.base.load(Ordering::Relaxed)).wrapping_sub(1);
     buffer.queued.store(0, Ordering::Relaxed);
+    if let Some(row) = locked.row() {
+        tell_turn(locked, row);
+    }
     buffer.bytesused.store(taken.len.min(frozen(page).sizeimage), Ordering::Relaxed);
     buffer.sequence.store(sequence as u32, Ordering::Relaxed);
     buffer.time.store(taken.time, Ordering::Relaxed);

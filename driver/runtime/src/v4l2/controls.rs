@@ -97,6 +97,19 @@ pub(super) fn set_picture(session: &Session, picture: VideoPicture, which: Which
     note(session, &picture, which)
 }
 
+/// A zero-copy pusher that takes V4L2's requests has set a control itself. Who has subscribed hears of it.
+///
+/// # Errors
+/// ENODEV.
+pub(super) fn was_set(session: &Session, control: V4l2Control) -> Result<()> {
+    let Some(slider) = Slider::of(control.id) else { return Ok(()) };
+    let mut picture = of_board(session);
+    if let Some(field) = field(&mut picture, control.id) {
+        *field = control.value.clamp(0, Slider::MAX as i32) as u16;
+    }
+    note(session, &picture, 1 << slider.place)
+}
+
 /// The daemon keeps the sliders, and tells who has subscribed to them.
 fn note(session: &Session, picture: &VideoPicture, which: Which) -> Result<()> {
     let values = [picture.brightness, picture.hue, picture.colour, picture.contrast, picture.whiteness];

@@ -13,7 +13,7 @@ use vloopback_abi::v4l2::{
     PixelFormat, V4L2_BUF_FLAG_TIMESTAMP_COPY, V4L2_BUF_FLAG_TSTAMP_SRC_SOE, V4l2Buffer, V4l2CreateBuffers,
     V4l2Requestbuffers, V4l2Timeval,
 };
-use vloopback_ring::{Log, MAX_SLOTS, PREPARED, Picked, cancel, given_back, pick_this};
+use vloopback_ring::{Log, PREPARED, Picked, cancel, given_back, is_newest, pick_this};
 
 use super::queue::{self, describe, enqueue, is_queued};
 use super::{frozen, to_v4l2};
@@ -38,8 +38,8 @@ fn slot_of(session: &Session, index: usize) -> Option<usize> {
     slot.filter(|slot| *slot < vloopback_ring::MAX_SLOTS)
 }
 
-/// Slots that neither clients hold nor the program fills.
-fn free_slots(locked: &Locked) -> u32 {
+/// Slots that neither clients hold nor the program fills, the newest publication's not counted.
+fn free_slots(locked: &Locked, log: &Log) -> u32 {
     let session = locked.session;
     let (board, desk) = (session.board(), session.desk());
     let held = (0..vloopback_ring::MAX_ROWS)
@@ -47,14 +47,17 @@ fn free_slots(locked: &Locked) -> u32 {
         .fold(0, |all, row| all | desk.rows[row].claims.load(Ordering::Relaxed));
     let filling = session.page().filling.load(Ordering::Relaxed);
     let all = ((1u64 << locked.ring.slots) - 1) as u32;
-    (all & !(held | filling)).count_ones()
+    let free = all & !(held | filling);
+    free.count_ones() - u32::from((0..locked.ring.slots).any(|k| free >> k & 1 != 0 && is_newest(log, k)))
 }
 
 /// Takes slot `index` for buffer `index`, to be filled in place. False: a client holds it, or too few
 /// would be left. The caller has the right to write.
 fn take_slot(locked: &mut Locked, log: &Log, index: usize) -> Result<bool> {
     let (session, page) = (locked.session, locked.session.page());
-    if !queue::is_mmap(page) || !locked.views.may_be_direct(index, &locked.ring) || free_slots(locked) <= LEFT
+    if !queue::is_mmap(page)
+        || !locked.views.may_be_direct(index, &locked.ring)
+        || free_slots(locked, log) <= LEFT
     {
         return Ok(false);
     }
@@ -69,10 +72,8 @@ fn take_slot(locked: &mut Locked, log: &Log, index: usize) -> Result<bool> {
 }
 
 /// As [`take_slot`], for a new buffer, and not the newest frame's: clients that were told of one find it.
-fn take_first(locked: &mut Locked, log: &Log, index: usize) -> Result<()> {
-    let newest = log.head.load(Ordering::Relaxed);
-    let is_newest = newest != 0 && log.slots[index % MAX_SLOTS].number.load(Ordering::Relaxed) == newest;
-    if is_newest { Ok(()) } else { take_slot(locked, log, index).map(drop) }
+fn take_first(locked: &mut Locked, log: &Log, index: usize) -> Result<bool> {
+    if is_newest(log, index) { Ok(false) } else { take_slot(locked, log, index) }
 }
 
 /// Gives all slots that the program was filling back, unpublished. The caller has the right to write.
@@ -374,7 +375,7 @@ pub(super) fn streamoff(session: &Session, fd: c_int) -> Result<()> {
             locked.views.unstick();
             queue::unqueue(page);
             for index in 0..queue::count(page) {
-                if slot_of(session, index).is_none() && !take_slot(locked, log, index)? {
+                if slot_of(session, index).is_none() && !take_first(locked, log, index)? {
                     locked.views.make_private(index, &locked.ring)?;
                 }
             }
@@ -433,13 +434,12 @@ fn to_fill(locked: &mut Locked, log: &Log) -> Result<usize> {
     }
     // The oldest in place, but the newest frame stays for those who come to look. What a lone client has
     // just given back is still in the cache: the newest of those comes first.
-    let (head, number) = (log.head.load(Ordering::Relaxed), locked.ring.number);
+    let number = locked.ring.number;
     let published = |k: usize| log.slots[k].number.load(Ordering::Relaxed);
     let warm = given_back(session.board(), session.desk());
     let mut tried = 0u32;
     loop {
-        let fits =
-            |k: usize| tried >> k & 1 == 0 && locked.views.is_direct(k, number) && published(k) != head;
+        let fits = |k: usize| tried >> k & 1 == 0 && locked.views.is_direct(k, number) && !is_newest(log, k);
         let newest = (0..queue::count(page))
             .filter(|&k| warm >> k & 1 != 0 && is_queued(&page.buffers[k]) && fits(k))
             .max_by_key(|&k| published(k));

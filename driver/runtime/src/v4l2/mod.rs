@@ -6,6 +6,7 @@ mod capture;
 mod controls;
 mod events;
 mod feed;
+mod names;
 mod queue;
 
 use core::ffi::c_int;
@@ -27,7 +28,7 @@ use vloopback_abi::v4l2::{
     V4l2FrmsizeStepwise, V4l2Frmsizeenum, V4l2Input, V4l2Output, V4l2PixFormat, V4l2QueryExtCtrl,
     V4l2Queryctrl, V4l2Querymenu, V4l2Rect, V4l2Requestbuffers, V4l2Selection, V4l2Streamparm, V4l2Tuner,
 };
-use vloopback_ioctl::{ControlList, Errno, V4l2Device, V4l2Row};
+use vloopback_ioctl::{ControlList, Errno, V4l2Device, V4l2Request, V4l2Row};
 use vloopback_ring::{Format, MAX_BUFFERS, Pix, SessionPage};
 use vloopback_wire::{PixelFormat as WireFormat, Request};
 
@@ -286,7 +287,39 @@ impl Node<'_> {
 
     fn pix(&self) -> Pix {
         let page = self.page();
-        if page.count.load(Ordering::Relaxed) != 0 { frozen(page) } else { self.session.board().format().pix }
+        if page.count.load(Ordering::Relaxed) != 0 {
+            return frozen(page);
+        }
+        let pix = self.session.board().format().pix;
+        if self.is_input() { pix } else { names::named(self.session, pix) }
+    }
+
+    /// The format that is listed first: the pipe's own name of the one that it has, whatever name the program
+    /// asked for, so that a list stays as it is.
+    fn listed_first(&self) -> Answer<Fourcc> {
+        let fixed = self.page().count.load(Ordering::Relaxed) != 0;
+        let pix = self.learned_pix()?;
+        let own = self.session.board().format().pix;
+        Ok(Fourcc(if fixed && !pix.same_frames(&own) { pix.fourcc } else { own.fourcc }))
+    }
+
+    /// The sizes that an output lists of a format.
+    fn listed_sizes(&self, format: &PixelFormat) -> Answer<impl Iterator<Item = (u32, u32)> + use<>> {
+        let format = *format;
+        let pix = self.learned_pix()?;
+        let now = format.fit(pix.width, pix.height);
+        let range = bridge::sizes(self.session);
+        Ok((0..).map_while(move |index| match range {
+            Some(range) => bridge::listed(range, now, |width, height| format.fit(width, height), index),
+            None => Some(now).filter(|_| index == 0),
+        }))
+    }
+
+    /// # Errors
+    /// EINVAL: the output does not list this code. EINTR, ENODEV.
+    fn listed_format(&self, fourcc: u32) -> Answer<PixelFormat> {
+        let first = self.listed_first()?;
+        names::listed(self.session, first).find(|format| format.fourcc.0 == fourcc).ok_or(Errno::EINVAL)
     }
 
     /// The rectangle of the whole picture.
@@ -308,10 +341,16 @@ impl Node<'_> {
         // A client gets what the pipe carries.
         let now = to_v4l2(&self.learned_pix()?);
         let fixed = self.page().count.load(Ordering::Relaxed) != 0 || !self.is_bridged();
-        Ok(if fixed { now } else { bridge::resolve(self.session, asked, false) })
+        let near = if fixed { now } else { bridge::resolve(self.session, asked, false) };
+        Ok(names::as_asked(near, asked.fourcc()))
     }
 
     fn controls(&self, head: &mut V4l2ExtControls, list: &mut dyn ControlList, want: Want) -> Answer<()> {
+        if !self.is_input() {
+            if let Some(answer) = bridge::each_control(self.session, head, list, want) {
+                return answer.map_err(Errno);
+            }
+        }
         let get = || controls::picture(self.session).map_err(Errno);
         controls::serve(head, list, want, get, |picture, which| {
             controls::set_picture(self.session, picture, which).map_err(Errno)
@@ -356,7 +395,11 @@ fn bus_info(pipe: u32, input: bool) -> [u8; 32] {
 impl V4l2Device for Node<'_> {
     fn knows(&self, row: &V4l2Row) -> bool {
         let served = if self.is_input() { row.on_input } else { row.on_output };
-        served && (!bridge::is_pusher_s(row.id) || self.is_bridged())
+        // A pusher that has several sizes cuts a smaller picture out of a larger one, or scales it: V4L1 does not
+        // tell which, so nothing can be told of cropping.
+        let may_crop = matches!(row.id, V4l2Request::GSelection | V4l2Request::Cropcap)
+            && bridge::sizes(self.session).is_some();
+        served && (!bridge::is_pusher_s(row.id) || self.is_bridged()) && !may_crop
     }
 
     fn admit(&mut self, row: &V4l2Row) -> Answer<()> {
@@ -389,13 +432,18 @@ impl V4l2Device for Node<'_> {
         })
     }
 
-    /// An output has the format that the pipe carries; a pusher may bring any that we know.
+    /// An output has the format that the pipe carries, and what else its zero-copy pusher has; a pusher may bring
+    /// any that we know.
     fn enum_fmt(&mut self, asked: V4l2Fmtdesc) -> Answer<V4l2Fmtdesc> {
         self.check_type(asked.type_)?;
+        let index = asked.index as usize;
         let format = if self.is_input() {
-            PixelFormat::ALL.get(asked.index as usize).copied()
+            PixelFormat::ALL.get(index).copied()
         } else {
-            PixelFormat::of(to_v4l2(&self.learned_pix()?).fourcc()).filter(|_| asked.index == 0)
+            if self.is_bridged() {
+                bridge::ask_palettes(self.session).map_err(Errno)?;
+            }
+            names::listed(self.session, self.listed_first()?).nth(index)
         };
         Ok(format.ok_or(Errno::EINVAL)?.fmtdesc(asked.index, asked.type_))
     }
@@ -417,10 +465,12 @@ impl V4l2Device for Node<'_> {
         } else {
             if self.is_bridged() {
                 bridge::set_format(self.session, &asked.pix()).map_err(Errno)?;
-                pix = to_v4l2(&self.session.board().format().pix);
             }
+            names::choose(self.session, asked.pix().fourcc());
+            let told = self.pix();
             // Who reads goes on with this one.
-            freeze(self.page(), &self.session.board().format().pix);
+            freeze(self.page(), &told);
+            pix = to_v4l2(&told);
         }
         Ok(V4l2Format::with_pix(asked.type_, pix))
     }
@@ -447,16 +497,8 @@ impl V4l2Device for Node<'_> {
             });
             return Ok(answer);
         }
-        let pix = self.learned_pix()?;
-        only(asked.pixel_format == pix.fourcc)?;
-        let now = (pix.width, pix.height);
-        let size = match bridge::sizes(self.session) {
-            Some(range) => {
-                let format = known(pix.fourcc)?;
-                bridge::listed(range, now, |width, height| format.fit(width, height), asked.index)
-            }
-            None => Some(now).filter(|_| asked.index == 0),
-        };
+        let format = self.listed_format(asked.pixel_format)?;
+        let size = self.listed_sizes(&format)?.nth(asked.index as usize);
         let (width, height) = size.ok_or(Errno::EINVAL)?;
         let mut answer = asked;
         answer.set_discrete(width, height);
@@ -478,15 +520,9 @@ impl V4l2Device for Node<'_> {
             answer.type_ = V4L2_FRMIVAL_TYPE_CONTINUOUS;
             return Ok(answer);
         }
-        let pix = self.learned_pix()?;
-        only(asked.index == 0 && asked.pixel_format == pix.fourcc)?;
-        let can_be = match bridge::sizes(self.session) {
-            Some([max_width, max_height, min_width, min_height]) => {
-                (min_width..=max_width).contains(&asked.width)
-                    && (min_height..=max_height).contains(&asked.height)
-            }
-            None => (asked.width, asked.height) == (pix.width, pix.height),
-        };
+        only(asked.index == 0)?;
+        let format = self.listed_format(asked.pixel_format)?;
+        let can_be = self.listed_sizes(&format)?.any(|size| size == (asked.width, asked.height));
         only(can_be)?;
         let mut answer = asked;
         answer.set_discrete(self.interval());

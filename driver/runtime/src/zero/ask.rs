@@ -1,7 +1,8 @@
 //! The clients' side: requests that wait for the pusher's answer.
 
 use core::ffi::c_int;
-use core::sync::atomic::{AtomicI32, Ordering};
+use core::mem::ManuallyDrop;
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
 use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l1::{VideoMmap, VideoPicture, VideoWindow, request};
@@ -13,76 +14,155 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use super::{Inside, NUMBER_MAX, call_daemon, enter, knock};
 use crate::client::own;
+use crate::lock::NoSignals;
 use crate::process;
 use crate::session::Session;
 use crate::sys::{self, Result};
 use crate::user::{self, Caller};
 
-/// Threads that are asking. A handler that interrupted one of them must not wait behind what it
-/// interrupted.
-static ASKING: [AtomicI32; 32] = [const { AtomicI32::new(0) }; 32];
+/// A thread that has the right to ask through an open file.
+struct Asker {
+    thread: AtomicI32,
+    /// Which of its turns, counted for the place.
+    turn: AtomicU32,
+    /// Which open file, and where its slip is mapped.
+    session: AtomicUsize,
+    slip: AtomicUsize,
+}
 
-/// One of them; None where there was no place.
-struct Asking(Option<&'static AtomicI32>);
+/// Threads that are asking. A handler that interrupts one of them in its sleep, and asks through the same open
+/// file, must not wait behind what it interrupted, which may never go on (longjmp out of the handler, the
+/// way in which old programs limit their waits): it takes the turn over.
+static ASKERS: [Asker; 32] = [const {
+    Asker {
+        thread: AtomicI32::new(0),
+        turn: AtomicU32::new(0),
+        session: AtomicUsize::new(0),
+        slip: AtomicUsize::new(0),
+    }
+}; 32];
 
-impl Asking {
-    /// # Errors
-    /// EBUSY: this very thread is asking.
-    fn begin() -> Result<Self> {
-        let me = sys::thread();
-        if ASKING.iter().any(|place| place.load(Ordering::Relaxed) == me) {
-            return Err(libc::EBUSY);
-        }
-        let take =
-            |place: &&AtomicI32| place.compare_exchange(0, me, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        Ok(Self(ASKING.iter().find(take)))
+impl Asker {
+    /// The place of a turn that this thread has.
+    fn find(thread: i32, session: &Session) -> Option<&'static Self> {
+        let at = core::ptr::from_ref(session) as usize;
+        let is_it = |asker: &&Self| {
+            asker.thread.load(Ordering::Relaxed) == thread && asker.session.load(Ordering::Relaxed) == at
+        };
+        ASKERS.iter().find(is_it)
+    }
+
+    /// A place for a turn; None: more threads are asking than there are places. Such a turn is not taken over.
+    fn begin(thread: i32, session: &Session) -> Option<&'static Self> {
+        let take = |asker: &&Self| {
+            asker.thread.compare_exchange(0, thread, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        };
+        let asker = ASKERS.iter().find(take)?;
+        asker.session.store(core::ptr::from_ref(session) as usize, Ordering::Relaxed);
+        Some(asker)
+    }
+
+    /// Whether it has the lock of this slip.
+    fn has(&self, slip: &Slip) -> bool {
+        self.slip.load(Ordering::Relaxed) == core::ptr::from_ref(slip) as usize
     }
 }
 
-impl Drop for Asking {
-    fn drop(&mut self) {
-        if let Some(place) = self.0 {
-            place.store(0, Ordering::Relaxed);
+/// Gives back the right to ask by a slip.
+fn give_back(slip: &Slip) {
+    slip.release();
+    if slip.lock.unlock() {
+        sys::futex_wake_all(slip.lock.word());
+    }
+}
+
+/// The program has closed the device here: a turn that this thread never came back from is over. Other
+/// processes may have the open file still.
+pub(crate) fn forget(session: &Session) {
+    let _quiet = NoSignals::new();
+    let Some(asker) = Asker::find(sys::thread(), session) else { return };
+    asker.thread.store(0, Ordering::Relaxed);
+    if let (Some(inside), Ok(me)) = (Inside::enter(session), process::peer()) {
+        if let Some(slip) = inside.slip.filter(|slip| asker.has(slip) && slip.lock.owner() == me) {
+            give_back(slip);
         }
     }
+    session.leave_zero();
 }
 
 /// The right to ask through this open file, whose threads and processes do so one at a time. Given back
 /// when it is dropped.
+///
+/// While it lives, signals are blocked but for its waits, so that a handler that takes it over finds it in a
+/// wait. It is lost then: the wait fails with EINTR, and nothing of it may be touched any more.
 pub(crate) struct Turn<'a> {
     session: &'a Session,
     /// The memory that the pipe had when the turn was taken.
-    pub(crate) inside: Inside<'a>,
+    pub(crate) inside: ManuallyDrop<Inside<'a>>,
     slip: &'a Slip,
-    _asking: Asking,
+    place: Option<(&'static Asker, u32)>,
+    thread: i32,
+    /// Another turn of this thread's was in the middle of a request: nobody waits for that any more.
+    took_over: bool,
+    quiet: NoSignals,
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.slip.release();
-        if self.slip.lock.unlock() {
-            sys::futex_wake_all(self.slip.lock.word());
+        if self.is_lost() {
+            // Whoever took it over has given back all, or will.
+            return;
         }
+        if let Some((asker, _)) = self.place {
+            asker.thread.store(0, Ordering::Relaxed);
+        }
+        give_back(self.slip);
         if self.inside.hatch.holds_back() {
             // Somebody waited for our copy. If the daemon is gone, so is the pipe.
             let _ = call_daemon(self.session);
         }
+        // SAFETY: dropped here only, and not used afterwards.
+        unsafe { ManuallyDrop::drop(&mut self.inside) };
     }
 }
 
 impl<'a> Turn<'a> {
     /// # Errors
-    /// EIO: the pusher is gone. EBUSY: by a handler that interrupted a request. EAGAIN: more clients than a
-    /// pusher can have. EINTR, ENODEV.
+    /// EIO: the pusher is gone. EAGAIN: more clients than a pusher can have. EINTR, ENODEV.
     pub(crate) fn take(session: &'a Session) -> Result<Self> {
         let inside = enter(session)?;
         let slip = inside.slip.ok_or(libc::EINVAL)?;
-        let asking = Asking::begin()?;
-        let me = process::peer()?;
-        while let Err(owner) = slip.lock.try_lock(me) {
+        let (thread, me) = (sys::thread(), process::peer()?);
+        loop {
+            let quiet = NoSignals::new();
+            let former = Asker::find(thread, session);
+            let owner = match former {
+                Some(asker) if asker.has(slip) && slip.lock.owner() == me => None,
+                _ => slip.lock.try_lock(me).err(),
+            };
+            let Some(owner) = owner else {
+                if former.is_some() {
+                    // It was in the memory, too, and does not come back to leave it.
+                    session.leave_zero();
+                }
+                let place = former.or_else(|| Asker::begin(thread, session)).map(|asker| {
+                    asker.slip.store(core::ptr::from_ref(slip) as usize, Ordering::Relaxed);
+                    (asker, asker.turn.fetch_add(1, Ordering::Relaxed).wrapping_add(1))
+                });
+                let inside = ManuallyDrop::new(inside);
+                let took_over = former.is_some();
+                return Ok(Self { session, inside, slip, place, thread, took_over, quiet });
+            };
+            drop(quiet);
             session.wait_for_lock(slip.lock.word(), owner)?;
         }
-        Ok(Self { session, inside, slip, _asking: asking })
+    }
+
+    /// Whether a handler that interrupted a wait of this turn has taken it over.
+    fn is_lost(&self) -> bool {
+        self.place.is_some_and(|(asker, turn)| {
+            asker.thread.load(Ordering::Relaxed) != self.thread || asker.turn.load(Ordering::Relaxed) != turn
+        })
     }
 
     /// Asks the pusher, and waits for its answer; `data` then is the answer's.
@@ -90,7 +170,7 @@ impl<'a> Turn<'a> {
     /// # Errors
     /// The errno that the pusher answers with. EIO: it is gone. ETIMEDOUT: it has not answered in the
     /// pipe's time limit, which does not hold for SYNC: a picture takes the time that it takes. EBADF: the
-    /// device was closed meanwhile. EINTR, ENODEV.
+    /// device was closed meanwhile. EINTR: also if a handler has asked through the same open file. ENODEV.
     pub(crate) fn ask(&self, number: u32, data: &mut [u8]) -> Result<()> {
         self.ask_for(number, data, false)
     }
@@ -103,6 +183,9 @@ impl<'a> Turn<'a> {
         // A pusher that has something to do looks for more when it is done.
         if self.inside.hatch.seems_idle() {
             knock(session);
+        } else if self.took_over {
+            // It may have what nobody waits for, and never be done.
+            call_daemon(session)?;
         }
         loop {
             let now = slip.state();
@@ -119,15 +202,19 @@ impl<'a> Turn<'a> {
                 return Err(libc::EIO);
             }
             session.alive()?;
+            if deadline.is_some() && now.phase() == Phase::Posted && !self.inside.hatch.seems_idle() {
+                // The pusher is at somebody else's request, which has a limit of its own, or is a SYNC.
+                deadline = Some(sys::now() + limit);
+            }
             // Now and then it reminds the pusher, who may have waited for somebody that never came back.
             let remind = (now.phase() == Phase::Posted).then(|| sys::now() + PATIENCE);
             let until = [deadline, remind].into_iter().flatten().min();
-            match session.wait_for_word(slip.word(), now.word(), until) {
+            let waited = self.quiet.lifted(|| session.wait_for_word(slip.word(), now.word(), until));
+            if self.is_lost() {
+                return Err(libc::EINTR);
+            }
+            match waited {
                 Err(libc::ETIMEDOUT) if until != deadline => call_daemon(session)?,
-                // The pusher is at somebody else's request, which has a limit of its own, or is a SYNC.
-                Err(libc::ETIMEDOUT) if now.phase() == Phase::Posted && !self.inside.hatch.seems_idle() => {
-                    deadline = Some(sys::now() + limit);
-                }
                 // Once the pusher is answering, the answer is near: it is taken.
                 Err(e @ (libc::EINTR | libc::ETIMEDOUT)) if slip.withdraw(posted) => {
                     // Others may have waited behind it.
@@ -173,6 +260,9 @@ pub(crate) fn forward(session: &Session, number: u32, arg: usize) -> Result<c_in
     let sent = if has_data { forwarded::widen(abi, asked, &mut bytes) } else { 0 };
     let data = &mut bytes[..sent];
     Turn::take(session)?.ask(asked, data)?;
+    if asked == request::SYNC {
+        session.page().received.fetch_add(1, Ordering::Relaxed);
+    }
     if ioc::ioc_dir(number) & ioc::READ != 0 {
         let got = forwarded::narrow(abi, asked, &mut bytes);
         Caller.write(arg, &bytes[..got]).map_err(|_| libc::EFAULT)?;
@@ -186,13 +276,24 @@ const TRIES: u32 = 16;
 /// read(2) on an output of a zero-copy pipe: never forwarded, but asked for as a mapped client does.
 ///
 /// # Errors
-/// As [`forward`]; EBUSY: see [`own`]; EAGAIN never: a picture takes the time that it takes. EIO: others draw all the time.
+/// As [`forward`], but for ETIMEDOUT, and EAGAIN never: a picture takes the time that it takes. EBUSY: see
+/// [`own`]. EIO: others draw all the time.
 pub(crate) fn read_frame(session: &Session, buf: usize, len: usize) -> Result<usize> {
     own(session)?;
     let turn = Turn::take(session)?;
-    for _ in 0..TRIES {
-        if let Some(count) = turn.copy_frame(buf, len)? {
-            return Ok(count);
+    let mut tries = 0;
+    while tries < TRIES {
+        match turn.copy_frame(buf, len) {
+            Ok(Some(count)) => {
+                let page = session.page();
+                page.received.fetch_add(1, Ordering::Relaxed);
+                page.copies.fetch_add(1, Ordering::Relaxed);
+                return Ok(count);
+            }
+            Ok(None) => tries += 1,
+            // Others had their turn meanwhile; it is asked anew.
+            Err(libc::ETIMEDOUT) => {}
+            Err(e) => return Err(e),
         }
     }
     Err(libc::EIO)
@@ -210,7 +311,9 @@ impl Turn<'_> {
             .and_then(|palette| palette.frame_len(window.width, window.height))
             .ok_or(libc::EINVAL)?;
         let count = len.min(whole);
-        if whole > self.inside.len {
+        // The old driver's frame was at the beginning; a pusher that has told of another place has it there.
+        let from = self.inside.hatch.origin().unwrap_or(0) as usize;
+        if from.checked_add(whole).is_none_or(|end| end > self.inside.len) {
             return Err(libc::EINVAL);
         }
         user::writable(buf, count).map_err(|_| libc::EFAULT)?;
@@ -224,8 +327,14 @@ impl Turn<'_> {
         self.ask_for(request::SYNC, 0i32.as_mut_bytes(), true)?;
         let (hatch, draws) = (self.inside.hatch, self.slip.draws());
         if hatch.draws() == draws {
-            // SAFETY: `count` bytes at `buf` were checked, and the memory has at least as many.
-            unsafe { core::ptr::copy_nonoverlapping(self.inside.frames.cast_const(), buf as *mut u8, count) };
+            // SAFETY: `count` bytes at `buf` were checked, and the memory has at least as many from there on.
+            unsafe {
+                core::ptr::copy_nonoverlapping(
+                    self.inside.frames.add(from).cast_const(),
+                    buf as *mut u8,
+                    count,
+                );
+            }
         }
         self.slip.release();
         Ok((hatch.draws() == draws).then_some(count))

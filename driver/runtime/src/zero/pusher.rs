@@ -189,8 +189,11 @@ pub(crate) fn look_for_more(session: &Session, hatch: &Hatch) {
 }
 
 /// read(2) on an input of a zero-copy pipe, into the program's pieces: a request's number and its data, or
-/// number 0 for a client that has closed. 0 bytes: the request that made the descriptor readable was
-/// withdrawn.
+/// number 0 for a client that has closed.
+///
+/// The request that made the descriptor readable may have been withdrawn. Who has O_NONBLOCK gets EAGAIN
+/// then, who was asleep in this call sleeps on. Any other has asked poll before, often from its signal handler: it
+/// must not sleep, and gets 0 bytes. (Not an error: pushers look whether they got a number, some in a `size_t`.)
 ///
 /// # Errors
 /// EAGAIN, EINTR, EFAULT, ENODEV; EINVAL: no room for the number.
@@ -201,6 +204,7 @@ pub(crate) fn read(session: &Session, fd: c_int, pieces: &[libc::iovec]) -> Resu
         return Err(libc::EINVAL);
     }
     let room = room.min(NUMBER_LEN + MAX_DATA);
+    let mut slept = false;
     loop {
         session.alive()?;
         // Before anything is taken, so that a bad address loses nothing.
@@ -214,6 +218,7 @@ pub(crate) fn read(session: &Session, fd: c_int, pieces: &[libc::iovec]) -> Resu
                 return Err(libc::EAGAIN);
             }
             sys::wait_readable(fd)?;
+            slept = true;
             continue;
         }
         let mut data = [0; MAX_DATA];
@@ -231,9 +236,14 @@ pub(crate) fn read(session: &Session, fd: c_int, pieces: &[libc::iovec]) -> Resu
                 look_for_more(session, hatch);
                 (0, 0)
             }
-            // The request was withdrawn. Pushers look whether they got a number; none expects to sleep here.
             None => {
                 look_for_more(session, hatch);
+                if !may_wait(fd) {
+                    return Err(libc::EAGAIN);
+                }
+                if slept {
+                    continue;
+                }
                 return Ok(0);
             }
         };
@@ -341,6 +351,11 @@ pub(crate) fn give(
         if given {
             if errno == 0 {
                 learn(hatch, pending.number(), &told);
+                if pending.number() == request::SYNC {
+                    hatch.count_frame();
+                }
+            } else if pending.number() == request::SPICT {
+                note_set(hatch, &told, false);
             }
             sys::futex_wake_all(entry.slip.word());
         }
@@ -370,15 +385,22 @@ pub(crate) fn is_waiting(session: &Session, hatch: &Hatch, pending: &Pending) ->
     with_clients(session, hatch, |slips| hatch.pending(slips) == Some(*pending))
 }
 
+/// Keeps which palettes the pusher takes.
+fn note_set(hatch: &Hatch, data: &[u8; MAX_DATA], accepted: bool) {
+    if let Ok((picture, _)) = VideoPicture::read_from_prefix(data) {
+        hatch.note_set(picture.palette.into(), accepted);
+    }
+}
+
 /// Keeps what the pusher tells of itself, for those who must not ask each time.
 fn learn(hatch: &Hatch, number: u32, data: &[u8; MAX_DATA]) {
-    let palette = || VideoPicture::read_from_prefix(data).map(|(picture, _)| picture.palette.into());
     match number {
-        request::GPICT | request::SPICT => {
-            if let Ok(palette) = palette() {
-                hatch.set_palette(palette);
+        request::GPICT => {
+            if let Ok((picture, _)) = VideoPicture::read_from_prefix(data) {
+                hatch.set_palette(picture.palette.into());
             }
         }
+        request::SPICT => note_set(hatch, data, true),
         request::GCAP => {
             if let Ok((cap, _)) = VideoCapability::read_from_prefix(data) {
                 let positive = |n: i32| u32::try_from(n).unwrap_or(0);

@@ -1,0 +1,56 @@
+//! Which formats an output lists, and which of two names a format has for a program.
+//!
+//! A one-copy pipe has the format that its pusher brings. A zero-copy pusher may have several, which V4L1 cannot
+//! list: what is known is remembered in the hatch, and the pusher is asked for the rest as V4L1's programs did,
+//! by VIDIOCSPICT.
+
+use core::sync::atomic::Ordering;
+
+use vloopback_abi::palette::Palette;
+use vloopback_abi::v4l2::pixel::{PixelFormat, other_name, same_pixels};
+use vloopback_abi::v4l2::{Fourcc, V4l2PixFormat};
+use vloopback_ring::Pix;
+
+use super::bridge;
+use crate::session::{self, Session};
+use crate::zero::is_zero;
+
+/// The program asked for this format: where the pipe's is the same under another name, it is told the
+/// name that it knows, on every descriptor of the output that the process has.
+pub(super) fn choose(session: &Session, asked: Fourcc) {
+    let name = if other_name(asked).is_some() { asked.0 } else { 0 };
+    let info = session.info();
+    session::each(|other| {
+        if other.info().pipe == info.pipe && other.info().input == info.input {
+            other.pixel_name.store(name, Ordering::Relaxed);
+        }
+    });
+}
+
+/// The format with the name that the program asked for.
+pub(super) fn named(session: &Session, pix: Pix) -> Pix {
+    let name = session.pixel_name.load(Ordering::Relaxed);
+    if same_pixels(Fourcc(name), Fourcc(pix.fourcc)) { Pix { fourcc: name, ..pix } } else { pix }
+}
+
+/// `now` under the name that is asked for, if it has that one, too.
+pub(super) fn as_asked(now: V4l2PixFormat, asked: Fourcc) -> V4l2PixFormat {
+    if same_pixels(asked, now.fourcc()) { V4l2PixFormat { pixelformat: asked.0, ..now } } else { now }
+}
+
+/// The formats of an output whose format is `now`, each once, without their second names.
+fn first_names(session: &Session, now: Fourcc) -> impl Iterator<Item = Fourcc> {
+    // V4L1 has two numbers for YUYV, of which one is enough.
+    let has = |palette: &Palette| {
+        *palette != Palette::Yuv422 && is_zero(session) && bridge::has_palette(session, *palette)
+    };
+    let others = Palette::ALL.into_iter().filter(has).filter_map(Palette::fourcc);
+    core::iter::once(now).chain(others.filter(move |format| !same_pixels(*format, now)))
+}
+
+/// The formats that an output lists: the one that it has, those that its zero-copy pusher is known to have
+/// besides, and the second names of all these.
+pub(super) fn listed(session: &Session, now: Fourcc) -> impl Iterator<Item = PixelFormat> {
+    let both = |first: Fourcc| core::iter::once(first).chain(other_name(first));
+    first_names(session, now).flat_map(both).filter_map(PixelFormat::of)
+}
