@@ -12,6 +12,7 @@
  *                      (--fps), number 0 is answered too
  * It has --frames frames (2) of --size at 3 bytes a pixel (4 with palette 5), and gives pictures of --palette only.
  *     --palettes N,N…  it gives pictures of these, too
+ *     --fixed          says that it has one size
  *     --lazy           accepts every palette that it is set to, and stays as it is
  *     --origin N       its frames begin N bytes into the memory
  *     --refuse sinvalid|bytes|both  how it refuses: VIDIOCSINVALID, an answer of other bytes (to requests
@@ -36,7 +37,7 @@
 #define REQUEST_BYTES 1024
 
 static const char *style, *refuse_by, *stall, *palettes;
-static int twice, lazy, look_again, one_copy, plant, is_handler, has_tuner, tells;
+static int twice, lazy, fixed, look_again, one_copy, plant, is_handler, has_tuner, tells;
 static long signals;
 
 static volatile int fd = -1;
@@ -153,7 +154,8 @@ static void respond(unsigned long request, unsigned char *data)
         cap.channels = 2;
         cap.maxwidth = opt.width;
         cap.maxheight = opt.height;
-        cap.minwidth = cap.minheight = 4;
+        cap.minwidth = fixed ? opt.width : 4;
+        cap.minheight = fixed ? opt.height : 4;
         answer(request, &cap);
         break;
     }
@@ -745,6 +747,7 @@ int main(int argc, char **argv)
     one_copy = own_option(argv, "--one-copy", 0) != NULL;
     plant = own_option(argv, "--plant", 0) != NULL;
     lazy = own_option(argv, "--lazy", 0) != NULL;
+    fixed = own_option(argv, "--fixed", 0) != NULL;
     palettes = own_option(argv, "--palettes", 1);
     begins_at = own_option(argv, "--origin", 1);
     has_tuner = own_option(argv, "--tuner", 0) != NULL;

@@ -259,10 +259,10 @@ impl Env {
     /// Where `vloopback run` does not run a shell.
     pub fn library_of(&self, width: Width) -> Option<PathBuf> {
         let shown = self.run(&["sh", "-c", "echo \"$LD_PRELOAD\""]).output().ok().text();
-        let first = shown.trim().split(':').next().expect("a path");
+        let ours = shown.trim().rsplit(':').next().expect("a path");
         // Where there are two, the loader chooses: $LIB is the name of its own folder.
         let lib = if width == Width::Native { "lib64" } else { "lib32" };
-        (width == Width::Native || first.contains("$LIB")).then(|| first.replace("$LIB", lib).into())
+        (width == Width::Native || ours.contains("$LIB")).then(|| ours.replace("$LIB", lib).into())
     }
 
     /// The one for the programs of `tests/programs`.

@@ -1,10 +1,12 @@
 //! CLIENTS.md 1: libv4l2 calls `syscall()`. VLC, xawtv, zbarcam, guvcview, OBS's input and `v4l2-ctl -w`
 //! reach a device so.
 
+use std::env::consts::ARCH;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use vloopback_tests::{Env, pattern};
+use vloopback_tests::{Env, Width, pattern};
 
 #[test]
 fn raw_calls_reach_the_node_and_all_others_the_kernel() {
@@ -66,4 +68,62 @@ fn v4l2_ctl_through_libv4l2() {
     }
     // One wrong byte in each frame is found.
     assert!(frames(&["--wrong-all"]).chunks(LEN).all(|frame| pattern::check(frame).is_err()));
+}
+
+/// A library of libv4l's that is made for LD_PRELOAD.
+fn preloaded(name: &str) -> Option<PathBuf> {
+    let folders =
+        [format!("/usr/lib/{}-linux-gnu/libv4l", ARCH), "/usr/lib64/libv4l".into(), "/usr/lib/libv4l".into()];
+    folders.iter().map(|folder| Path::new(folder).join(name)).find(|path| path.exists())
+}
+
+/// Programs of either API with libv4l's own library beside ours in LD_PRELOAD, before it and after it: each
+/// ends in the other's calls, and neither may come round to itself.
+#[test]
+fn libv4l_s_preload_libraries_beside_ours() {
+    for (library, client) in [("v4l1compat.so", "client_motion"), ("v4l2convert.so", "v4l2_in_turn")] {
+        let Some(library) = preloaded(library) else {
+            println!("SKIP: there is no {library}");
+            continue;
+        };
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let mut pusher = env.program("push_motion", &["--device", &pipe.input, "--fps", "50"]).start();
+        pusher.event("setup");
+        let program = vloopback_tests::program_of(client, Width::Native);
+        let before = format!("LD_PRELOAD={}:$LD_PRELOAD exec \"$@\"", library.display());
+        let after = format!("LD_PRELOAD=$LD_PRELOAD:{} exec \"$@\"", library.display());
+        for order in [before, after] {
+            let args = ["--device", pipe.output.as_str(), "--frames", "8"];
+            let command = ["sh", "-c", &order, "sh", program.to_str().expect("a name")];
+            let mut client = env.run(&[&command[..], &args].concat()).named(&order).start();
+            let result = client.event("result");
+            for key in ["torn", "foreign", "errors"] {
+                assert_eq!(result[key], 0, "{order}: {result}");
+            }
+            assert_eq!(result["received"], 8, "{order}: {result}");
+        }
+        drop(pusher);
+    }
+}
+
+/// What a user puts under a program stands above ours, as above a camera: v4l1compat.so gives a V4L1 client RGB24
+/// of a pipe that carries YUV420P.
+#[test]
+fn libv4l_converts_what_a_pipe_carries() {
+    let Some(library) = preloaded("v4l1compat.so") else {
+        println!("SKIP: there is no v4l1compat.so");
+        return;
+    };
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    let mut pusher = env.program("push_motion", &["--device", &pipe.input, "--fps", "50"]).start();
+    pusher.event("setup");
+    let client = || {
+        let args = ["--device", pipe.output.as_str(), "--size", "320x240", "--frames", "1"];
+        env.program_of(Width::Native, "client_private", &args)
+    };
+    assert_eq!(client().start().event("ready")["palette"], 15);
+    assert_eq!(client().env("LD_PRELOAD", library).start().event("ready")["palette"], 4);
+    drop(pusher);
 }

@@ -153,6 +153,32 @@ fn a_fed_output_beside_other_readers() {
     assert!(pusher.runs(), "the pusher goes on");
 }
 
+/// A pusher of 2001 as its clients of today see it: its palettes, channels and sliders, of both judges' liking.
+/// (Of one size: one that takes any size is listed with a few, one by one, as Chromium needs it, and S_FMT gives
+/// others besides; "Scaling", says the judge, and refuses that.)
+#[test]
+fn an_output_of_a_zero_copy_pusher() {
+    let judges = need_judges!();
+    let env = Env::new(2);
+    let (one, other) = (env.pipe(0), env.pipe(1));
+    let pushed = [
+        "--device",
+        one.input.as_str(),
+        "--style",
+        "handler",
+        "--fps",
+        "60",
+        "--palettes",
+        "4,5,8",
+        "--fixed",
+    ];
+    let mut pusher = env.program("zc_pusher", &pushed).start();
+    pusher.event("setup");
+    complies(&env, &judges, &one.output, &other.output, false, &[]);
+    assert!(pusher.runs(), "the pusher goes on");
+    drop(pusher);
+}
+
 /// The judge as the pusher, while clients stream what it pushes.
 #[test]
 fn an_input_whose_output_is_watched() {

@@ -178,20 +178,22 @@ fn holds(path: &Path, bytes: &[u8]) -> bool {
     same().unwrap_or(false)
 }
 
-/// The value of LD_PRELOAD: our library first, because the first to define a symbol is called,
-/// then what the user had, without other copies of ours.
+/// The value of LD_PRELOAD: what the user had, without other copies of ours, then our library. It stands in
+/// for the kernel: what else the user puts under a program (libv4l's v4l1compat.so, which converts formats)
+/// has to find our devices where it would find a camera. AddressSanitizer wants to be first, too.
 pub fn ld_preload(library: &Path, users: Option<&OsStr>) -> OsString {
     use std::os::unix::ffi::OsStrExt;
 
-    let mut value = library.as_os_str().to_owned();
+    let mut value = OsString::new();
     let users = users.map(OsStr::as_bytes).unwrap_or_default();
     for name in users.split(|byte| byte.is_ascii_whitespace() || *byte == b':') {
         let base = name.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
         if !name.is_empty() && !base.starts_with(b"libvloopback_preload.") {
-            value.push(":");
             value.push(OsStr::from_bytes(name));
+            value.push(":");
         }
     }
+    value.push(library);
     value
 }
 
@@ -284,13 +286,13 @@ mod tests {
     }
 
     #[test]
-    fn ours_goes_first_and_only_once() {
+    fn ours_goes_last_and_only_once() {
         let ours = Path::new("/run/x/libvloopback_preload.0.so");
         let value = |users: Option<&str>| ld_preload(ours, users.map(OsStr::new)).into_string().unwrap();
         assert_eq!(value(None), "/run/x/libvloopback_preload.0.so");
         assert_eq!(
             value(Some("a.so  /b.so:/old/libvloopback_preload.1.so")),
-            "/run/x/libvloopback_preload.0.so:a.so:/b.so"
+            "a.so:/b.so:/run/x/libvloopback_preload.0.so"
         );
     }
 

@@ -37,6 +37,7 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
         return Ok(0);
     }
     const NOBODY: c_int = -1;
+    let mut began = false;
     let result = until_done(
         session,
         fd,
@@ -48,6 +49,7 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
                 return Err(libc::EBUSY);
             }
             v4l2::check_read(session, begins)?;
+            began |= begins;
             if fed(session, NOBODY)? && !zero::is_zero(session) {
                 locked.settle(BY_READ)?;
             } else if !locked.settle_reader()? {
@@ -61,7 +63,7 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
             let format = locked.session.board().format();
             let room = len.min(format.frame_len.max(format.pix.sizeimage) as usize);
             session.known.writable(buf, room).map_err(|_| libc::EFAULT)?;
-            if begins && !may_wait(fd) {
+            if began && !may_wait(fd) {
                 // A stream that begins now has no frame yet, as with a camera: not even one that was published
                 // in the moment since.
                 locked.set_readiness(fd)?;

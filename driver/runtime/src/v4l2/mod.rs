@@ -28,7 +28,7 @@ use vloopback_abi::v4l2::{
     V4l2FrmsizeStepwise, V4l2Frmsizeenum, V4l2Input, V4l2Output, V4l2PixFormat, V4l2QueryExtCtrl,
     V4l2Queryctrl, V4l2Querymenu, V4l2Rect, V4l2Requestbuffers, V4l2Selection, V4l2Streamparm, V4l2Tuner,
 };
-use vloopback_ioctl::{ControlList, Errno, V4l2Device, V4l2Request, V4l2Row};
+use vloopback_ioctl::{ControlList, Errno, V4l2Device, V4l2Row};
 use vloopback_ring::{Format, MAX_BUFFERS, Pix, SessionPage};
 use vloopback_wire::{PixelFormat as WireFormat, Request};
 
@@ -395,11 +395,7 @@ fn bus_info(pipe: u32, input: bool) -> [u8; 32] {
 impl V4l2Device for Node<'_> {
     fn knows(&self, row: &V4l2Row) -> bool {
         let served = if self.is_input() { row.on_input } else { row.on_output };
-        // A pusher that has several sizes cuts a smaller picture out of a larger one, or scales it: V4L1 does not
-        // tell which, so nothing can be told of cropping.
-        let may_crop = matches!(row.id, V4l2Request::GSelection | V4l2Request::Cropcap)
-            && bridge::sizes(self.session).is_some();
-        served && (!bridge::is_pusher_s(row.id) || self.is_bridged()) && !may_crop
+        served && (!bridge::is_pusher_s(row.id) || (self.is_bridged() && bridge::has_tuner(self.session)))
     }
 
     fn admit(&mut self, row: &V4l2Row) -> Answer<()> {
