@@ -3,8 +3,10 @@
  * which is served all the same. Cases:
  *     closings  more clients close than a queue of bytes can tell of (--frames: how many)
  *     crowd     one client opens as often as it can (--frames: how often), and asks each time
- *     spoiled   a client overwrites all that it shares with others */
+ *     spoiled   a client overwrites all that it shares with others
+ *     mallets   a client spoils the socket by which all of them reach the pusher (its only hidden datagram socket) */
 #include <sys/resource.h>
+#include <sys/un.h>
 
 #include "zc_hostile_serve.h"
 
@@ -205,9 +207,110 @@ static void spoiled(void)
     none_left();
 }
 
+/* The socket by which this client reaches the pusher: close() denies it, it is there, and it is a datagram socket. */
+static int mallet(void)
+{
+    int i, found = -1, type;
+    for (i = 3; i < 4096; i++) {
+        socklen_t len = sizeof type;
+        if (fcntl(i, F_GETFD) >= 0 && !getsockopt(i, SOL_SOCKET, SO_TYPE, &type, &len) && type == SOCK_DGRAM &&
+            close(i) == -1 && errno == EBADF) {
+            if (found >= 0)
+                return -1;
+            found = i;
+        }
+    }
+    return found;
+}
+
+/* Connects a socket to another one of this process's own, which stays. */
+static int elsewhere(int at)
+{
+    struct sockaddr_un name = { .sun_family = AF_UNIX };
+    socklen_t len = sizeof name;
+    int other = socket(AF_UNIX, SOCK_DGRAM, 0);
+    return other < 0 || bind(other, (struct sockaddr *)&name, sizeof name.sun_family) ||
+           getsockname(other, (struct sockaddr *)&name, &len) || connect(at, (struct sockaddr *)&name, len);
+}
+
+enum { FULL, URGENT, RIGHTS, TAKEN, ELSEWHERE, NOWHERE_AT_ALL, SHUT, WAYS };
+
+/* Returns 0 where it could be done. */
+static int misuse(int way)
+{
+    int at = mallet(), i;
+    struct sockaddr none = { .sa_family = AF_UNSPEC };
+    char bytes[512] = { 0 };
+    if (at < 0)
+        return 10;
+    switch (way) {
+    case FULL:
+        for (i = 0; i < 100000 && send(at, bytes, i % sizeof bytes, MSG_DONTWAIT) >= 0; i++)
+            ;
+        return errno != EAGAIN;
+    case URGENT:
+        return send(at, bytes, 1, MSG_OOB | MSG_DONTWAIT) != -1;
+    case RIGHTS: {
+        char room[CMSG_SPACE(sizeof(int))] = { 0 };
+        struct iovec piece = { bytes, 1 };
+        struct msghdr m = { .msg_iov = &piece, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room };
+        CMSG_FIRSTHDR(&m)->cmsg_level = SOL_SOCKET;
+        CMSG_FIRSTHDR(&m)->cmsg_type = SCM_RIGHTS;
+        CMSG_FIRSTHDR(&m)->cmsg_len = CMSG_LEN(sizeof(int));
+        return sendmsg(at, &m, MSG_DONTWAIT) < 0 && errno != EAGAIN;
+    }
+    case TAKEN:
+        return recv(at, bytes, sizeof bytes, MSG_DONTWAIT) != -1 || errno != EAGAIN;
+    case ELSEWHERE:
+        return elsewhere(at);
+    case NOWHERE_AT_ALL:
+        return connect(at, &none, sizeof none);
+    default:
+        return shutdown(at, SHUT_RDWR);
+    }
+}
+
+static void mallets(void)
+{
+    int way, status, served;
+    for (way = 0; way < WAYS && !wrongs; way++) {
+        pid_t vandal;
+        set_up();
+        expect(ask_and_serve("before the vandal") == 0, "GPICT");
+        vandal = fork();
+        if (vandal == 0) {
+            struct video_picture p;
+            int own;
+            close(device);
+            own = open(opt.device, O_RDWR);
+            if (own < 0 || ioctl(own, VIDIOCGPICT, &p))
+                _exit(11);
+            status = misuse(way);
+            /* Its own requests are served as well. */
+            _exit(status ? status : ioctl(own, VIDIOCGPICT, &p) ? 12 : 0);
+        }
+        serve_while(vandal);
+        if (waitpid(vandal, &status, 0) != vandal || status)
+            expect(0, "the vandal of way %d ends with %x", way, (unsigned)status);
+        for (served = 0; served < 20 && !wrongs; served++)
+            expect(ask_and_serve("after the vandal") == 0, "GPICT after way %d", way);
+        /* What is left of it makes readable for nothing, and not for ever. */
+        for (served = 0; readable(device, 0) && served < 100; served++) {
+            struct record r;
+            expect(read(device, &r, sizeof r) >= 0, "a read after way %d", way);
+        }
+        expect(served < 100, "still readable after way %d", way);
+        none_left();
+        munmap(memory, 8192);
+        close(device);
+    }
+}
+
 int main(int argc, char **argv)
 {
-    static const struct a_case cases[] = { { "closings", closings }, { "crowd", crowd }, { "spoiled", spoiled } };
+    static const struct a_case cases[] = {
+        { "closings", closings }, { "crowd", crowd }, { "spoiled", spoiled }, { "mallets", mallets }
+    };
     input = own_option(argv, "--input", 1);
     begin(argc, argv);
     return run_case(cases, sizeof cases / sizeof *cases);

@@ -80,6 +80,9 @@ static UNUSED void map_device(void)
         fail("mmap of the input");
 }
 
+/* What is done with the open input before it is mapped. */
+static UNUSED void (*before_map)(void);
+
 /* The pipe in zero-copy mode, and a client that has it open. SIGIO is ignored. */
 static UNUSED void set_up(void)
 {
@@ -88,6 +91,8 @@ static UNUSED void set_up(void)
     device = open(input, O_RDWR);
     if (device < 0)
         fail("open of the input");
+    if (before_map)
+        before_map();
     map_device();
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) ||
         socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, more))

@@ -5,7 +5,9 @@
 //! the pusher's descriptor, whose other end it holds. (Who held that end could end the pusher's session, and
 //! would keep the pusher from seeing the daemon's death: so clients do not get it.) A thread of its own does
 //! it, woken by a futex on the desk, so that a request's way takes no message and waits for nothing else that
-//! the daemon does.
+//! the daemon does. Most requests do not come this way: a pusher whose library looks at its *gong* is reached
+//! by its clients themselves (`runtime/zero/gong.rs`). The doorman is for the others, and for what a client
+//! finds untaken after a while.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
@@ -14,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
 use vloopback_ring::Desk;
-use vloopback_ring::hatch::{Entry, Hatch};
+use vloopback_ring::hatch::{Entry, Hatch, Next};
 use vloopback_ring::slip::{Phase, Slip};
 
 use crate::clock::now;
@@ -31,6 +33,15 @@ pub(crate) struct ClientSlip {
     pub(crate) page: Page<Slip>,
 }
 
+/// What a pusher's clients make readable themselves, and by what: a pair of datagram sockets, so that whatever is
+/// done to the one, nothing hangs up the other. Every process of the pusher's has the same gong, every client the
+/// same mallet.
+#[derive(Debug)]
+pub(crate) struct Gong {
+    pub(crate) gong: OwnedFd,
+    pub(crate) mallet: OwnedFd,
+}
+
 /// What the main thread tells the doorman.
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
@@ -38,6 +49,8 @@ pub(crate) struct Clients {
     pub(crate) slips: Vec<ClientSlip>,
     /// There is a picture that a capture for V4L2's clients could ask for.
     pub(crate) captures: bool,
+    /// None: the pusher looks at its own descriptor only.
+    pub(crate) gong: Option<Gong>,
     ended: bool,
 }
 
@@ -84,6 +97,9 @@ impl Doorman {
         self.clients().ended = true;
         self.desk.door.fetch_add(1, Ordering::SeqCst);
         futex::wake_all(&self.desk.door);
+        // Whoever sleeps in the pusher's read() finds its descriptor hung up.
+        self.desk.calls.fetch_add(1, Ordering::SeqCst);
+        futex::wake_all(&self.desk.calls);
     }
 
     fn run(&self) {
@@ -94,7 +110,7 @@ impl Doorman {
                 if clients.ended {
                     return;
                 }
-                self.look(&clients);
+                self.look(&clients, true);
             }
             futex::wait(&self.desk.door, seen);
         }
@@ -115,18 +131,41 @@ impl Doorman {
         self.clients().slips.iter().filter(|slip| slip.page.state().phase() == Phase::Posted).count() as u32
     }
 
-    /// Rings if there is something for the pusher to take: one byte, unless one lies there.
-    pub(crate) fn look(&self, clients: &Clients) {
+    /// Rings if there is something for the pusher to take: one byte, unless one lies there. `asked`: by somebody
+    /// whom the gong may not have helped.
+    pub(crate) fn look(&self, clients: &Clients, asked: bool) {
         let slips = clients.entries();
         self.hatch.forget_withdrawn(&slips);
-        let mut waiting = 0;
-        // SAFETY: a valid descriptor, and an int to write to.
-        let asked = unsafe { unread(self.end.as_raw_fd(), &mut waiting) };
-        // Last, so that what is taken meanwhile rings nobody.
-        if (asked.is_err() || waiting == 0) && self.hatch.has_next(&slips, clients.captures, now()) {
+        self.hatch.set_looking(true);
+        let rung = is_unread(&self.end);
+        let struck =
+            !asked && self.hatch.hears() && clients.gong.as_ref().is_some_and(|g| is_unread(&g.mallet));
+        // Last, so that what is taken meanwhile rings nobody; for what is taken from here on the pusher waits.
+        let ring = match self.hatch.next(&slips, clients.captures, now()) {
+            // The pusher is on its way to it; if not, the client asks.
+            Some(Next::Request) => !rung && !struck,
+            Some(Next::Other) => !rung,
+            None => false,
+        };
+        if ring {
             // A pusher that is gone is the main loop's business.
             let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
             let _ = send(self.end.as_raw_fd(), &[1], flags);
         }
+        self.hatch.set_looking(false);
+        if ring {
+            self.desk.calls.fetch_add(1, Ordering::SeqCst);
+            if self.hatch.is_read() {
+                futex::wake_all(&self.desk.calls);
+            }
+        }
     }
+}
+
+/// Whether what was sent by this end has not been read yet.
+fn is_unread(end: &OwnedFd) -> bool {
+    let mut waiting = 0;
+    // SAFETY: a valid descriptor, and an int to write to.
+    let asked = unsafe { unread(end.as_raw_fd(), &mut waiting) };
+    asked.is_ok() && waiting != 0
 }

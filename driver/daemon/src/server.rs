@@ -503,6 +503,7 @@ impl Engine {
                 self.with_session(id, session, |e, s, p| Ok(e.log_status(s, p)))
             }
             Request::Chime { session } => return self.chime(id, session),
+            Request::Gong { session } => return self.gong(id, session),
             Request::Bell { session } => {
                 // Who is not of the pipe rings nothing.
                 let _ = self.with_session(id, session, |e, _, p| {

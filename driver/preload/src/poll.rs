@@ -1,11 +1,13 @@
-//! poll, select and epoll_ctl, for V4L2's events.
+//! poll, select and epoll_ctl, for V4L2's events and for requests to a zero-copy pusher.
 //!
-//! Everything that a device tells by its readiness the kernel object behind the descriptor tells itself, but
-//! for one: POLLPRI, an event, which no such object raises without POLLIN (CLIENTS.md 3). For that the open
-//! file has a second, hidden descriptor, its *chime*. Where a program asks for POLLPRI of one of ours that
-//! has subscribed to events, the chime is asked along, and what it says becomes the descriptor's. epoll gets
-//! it as a second member with the program's own data: epoll_wait needs no hook. All other calls go on to the
-//! C library at once: what is looked at for that is the program's own list.
+//! What a device tells by its readiness the kernel object behind the descriptor tells itself, but for two
+//! things. POLLPRI, an event, no such object raises without POLLIN (CLIENTS.md 3): for that the open file has a
+//! second, hidden descriptor, its *chime*. And a zero-copy pusher's clients make its *gong* readable, another
+//! one, because that needs no help of the daemon's (`runtime/zero/gong.rs`). Where a program asks for POLLPRI
+//! of one of ours that has subscribed to events, or for POLLIN of one that has a gong, that companion is asked
+//! along, and what it says becomes the descriptor's. epoll gets it as a second member with the program's own
+//! data: epoll_wait needs no hook. All other calls go on to the C library at once: what is looked at for that
+//! is the program's own list.
 //!
 //! A `poll` that began before the open file's first subscription does not see its events.
 
@@ -186,25 +188,87 @@ impl<T: Copy, const N: usize> Scratch<T, N> {
 
 // ---------------------------------------------------------------------------------------------- poll
 
-/// What a ready chime says of the device.
+/// What a hidden descriptor that is asked along with the program's own stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// V4L2's events: POLLPRI.
+    Chime = 1,
+    /// Requests to a zero-copy pusher: POLLIN.
+    Gong = 2,
+}
+
+impl Kind {
+    const ALL: [Self; 2] = [Self::Chime, Self::Gong];
+
+    /// What a program asks for where this one is concerned.
+    const fn concerns(self) -> i16 {
+        match self {
+            Self::Chime => libc::POLLPRI,
+            Self::Gong => libc::POLLIN | libc::POLLRDNORM,
+        }
+    }
+
+    /// What the companion itself is asked for.
+    const fn asks(self) -> i16 {
+        match self {
+            Self::Chime => libc::POLLPRI | libc::POLLIN,
+            Self::Gong => libc::POLLIN,
+        }
+    }
+
+    /// Whether any descriptor of the process can have one, as far as can be known at no cost.
+    #[inline]
+    fn can_be(self) -> bool {
+        match self {
+            Self::Chime => true,
+            Self::Gong => edge::has_gongs(),
+        }
+    }
+
+    /// Whether a descriptor of the program's has something to tell by one.
+    fn is_needed(self, fd: c_int) -> bool {
+        match self {
+            Self::Chime => edge::has_events(fd),
+            Self::Gong => edge::gong_number(fd).is_some(),
+        }
+    }
+
+    /// That of a descriptor of the program's.
+    fn of(self, fd: c_int) -> Option<c_int> {
+        match self {
+            Self::Chime => edge::chime(fd).filter(|_| edge::has_events(fd)),
+            Self::Gong => edge::gong(fd),
+        }
+    }
+
+    /// The same; none is made.
+    fn known(self, fd: c_int) -> Option<c_int> {
+        match self {
+            Self::Chime => edge::known_chime(fd),
+            Self::Gong => edge::gong(fd),
+        }
+    }
+}
+
+/// What a ready companion says of the device.
 enum Said {
-    /// There is an event.
-    Event,
-    /// There is none (any more): look again.
+    /// It is ready, for what the companion stands for.
+    Ready,
+    /// It is not (any more): look again.
     Nothing,
-    /// The chime is of no use any more.
+    /// The companion is of no use any more.
     Gone,
 }
 
-/// `ready`: what poll tells of `chime`, which is that of `fd`, unless another thread has closed that.
-fn heard(fd: c_int, chime: c_int, ready: i16) -> Said {
-    let gone = libc::POLLHUP | libc::POLLERR | libc::POLLNVAL;
-    if edge::has_event(fd) {
-        Said::Event
-    } else if ready & gone != 0 || edge::known_chime(fd) != Some(chime) {
-        Said::Gone
-    } else {
-        Said::Nothing
+/// `ready`: what poll tells of `companion`, which is that of `fd`, unless another thread has closed that.
+fn heard(kind: Kind, fd: c_int, companion: c_int, ready: i16) -> Said {
+    let gone = ready & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0;
+    match kind {
+        Kind::Chime if edge::has_event(fd) => Said::Ready,
+        Kind::Chime if gone || edge::known_chime(fd) != Some(companion) => Said::Gone,
+        Kind::Chime => Said::Nothing,
+        Kind::Gong if gone || edge::gong_number(fd) != Some(companion) => Said::Gone,
+        Kind::Gong => Said::Ready,
     }
 }
 
@@ -218,20 +282,16 @@ fn list<'program>(fds: *mut pollfd, count: nfds_t) -> Option<&'program mut [poll
     Some(unsafe { core::slice::from_raw_parts_mut(fds, count) })
 }
 
-fn asks_for_events(entry: &pollfd) -> bool {
-    entry.events & libc::POLLPRI != 0 && edge::has_events(entry.fd)
-}
-
-/// The list, if a chime must be asked for any of it.
+/// The list, if a companion must be asked for any of it.
 #[inline]
 fn concerned<'program>(fds: *mut pollfd, count: nfds_t) -> Option<&'program mut [pollfd]> {
     let list = list(fds, count)?;
-    // Nearly no program asks for POLLPRI.
-    if list.iter().any(|entry| entry.events & libc::POLLPRI != 0) && list.iter().any(asks_for_events) {
-        Some(list)
-    } else {
-        None
-    }
+    // Nearly no program asks for POLLPRI, or has a gong.
+    let concerned = Kind::ALL.into_iter().any(|kind| {
+        let asks = |entry: &pollfd| entry.events & kind.concerns() != 0;
+        kind.can_be() && list.iter().any(asks) && list.iter().any(|e| asks(e) && kind.is_needed(e.fd))
+    });
+    concerned.then_some(list)
 }
 
 /// Whose signal mask holds in a call.
@@ -262,49 +322,60 @@ fn poll_once(entries: &mut [pollfd], until: Until, mask: Mask) -> c_int {
     }
 }
 
-/// poll, with chimes.
+/// poll, with companions.
 #[cold]
-fn poll_with_chimes(list: &mut [pollfd], until: Until, mask: Mask) -> c_int {
+fn poll_with_companions(list: &mut [pollfd], until: Until, mask: Mask) -> c_int {
     let count = list.len();
-    let most = list.iter().filter(|entry| entry.events & libc::POLLPRI != 0).count();
+    let asked = || {
+        Kind::ALL.into_iter().flat_map(|kind| {
+            let places = list.iter().enumerate();
+            places
+                .filter(move |(_, e)| kind.can_be() && e.events & kind.concerns() != 0)
+                .map(move |(k, e)| (kind, k, e.fd))
+        })
+    };
+    let most = asked().count();
     let mut scratch = Scratch::<pollfd, 64>::new();
-    // The program's entries; the chimes; and in `fd` of the rest, whose they are.
+    // The program's entries; the companions; and of those, in `fd` whose they are, in `events` their kind.
     let Some(all) = scratch.get(count + 2 * most, pollfd { fd: -1, events: 0, revents: 0 }) else {
         return errno::fail(libc::ENOMEM);
     };
-    all[..count].copy_from_slice(list);
-    let mut chimes = 0;
-    for (place, entry) in list.iter().enumerate().filter(|(_, entry)| entry.events & libc::POLLPRI != 0) {
-        if let Some(chime) = edge::chime(entry.fd).filter(|_| edge::has_events(entry.fd)) {
-            all[count + chimes].fd = chime;
-            all[count + chimes].events = libc::POLLPRI | libc::POLLIN;
-            all[count + most + chimes].fd = place as c_int;
-            chimes += 1;
+    let (entries, kinds) = all.split_at_mut(count + most);
+    entries[..count].copy_from_slice(list);
+    let mut companions = 0;
+    for (kind, place, fd) in asked() {
+        if let Some(companion) = kind.of(fd) {
+            entries[count + companions].fd = companion;
+            entries[count + companions].events = kind.asks();
+            kinds[companions].fd = place as c_int;
+            kinds[companions].events = kind as i16;
+            companions += 1;
         }
     }
     let result = loop {
-        let ready = poll_once(&mut all[..count + chimes], until, mask);
+        let ready = poll_once(&mut entries[..count + companions], until, mask);
         if ready < 0 {
             break ready;
         }
-        for k in 0..chimes {
-            let (place, said) = (all[count + most + k].fd as usize, all[count + k].revents);
+        for k in 0..companions {
+            let (place, said) = (kinds[k].fd as usize, entries[count + k].revents);
             if said == 0 {
                 continue;
             }
-            match heard(list[place].fd, all[count + k].fd, said) {
-                Said::Event => all[place].revents |= libc::POLLPRI,
+            let kind = if kinds[k].events == Kind::Chime as i16 { Kind::Chime } else { Kind::Gong };
+            match heard(kind, list[place].fd, entries[count + k].fd, said) {
+                Said::Ready => entries[place].revents |= list[place].events & kind.concerns(),
                 Said::Nothing => {}
-                Said::Gone => all[count + k].fd = -1,
+                Said::Gone => entries[count + k].fd = -1,
             }
         }
-        let ready = all[..count].iter().filter(|entry| entry.revents != 0).count();
+        let ready = entries[..count].iter().filter(|entry| entry.revents != 0).count();
         if ready != 0 || until.left() == Some(0) {
             break ready as c_int;
         }
     };
     if result >= 0 {
-        for (entry, told) in list.iter_mut().zip(&*all) {
+        for (entry, told) in list.iter_mut().zip(&*entries) {
             entry.revents = told.revents;
         }
     }
@@ -326,7 +397,7 @@ macro_rules! poll_hooks {
             match concerned(fds, count).filter(|_| fits) {
                 // SAFETY: the program's own arguments.
                 None => unsafe { real::$name(fds, count, timeout $(, $room)?) },
-                Some(list) => poll_with_chimes(list, milliseconds(timeout), Mask::Own),
+                Some(list) => poll_with_companions(list, milliseconds(timeout), Mask::Own),
             }
         }
     )*};
@@ -353,7 +424,7 @@ macro_rules! ppoll_hooks {
             if let Some(list) = concerned(fds, count).filter(|_| fits) {
                 // SAFETY: the program's own argument.
                 if let Some(until) = unsafe { until(time) } {
-                    return poll_with_chimes(list, until, Mask::Given(mask));
+                    return poll_with_companions(list, until, Mask::Given(mask));
                 }
             }
             // SAFETY: the program's own arguments.
@@ -411,46 +482,59 @@ fn put(set: &mut [c_ulong], fd: c_int, on: bool) {
     }
 }
 
-/// Whether a chime must be asked for any number of the set.
+/// Whether a companion must be asked for any number of the set.
 #[inline]
-fn is_concerned(count: c_int, set: *const fd_set) -> bool {
+fn needs(kind: Kind, count: c_int, set: *const fd_set) -> bool {
     let set = set.cast::<c_ulong>();
     let count = usize::try_from(count).unwrap_or(0);
-    if set.addr() < 4096 || count > MANY {
+    if set.addr() < 4096 || count > MANY || !kind.can_be() {
         return false;
     }
     // SAFETY: the program gave it to be read by select; not null.
-    unsafe { members(set, count) }.any(edge::has_events)
+    unsafe { members(set, count) }.any(|fd| kind.is_needed(fd))
+}
+
+/// Whether a companion must be asked for any number of the sets to read and of exceptions.
+#[inline]
+fn is_concerned(count: c_int, read: *const fd_set, except: *const fd_set) -> bool {
+    needs(Kind::Chime, count, except) || needs(Kind::Gong, count, read)
 }
 
 /// The program's sets: to read, to write, exceptions. Null where there is none.
 type Sets = [*mut fd_set; 3];
 
-/// select, with chimes.
+/// select, with companions.
 #[cold]
-fn select_with_chimes(count: usize, sets: Sets, until: Until, mask: *const sigset_t) -> c_int {
+fn select_with_companions(count: usize, sets: Sets, until: Until, mask: *const sigset_t) -> c_int {
     let sets = sets.map(<*mut fd_set>::cast::<c_ulong>);
     let words = count.div_ceil(WORD);
-    // SAFETY: the program's own set, which is not null.
-    let asked = || unsafe { members(sets[2], count) }.filter(|&fd| edge::has_events(fd));
-    let (mut pairs, mut highest) = (0, 0);
-    for chime in asked().filter_map(edge::chime) {
-        (pairs, highest) = (pairs + 1, highest.max(chime as usize));
+    let asked = || {
+        let of = |kind: Kind, set: *mut c_ulong| {
+            let count = if set.is_null() || !kind.can_be() { 0 } else { count };
+            // SAFETY: the program's own set, of so many bits; of none where it is null.
+            unsafe { members(set, count) }.filter(move |&fd| kind.is_needed(fd)).map(move |fd| (kind, fd))
+        };
+        of(Kind::Chime, sets[2]).chain(of(Kind::Gong, sets[0]))
+    };
+    let (mut most, mut highest) = (0, 0);
+    for companion in asked().filter_map(|(kind, fd)| kind.of(fd)) {
+        (most, highest) = (most + 1, highest.max(companion as usize));
     }
     let larger = count.max(highest + 1);
     let room = larger.div_ceil(WORD);
     let mut scratch = Scratch::<c_ulong, 160>::new();
-    let Some(all) = scratch.get(3 * room + 2 * pairs, 0) else { return errno::fail(libc::ENOMEM) };
-    let (copies, both) = all.split_at_mut(3 * room);
-    let mut pairs = 0;
-    for (pair, fd) in both.chunks_exact_mut(2).zip(asked()) {
+    // Copies of the sets; and of each companion its kind, whose it is, and its number, 0 once it is gone.
+    let Some(all) = scratch.get(3 * room + 3 * most, 0) else { return errno::fail(libc::ENOMEM) };
+    let (copies, threes) = all.split_at_mut(3 * room);
+    let mut found = 0;
+    for (three, (kind, fd)) in threes.chunks_exact_mut(3).zip(asked()) {
         // Whoever was asked for has one, or has just lost it.
-        if let Some(chime) = edge::known_chime(fd).filter(|&chime| (chime as usize) < larger) {
-            (pair[0], pair[1]) = (fd as c_ulong, chime as c_ulong);
-            pairs += 1;
+        if let Some(companion) = kind.known(fd).filter(|&companion| (companion as usize) < larger) {
+            (three[0], three[1], three[2]) = (kind as c_ulong, fd as c_ulong, companion as c_ulong);
+            found += 1;
         }
     }
-    let pairs = &mut both[..2 * pairs];
+    let threes = &mut threes[..3 * found];
     let result = loop {
         for (copy, &set) in copies.chunks_exact_mut(room).zip(&sets) {
             copy.fill(0);
@@ -463,9 +547,11 @@ fn select_with_chimes(count: usize, sets: Sets, until: Until, mask: *const sigse
         let (Some(read), Some(write), Some(except)) = (parts.next(), parts.next(), parts.next()) else {
             break errno::fail(libc::EINVAL);
         };
-        for chime in pairs.chunks_exact(2).map(|pair| pair[1] as c_int).filter(|&chime| chime != 0) {
-            put(except, chime, true);
-            put(read, chime, true);
+        for three in threes.chunks_exact(3).filter(|three| three[2] != 0) {
+            put(read, three[2] as c_int, true);
+            if three[0] == Kind::Chime as c_ulong {
+                put(except, three[2] as c_int, true);
+            }
         }
         let time = rest(until);
         // SAFETY: three sets of that many bits; a time or none; the program's own mask.
@@ -482,18 +568,20 @@ fn select_with_chimes(count: usize, sets: Sets, until: Until, mask: *const sigse
         if ready < 0 {
             break ready;
         }
-        for pair in pairs.chunks_exact_mut(2) {
-            let (fd, chime) = (pair[0] as c_int, pair[1] as c_int);
-            let rings = chime != 0 && (has(except, chime) || has(read, chime));
-            put(except, chime, false);
-            put(read, chime, false);
+        for three in threes.chunks_exact_mut(3) {
+            let kind = if three[0] == Kind::Chime as c_ulong { Kind::Chime } else { Kind::Gong };
+            let (fd, companion) = (three[1] as c_int, three[2] as c_int);
+            let rings = companion != 0 && (has(except, companion) || has(read, companion));
+            put(except, companion, false);
+            put(read, companion, false);
             if !rings {
                 continue;
             }
-            match heard(fd, chime, hung_up(chime)) {
-                Said::Event => put(except, fd, true),
+            match heard(kind, fd, companion, hung_up(companion)) {
+                Said::Ready if kind == Kind::Chime => put(except, fd, true),
+                Said::Ready => put(read, fd, true),
                 Said::Nothing => {}
-                Said::Gone => pair[1] = 0,
+                Said::Gone => three[2] = 0,
             }
         }
         let ready: u32 =
@@ -514,9 +602,9 @@ fn select_with_chimes(count: usize, sets: Sets, until: Until, mask: *const sigse
     result
 }
 
-/// What of a chime select does not tell.
-fn hung_up(chime: c_int) -> i16 {
-    let mut entry = pollfd { fd: chime, events: 0, revents: 0 };
+/// What of a companion select does not tell.
+fn hung_up(companion: c_int) -> i16 {
+    let mut entry = pollfd { fd: companion, events: 0, revents: 0 };
     // SAFETY: one entry; does not wait.
     unsafe { real::poll(&mut entry, 1, 0) };
     entry.revents
@@ -533,10 +621,10 @@ macro_rules! select_hooks {
             time: *mut $time,
         ) -> c_int {
             stack::align();
-            if is_concerned(count, except) {
+            if is_concerned(count, read, except) {
                 // SAFETY: the program's own argument.
                 if let Some(until) = unsafe { until(time) } {
-                    let result = select_with_chimes(count as usize, [read, write, except], until, ptr::null());
+                    let result = select_with_companions(count as usize, [read, write, except], until, ptr::null());
                     if let Some(left) = until.left() {
                         // As Linux does, what is left is told, also after a signal.
                         // SAFETY: not null, as there is a time.
@@ -573,10 +661,10 @@ macro_rules! pselect_hooks {
             mask: *const sigset_t,
         ) -> c_int {
             stack::align();
-            if is_concerned(count, except) {
+            if is_concerned(count, read, except) {
                 // SAFETY: the program's own argument.
                 if let Some(until) = unsafe { until(time) } {
-                    return select_with_chimes(count as usize, [read, write, except], until, mask);
+                    return select_with_companions(count as usize, [read, write, except], until, mask);
                 }
             }
             // SAFETY: the program's own arguments.
@@ -596,32 +684,43 @@ pselect_hooks! {
 
 // --------------------------------------------------------------------------------------------- epoll
 
-/// What of a registration concerns the chime too; without POLLIN and its kin, which are the device's.
-const SHARED: u32 = (libc::EPOLLPRI | libc::EPOLLET | libc::EPOLLONESHOT | libc::EPOLLWAKEUP) as u32;
+/// What of a registration concerns a companion whatever it stands for.
+const SHARED: u32 = (libc::EPOLLET | libc::EPOLLONESHOT | libc::EPOLLWAKEUP) as u32;
+/// What of it a gong stands for; the bits are poll's.
+const READ: u32 = (libc::EPOLLIN | libc::EPOLLRDNORM) as u32;
+/// The same of a chime.
+const URGENT: u32 = libc::EPOLLPRI as u32;
 
-/// After the program has registered one of its descriptors: the chime follows. (Two descriptors of one open
-/// file in one epoll have one chime there, with the data of the later.)
+/// After the program has registered one of its descriptors: its companions follow. (Two descriptors of one
+/// open file in one epoll have one of each there, with the data of the later.)
 #[cold]
 fn follow(epoll: c_int, operation: c_int, fd: c_int, event: Option<epoll_event>) {
-    let wanted = event.filter(|event| event.events & libc::EPOLLPRI as u32 != 0);
-    let chime = if wanted.is_some() { edge::chime(fd) } else { edge::known_chime(fd) };
-    let Some(chime) = chime else { return };
-    let before = errno::get();
-    let call = |operation: c_int, event: *mut epoll_event| {
-        // SAFETY: an event or null, as the operation wants it.
-        unsafe { real::epoll_ctl(epoll, operation, chime, event) == 0 }
-    };
-    match wanted {
-        Some(event) => {
-            let mut event = epoll_event { events: event.events & SHARED, u64: event.u64 };
-            let _ = call(libc::EPOLL_CTL_ADD, &mut event) || call(libc::EPOLL_CTL_MOD, &mut event);
-        }
-        None if operation != libc::EPOLL_CTL_ADD => {
-            call(libc::EPOLL_CTL_DEL, ptr::null_mut());
-        }
-        None => {}
+    let asked = event.map_or(0, |event| event.events);
+    let chime = if asked & URGENT != 0 { edge::chime(fd) } else { edge::known_chime(fd) };
+    let gong = edge::gong(fd);
+    if gong.is_none() && asked & READ != 0 {
+        // A gong that is hung later would not be in it.
+        edge::without_gong(fd);
     }
-    errno::set(before);
+    for (companion, stands_for) in [(chime, URGENT), (gong, READ)] {
+        let Some(companion) = companion else { continue };
+        let before = errno::get();
+        let call = |operation: c_int, event: *mut epoll_event| {
+            // SAFETY: an event or null, as the operation wants it.
+            unsafe { real::epoll_ctl(epoll, operation, companion, event) == 0 }
+        };
+        match event.filter(|event| event.events & stands_for != 0) {
+            Some(event) => {
+                let mut event = epoll_event { events: event.events & (SHARED | stands_for), u64: event.u64 };
+                let _ = call(libc::EPOLL_CTL_ADD, &mut event) || call(libc::EPOLL_CTL_MOD, &mut event);
+            }
+            None if operation != libc::EPOLL_CTL_ADD => {
+                call(libc::EPOLL_CTL_DEL, ptr::null_mut());
+            }
+            None => {}
+        }
+        errno::set(before);
+    }
 }
 
 #[unsafe(no_mangle)]
@@ -632,8 +731,8 @@ unsafe extern "C" fn epoll_ctl(epoll: c_int, operation: c_int, fd: c_int, event:
     if result == 0 {
         // SAFETY: the kernel has read it.
         let event = (operation != libc::EPOLL_CTL_DEL).then(|| unsafe { event.read_unaligned() });
-        let asks = event.is_some_and(|event| event.events & libc::EPOLLPRI as u32 != 0);
-        if asks || (operation != libc::EPOLL_CTL_ADD && edge::is_ours(fd)) {
+        // An unknown one is looked at if it asks for events.
+        if edge::is_ours(fd) || event.is_some_and(|event| event.events & URGENT != 0) {
             follow(epoll, operation, fd, event);
         }
     }

@@ -37,6 +37,10 @@ pub struct Desk {
     pub bell: AtomicU32,
     /// In zero-copy mode: the daemon's doorman sleeps on this word, who rings the pusher.
     pub door: AtomicU32,
+    /// In zero-copy mode: counts calls for the pusher, which sleeps on it in read().
+    pub calls: AtomicU32,
+    /// In zero-copy mode: counts requests that the pusher did not take until the doorman told it.
+    pub reminders: AtomicU32,
     /// The clients that hold slots in place.
     pub rows: [Row; MAX_ROWS],
 }

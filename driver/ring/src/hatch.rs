@@ -113,6 +113,15 @@ pub enum Taken {
     Closing,
 }
 
+/// What kind of thing a pusher would be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A client's request: the client reminds the pusher if it is not taken.
+    Request,
+    /// A capture of the pipe's own, or a closing: nobody reminds it.
+    Other,
+}
+
 /// How a capture goes on after an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
@@ -182,6 +191,12 @@ pub struct Hatch {
     v4l2: AtomicU32,
     /// The process, of those that have the pusher's descriptor, that answered last.
     answerer: AtomicU32,
+    /// 1: the pusher's library looks at its gong, which clients strike themselves.
+    hears: AtomicU32,
+    /// Threads of the pusher's that sleep in read().
+    readers: AtomicU32,
+    /// 1: the doorman is looking, and may be about to ring. By the daemon.
+    looking: AtomicU32,
 }
 
 /// Whose turn it is.
@@ -311,7 +326,15 @@ impl Hatch {
     /// Whether there is something for the pusher to take. `captures`: there is a picture that a capture
     /// could ask for. `now`: CLOCK_MONOTONIC nanoseconds.
     pub fn has_next(&self, slips: &[Entry], captures: bool, now: u64) -> bool {
-        self.pick(slips, captures, now).is_some()
+        self.next(slips, captures, now).is_some()
+    }
+
+    /// What there is for the pusher to take; see [`Hatch::has_next`].
+    pub fn next(&self, slips: &[Entry], captures: bool, now: u64) -> Option<Next> {
+        self.pick(slips, captures, now).map(|pick| match pick {
+            Pick::Client(_) => Next::Request,
+            Pick::Capture | Pick::Closing => Next::Other,
+        })
     }
 
     /// The pusher takes what is next. The request's data is put into `data`. None: nothing, or it has not
@@ -543,7 +566,37 @@ impl Hatch {
         self.v4l2.store(takes.into(), Ordering::Relaxed);
     }
 
+    /// Whether clients can reach the pusher themselves, without the daemon.
+    pub fn set_hears(&self, hears: bool) {
+        self.hears.store(hears.into(), Ordering::SeqCst);
+    }
+
+    /// A thread of the pusher's is about to sleep in read(). Before it looks whether it must.
+    pub fn begin_read(&self) {
+        self.readers.fetch_add(1, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+    }
+
+    /// It sleeps no more.
+    pub fn end_read(&self) {
+        self.readers.fetch_sub(1, Ordering::SeqCst);
+    }
+
     // ----------------------------------------------------------------------------- what everybody reads
+
+    /// Whether the pusher looks at its gong.
+    #[inline]
+    pub fn hears(&self) -> bool {
+        self.hears.load(Ordering::SeqCst) != 0
+    }
+
+    /// Whether somebody may sleep in read(): to be woken by [`crate::Desk::calls`]. After the pusher's
+    /// descriptor or its gong was made ready, as the reader looks at those after it has said so: one sees the
+    /// other.
+    pub fn is_read(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.readers.load(Ordering::SeqCst) != 0
+    }
 
     /// Where in the memory the first frame is, bytes, if the pusher has told; not to be trusted.
     pub fn origin(&self) -> Option<u32> {
@@ -616,12 +669,24 @@ impl Hatch {
         self.held_back.load(Ordering::SeqCst) != 0
     }
 
+    /// Whether the doorman may be about to ring for what has just been taken.
+    pub fn is_looked_at(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.looking.load(Ordering::SeqCst) != 0
+    }
+
     /// How many tickets were ever given.
     pub fn joined(&self) -> u32 {
         self.joined.load(Ordering::SeqCst)
     }
 
     // ----------------------------------------------------------------------------- what the daemon does
+
+    /// The doorman looks, before it asks what is next; and has rung, or need not.
+    pub fn set_looking(&self, looks: bool) {
+        self.looking.store(looks.into(), Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+    }
 
     /// One more client has a slip: its ticket.
     pub fn join(&self) -> u32 {

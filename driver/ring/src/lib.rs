@@ -113,9 +113,10 @@ const _: () = {
     assert!(offset_of!(SessionPage, ring) == 28 && offset_of!(SessionPage, last) == 32);
     assert!(offset_of!(SessionPage, private) == 72 && offset_of!(SessionPage, pix) == 104);
     assert!(offset_of!(SessionPage, base) == 152 && offset_of!(SessionPage, buffers) == 168);
-    assert!(offset_of!(Desk, door) == 68);
+    assert!(offset_of!(Desk, door) == 68 && offset_of!(Desk, calls) == 72);
+    assert!(offset_of!(Desk, reminders) == 76);
     assert!(size_of::<slip::Slip>() == 2088);
-    assert!(size_of::<hatch::Hatch>() == 160);
+    assert!(size_of::<hatch::Hatch>() == 176);
 };
 
 #[cfg(all(test, not(loom)))]

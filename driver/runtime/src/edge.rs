@@ -10,7 +10,7 @@ use crate::input::{self, Pieces};
 use crate::session::{self, Pin, Session};
 use crate::user::Caller;
 use crate::views::Mapping;
-use crate::{chime, client, output};
+use crate::{chime, client, hidden, output};
 use crate::{process, table, v4l1, v4l2, zero};
 
 /// What a descriptor number is, as far as this process knows.
@@ -300,12 +300,12 @@ pub fn before_close(fd: c_int) -> Close {
 
 #[inline(never)]
 fn before_close_of_known(fd: c_int) -> Close {
-    let is_chime = table::get(fd) == table::HIDDEN;
-    if fd >= 0 && (is_chime || fd == process::hidden()) {
+    let is_a_devices = table::get(fd) == table::HIDDEN;
+    if fd >= 0 && (is_a_devices || fd == process::hidden()) {
         if !process::is_foreign() {
             return Close::Hidden;
         }
-        if is_chime {
+        if is_a_devices {
             // The parent, whose memory this is, has it still.
             return Close::PassThrough;
         }
@@ -347,13 +347,13 @@ pub fn named(fd: c_int, number: u32) {
 /// it open.
 pub fn next_hidden(first: u32, last: u32) -> Option<u32> {
     let connection = u32::try_from(process::hidden()).ok().filter(|n| (first..=last).contains(n));
-    connection.into_iter().chain(chime::first(first, last)).min()
+    connection.into_iter().chain(hidden::first(first, last)).min()
 }
 
 /// The program is about to dup2 or dup3 onto `fd`: a hidden descriptor there moves away first.
 pub fn make_room(fd: c_int) {
     process::make_room(fd);
-    chime::make_room(fd);
+    hidden::make_room(fd);
 }
 
 /// Whether the number is known as one of our devices; it is not looked at.
@@ -382,6 +382,36 @@ pub fn known_chime(fd: c_int) -> Option<c_int> {
 /// Whether an open file of ours has a V4L2 event to take. If not, its chime is hushed.
 pub fn has_event(fd: c_int) -> bool {
     session::of(fd).is_some_and(|session| chime::is_right(&session))
+}
+
+/// Whether the process ever had a gong ([`gong`]): while it had not, no list of poll's has one.
+#[inline]
+pub fn has_gongs() -> bool {
+    zero::gong::has_any()
+}
+
+/// The session behind a number that is known to be ours; nothing is looked at.
+fn known_session(fd: c_int) -> Option<Pin> {
+    if is_ours(fd) { session::of(fd) } else { None }
+}
+
+/// The gong of an input of ours that a zero-copy pusher has: a hidden descriptor that is readable when a client
+/// has asked, whether or not the input's own is. None: not ours, or it has none.
+pub fn gong(fd: c_int) -> Option<c_int> {
+    zero::gong::heard_at(&*known_session(fd)?)
+}
+
+/// The number that it has, whatever raw system calls did to it: costs no call.
+#[inline]
+pub fn gong_number(fd: c_int) -> Option<c_int> {
+    zero::gong::number(&*known_session(fd)?)
+}
+
+/// The gong of an input cannot be asked together with it: clients do not use it.
+pub fn without_gong(fd: c_int) {
+    if let Some(session) = known_session(fd) {
+        zero::gong::plug(&session);
+    }
 }
 
 /// After a successful dup, dup2, dup3 or F_DUPFD of `old` to `new`.

@@ -12,7 +12,7 @@
 //! | `input` | what a one-copy pusher does |
 //! | `zero` | what a zero-copy pusher and its clients do |
 //! | `client`, `output` | what every client does, and a V4L1 one |
-//! | `chime` | how poll learns of V4L2's events |
+//! | `chime`, `hidden` | how poll learns of V4L2's events; descriptors of ours that the program does not know of |
 //! | `ring_map`, `views` | the ring's memory here, and where the program has its frames |
 //! | `lock`, `sys`, `user` | signals, system calls without libc, the program's pointers |
 //!
@@ -23,6 +23,7 @@
 mod chime;
 mod client;
 pub mod edge;
+mod hidden;
 mod input;
 mod lock;
 pub mod native;

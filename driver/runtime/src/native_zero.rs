@@ -21,12 +21,14 @@ use crate::native;
 use crate::process;
 use crate::session::{self, Pin, is_certain};
 use crate::sys::{self, FdList, Result};
-use crate::zero::{self, pusher};
+use crate::zero::{self, gong, pusher};
 
 /// An input node, claimed: this process is the pipe's pusher until it is dropped.
 pub struct ZeroInput {
     session: Pin,
     fd: ManuallyDrop<OwnedFd>,
+    /// Readable when the descriptor or its gong is; None without a gong.
+    both: Option<OwnedFd>,
     /// Which memory of the pipe's is ours, as the board counts them; 0 before [`ZeroInput::map`].
     zero: u32,
 }
@@ -89,7 +91,7 @@ pub fn open(number: u32) -> Result<Opened> {
     // SAFETY: session::open just made this descriptor; nobody else has it.
     let fd = unsafe { OwnedFd::from_raw_fd(raw) };
     let Some(session) = session::of(raw) else { return Err(libc::EBADF) };
-    let input = ZeroInput { session, fd: ManuallyDrop::new(fd), zero: 0 };
+    let input = ZeroInput { session, fd: ManuallyDrop::new(fd), both: None, zero: 0 };
     let info = input.session.info();
     if !info.input {
         return Ok(Opened::Output { input: info.partner });
@@ -131,6 +133,14 @@ impl ZeroInput {
         self.session.alive()?;
         zero::join(&self.session, len)?;
         self.zero = self.session.zero.load(Ordering::Acquire);
+        gong::hang(&self.session);
+        let both = gong::heard_at(&self.session).and_then(|gong| sys::epoll_of(&[self.raw(), gong]).ok());
+        // SAFETY: made just now; nobody else has it.
+        self.both = both.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+        if self.both.is_none() {
+            // What nobody looks at nobody shall strike.
+            gong::plug(&self.session);
+        }
         Ok(())
     }
 
@@ -190,6 +200,10 @@ impl ZeroInput {
     /// ESTALE: the pipe is no longer this pusher's. ENODEV: the daemon is gone. EINVAL: not mapped.
     pub fn take(&mut self, data: &mut [u8; MAX_DATA]) -> Result<Option<Event>> {
         let (hatch, fd) = (self.hatch()?, self.raw());
+        if let Some(gong) = self.session.gong.known() {
+            // Before: who strikes after this is taken now, or makes readable anew.
+            sys::take_messages(gong);
+        }
         let taken = pusher::take(&self.session, hatch, data);
         if is_certain(fd, &self.session) {
             // As in read(): what is being taken rings nobody. What came meanwhile rings anew.
@@ -253,7 +267,7 @@ impl ZeroInput {
     /// # Errors
     /// EINTR: a signal came.
     pub fn wait(&self, patience: Duration) -> Result<()> {
-        sys::wait_readable_for(self.raw(), patience)
+        sys::wait_readable_for(self.as_fd().as_raw_fd(), patience)
     }
 
     /// From now on the kernel sends this process SIGIO when there is something to take; what is there
@@ -280,8 +294,9 @@ impl ZeroInput {
 }
 
 impl AsFd for ZeroInput {
+    /// For poll, select and epoll only.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
+        self.both.as_ref().map_or(self.fd.as_fd(), OwnedFd::as_fd)
     }
 }
 

@@ -2,14 +2,14 @@
 
 use core::ffi::c_int;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use vloopback_ring::hatch::Hatch;
 use vloopback_ring::slip::Slip;
 use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
 use vloopback_wire::{DEVICE_MODE, DEVICE_PREFIX, Reply, Request, SessionInfo};
 
-use crate::chime;
+use crate::hidden::{self, Hidden};
 use crate::lock::{Local, NoSignals};
 use crate::process;
 use crate::ring_map::RingMap;
@@ -65,9 +65,18 @@ pub(crate) struct Session {
     pub(crate) pixel_name: AtomicU32,
     /// The zero-copy memory whose pusher was asked through this open file which palettes it has.
     pub(crate) asked_palettes: AtomicU32,
-    /// The descriptor that says in poll that a V4L2 event is pending, plus 1; 0 for none. See `chime`.
-    pub(crate) chime: AtomicI32,
-    pub(crate) chime_inode: AtomicU64,
+    /// The descriptor that says in poll that a V4L2 event is pending. See `chime`.
+    pub(crate) chime: Hidden,
+    /// A zero-copy pusher's descriptor that its clients make ready, and by what they do so. See `zero::gong`.
+    pub(crate) gong: Hidden,
+    pub(crate) mallet: Hidden,
+    /// Whose mallet it is: the number of the pusher's memory.
+    pub(crate) mallet_of: AtomicU32,
+    /// A pusher's: it does not look at its gong. A client's: that pusher does not hear it.
+    pub(crate) deaf: AtomicBool,
+    /// Requests in a row that were not heard by the gong; and a pusher's count of all reminders when it looked last.
+    pub(crate) unheard: AtomicU32,
+    pub(crate) reminded: AtomicU32,
 }
 
 // SAFETY: `info` is written while nobody else can have the session (make, below), the rest is
@@ -132,7 +141,7 @@ impl Session {
     }
 
     fn tear_down(&self, quiet: &NoSignals) {
-        chime::close(self);
+        hidden::close_all(self);
         {
             let (mut ring, mut views) = (self.ring.lock(quiet), self.views.lock(quiet));
             if views.is_of_buffers() && !self.page.load(Ordering::Relaxed).is_null() {
@@ -403,6 +412,9 @@ fn make(info: SessionInfo, lifeline: &'static Lifeline, pages: [c_int; 3]) -> Re
     session.armed.store(false, Ordering::Release);
     session.pixel_name.store(chosen_name(&info), Ordering::Release);
     session.asked_palettes.store(0, Ordering::Release);
+    session.mallet_of.store(0, Ordering::Release);
+    session.deaf.store(false, Ordering::Release);
+    session.unheard.store(0, Ordering::Release);
     session.numbers.store(0, Ordering::Release);
     session.users.store(1, Ordering::Release);
     Ok(session)

@@ -320,6 +320,15 @@ pub(crate) struct Control {
 
 /// Sends one record with at most one descriptor.
 pub(crate) fn send_record(fd: c_int, record: &[u8], pass: Option<c_int>) -> Result<()> {
+    send(fd, record, pass, 0)
+}
+
+/// Sends a byte; where there is no room for it, others wait to be read. False: nobody can read it.
+pub(crate) fn send_byte(fd: c_int) -> bool {
+    matches!(send(fd, &[1], None, libc::MSG_DONTWAIT), Ok(()) | Err(libc::EAGAIN))
+}
+
+fn send(fd: c_int, record: &[u8], pass: Option<c_int>, flags: c_int) -> Result<()> {
     let mut iov = libc::iovec { iov_base: record.as_ptr() as *mut c_void, iov_len: record.len() };
     let mut control = Control { bytes: [0; size_of::<Control>()] };
     // SAFETY: all zeros is a valid msghdr.
@@ -341,7 +350,7 @@ pub(crate) fn send_record(fd: c_int, record: &[u8], pass: Option<c_int>) -> Resu
     }
     loop {
         // SAFETY: the message describes memory that lives.
-        match unsafe { sys!(sendmsg, fd, &raw const message, libc::MSG_NOSIGNAL) } {
+        match unsafe { sys!(sendmsg, fd, &raw const message, libc::MSG_NOSIGNAL | flags) } {
             Ok(_) => return Ok(()),
             Err(libc::EINTR) => {}
             Err(e) => return Err(e),
@@ -451,6 +460,23 @@ pub(crate) fn has_byte(fd: c_int) -> bool {
     got == Ok(1)
 }
 
+/// Takes all messages out of a datagram socket's queue, but not for ever if more come meanwhile. False: there is
+/// none.
+pub(crate) fn take_messages(fd: c_int) -> bool {
+    let mut byte = 0u8;
+    // SAFETY: one byte; what is longer is cut.
+    let take = || unsafe { sys!(recvfrom, fd, &raw mut byte, 1, libc::MSG_DONTWAIT, 0, 0) }.is_ok();
+    core::iter::repeat_with(take).take(64).take_while(|taken| *taken).count() != 0
+}
+
+/// Whether there is a message in a datagram socket's queue.
+pub(crate) fn has_message(fd: c_int) -> bool {
+    let mut byte = 0u8;
+    let flags = libc::MSG_DONTWAIT | libc::MSG_PEEK;
+    // SAFETY: one byte.
+    unsafe { sys!(recvfrom, fd, &raw mut byte, 1, flags, 0, 0) }.is_ok()
+}
+
 /// Whether SIGIO would not end the process: it is caught or ignored, or this thread blocks it.
 pub(crate) fn sigio_is_harmless() -> bool {
     // The kernel's struct begins with the handler.
@@ -493,6 +519,21 @@ pub(crate) fn wait_readable_for(fd: c_int, patience: core::time::Duration) -> Re
     };
     // SAFETY: one pollfd and one timespec, which the kernel may change.
     unsafe { sys!(ppoll, &raw mut poll, 1, &raw mut left, 0, 0) }.map(drop)
+}
+
+/// A descriptor that is readable when one of these is, or is hung up; close-on-exec.
+pub(crate) fn epoll_of(fds: &[c_int]) -> Result<c_int> {
+    // SAFETY: makes a descriptor that is ours.
+    let epoll = unsafe { sys!(epoll_create1, libc::EPOLL_CLOEXEC) }? as c_int;
+    for &fd in fds {
+        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 0 };
+        // SAFETY: a valid event.
+        if let Err(e) = unsafe { sys!(epoll_ctl, epoll, libc::EPOLL_CTL_ADD, fd, &raw mut event) } {
+            close(epoll);
+            return Err(e);
+        }
+    }
+    Ok(epoll)
 }
 
 /// Descriptors that are ours until they are taken out; closed with the list.

@@ -14,7 +14,7 @@ pub(crate) const UNKNOWN: usize = 0;
 /// It is not a device of ours.
 pub(crate) const OTHER: usize = 1;
 
-/// It is one of our own, which the program did not open: a chime (`chime.rs`).
+/// It is one of our own, which the program did not open (`hidden.rs`).
 pub(crate) const HIDDEN: usize = 2;
 
 /// It is not a device of ours, but stands for the name of one: an O_PATH open of node `node`.

@@ -21,6 +21,7 @@
 //! | [`Request::Own`] | – | [`Reply::Done`] | – |
 //! | [`Request::Zero`] | – | [`Reply::Zero`] | the frames' memory, the pusher's page, a client's slip |
 //! | [`Request::Slip`] | – | [`Reply::Slip`] | a client's slip, if there is one |
+//! | [`Request::Gong`] | – | [`Reply::Done`] | a client: the mallet; the pusher: its gong, and the mallet |
 //! | [`Request::Bell`] | – | none | – |
 //! | [`Request::Closed`] | – | [`Reply::Done`] | – |
 //! | [`Request::SetTimeout`] | a picture in a memory file, if one is set | [`Reply::Done`] | – |
@@ -262,6 +263,12 @@ pub enum Request {
         /// The session.
         session: u32,
     },
+    /// By a zero-copy pusher: the descriptor that its clients make readable themselves. By a client: the one by
+    /// which they do.
+    Gong {
+        /// The session.
+        session: u32,
+    },
     /// The chime was hushed, and there may be an event to take all the same: the daemon looks and rings it.
     RingChime {
         /// The session.
@@ -474,6 +481,7 @@ impl Request {
                 head(40, &[session, generation, index, len, u32::from(read_only)])
             }
             Self::LogStatus { session } => head(41, &[session]),
+            Self::Gong { session } => head(42, &[session]),
         }
     }
 
@@ -537,6 +545,7 @@ impl Request {
                 Self::Export { session: a[0], generation: a[1], index: a[2], len: a[3], read_only: a[4] != 0 }
             }
             41 => Self::LogStatus { session: a[0] },
+            42 => Self::Gong { session: a[0] },
             kind => return Err(WireError::Kind(kind)),
         })
     }
@@ -657,6 +666,7 @@ mod tests {
             Request::Unsubscribe { session: 7, kind: 3, id: 0x98_0900 },
             Request::Chime { session: 7 },
             Request::RingChime { session: 7 },
+            Request::Gong { session: 7 },
             Request::List,
             Request::Closed { session: 7 },
         ] {

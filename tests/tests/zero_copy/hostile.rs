@@ -117,3 +117,9 @@ fn a_client_that_spoils_what_it_shares() {
         pusher_case(&env, "zc_hostile_crowd", "spoiled", &["--seed", seed]);
     }
 }
+
+/// The same of the socket by which clients reach the pusher: filled, shut down, connected elsewhere.
+#[test]
+fn a_client_that_spoils_the_way_to_the_pusher() {
+    pusher_case(&Env::new(1), "zc_hostile_crowd", "mallets", &[]);
+}

@@ -3,6 +3,7 @@
 
 mod apart;
 mod deaths;
+mod gong;
 mod hostile;
 mod memory;
 mod pictures;

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use tracing::info;
 use vloopback_core::Refusal;
 use vloopback_ring::hatch::{MAX_CLIENTS, PATIENCE};
@@ -14,7 +15,7 @@ use vloopback_wire::Reply;
 use super::Engine;
 use super::device::errno;
 use crate::clock::now;
-use crate::doorman::ClientSlip;
+use crate::doorman::{ClientSlip, Gong};
 use crate::futex;
 use crate::memory::{Page, ZeroMemory};
 
@@ -89,6 +90,37 @@ impl Engine {
         }
     }
 
+    /// Gives out the gong: to the pusher, which asks first, with the mallet; to its clients the mallet alone.
+    pub(super) fn gong(&mut self, id: u32, session: u32) -> bool {
+        let mut found = None;
+        let result = self.with_session(id, session, |engine, session, pipe| {
+            let is_pusher = engine.pipes[pipe].core.pusher() == Some(session);
+            let memory = engine.pipes[pipe].zero.as_ref().ok_or(Errno::EINVAL)?;
+            let mut clients = memory.door.clients();
+            if is_pusher && clients.gong.is_none() {
+                let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+                let (gong, mallet) = socketpair(AddressFamily::Unix, SockType::Datagram, None, flags)?;
+                clients.gong = Some(Gong { gong, mallet });
+            }
+            if !is_pusher && clients.slips.iter().all(|slip| slip.session != session) {
+                return Err(Errno::EINVAL);
+            }
+            found = Some((pipe, is_pusher));
+            Ok(Reply::Done)
+        });
+        let memory = found.and_then(|(pipe, _)| self.pipes[pipe].zero.as_ref());
+        let clients = memory.map(|memory| memory.door.clients());
+        let is_pusher = found.is_some_and(|(_, is_pusher)| is_pusher);
+        match (result, clients.as_ref().and_then(|clients| clients.gong.as_ref())) {
+            (Err(e), _) => self.answer(id, &Reply::Error(e as i32), &[]),
+            (Ok(_), None) => self.answer(id, &Reply::Error(libc::ENXIO), &[]),
+            (Ok(done), Some(Gong { gong, mallet })) if is_pusher => {
+                self.answer(id, &done, &[gong.as_fd(), mallet.as_fd()])
+            }
+            (Ok(done), Some(Gong { mallet, .. })) => self.answer(id, &done, &[mallet.as_fd()]),
+        }
+    }
+
     fn begin_zero(&mut self, session: u32, index: usize, len: u32) -> Result<Reply, Errno> {
         self.claim(session, index)?;
         if let Some(memory) = &self.pipes[index].zero {
@@ -130,7 +162,7 @@ impl Engine {
         memory.hatch.give_up_capture(now(), limit);
         let refusals = memory.hatch.refusals();
         let refused = std::mem::replace(&mut memory.refusals, refusals) != refusals;
-        memory.door.look(&memory.door.clients());
+        memory.door.look(&memory.door.clients(), false);
         // Somebody waits for a client that copies, which may have been stopped.
         memory.look_again = memory.hatch.holds_back();
         if refused {

@@ -179,6 +179,14 @@ impl Device {
         }
     }
 
+    /// The descriptors that come with an answer, or its errno.
+    pub fn fetch(&self, request: &Request) -> Result<Vec<OwnedFd>, i32> {
+        match ask(&self.connection, request) {
+            (Reply::Error(errno), _) => Err(errno),
+            (_, fds) => Ok(fds),
+        }
+    }
+
     pub fn set_format(&self, fourcc: &[u8; 4], width: u32, height: u32) -> Result<(), i32> {
         let fourcc = u32::from_le_bytes(*fourcc);
         let format = PixelFormat { fourcc, width, height, ..PixelFormat::default() };

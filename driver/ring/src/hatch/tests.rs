@@ -274,3 +274,35 @@ fn palettes_are_remembered() {
         assert_eq!(hatch.has_palette(nonsense), None);
     }
 }
+
+#[test]
+fn what_is_next_says_who_reminds_the_pusher() {
+    let (hatch, slips) = (hatch(), clients());
+    let entries = entries(&slips);
+    assert_eq!(hatch.next(&entries, true, 0), None);
+    hatch.tell_closing();
+    assert_eq!(hatch.next(&entries, true, 0), Some(Next::Other), "a closing");
+    slips[1].post(request::GCAP, &[], false).expect("open");
+    assert_eq!(hatch.next(&entries, true, 0), Some(Next::Request));
+    let pending = take(&hatch, &entries).expect("a request");
+    assert_eq!(hatch.next(&entries, true, 0), None, "one at a time");
+    answer(&hatch, &entries, &pending);
+    hatch.want();
+    assert_eq!(hatch.next(&entries, true, 0), Some(Next::Other), "a capture");
+}
+
+#[test]
+fn a_pusher_says_how_it_can_be_reached() {
+    let hatch = hatch();
+    assert!(!hatch.hears() && !hatch.is_read() && !hatch.is_looked_at());
+    hatch.set_hears(true);
+    hatch.begin_read();
+    hatch.begin_read();
+    hatch.end_read();
+    hatch.set_looking(true);
+    assert!(hatch.hears() && hatch.is_read() && hatch.is_looked_at());
+    hatch.end_read();
+    hatch.set_hears(false);
+    hatch.set_looking(false);
+    assert!(!hatch.hears() && !hatch.is_read() && !hatch.is_looked_at());
+}

@@ -12,7 +12,7 @@ use vloopback_ring::hatch::PATIENCE;
 use vloopback_ring::slip::{MAX_DATA, Phase, Slip};
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::{Inside, NUMBER_MAX, call_daemon, enter, knock};
+use super::{Inside, NUMBER_MAX, call_daemon, enter, gong, knock};
 use crate::client::own;
 use crate::lock::NoSignals;
 use crate::process;
@@ -179,17 +179,26 @@ impl<'a> Turn<'a> {
         let (session, slip) = (self.session, self.slip);
         let limit = u64::from(session.info().answer_timeout) * 1_000_000;
         let mut deadline = (limit != 0 && number != request::SYNC).then(|| sys::now() + limit);
+        let hatch = self.inside.hatch;
+        let mut struck = gong::is_in_reach(session, hatch, self.inside.zero);
         let posted = slip.post(number, data, copies).ok_or(libc::EBADF)?;
         // A pusher that has something to do looks for more when it is done.
-        if self.inside.hatch.seems_idle() {
-            knock(session);
+        if hatch.seems_idle() {
+            struck = gong::strike(session, hatch, self.inside.zero);
+            if !struck {
+                knock(session);
+            }
         } else if self.took_over {
             // It may have what nobody waits for, and never be done.
             call_daemon(session)?;
         }
         loop {
             let now = slip.state();
-            match slip.collect(posted, data) {
+            let answer = slip.collect(posted, data);
+            if struck && answer.is_some() {
+                gong::was_heard(session);
+            }
+            match answer {
                 Some(0) => return Ok(()),
                 Some(errno) => return Err(errno as c_int),
                 None => {}
@@ -202,19 +211,31 @@ impl<'a> Turn<'a> {
                 return Err(libc::EIO);
             }
             session.alive()?;
-            if deadline.is_some() && now.phase() == Phase::Posted && !self.inside.hatch.seems_idle() {
+            if deadline.is_some() && now.phase() == Phase::Posted && !hatch.seems_idle() {
                 // The pusher is at somebody else's request, which has a limit of its own, or is a SYNC.
                 deadline = Some(sys::now() + limit);
             }
             // Now and then it reminds the pusher, who may have waited for somebody that never came back.
-            let remind = (now.phase() == Phase::Posted).then(|| sys::now() + PATIENCE);
+            let patience = if struck { gong::PATIENCE } else { PATIENCE };
+            let remind = (now.phase() == Phase::Posted).then(|| sys::now() + patience);
             let until = [deadline, remind].into_iter().flatten().min();
             let waited = self.quiet.lifted(|| session.wait_for_word(slip.word(), now.word(), until));
             if self.is_lost() {
                 return Err(libc::EINTR);
             }
             match waited {
-                Err(libc::ETIMEDOUT) if until != deadline => call_daemon(session)?,
+                Err(libc::ETIMEDOUT) if until != deadline => {
+                    if hatch.seems_idle() {
+                        if struck {
+                            gong::was_not_heard(session);
+                        }
+                        knock(session);
+                    }
+                    if !struck {
+                        call_daemon(session)?;
+                    }
+                    struck = false;
+                }
                 // Once the pusher is answering, the answer is near: it is taken.
                 Err(e @ (libc::EINTR | libc::ETIMEDOUT)) if slip.withdraw(posted) => {
                     // Others may have waited behind it.

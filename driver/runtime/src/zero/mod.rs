@@ -2,14 +2,15 @@
 //! answers its clients' ioctls itself.
 //!
 //! A client's request ([`ask`]) goes straight to the pusher's process, over a page of the client's own
-//! (`vloopback_ring::slip`); the daemon makes the pusher's descriptor readable, and the kernel sends
-//! SIGIO. The pusher's library picks whose turn it is (`vloopback_ring::hatch`). All that a pusher calls
-//! here ([`pusher`]) may be called from its signal handler: no lock is waited for that it may have
-//! interrupted, and nothing is allocated. Frames for V4L2 clients are the pipe's own captures
-//! ([`capture`]).
+//! (`vloopback_ring::slip`); the client makes the pusher's [`gong`] readable, or the daemon the pusher's
+//! descriptor, and the kernel sends SIGIO. The pusher's library picks whose turn it is
+//! (`vloopback_ring::hatch`). All that a pusher calls here ([`pusher`]) may be called from its signal handler:
+//! no lock is waited for that it may have interrupted, and nothing is allocated. Frames for V4L2 clients are
+//! the pipe's own captures ([`capture`]).
 
 pub(crate) mod ask;
 pub(crate) mod capture;
+pub(crate) mod gong;
 pub(crate) mod pusher;
 
 use core::ffi::c_int;
@@ -134,8 +135,8 @@ impl Drop for Inside<'_> {
     }
 }
 
-/// Makes the pusher's descriptor readable if there is something for it. By a client that has posted, or by
-/// the pusher's own library.
+/// Lets the daemon make the pusher's descriptor readable if there is something for it. By a client that has
+/// posted, or by the pusher's own library, where there is no gong.
 pub(crate) fn knock(session: &Session) {
     let door = &session.desk().door;
     door.fetch_add(1, Ordering::SeqCst);
@@ -233,6 +234,7 @@ pub(crate) unsafe fn mmap_input(session: &Session, fd: c_int, wanted: &Mapping) 
     let len = place.end()?;
     session.claim()?;
     join(session, len)?;
+    gong::hang(session);
     session.pusher_fd.store(fd, Ordering::Relaxed);
     pusher::arm(session, fd);
     place.show(session)

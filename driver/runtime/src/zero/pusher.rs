@@ -7,12 +7,12 @@ use vloopback_abi::v4l1::{VideoCapability, VideoChannel, VideoMbuf, VideoPicture
 use vloopback_abi::{Abi, ioc};
 use vloopback_ioctl::{UserMemory, forwarded};
 use vloopback_ring::PAGE_LEN;
-use vloopback_ring::hatch::{Entry, Hatch, MAX_CLIENTS, Pending, Taken, Told};
+use vloopback_ring::hatch::{Entry, Hatch, MAX_CLIENTS, Next, Pending, Taken, Told};
 use vloopback_ring::slip::{MAX_DATA, Phase, Slip};
 use vloopback_wire::{Reply, Request};
 use zerocopy::FromBytes;
 
-use super::{NUMBER_LEN, call_daemon, capture, is_zero, join, knock};
+use super::{NUMBER_LEN, call_daemon, capture, gong, is_zero, join, knock};
 use crate::client::may_wait;
 use crate::lock::NoSignals;
 use crate::process;
@@ -134,6 +134,7 @@ fn with_clients<T>(session: &Session, hatch: &Hatch, f: impl FnOnce(&[Entry]) ->
 fn joined(session: &Session) -> Result<&Hatch> {
     if hatch(session).is_none() {
         join(session, 0)?;
+        gong::hang(session);
     }
     hatch(session).ok_or(libc::EINVAL)
 }
@@ -144,8 +145,8 @@ pub(crate) fn hatch(session: &Session) -> Option<&Hatch> {
     (!hatch.is_null()).then(|| unsafe { &*hatch })
 }
 
-/// Lets the kernel send SIGIO for this descriptor as soon as it would not kill the process: when the
-/// signal is caught, ignored or blocked. What came before raises it now.
+/// Lets the kernel send SIGIO for this descriptor, and for its gong, as soon as it would not kill the process:
+/// when the signal is caught, ignored or blocked. What came before raises it now.
 pub(super) fn arm(session: &Session, fd: c_int) {
     if session.armed.load(Ordering::Relaxed) || !sys::sigio_is_harmless() || !is_certain(fd, session) {
         return;
@@ -153,8 +154,12 @@ pub(super) fn arm(session: &Session, fd: c_int) {
     if sys::send_sigio(fd).is_err() {
         return;
     }
+    let gong = gong::heard_at(session);
+    if gong.is_some_and(|gong| sys::send_sigio(gong).is_err()) {
+        gong::plug(session);
+    }
     session.armed.store(true, Ordering::Relaxed);
-    if sys::has_byte(fd) {
+    if sys::has_byte(fd) || gong.is_some_and(sys::has_message) {
         sys::raise_sigio();
     }
 }
@@ -178,8 +183,12 @@ pub(crate) fn take(session: &Session, hatch: &Hatch, data: &mut [u8; MAX_DATA]) 
 /// The pusher is done with something: its descriptor is readable if there is more.
 pub(crate) fn look_for_more(session: &Session, hatch: &Hatch) {
     let captures = capture::order_of(&session.board().format(), hatch).is_some();
-    let more = with_clients(session, hatch, |slips| hatch.has_next(slips, captures, sys::now()));
-    if more {
+    let next = with_clients(session, hatch, |slips| hatch.next(slips, captures, sys::now()));
+    let zero = session.zero.load(Ordering::Relaxed);
+    if next == Some(Next::Request) && gong::strike(session, hatch, zero) {
+        return;
+    }
+    if next.is_some() {
         knock(session);
     } else if hatch.holds_back() {
         // It must not wait for a client that copies and was stopped: the daemon looks again. If that is gone,
@@ -213,18 +222,27 @@ pub(crate) fn read(session: &Session, fd: c_int, pieces: &[libc::iovec]) -> Resu
             return Err(libc::EBADF);
         }
         // What has not rung is not readable yet.
-        if !sys::has_byte(fd) {
+        let struck = session.gong.known().is_some_and(sys::take_messages);
+        if !struck && !sys::has_byte(fd) {
             if !may_wait(fd) {
                 return Err(libc::EAGAIN);
             }
-            sys::wait_readable(fd)?;
+            gong::wait(session, hatch, fd)?;
             slept = true;
             continue;
         }
         let mut data = [0; MAX_DATA];
         let taken = take(session, hatch, &mut data);
-        // Only now: while the byte lies there the doorman rings nobody for what is being taken.
+        // Only now: while the byte lies there the doorman rings nobody for what is being taken. Where none lay it
+        // may be about to; it is waited for, but not for ever.
+        for _ in 0..1000 {
+            if !hatch.is_looked_at() {
+                break;
+            }
+            sys::give_way();
+        }
         sys::take_bytes(fd);
+        gong::heard(session, struck);
         let (number, got) = match taken {
             Some(Taken::Request(pending, len)) => {
                 let number = pending.number();
