@@ -35,7 +35,7 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The protocol's number, in every record: processes that were built apart notice at once.
-pub const PROTOCOL: u32 = 5;
+pub const PROTOCOL: u32 = 6;
 /// "VLBK" in the machine's byte order: the first word of every record.
 pub const MAGIC: u32 = u32::from_ne_bytes(*b"VLBK");
 /// The longest record, bytes: a list of many pipes, below what a socket takes in one piece.

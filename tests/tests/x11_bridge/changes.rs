@@ -79,7 +79,7 @@ fn a_screen_becomes_smaller_and_larger_again() {
     assert_eq!(wrong(&picture, LARGE, other), []);
     client.end();
     assert_eq!(bridge.counts(), [3, 0, 1]);
-    assert!(bridge.running.stderr().contains("smaller"), "{}", bridge.running.stderr());
+    bridge.complains("smaller");
 }
 
 /// The frames are as large as what there was at the start: what grows beyond is shown as far as it goes, in
@@ -144,7 +144,7 @@ fn windows_without_composite() {
         painter.settle();
         assert_eq!(client.grab(0, WINDOW, RGB32), Err(EIO), "at {x}, {y}");
     }
-    assert!(bridge.running.stderr().contains("100x80 from mine: Match"), "{}", bridge.running.stderr());
+    bridge.complains("100x80 from mine: Match");
     // Just on it.
     let change = ConfigureWindowAux::new().x(220).y(160);
     painter.conn.configure_window(window, &change).expect("configure_window");

@@ -11,10 +11,11 @@ mod windows;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use rustix::process::{Signal, kill_process};
 use serde_json::Value;
-use vloopback_tests::{Ended, Env, Job, Pipe, Running, bin_dir, source_root};
+use vloopback_tests::{Ended, Env, Job, PATIENCE, Pipe, Running, bin_dir, source_root};
 use x11rb::connection::Connection;
 use x11rb::protocol::xproto::{
     ConnectionExt as _, CreateGCAux, CreateWindowAux, Drawable, EventMask, ImageFormat, Window, WindowClass,
@@ -181,6 +182,16 @@ impl Bridge {
             if let Some(counts) = line.strip_prefix("a client has closed: ") {
                 return numbers(counts);
             }
+        }
+    }
+
+    /// Waits until it has said something on stderr, which is read beside what it tells of clients.
+    #[track_caller]
+    fn complains(&self, of: &str) {
+        let begin = Instant::now();
+        while !self.running.stderr().contains(of) {
+            assert!(begin.elapsed() < PATIENCE, "no {of:?} in {:?}", self.running.stderr());
+            std::thread::yield_now();
         }
     }
 

@@ -112,6 +112,5 @@ fn a_window_is_resized_hidden_and_gone() {
     client.end();
     let [direct, converted, failed] = bridge.counts();
     assert_eq!((direct, converted, failed), (7, 0, 1));
-    let said = bridge.running.stderr();
-    assert!(said.contains("300x200 from mine"), "{said}");
+    bridge.complains("300x200 from mine");
 }
