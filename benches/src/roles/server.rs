@@ -15,6 +15,9 @@ const MEMORY: usize = 4096;
 /// What the API document recommends for a request.
 const REQUEST: usize = 1024;
 
+/// Linux's, from its headers: which signal O_ASYNC sends.
+const F_SETSIG: i32 = 10;
+
 static DEVICE: AtomicI32 = AtomicI32::new(-1);
 static SOCKET: AtomicI32 = AtomicI32::new(-1);
 
@@ -31,13 +34,17 @@ pub fn run(args: &RoleArgs) -> Result<(), BenchError> {
     }
     DEVICE.store(device.0, SeqCst);
     SOCKET.store(socket, SeqCst);
-    let action = SigAction::new(SigHandler::Handler(answer), SaFlags::SA_RESTART, SigSet::empty());
-    // SAFETY: the handler makes system calls and reads two numbers, nothing else.
-    unsafe { sigaction(Signal::SIGIO, &action) }.map_err(|e| BenchError::system("sigaction", e))?;
+    // A signal of its own for the socket, so that neither side pays for a look at the other.
+    for (signal, handler) in [(Signal::SIGIO, answer as extern "C" fn(i32)), (Signal::SIGUSR1, echo)] {
+        let action = SigAction::new(SigHandler::Handler(handler), SaFlags::SA_RESTART, SigSet::empty());
+        // SAFETY: the handlers make system calls and read a number each, nothing else.
+        unsafe { sigaction(signal, &action) }.map_err(|e| BenchError::system("sigaction", e))?;
+    }
     // SAFETY: plain commands of a descriptor that is ours.
     let armed = unsafe {
         let flags = libc::fcntl(socket, libc::F_GETFL);
         libc::fcntl(socket, libc::F_SETOWN, libc::getpid()) == 0
+            && libc::fcntl(socket, F_SETSIG, Signal::SIGUSR1 as i32) == 0
             && libc::fcntl(socket, libc::F_SETFL, flags | libc::O_ASYNC) == 0
     };
     if !armed {
@@ -46,21 +53,32 @@ pub fn run(args: &RoleArgs) -> Result<(), BenchError> {
     serve(args, |_, _| Ok("ok".into()))
 }
 
-/// One request, or one message, for each signal.
+/// Whether there is something to read, as the API document's pushers ask.
+fn is_ready(fd: i32) -> bool {
+    let mut entry = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one entry.
+    unsafe { libc::poll(&mut entry, 1, 0) > 0 }
+}
+
+/// One request for each signal.
 extern "C" fn answer(_: i32) {
-    let (device, socket) = (DEVICE.load(SeqCst), SOCKET.load(SeqCst));
-    let entry = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    let mut ready = [entry(device), entry(socket)];
+    let device = DEVICE.load(SeqCst);
     let mut bytes = [0u64; REQUEST / 8];
-    // SAFETY: two entries, and so many bytes; an ioctl that was read is answered with the data behind its number.
+    // SAFETY: so many bytes; an ioctl that was read is answered with the data behind its number.
     unsafe {
-        if libc::poll(ready.as_mut_ptr(), 2, 0) <= 0 {
-            return;
-        }
-        if ready[0].revents != 0 && libc::read(device, bytes.as_mut_ptr().cast(), REQUEST) > 0 {
+        if is_ready(device) && libc::read(device, bytes.as_mut_ptr().cast(), REQUEST) > 0 {
             libc::ioctl(device, bytes[0], bytes.as_mut_ptr().add(1));
         }
-        if ready[1].revents != 0 {
+    }
+}
+
+/// One message for each signal.
+extern "C" fn echo(_: i32) {
+    let socket = SOCKET.load(SeqCst);
+    let mut bytes = [0u64; REQUEST / 8];
+    // SAFETY: so many bytes.
+    unsafe {
+        if is_ready(socket) {
             let got = libc::read(socket, bytes.as_mut_ptr().cast(), REQUEST);
             if got > 0 {
                 libc::write(socket, bytes.as_ptr().cast(), got as usize);
