@@ -123,7 +123,8 @@ impl Place {
         let container =
             if line.starts_with("chroot ") && !is_root() { "unshare --user --map-root-user " } else { "" };
         let line = format!("{container}{}", self.here(line));
-        let mut job = Job::new("env");
+        // Ctrl-C works at a terminal, also where this test was started by something that ignores it.
+        let mut job = Job::new("env").arg("--default-signal=INT,QUIT");
         job = if bare {
             job.args(["-i", "-C", "/", "HOME=/", "SHELL=/bin/sh", "LOGNAME=root"])
                 .arg(format!("PATH={SYSTEM}"))

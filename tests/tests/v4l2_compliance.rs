@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use vloopback_tests::{Ended, Env, Pipe, Running, bin_dir, full, have, skip, source_root};
 
@@ -99,6 +100,9 @@ fn only_missed_frames(report: &Ended) -> bool {
         && (total(&text, "Failed"), report.status.code()) == (Some(0), Some(0))
 }
 
+/// A judge looks at 600 frames, which come 30 a second where the machine has the time.
+const LONG: Duration = Duration::from_secs(240);
+
 /// One judge at a time: they want to be in time.
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -109,7 +113,12 @@ fn complies(env: &Env, judges: &[PathBuf], node: &str, other: &str, input: bool,
         let mut command = vec![program.to_str().expect("a path"), "-d", node, "--expbuf-device", other, "-s"];
         command.extend(more);
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let reports = (0..ATTEMPTS).map(|_| env.run(&command).output());
+        let reports = (0..ATTEMPTS).map(|_| {
+            let mut judge = env.run(&command).start();
+            judge.end_input();
+            judge.wait_within(LONG);
+            judge.finish()
+        });
         let report = {
             let mut reports = reports;
             reports.find(|report| !only_missed_frames(report))

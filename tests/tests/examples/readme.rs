@@ -110,7 +110,9 @@ impl Place {
         let mut path = OsString::from(bin_dir());
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
+        // Ctrl-C works at a terminal, also where this test was started by something that ignores it.
         Job::new("env")
+            .arg("--default-signal=INT,QUIT")
             .arg("--chdir")
             .arg(&self.root)
             .args(["sh", "-c", command])
