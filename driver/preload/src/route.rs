@@ -30,7 +30,7 @@ pub fn find(dirfd: c_int, path: *const c_char) -> Option<Place> {
 
 /// Whether a path is none of ours whatever folder it is taken from: the early no, for callers that
 /// would need room on the stack otherwise.
-#[inline]
+#[inline(always)]
 pub fn is_foreign(path: *const c_char) -> bool {
     if !is_text(path) {
         return true;

@@ -150,7 +150,7 @@ pub fn absolute_may_matter(path: &[u8]) -> bool {
 
 /// The same of a path that is asked for byte by byte: 0 is its end, behind which nothing is asked.
 #[must_use]
-#[inline]
+#[inline(always)]
 pub fn absolute_may_matter_by(byte: impl Fn(usize) -> u8) -> bool {
     if byte(0) != b'/' {
         return false;
