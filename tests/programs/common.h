@@ -196,6 +196,21 @@ static UNUSED const char *own_option(char **argv, const char *name, int has_valu
 }
 
 /* Reads the options and tells that the program runs. */
+/* What the kernel says a thread or process does: 'S' while it sleeps; 0 if there is none. */
+static UNUSED char state_of(pid_t thread)
+{
+    char path[64], line[256];
+    const char *name_end = NULL;
+    FILE *stat;
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)thread);
+    stat = fopen(path, "r");
+    if (stat && fgets(line, sizeof line, stat))
+        name_end = strrchr(line, ')');
+    if (stat)
+        fclose(stat);
+    return name_end && name_end[1] ? name_end[2] : 0;
+}
+
 static UNUSED void begin(int argc, char **argv)
 {
     int i;

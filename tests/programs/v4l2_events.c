@@ -145,17 +145,10 @@ static void tells(int line, int wanted, int fd, int events, int timeout, const c
 /* Waits until a thread of this process sleeps. */
 static void until_asleep(pid_t thread)
 {
-    char name[64], line[256], *state;
-    for (;;) {
-        FILE *f;
-        snprintf(name, sizeof name, "/proc/self/task/%d/stat", (int)thread);
-        f = fopen(name, "r");
-        if (!f || !fgets(line, sizeof line, f))
-            fail(name);
-        fclose(f);
-        state = strrchr(line, ')');
-        if (state && state[1] && state[2] == 'S')
-            return;
+    char state;
+    while ((state = state_of(thread)) != 'S') {
+        if (!state)
+            fail("a thread's state");
         sched_yield();
     }
 }

@@ -229,23 +229,11 @@ static void *sleep_in_call(void *arg)
 /* Goes on once the thread sleeps in its call. */
 static void until_asleep(void)
 {
-    char path[64], line[200], *s;
-    ssize_t n;
-    int file;
+    char state;
     while (!sleeper.tid)
         sched_yield();
-    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)sleeper.tid);
-    for (;;) {
-        file = open(path, O_RDONLY);
-        n = file < 0 ? 0 : read(file, line, sizeof line - 1);
-        if (file >= 0)
-            close(file);
-        line[n > 0 ? n : 0] = 0;
-        s = strrchr(line, ')');
-        if (!s || s[2] == 'S')
-            return;
+    while ((state = state_of(sleeper.tid)) && state != 'S')
         sched_yield();
-    }
 }
 
 static pthread_t begin_to_sleep(int fd, int reads)

@@ -143,20 +143,11 @@ static void withdraw(unsigned long number, int client)
 /* A process sleeps, or has ended. */
 static void until_asleep(pid_t who)
 {
-    char path[64], line[256];
-    for (;;) {
-        FILE *stat;
-        const char *state;
-        snprintf(path, sizeof path, "/proc/%d/stat", (int)who);
-        stat = fopen(path, "r");
-        if (!stat || !fgets(line, sizeof line, stat))
-            fail("a process's state");
-        fclose(stat);
-        state = strrchr(line, ')');
-        if (state && strchr("SZ", state[2]))
-            return;
+    char state;
+    while (!strchr("SZ", state = state_of(who)))
         sched_yield();
-    }
+    if (!state)
+        fail("a process's state");
 }
 
 /* What made the input readable is no more: who must not sleep gets EAGAIN, who has slept sleeps on, and anybody else

@@ -17,11 +17,13 @@
 pub mod cases;
 pub mod conformance;
 mod env;
+mod events;
 pub mod pattern;
 mod process;
 mod programs;
 
 pub use env::{Env, EnvBuilder, Pipe, bin_dir, binary};
+pub use events::{clean, number};
 pub use process::{Ended, Job, PATIENCE, Running};
 pub use programs::{Width, program, program_of, source_root};
 

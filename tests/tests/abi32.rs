@@ -9,7 +9,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use vloopback_tests::Width::{Narrow, NarrowOld, NarrowTime64, Native};
-use vloopback_tests::{Env, Job, Pipe, Running, Width, have, pattern, program_of};
+use vloopback_tests::{Env, Job, Pipe, Running, Width, have, number, pattern, program_of};
 
 /// Both word sizes, where the width of `time_t` makes no difference.
 const SIZES: [Width; 2] = [Native, Narrow];
@@ -51,11 +51,6 @@ macro_rules! need_narrow {
             vloopback_tests::skip!("{missing}");
         }
     };
-}
-
-#[track_caller]
-fn number(event: &Value, key: &str) -> i64 {
-    event[key].as_i64().unwrap_or_else(|| panic!("no {key} in {event}"))
 }
 
 /// Asserts a clean result with at least `frames` frames.

@@ -10,7 +10,7 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::Value;
-use vloopback_tests::{Env, full};
+use vloopback_tests::{Env, full, number};
 
 /// Far more than 10^5 frames take on a slow machine.
 const LONG: Duration = Duration::from_secs(1200);
@@ -29,10 +29,6 @@ struct Crowd {
 const THIRTY_TWO: Crowd = Crowd { keep_up: 16, slow: 6, stopped: 5, victims: 5 };
 /// More than the 64 that older drivers serve, and than the 32 that can hold frames in place.
 const HUNDRED: Crowd = Crowd { keep_up: 60, slow: 15, stopped: 15, victims: 10 };
-
-fn number(event: &Value, key: &str) -> i64 {
-    event[key].as_i64().unwrap_or_else(|| panic!("no {key} in {event}"))
-}
 
 /// What `list` and /proc say of a pipe's clients, by process: frames received and dropped.
 fn told_by_list(env: &Env) -> BTreeMap<i64, (i64, i64)> {

@@ -1,22 +1,7 @@
 //! Habits of real old programs that the other tests' styles do not have: each was found by running the program.
 
 use serde_json::Value;
-use vloopback_tests::{Env, Pipe, Running};
-
-/// What an event says, as a number.
-#[track_caller]
-fn number(event: &Value, key: &str) -> i64 {
-    event[key].as_i64().unwrap_or_else(|| panic!("no {key} in {event}"))
-}
-
-/// Asserts a clean result with at least `frames` frames.
-#[track_caller]
-fn clean(result: &Value, frames: i64) {
-    for key in ["torn", "foreign", "back", "errors"] {
-        assert_eq!(number(result, key), 0, "{key}: {result}");
-    }
-    assert!(number(result, "received") >= frames, "{result}");
-}
+use vloopback_tests::{Env, Pipe, Running, clean, number};
 
 /// A one-copy pusher.
 fn one_copy(env: &Env, pipe: &Pipe, fps: &str) -> Running {

@@ -4,18 +4,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use serde_json::Value;
-use vloopback_tests::{Env, Job, Pipe, Running, binary, full, have, skip};
+use vloopback_tests::{Env, Job, Pipe, Running, binary, full, have, number, skip};
 
 const SIZE: &str = "64x48";
 /// How long anybody may take to notice a death.
 const BOUND: Duration = Duration::from_secs(5);
 /// Far more than a storm takes on a slow machine.
 const LONG: Duration = Duration::from_secs(300);
-
-fn number(event: &Value, key: &str) -> i64 {
-    event[key].as_i64().unwrap_or_else(|| panic!("no {key} in {event}"))
-}
 
 /// A daemon whose pipe has the storm's format.
 fn env(args: &[&str]) -> (Env, Pipe) {

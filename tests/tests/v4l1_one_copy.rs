@@ -2,22 +2,7 @@
 //! every frame compared.
 
 use serde_json::Value;
-use vloopback_tests::{Env, Job, Pipe, Running, have, skip};
-
-/// What a client's result says, as a number.
-#[track_caller]
-fn number(result: &Value, key: &str) -> i64 {
-    result[key].as_i64().unwrap_or_else(|| panic!("no {key} in {result}"))
-}
-
-/// Asserts a clean result with at least `frames` frames.
-#[track_caller]
-fn clean(result: &Value, frames: i64) {
-    for key in ["torn", "foreign", "back", "errors"] {
-        assert_eq!(number(result, key), 0, "{key}: {result}");
-    }
-    assert!(number(result, "received") >= frames, "{result}");
-}
+use vloopback_tests::{Env, Job, Pipe, Running, clean, have, number, skip};
 
 /// Starts a pusher and waits until its pipe is set up. Returns the pipe that it found.
 #[track_caller]

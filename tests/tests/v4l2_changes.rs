@@ -1,12 +1,7 @@
 //! Formats change hands beside clients that stream (DESIGN.md 7): the pusher is never refused for their
 //! sake, and they are told by an error that a restart of the stream mends.
 
-use serde_json::Value;
-use vloopback_tests::{Env, Pipe, Running};
-
-fn number(event: &Value, key: &str) -> i64 {
-    event[key].as_i64().unwrap_or_else(|| panic!("no {key} in {event}"))
-}
+use vloopback_tests::{Env, Pipe, Running, number};
 
 /// A pusher of one API or the other, 100 frames a second, once it feeds.
 fn pusher(env: &Env, pipe: &Pipe, kind: &str, size: &str, first: &str) -> Running {

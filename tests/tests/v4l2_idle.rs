@@ -2,18 +2,13 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
 use vloopback_tests::cases::{pass, step};
-use vloopback_tests::{Env, Pipe, Running};
+use vloopback_tests::{Env, Pipe, Running, number};
 
 fn env(idle: &str) -> (Env, Pipe) {
     let env = Env::builder().args(&["--pipes", "1", "--idle", idle]).start();
     let pipe = env.pipe(0);
     (env, pipe)
-}
-
-fn number(event: &Value, key: &str) -> i64 {
-    event[key].as_i64().unwrap_or_else(|| panic!("no {key} in {event}"))
 }
 
 /// The status of the output's input 0.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use serde_json::Value;
-use vloopback_tests::{Env, Job, Pipe, Running};
+use vloopback_tests::{Env, Job, Pipe, Running, number};
 
 const SIZE: &str = "64x48";
 
@@ -27,10 +27,6 @@ const PALETTES: &[(&str, &str)] = &[
 
 /// The numbers of the frames that a pusher may push here; another pipe's are higher.
 const OURS: Range<i64> = 0..1_000_000;
-
-fn number(result: &Value, key: &str) -> i64 {
-    result[key].as_i64().unwrap_or_else(|| panic!("no {key} in {result}"))
-}
 
 /// What is wrong with a client's result, if anything: frames that are torn, or not from this pipe.
 fn wrong(result: &Value, frames: i64) -> Option<String> {

@@ -1,6 +1,6 @@
 //! The writer's side. Who calls these holds [`Log::lock`](crate::Log).
 
-use crate::{ANY_ORDER, Board, Desk, Log, MAX_ROWS, MAX_SLOTS, Ordering, fence, window};
+use crate::{ANY_ORDER, Board, Desk, Log, MAX_ROWS, MAX_SLOTS, Ordering, Row, fence, window};
 
 /// A slot that is the writer's until it is published or cancelled.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,11 +27,20 @@ fn held(board: &Board, desk: &Desk) -> u32 {
     all
 }
 
+/// The rows that the daemon has granted; what stands in the others means nothing.
+fn granted<'a>(board: &'a Board, desk: &'a Desk) -> impl Iterator<Item = &'a Row> {
+    let rows = desk.rows.iter().zip(&board.quotas);
+    rows.filter(|(_, quota)| quota.load(Ordering::Relaxed) != 0).map(|(row, _)| row)
+}
+
+/// Whether one client alone streams.
+fn is_alone(board: &Board) -> bool {
+    board.streamers.load(Ordering::Relaxed) == 1
+}
+
 /// The slots that clients would like to be written next: those that they have seen and given back.
 fn wanted(board: &Board, desk: &Desk) -> u32 {
-    (0..MAX_ROWS)
-        .filter(|&row| board.quotas[row].load(Ordering::Relaxed) != 0)
-        .fold(0, |all, row| all | desk.rows[row].want.load(Ordering::Relaxed))
+    granted(board, desk).fold(0, |all, row| all | row.want.load(Ordering::Relaxed))
 }
 
 /// Whether a slot holds the newest publication.
@@ -64,33 +73,30 @@ fn mark(board: &Board, log: &Log, desk: &Desk, slot: usize) -> Option<Picked> {
 /// The slots that a client which streams alone has given back and takes in any order. What it gave back
 /// last is still in the cache: few slots are fast slots.
 pub fn given_back(board: &Board, desk: &Desk) -> u32 {
-    if board.streamers.load(Ordering::Relaxed) != 1 {
+    if !is_alone(board) {
         return 0;
     }
-    (0..MAX_ROWS)
-        .filter(|&row| {
-            board.quotas[row].load(Ordering::Relaxed) != 0
-                && desk.rows[row].turn.load(Ordering::Relaxed) == ANY_ORDER
-        })
-        .fold(0, |all, row| all | desk.rows[row].want.load(Ordering::Relaxed))
+    granted(board, desk)
+        .filter(|row| row.turn.load(Ordering::Relaxed) == ANY_ORDER)
+        .fold(0, |all, row| all | row.want.load(Ordering::Relaxed))
 }
 
 /// The slots that a client which streams alone takes in turn, and the one that is first.
 fn in_turn(board: &Board, desk: &Desk) -> (u32, usize) {
-    if board.streamers.load(Ordering::Relaxed) != 1 {
+    if !is_alone(board) {
         return (0, 0);
     }
-    let turn = |row: &usize| match desk.rows[*row].turn.load(Ordering::Relaxed) {
+    let turn = |row: &Row| match row.turn.load(Ordering::Relaxed) {
         0 | ANY_ORDER => None,
-        next => Some((desk.rows[*row].want.load(Ordering::Relaxed), next as usize - 1)),
+        next => Some((row.want.load(Ordering::Relaxed), next as usize - 1)),
     };
-    let granted = |row: &usize| board.quotas[*row].load(Ordering::Relaxed) != 0;
-    (0..MAX_ROWS).filter(granted).find_map(|row| turn(&row)).unwrap_or_default()
+    granted(board, desk).find_map(turn).unwrap_or_default()
 }
 
 /// Finds a slot for the next frame: one that a client waits for, else the one with the oldest
-/// publication. Of several that a lone client wants it is the first in its [turn](crate::Row::turn). A held slot is never picked. `slots` is what the caller has mapped; slots of the mask
-/// `filling` are being filled already and left alone.
+/// publication. Of several that a lone client wants it is the first in its [turn](crate::Row::turn). A held
+/// slot is never picked. `slots` is what the caller has mapped; slots of the mask `filling` are being filled
+/// already and left alone.
 ///
 /// The newest publication stays while another one is free: clients that were told of it find it, also
 /// where one of them is done with its slot. Only who streams alone may have it overwritten.
@@ -103,7 +109,7 @@ pub fn pick(board: &Board, log: &Log, desk: &Desk, slots: usize, filling: u32) -
         let holds = held(board, desk) | filling;
         let (wants, warm) = (wanted(board, desk), given_back(board, desk));
         let (queue, first) = in_turn(board, desk);
-        let alone = board.streamers.load(Ordering::Relaxed) == 1;
+        let alone = is_alone(board);
         let best = (0..slots).filter(|&k| holds >> k & 1 == 0).min_by_key(|&k| {
             let number = log.slots[k].number.load(Ordering::Relaxed);
             let unseen = !(alone && wants >> k & 1 != 0) && is_newest(log, k);
@@ -136,12 +142,10 @@ pub fn pick_this(board: &Board, log: &Log, desk: &Desk, slot: usize) -> Option<P
 /// A burst that a client is late for is kept: nothing is retired until it waits in a place again. Not
 /// before the publication: who was told of one of them finds the new one instead.
 pub fn retire(board: &Board, log: &Log, desk: &Desk, slot: usize, slots: usize) {
-    if board.streamers.load(Ordering::Relaxed) != 1 {
+    if !is_alone(board) {
         return;
     }
-    let places = (0..MAX_ROWS)
-        .filter(|&row| board.quotas[row].load(Ordering::Relaxed) != 0)
-        .fold(0, |all, row| all | desk.rows[row].places.load(Ordering::Relaxed));
+    let places = granted(board, desk).fold(0, |all, row| all | row.places.load(Ordering::Relaxed));
     if places >> slot & 1 == 0 {
         return;
     }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::Value;
-use vloopback_tests::{Env, PATIENCE, Pipe, Running, full};
+use vloopback_tests::{Env, PATIENCE, Pipe, Running, clean, full, number};
 
 const EINTR: i64 = 4;
 const EIO: i64 = 5;
@@ -33,21 +33,6 @@ const STYLES: &[&str] = &["handler", "pause", "sigwait", "poll", "select"];
 
 /// Bytes of a frame of the memory at 320x240.
 const SLOT: i64 = 320 * 240 * 3;
-
-/// What an event says, as a number.
-#[track_caller]
-fn number(event: &Value, key: &str) -> i64 {
-    event[key].as_i64().unwrap_or_else(|| panic!("no {key} in {event}"))
-}
-
-/// Asserts a clean result with at least `frames` frames.
-#[track_caller]
-fn clean(result: &Value, frames: i64) {
-    for key in ["torn", "foreign", "back", "errors"] {
-        assert_eq!(number(result, key), 0, "{key}: {result}");
-    }
-    assert!(number(result, "received") >= frames, "{result}");
-}
 
 /// A zero-copy pusher, not set up yet.
 fn begin_pusher(env: &Env, pipe: &Pipe, style: &str, extra: &[&str]) -> Running {
