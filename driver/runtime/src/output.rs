@@ -76,6 +76,8 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
                     Ok(Step::Done(taken.len as usize))
                 }
                 None => {
+                    // The format may have changed since the look above, and its frames gone with it.
+                    v4l2::check_read(session, false)?;
                     if may_wait(fd) {
                         locked.disarm();
                     } else {

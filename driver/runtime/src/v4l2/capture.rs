@@ -353,6 +353,9 @@ fn take_next(session: &Session, fd: c_int) -> Result<V4l2Buffer> {
                     return Ok(Step::Done(told));
                 }
             }
+            // The format may have changed since the look above, and its frames gone with it: that is what is to be said,
+            // not EAGAIN.
+            check(session, &session.board().format())?;
             if may_wait(fd) {
                 locked.disarm();
             } else {
