@@ -150,21 +150,40 @@ static void until_asleep(pid_t who)
         fail("a process's state");
 }
 
-/* What made the input readable is no more: who must not sleep gets EAGAIN, who has slept sleeps on, and anybody else
- * gets 0 bytes. */
+/* What made the input readable is no more: poll and select see it. Of those who did not ask them who must not sleep
+ * gets EAGAIN, who has slept sleeps on, and anybody else gets 0 bytes. */
 static void withdrawn(void)
 {
     struct record r;
-    int client, status;
+    int client, status, way;
     pid_t child;
     begin_job(orders, WHO_ARE_YOU);
     client = end_job(orders).result;
     expect(fcntl(device, F_SETFL, O_RDWR | O_NONBLOCK) == 0, "O_NONBLOCK");
     post(VIDIOCGPICT);
     withdraw(VIDIOCGPICT, client);
-    expect(readable(device, 0), "nobody has looked");
     REFUSED(EAGAIN, read(device, &r, sizeof r));
-    expect(!readable(device, 0), "now somebody has");
+    expect(!readable(device, 0), "it was read");
+    for (way = 0; way < 3; way++) {
+        post(VIDIOCGPICT);
+        expect(readable(device, SOON), "there is a request");
+        withdraw(VIDIOCGPICT, client);
+        if (way == 0) {
+            expect(!readable(device, 0), "poll sees that there is none");
+        } else if (way == 1) {
+            struct timeval now = { 0, 0 };
+            fd_set in;
+            FD_ZERO(&in);
+            FD_SET(device, &in);
+            expect(select(device + 1, &in, NULL, NULL, &now) == 0, "select sees that there is none");
+        } else {
+            /* The next one is heard, by whoever waits meanwhile. */
+            post(VIDIOCGPICT);
+            expect(readable(device, SOON), "there is another one");
+            serve(device, VIDIOCGPICT);
+        }
+        REFUSED(EAGAIN, read(device, &r, sizeof r));
+    }
     expect(fcntl(device, F_SETFL, O_RDWR) == 0, "blocking again");
     post(VIDIOCGPICT);
     withdraw(VIDIOCGPICT, client);

@@ -250,6 +250,9 @@ impl Kind {
     }
 }
 
+/// What poll tells of a descriptor that is ready for nothing any more.
+const GONE: i16 = libc::POLLHUP | libc::POLLERR | libc::POLLNVAL;
+
 /// What a ready companion says of the device.
 enum Said {
     /// It is ready, for what the companion stands for.
@@ -262,13 +265,14 @@ enum Said {
 
 /// `ready`: what poll tells of `companion`, which is that of `fd`, unless another thread has closed that.
 fn heard(kind: Kind, fd: c_int, companion: c_int, ready: i16) -> Said {
-    let gone = ready & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) != 0;
+    let gone = ready & GONE != 0;
     match kind {
         Kind::Chime if edge::has_event(fd) => Said::Ready,
         Kind::Chime if gone || edge::known_chime(fd) != Some(companion) => Said::Gone,
         Kind::Chime => Said::Nothing,
         Kind::Gong if gone || edge::gong_number(fd) != Some(companion) => Said::Gone,
-        Kind::Gong => Said::Ready,
+        Kind::Gong if edge::has_request(fd) => Said::Ready,
+        Kind::Gong => Said::Nothing,
     }
 }
 
@@ -359,12 +363,16 @@ fn poll_with_companions(list: &mut [pollfd], until: Until, mask: Mask) -> c_int 
         }
         for k in 0..companions {
             let (place, said) = (kinds[k].fd as usize, entries[count + k].revents);
-            if said == 0 {
+            let kind = if kinds[k].events == Kind::Chime as i16 { Kind::Chime } else { Kind::Gong };
+            // The doorman's byte, too, may be of a request that was withdrawn.
+            let own = entries[place].revents;
+            let has_byte = kind == Kind::Gong && own & kind.concerns() != 0 && own & GONE == 0;
+            if said == 0 && !has_byte {
                 continue;
             }
-            let kind = if kinds[k].events == Kind::Chime as i16 { Kind::Chime } else { Kind::Gong };
             match heard(kind, list[place].fd, entries[count + k].fd, said) {
                 Said::Ready => entries[place].revents |= list[place].events & kind.concerns(),
+                Said::Nothing if has_byte => entries[place].revents &= !kind.concerns(),
                 Said::Nothing => {}
                 Said::Gone => entries[count + k].fd = -1,
             }
@@ -574,12 +582,14 @@ fn select_with_companions(count: usize, sets: Sets, until: Until, mask: *const s
             let rings = companion != 0 && (has(except, companion) || has(read, companion));
             put(except, companion, false);
             put(read, companion, false);
-            if !rings {
+            let has_byte = companion != 0 && kind == Kind::Gong && has(read, fd) && told(fd) & GONE == 0;
+            if !rings && !has_byte {
                 continue;
             }
-            match heard(kind, fd, companion, hung_up(companion)) {
+            match heard(kind, fd, companion, told(companion)) {
                 Said::Ready if kind == Kind::Chime => put(except, fd, true),
                 Said::Ready => put(read, fd, true),
+                Said::Nothing if has_byte => put(read, fd, false),
                 Said::Nothing => {}
                 Said::Gone => three[2] = 0,
             }
@@ -602,9 +612,9 @@ fn select_with_companions(count: usize, sets: Sets, until: Until, mask: *const s
     result
 }
 
-/// What of a companion select does not tell.
-fn hung_up(companion: c_int) -> i16 {
-    let mut entry = pollfd { fd: companion, events: 0, revents: 0 };
+/// What of a descriptor select does not tell.
+fn told(fd: c_int) -> i16 {
+    let mut entry = pollfd { fd, events: 0, revents: 0 };
     // SAFETY: one entry; does not wait.
     unsafe { real::poll(&mut entry, 1, 0) };
     entry.revents

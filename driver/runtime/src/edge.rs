@@ -407,6 +407,12 @@ pub fn gong_number(fd: c_int) -> Option<c_int> {
     zero::gong::number(&*known_session(fd)?)
 }
 
+/// Whether there is something to read for a pusher whose input or [`gong`] is ready: what rang may have been
+/// withdrawn. If not, both are hushed.
+pub fn has_request(fd: c_int) -> bool {
+    known_session(fd).is_some_and(|session| zero::pusher::is_rightly_rung(&session, fd))
+}
+
 /// The gong of an input cannot be asked together with it: clients do not use it.
 pub fn without_gong(fd: c_int) {
     if let Some(session) = known_session(fd) {

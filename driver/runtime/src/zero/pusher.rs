@@ -197,12 +197,44 @@ pub(crate) fn look_for_more(session: &Session, hatch: &Hatch) {
     }
 }
 
+/// What rang at the pusher's descriptor has been seen; `struck`: and at its gong. After the look at what there
+/// is: while the byte lies there the doorman rings nobody for it. Where none lies it may be about to; it is
+/// waited for, but not for ever.
+fn hush(session: &Session, hatch: &Hatch, fd: c_int, struck: bool) {
+    for _ in 0..1000 {
+        if !hatch.is_looked_at() {
+            break;
+        }
+        sys::give_way();
+    }
+    sys::take_bytes(fd);
+    gong::heard(session, struck);
+}
+
+/// Whether there is something to take for a pusher whose descriptor or gong is ready. What rang may have been
+/// withdrawn, or taken along with what rang before; then both are hushed.
+pub(crate) fn is_rightly_rung(session: &Session, fd: c_int) -> bool {
+    // Before the first look nothing is known.
+    let Some(hatch) = hatch(session) else { return true };
+    let captures = capture::order_of(&session.board().format(), hatch).is_some();
+    let is_there = |slips: &[Entry]| hatch.has_next(slips, captures, sys::now());
+    if !is_certain(fd, session) || with_clients(session, hatch, is_there) {
+        return true;
+    }
+    let struck = session.gong.known().is_some_and(sys::take_messages);
+    hush(session, hatch, fd, struck);
+    // What came after the look rings again.
+    look_for_more(session, hatch);
+    session.gong.known().is_some_and(sys::has_message) || sys::has_byte(fd)
+}
+
 /// read(2) on an input of a zero-copy pipe, into the program's pieces: a request's number and its data, or
 /// number 0 for a client that has closed.
 ///
-/// The request that made the descriptor readable may have been withdrawn. Who has O_NONBLOCK gets EAGAIN
-/// then, who was asleep in this call sleeps on. Any other has asked poll before, often from its signal handler: it
-/// must not sleep, and gets 0 bytes. (Not an error: pushers look whether they got a number, some in a `size_t`.)
+/// The request that made the descriptor readable may have been withdrawn. poll and select see that, but it can
+/// happen after them, and a signal tells nothing. Who has O_NONBLOCK gets EAGAIN then, who was asleep in this call
+/// sleeps on. Any other was told that there is something, often in its signal handler: it must not sleep, and gets
+/// 0 bytes. (Not an error: pushers look whether they got a number, some in a `size_t`.)
 ///
 /// # Errors
 /// EAGAIN, EINTR, EFAULT, ENODEV; EINVAL: no room for the number.
@@ -233,16 +265,7 @@ pub(crate) fn read(session: &Session, fd: c_int, pieces: &[libc::iovec]) -> Resu
         }
         let mut data = [0; MAX_DATA];
         let taken = take(session, hatch, &mut data);
-        // Only now: while the byte lies there the doorman rings nobody for what is being taken. Where none lay it
-        // may be about to; it is waited for, but not for ever.
-        for _ in 0..1000 {
-            if !hatch.is_looked_at() {
-                break;
-            }
-            sys::give_way();
-        }
-        sys::take_bytes(fd);
-        gong::heard(session, struck);
+        hush(session, hatch, fd, struck);
         let (number, got) = match taken {
             Some(Taken::Request(pending, len)) => {
                 let number = pending.number();
