@@ -101,11 +101,16 @@ static void writes(void)
         pattern_fill(half, keep, 8);
         told_result("half", write(fd, half, len));
     }
+    /* Each when the one before was had: who is late may miss one. */
     pattern_fill(frame, len, 9);
     told_result("good", write(fd, frame, len));
     /* More than a frame: the first bytes are one. */
+    if (opt.wait)
+        order();
     pattern_fill(frame, len, 10);
     told_result("one-long", write(fd, frame, len + 1));
+    if (opt.wait)
+        order();
     pattern_fill(frame, len, 11);
     pattern_fill(frame + len, len, 12);
     told_result("twice", write(fd, frame, len * 2));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Watches as fswebcam's V4L1 source does: arms all frames, then for each picture select() on the descriptor
- * first (5 s at most), then VIDIOCMCAPTURE of the frame before, then VIDIOCSYNC. So with one frame nothing is
+ * first (with a limit), then VIDIOCMCAPTURE of the frame before, then VIDIOCSYNC. So with one frame nothing is
  * armed while it selects. */
 #include <sys/select.h>
 
@@ -8,7 +8,7 @@
 
 static int waits(int fd)
 {
-    struct timeval limit = { 5, 0 };
+    struct timeval limit = { 60, 0 };
     fd_set set;
     FD_ZERO(&set);
     FD_SET(fd, &set);

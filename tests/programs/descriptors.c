@@ -12,6 +12,9 @@
 
 #include "client.h"
 
+/* Milliseconds in which anything comes that is to come at once, however busy the machine is. */
+#define SOON 30000
+
 static char *program;
 static size_t len;
 
@@ -353,7 +356,10 @@ static void case_restart(void)
 {
     /* With SA_RESTART neither read nor SYNC shows that a handler ran. The third signal asks for a frame. */
     struct mapping m;
-    int fd = open_output(O_RDWR), frame = 0;
+    int fd = open_output(O_RDWR | O_NONBLOCK), frame = 0;
+    /* It streams from here on: however late it comes to its read, the frame is there. */
+    check(read(fd, handler_frame, len) == -1 && errno == EAGAIN, "EAGAIN with no frame");
+    fcntl(fd, F_SETFL, 0);
     every_20_ms(SA_RESTART);
     read_frame(fd, "read is restarted");
     check(signals >= 3, "signals came");
@@ -437,14 +443,14 @@ static void case_poll(void)
     for (i = 0; i < 3; i++) {
         check(bits(fd, 0) == 0, "no bit while there is no frame");
         want();
-        check((bits(fd, 5000) & ~POLLRDNORM) == POLLIN, "POLLIN alone when a frame is ready");
+        check((bits(fd, SOON) & ~POLLRDNORM) == POLLIN, "POLLIN alone when a frame is ready");
         check((bits(fd, 0) & ~POLLRDNORM) == POLLIN, "POLLIN until it is read");
         read_frame(fd, "read");
         check(bits(fd, 0) == 0, "no bit after the frame");
     }
     /* A poll that sleeps is woken. */
     say("{\"event\":\"want\"}");
-    check((bits(fd, 5000) & ~POLLRDNORM) == POLLIN, "a sleeping poll is woken");
+    check((bits(fd, SOON) & ~POLLRDNORM) == POLLIN, "a sleeping poll is woken");
     order();
     read_frame(fd, "read");
     close(fd);
@@ -452,14 +458,14 @@ static void case_poll(void)
 
 static void case_hangup(void)
 {
-    /* The server dies: the descriptor hangs up within a second, calls give ENODEV. */
+    /* The server dies: the descriptor hangs up, calls give ENODEV. */
     struct pollfd p;
     int fd = open_output(O_RDONLY);
     read_frame(fd, "read");
     p.fd = fd;
     p.events = 0;
     say("{\"event\":\"kill-server\"}");
-    check(poll(&p, 1, 5000) == 1 && p.revents & (POLLHUP | POLLERR), "POLLHUP when the device is gone");
+    check(poll(&p, 1, SOON) == 1 && p.revents & (POLLHUP | POLLERR), "POLLHUP when the device is gone");
     check(read(fd, handler_frame, len) == -1 && errno == ENODEV, "read gives ENODEV");
     check(ioctl(fd, VIDIOCGCAP, &(struct video_capability){ 0 }) == -1 && errno == ENODEV, "ioctl gives ENODEV");
     check(close(fd) == 0, "close");

@@ -37,10 +37,12 @@ struct reader {
     atomic_int had;  /* the number of the frame that it had last plus 1; a futex */
     atomic_int done; /* it has had the last frame; a futex */
     atomic_long received, first, gaps, back, torn, foreign, errors, skew;
+    atomic_long missed; /* frames that count, of the gaps */
 };
 
 static struct {
     atomic_int published; /* frames, those before the ones that count included; a futex */
+    atomic_int from;      /* the number of the first one that counts, 0: not known yet */
     atomic_int last;      /* the number of the last one, -1: not known yet */
     atomic_int leave;     /* readers close and end; a futex */
     struct reader reader[MOST];
@@ -80,7 +82,11 @@ static void tell_all(void)
 /* A frame; whether there will be another. */
 static int had_frame(const unsigned char *frame, size_t bytes)
 {
+    long gaps = seen.gaps;
     look(frame, bytes);
+    /* Before, nobody waits for those who have had none yet. */
+    if (shared->from && seen.last >= shared->from)
+        me->missed += seen.gaps - gaps;
     tell_all();
     if (seen.torn || seen.foreign) {
         /* The pusher must not wait for it for ever. */
@@ -300,9 +306,9 @@ static void stop_or_let_go(struct reader *reader, int k, int at)
 static void tell_reader(const struct reader *r)
 {
     say("{\"event\":\"reader\",\"pid\":%d,\"role\":\"%s\",\"style\":\"%s\",\"received\":%ld,\"first\":%ld,\"gaps\":%ld,"
-        "\"back\":%ld,\"torn\":%ld,\"foreign\":%ld,\"errors\":%ld,\"skew\":%ld}",
-        r->pid, roles[r->role], styles[r->style], r->received, r->first, r->gaps, r->back, r->torn, r->foreign,
-        r->errors, r->skew);
+        "\"missed\":%ld,\"back\":%ld,\"torn\":%ld,\"foreign\":%ld,\"errors\":%ld,\"skew\":%ld}",
+        r->pid, roles[r->role], styles[r->style], r->received, r->first, r->gaps, r->missed, r->back, r->torn,
+        r->foreign, r->errors, r->skew);
 }
 
 static int number_option(char **argv, const char *name)
@@ -343,7 +349,7 @@ int main(int argc, char **argv)
         clock_tick(clock);
         publish(number);
     } while (wait_for_all(number++));
-    warm = number;
+    shared->from = warm = number;
     say("{\"event\":\"warm\",\"frames\":%d}", warm);
     for (; number < warm + opt.frames; number++) {
         int at = number - warm;

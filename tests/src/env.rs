@@ -325,7 +325,9 @@ impl Env {
     #[track_caller]
     pub fn until_gone(&self, path: &Path) {
         let folder = path.parent().expect("a path in a directory");
-        assert!(watch(folder, WatchFlags::DELETE, || !path.exists()), "{} is still there", path.display());
+        // The daemon's tree takes a thing out in one step, by another name.
+        let changes = WatchFlags::DELETE | WatchFlags::MOVED_FROM;
+        assert!(watch(folder, changes, || !path.exists()), "{} is still there", path.display());
     }
 
     /// Waits until there is something at `path`.

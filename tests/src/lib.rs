@@ -25,7 +25,7 @@ mod programs;
 pub use env::{Env, EnvBuilder, Pipe, bin_dir, binary};
 pub use events::{clean, number};
 pub use process::{Ended, Job, PATIENCE, Running};
-pub use programs::{Width, program, program_of, source_root};
+pub use programs::{Width, copy_program, program, program_of, source_root};
 
 /// Ends a test that can't run here: prints `SKIP: reason`, which the runner counts (in CI as a failure).
 #[macro_export]

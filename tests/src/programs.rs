@@ -1,8 +1,9 @@
 //! The C programs of `tests/programs`: compiled once for each state of their sources.
 
 use std::collections::hash_map::DefaultHasher;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::hash::{Hash, Hasher};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -48,6 +49,21 @@ impl Width {
 }
 
 const FLAGS: &[&str] = &["-O1", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE", "-pthread"];
+
+/// Puts a copy of a program at `to`, for everybody to run.
+///
+/// It is another process that writes it: what this one has open for writing, if only for a moment, is inherited by
+/// whatever another test's thread starts just then, and until that has become its own program the kernel runs the
+/// file for nobody (ETXTBSY).
+///
+/// # Panics
+/// Where it can't be copied.
+pub fn copy_program(from: &Path, to: &Path) {
+    let made = Command::new("cp").arg(from).arg(to).output().expect("cp");
+    assert!(made.status.success(), "{}: {}", from.display(), String::from_utf8_lossy(&made.stderr));
+    fs::set_permissions(to, Permissions::from_mode(0o755))
+        .unwrap_or_else(|e| panic!("{}: {e}", to.display()));
+}
 
 /// The root of the project's sources.
 pub fn source_root() -> &'static Path {

@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 use vloopback_tests::Width::{Narrow, NarrowOld, NarrowTime64, Native};
@@ -143,7 +144,8 @@ fn clients_of_both_sizes_at_once() {
         let pipe = env.pipe(0);
         let _pusher = push(&env, width, "push_planar", &pipe, &["--palette", "8", "--fps", "200"]);
         let start = |width, name: &str, way: &[&str]| {
-            let args = [&["--device", pipe.output.as_str(), "--frames", "60"], way].concat();
+            // Each frame is told, so that the patience is for a frame, not for all of so many programs' 60.
+            let args = [&["--device", pipe.output.as_str(), "--frames", "60", "--report", "1"], way].concat();
             env.program_of(width, name, &args).start()
         };
         let mut clients: Vec<Running> = Vec::new();
@@ -556,6 +558,12 @@ fn debians_v4l2_ctl_captures() {
     }
 }
 
+/// How often the judge is asked. Some of what it looks at has limits of its own: a forked child of its has three
+/// seconds to end a stream. On a busy machine that is told of it, not of us; who is wrong is wrong each time.
+const ATTEMPTS: usize = 3;
+/// How long it may take for its 360 frames and its usleeps, on a slow machine.
+const LONG: Duration = Duration::from_secs(240);
+
 /// The specification's own judge, as a 32-bit program.
 #[test]
 fn debians_v4l2_compliance() {
@@ -564,11 +572,20 @@ fn debians_v4l2_compliance() {
     let env = Env::new(1);
     let pipe = env.pipe(0);
     let judged = |node: &str| {
-        let ended = run_debian(&env, &folder, "v4l2-compliance", &["-d", node, "-s"]).output();
-        let text = ended.text();
-        let total = text.lines().find(|line| line.starts_with("Total for")).unwrap_or_default();
-        assert!(total.contains(", Failed: 0,"), "{node}: {text}\n{}", ended.stderr);
-        assert_eq!(ended.code(), 0, "{node}: {total}");
+        let mut reports = Vec::new();
+        while reports.len() < ATTEMPTS {
+            let mut judge = run_debian(&env, &folder, "v4l2-compliance", &["-d", node, "-s"]).start();
+            judge.end_input();
+            judge.wait_within(LONG);
+            let ended = judge.finish();
+            let text = ended.text();
+            let total = text.lines().find(|line| line.starts_with("Total for")).unwrap_or_default();
+            if total.contains(", Failed: 0,") && ended.code() == 0 {
+                return;
+            }
+            reports.push(format!("exit {}\n{text}\n{}", ended.code(), ended.stderr));
+        }
+        panic!("{node}: {}", reports.join("\n"));
     };
     judged(&pipe.input);
     let _pusher = push(&env, Native, "push_motion", &pipe, &["--fps", "200"]);

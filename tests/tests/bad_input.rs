@@ -110,8 +110,8 @@ fn writes_that_are_no_frames() {
     let args = ["--device", &pipe.output, "--report", "1", "--frames", "3"];
     let mut client = env.program("client_motion", &args).start();
     client.event("ready");
-    writer.order();
     for wanted in [9, 10, 11] {
+        writer.order();
         assert_eq!(client.frame(0), wanted, "nothing but what is a frame");
     }
     let result = client.event("result");

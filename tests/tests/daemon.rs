@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 
 use rustix::process::Signal;
-use vloopback_tests::{Env, Job, Running, have, skip};
+use vloopback_tests::{Env, Job, Running, copy_program, have, skip};
 
 /// Pushes and watches a few frames: the daemon serves.
 #[track_caller]
@@ -228,12 +228,9 @@ fn another_user_needs_permission() {
         let mut daemon = env.daemon_job().arg("--config").arg(&file).start();
         while daemon.line().is_some_and(|line| !line.starts_with("ready ")) {}
         // Where anybody can read them: the library and the program.
-        let copy = env.dir().join("library.so");
-        fs::copy(env.library(), &copy).expect("the library");
-        fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("chmod");
-        let program = env.dir().join("probe");
-        fs::copy(vloopback_tests::program("probe"), &program).expect("the program");
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("chmod");
+        let (copy, program) = (env.dir().join("library.so"), env.dir().join("probe"));
+        copy_program(&env.library(), &copy);
+        copy_program(&vloopback_tests::program("probe"), &program);
         let pipe = env.pipe(0);
         let mut probe = Job::new("setpriv")
             .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--"])

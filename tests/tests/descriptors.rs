@@ -182,7 +182,7 @@ fn readiness_is_a_frame() {
     stepped("poll");
 }
 
-/// DESIGN.md 5: when the daemon dies, pollers wake within a second and calls give ENODEV.
+/// DESIGN.md 5: when the daemon dies, pollers wake and calls give ENODEV.
 #[test]
 fn the_servers_death_hangs_up() {
     served("hangup", &["--fps", "200"]);

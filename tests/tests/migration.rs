@@ -6,14 +6,14 @@
 mod pictures;
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::PathBuf;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
 use pictures::Picture;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use vloopback_tests::{Ended, Env, Job, PATIENCE, Running, bin_dir, have, skip, source_root};
+use vloopback_tests::{Ended, Env, Job, PATIENCE, Running, bin_dir, copy_program, have, skip, source_root};
 
 /// Something on the page to be done, in its order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,10 +108,11 @@ impl Place {
 
     fn write(&self, name: &str, text: &str) {
         let path = self.file(name);
-        let with_shebang = text.starts_with("#!");
-        fs::write(&path, self.here(text)).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        if with_shebang {
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("chmod");
+        // What is to be run is copied there.
+        let place = if text.starts_with("#!") { self.env.dir().join("script") } else { path.clone() };
+        fs::write(&place, self.here(text)).unwrap_or_else(|e| panic!("{}: {e}", place.display()));
+        if place != path {
+            copy_program(&place, &path);
         }
     }
 
@@ -194,10 +195,10 @@ fn make_jail(place: &Place) {
     let copy = |from: &str| {
         let to = jail.join(from.trim_start_matches('/'));
         fs::create_dir_all(to.parent().expect("a path in the jail")).expect("a directory");
-        fs::copy(from, &to).unwrap_or_else(|e| panic!("{from}: {e}"));
+        copy_program(Path::new(from), &to);
     };
     let own = place.env.dir().join("bin/vloopback");
-    fs::copy(&own, jail.join("bin/vloopback")).expect("a copy");
+    copy_program(&own, &jail.join("bin/vloopback"));
     copy("/bin/cat");
     for program in ["/bin/cat", own.to_str().expect("a path in UTF-8")] {
         let listed = Command::new("ldd").arg(program).output().expect("ldd");

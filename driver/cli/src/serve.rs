@@ -17,10 +17,12 @@ use crate::run::variables;
 
 /// How long a server that `run` started stays after its last user.
 const LINGER: Duration = Duration::from_secs(5);
-/// How long `run` waits for a server that another `run` is just starting.
-const START_WAIT: Duration = Duration::from_secs(5);
+/// How long `run` waits for a server that another `run` is just starting. Far more than that takes.
+const START_WAIT: Duration = Duration::from_secs(15);
 /// How often it looks meanwhile.
 const START_STEP: Duration = Duration::from_millis(10);
+/// How often it tries to start one itself: who has the socket may be a server that is just ending.
+const START_AGAIN: Duration = Duration::from_millis(200);
 /// The word before the socket's path with which a server says that it serves.
 const READY: &str = "ready ";
 /// With which it says that another one has the socket.
@@ -129,38 +131,37 @@ impl Reached {
 }
 
 /// Connects to the server that `args` name; starts one where none listens. Of several that come
-/// at once, one server is started: its lock on the socket decides.
+/// at once, one server is started: its lock on the socket decides. One that is just ending is waited for.
 ///
 /// # Errors
 /// [`Failure::Server`] and [`Failure::ServerStart`].
 pub fn reach_or_start(args: &ServerArgs) -> Result<Reached, Failure> {
     let socket = args.config()?.socket;
-    match Connection::to(&socket) {
-        Ok(connection) => {
-            let late = args.shaping();
-            if !late.is_empty() {
-                eprintln!(
-                    "vloopback: warning: a server already runs at {}, so {} has no effect; \
-                     another --socket gives a server of its own",
-                    socket.display(),
-                    late.join(" ")
-                );
-            }
-            return Ok(Reached { socket, new: false, _connection: connection });
-        }
-        Err(ServerError::Unreachable { .. }) => {}
-        Err(error) => return Err(error.into()),
-    }
-    start(args, &socket)?;
     let deadline = Instant::now() + START_WAIT;
+    let mut started: Option<Instant> = None;
     loop {
         match Connection::to(&socket) {
-            Ok(connection) => return Ok(Reached { socket, new: true, _connection: connection }),
-            // Somebody else's server has the lock and will listen in a moment.
-            Err(ServerError::Unreachable { .. }) if Instant::now() < deadline => {
-                std::thread::sleep(START_STEP);
+            Ok(connection) => {
+                let late = args.shaping();
+                if started.is_none() && !late.is_empty() {
+                    eprintln!(
+                        "vloopback: warning: a server already runs at {}, so {} has no effect; \
+                         another --socket gives a server of its own",
+                        socket.display(),
+                        late.join(" ")
+                    );
+                }
+                return Ok(Reached { socket, new: started.is_some(), _connection: connection });
             }
+            Err(ServerError::Unreachable { .. }) if Instant::now() < deadline => {}
             Err(error) => return Err(error.into()),
+        }
+        if started.is_none_or(|last| last.elapsed() >= START_AGAIN) {
+            start(args, &socket)?;
+            started = Some(Instant::now());
+        } else {
+            // Somebody else's server has the lock and will listen in a moment, or be gone.
+            std::thread::sleep(START_STEP);
         }
     }
 }

@@ -151,6 +151,10 @@ impl Connection {
         ServerError::Protocol { socket: self.socket.clone(), reason }
     }
 
+    fn ended(&self, how: &str) -> ServerError {
+        ServerError::Unreachable { socket: self.socket.clone(), reason: format!("it has just ended: {how}") }
+    }
+
     /// One request that needs no descriptors, and its reply.
     ///
     /// # Errors
@@ -165,7 +169,8 @@ impl Connection {
         request: &Request,
         fds: &[BorrowedFd],
     ) -> Result<(Reply, Option<OwnedFd>), ServerError> {
-        let gone = |e: Errno| self.strange(format!("the connection broke: {e}"));
+        // A server that has just ended, perhaps with us in the queue of those who wanted to connect.
+        let gone = |e: Errno| self.ended(e.desc());
         let head = request.encode();
         let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
         let rights = [ControlMessage::ScmRights(&raw)];
@@ -189,6 +194,9 @@ impl Connection {
             }
             (message.bytes, came)
         };
+        if n == 0 {
+            return Err(self.ended("it says nothing any more"));
+        }
         let reply = Reply::decode(&record[..n]).map_err(|e| self.strange(e.to_string()))?;
         Ok((reply, came.pop()))
     }
