@@ -3,7 +3,7 @@
  * of --size by V4L1's write(), V4L2's write() or V4L2's buffers, as --seed has it: 0 to 5 frames, after which it
  * closes, or ends without closing, or kills itself; or as many as it can until it is killed from outside, in
  * whatever it is doing. None of them may be refused anything. Then, as the last one, steadily until standard input
- * ends. With --sizes each has one of several sizes. */
+ * ends. With --sizes each has one of several sizes; with --wrong-all the last one's frames have a wrong bit. */
 #include <sys/wait.h>
 
 #include "pusher.h"
@@ -66,7 +66,7 @@ static void push_some(enum way way, long number, long frames, int clock, int par
         }
         if (way != V4L2_BUFFERS) {
             pattern_fill(frame, len, (uint32_t)number);
-            if (number == opt.wrong)
+            if (opt.wrong_all && clock >= 0)
                 frame[len / 2] ^= 1;
             if (write(fd, frame, len) != (ssize_t)len)
                 fail("write");

@@ -206,6 +206,17 @@ static UNUSED int readiness(int fd, const char *by, int events, int timeout)
     }
 }
 
+/* The format in force at this descriptor. */
+static UNUSED struct v4l2_pix_format format_in_force(int fd, uint32_t type)
+{
+    struct v4l2_format f;
+    memset(&f, 0, sizeof f);
+    f.type = type;
+    if (ioctl(fd, VIDIOC_G_FMT, &f))
+        fail("VIDIOC_G_FMT");
+    return f.fmt.pix;
+}
+
 /* The format in force at this descriptor, after setting the one that --format and --size ask for. A node
  * that gives another than was asked for ends the program. */
 static UNUSED struct v4l2_pix_format set_format(int fd, uint32_t type)

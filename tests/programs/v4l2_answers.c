@@ -615,14 +615,19 @@ static void case_hundred(void)
 {
     int fd[100], i;
     struct v4l2_capability cap;
-    for (i = 0; i < 100; i++)
+    for (i = 0; i < 100; i++) {
         fd[i] = open_node(O_RDWR);
+        if (i % 10 == 0)
+            goes_on();
+    }
     for (i = 99; i >= 0; i--) {
         GIVES(0, fd[i], VIDIOC_QUERYCAP, &cap);
         format_of(fd[i], type);
     }
+    goes_on();
     for (i = 0; i < 100; i += 2)
         close(fd[i]);
+    goes_on();
     for (i = 1; i < 100; i += 2) {
         GIVES(0, fd[i], VIDIOC_QUERYCAP, &cap);
         close(fd[i]);

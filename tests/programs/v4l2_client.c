@@ -9,7 +9,7 @@
  *     stamps      timestamps that are not between STREAMON and now, or not later than the one before
  *     wrong       other fields that are not as they have to be
  *     cards       frames of no test pusher; each is told in an event "card"
- *     interval    nanoseconds from card to card on average, by their timestamps
+ *     interval    nanoseconds from card to card by their timestamps: the median of all
  *     distinct    cards that are not as the one before */
 #include "v4l2.h"
 
@@ -17,8 +17,10 @@ static struct {
     long frames, cards, skew, stamps, wrong, distinct;
     uint32_t sequence, last_sequence, number, at;
     int have_number;
-    int64_t start, last_stamp, first_card, last_card;
+    int64_t start, last_stamp, last_card;
     uint64_t card;
+    /* Nanoseconds from card to card. */
+    int64_t intervals[1024];
 } meta;
 
 static struct v4l2_pix_format pix;
@@ -38,8 +40,8 @@ static uint64_t digest(const unsigned char *bytes, size_t len)
     return h;
 }
 
-/* A frame that no test pusher wrote: the placeholder. */
-static void card(const unsigned char *frame, size_t len, int64_t stamp)
+/* A frame that no test pusher wrote: the placeholder. It is the `steps`th after the frame before it. */
+static void card(const unsigned char *frame, size_t len, int64_t stamp, uint32_t steps)
 {
     uint64_t h = digest(frame, len);
     size_t i = 1;
@@ -49,10 +51,12 @@ static void card(const unsigned char *frame, size_t len, int64_t stamp)
         wrong("the card has something on it");
     if (!is_compressed(pix.pixelformat) && len != pix.sizeimage)
         wrong("the card's length");
-    if (meta.cards++ == 0)
-        meta.first_card = stamp;
-    else if (h != meta.card)
-        meta.distinct++;
+    if (meta.cards) {
+        meta.intervals[(meta.cards - 1) % 1024] = (stamp - meta.last_card) / (steps ? steps : 1);
+        if (h != meta.card)
+            meta.distinct++;
+    }
+    meta.cards++;
     meta.card = h;
     meta.last_card = stamp;
     say("{\"event\":\"card\",\"n\":%ld}", meta.cards);
@@ -61,7 +65,7 @@ static void card(const unsigned char *frame, size_t len, int64_t stamp)
 static void look_at_buffer(const struct v4l2_buffer *b)
 {
     const unsigned char *frame = q.buffer[b->index].start;
-    uint32_t number;
+    uint32_t number, steps = 1;
     int64_t stamp = stamp_ns(b), now = now_ns();
     int monotonic;
     if (b->type != V4L2_BUF_TYPE_VIDEO_CAPTURE || b->memory != V4L2_MEMORY_MMAP)
@@ -88,10 +92,12 @@ static void look_at_buffer(const struct v4l2_buffer *b)
         meta.sequence = b->sequence;
     else if ((int32_t)(b->sequence - meta.last_sequence) <= 0)
         wrong("the sequence grows");
+    else
+        steps = b->sequence - meta.last_sequence;
     meta.last_sequence = b->sequence;
     meta.frames++;
     if (!pattern_number(frame, b->bytesused, &number)) {
-        card(frame, b->bytesused, stamp);
+        card(frame, b->bytesused, stamp, steps);
         meta.have_number = 0;
         return;
     }
@@ -105,12 +111,25 @@ static void look_at_buffer(const struct v4l2_buffer *b)
     look(frame, b->bytesused);
 }
 
+static int by_length(const void *one, const void *other)
+{
+    int64_t a = *(const int64_t *)one, b = *(const int64_t *)other;
+    return a < b ? -1 : a > b;
+}
+
+/* A machine that stops for a moment makes a few intervals long, but not the median. */
+static long long interval(void)
+{
+    size_t count = meta.cards > 1024 ? 1024 : meta.cards > 1 ? (size_t)meta.cards - 1 : 0;
+    qsort(meta.intervals, count, sizeof *meta.intervals, by_length);
+    return count ? (long long)meta.intervals[count / 2] : 0;
+}
+
 static void tell(void)
 {
     say("{\"event\":\"stream\",\"sequence\":%u,\"skew\":%ld,\"stamps\":%ld,\"wrong\":%ld,\"cards\":%ld,"
         "\"interval\":%lld,\"distinct\":%ld}",
-        meta.sequence, meta.skew, meta.stamps, meta.wrong, meta.cards,
-        meta.cards > 1 ? (long long)((meta.last_card - meta.first_card) / (meta.cards - 1)) : 0LL, meta.distinct);
+        meta.sequence, meta.skew, meta.stamps, meta.wrong, meta.cards, interval(), meta.distinct);
 }
 
 /* Waits for a frame, where the call itself is not to. */
@@ -129,6 +148,9 @@ static void restart(int fd);
 static void begin_stream(int fd, const char *event)
 {
     queue_open(fd, &q, V4L2_BUF_TYPE_VIDEO_CAPTURE, opt.buffers, PROT_READ | PROT_WRITE);
+    /* Another pusher may have come since the format was asked for. The buffers are of one format; if this is
+     * another one, STREAMON tells. */
+    pix = format_in_force(fd, V4L2_BUF_TYPE_VIDEO_CAPTURE);
     queue_put_all(fd, &q);
     meta.start = now_ns();
     meta.frames = meta.have_number = 0;
@@ -233,7 +255,7 @@ static void by_read(int fd)
             continue;
         }
         if (!pattern_number(frame, (size_t)n, &number)) {
-            card(frame, (size_t)n, now_ns());
+            card(frame, (size_t)n, now_ns(), 1);
             continue;
         }
         if ((size_t)n != length_of(&pix, number))

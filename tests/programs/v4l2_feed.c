@@ -306,11 +306,66 @@ static void case_handover(void)
     expect(readiness(client, "poll", POLLIN, 0) == 0, "once");
 }
 
+/* Takes what a client is readable for. */
+static void take_cards(int client, struct queue *q, const char *when)
+{
+    struct v4l2_buffer b;
+    int cards = 0, given = 0;
+    for (; !given && readiness(client, "poll", POLLIN, 0) == POLLIN; cards++) {
+        given = queue_take(client, q, &b) ? errno : 0;
+        expect(given == 0, "%s: readable, and DQBUF gives %s", when, strerrorname_np(given));
+        if (!given && queue_put(client, q, b.index, 0))
+            fail("VIDIOC_QBUF");
+    }
+    expect(cards > 0, "%s: the card stays", when);
+}
+
+/* A V4L1 pusher sets a palette that V4L2 has no name for, and only then its size. A client that is readable for a
+ * card before gets it in between, also when the pusher leaves then, and is told of the end after. --device is the
+ * output. */
+static void case_nameless(void)
+{
+    struct video_picture picture;
+    struct video_window window;
+    struct v4l2_buffer b;
+    struct queue q;
+    char input[32];
+    int node, client, pusher = -1, round;
+    if (sscanf(opt.device, "/dev/video%d", &node) != 1)
+        fail(opt.device);
+    snprintf(input, sizeof input, "/dev/video%d", node - 1);
+    client = open(opt.device, O_RDWR | O_NONBLOCK);
+    if (client < 0)
+        fail("open");
+    queue_open(client, &q, V4L2_BUF_TYPE_VIDEO_CAPTURE, 4, PROT_READ);
+    queue_put_all(client, &q);
+    if (stream(client, &q, 1))
+        fail("VIDIOC_STREAMON");
+    for (round = 0; round < 2; round++) {
+        pusher = open(input, O_RDWR);
+        if (pusher < 0)
+            fail("open of the input");
+        expect(readiness(client, "poll", POLLIN, -1) == POLLIN, "a card");
+        GIVES(0, pusher, VIDIOCGPICT, &picture);
+        picture.palette = VIDEO_PALETTE_YUV411;
+        GIVES(0, pusher, VIDIOCSPICT, &picture);
+        if (round == 0)
+            close(pusher);
+        take_cards(client, &q, round ? "in between" : "it has left");
+    }
+    GIVES(0, pusher, VIDIOCGWIN, &window);
+    window.width = (uint32_t)opt.width;
+    window.height = (uint32_t)opt.height;
+    GIVES(0, pusher, VIDIOCSWIN, &window);
+    b = buffer_of(&q, 0);
+    GIVES(EIO, client, VIDIOC_DQBUF, &b);
+}
+
 int main(int argc, char **argv)
 {
     static const struct a_case cases[] = {
         { "claims", case_claims }, { "set", case_set }, { "write", case_write }, { "queue", case_queue }, { "half", case_half },
-        { "handover", case_handover },
+        { "handover", case_handover }, { "nameless", case_nameless },
     };
     begin(argc, argv);
     program = argv[0];

@@ -229,6 +229,7 @@ static void be_a_panel(void)
         if (round % 5 == 4) {
             close(fd);
             fd = open_node(O_RDWR);
+            goes_on();
         }
     }
     close(fd);
@@ -714,6 +715,8 @@ static void case_close(void)
         struct queue q;
         unsigned i;
         uint32_t p = V4L2_PRIORITY_RECORD;
+        if (round % 10 == 0)
+            goes_on();
         fd = open_node(O_RDWR);
         after = properties(fd);
         expect(is_same(&before, &after), "round %d: as it was before", round);

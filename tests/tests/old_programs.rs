@@ -1,5 +1,7 @@
 //! Habits of real old programs that the other tests' styles do not have: each was found by running the program.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use vloopback_tests::{Env, Pipe, Running, clean, number};
 
@@ -44,15 +46,23 @@ fn a_v4l1_client_that_maps_privately() {
     on_all_pipes("client_private");
 }
 
-/// A V4L2 client's result and how many buffers came out of turn; None: frames were dropped for it, and then it
-/// proves nothing.
-fn in_turn(env: &Env, pipe: &Pipe, buffers: &str) -> Option<(Value, i64)> {
+/// A V4L2 client's result, and how its buffers came.
+fn in_turn(env: &Env, pipe: &Pipe, buffers: &str) -> (Value, Value) {
     let args = ["--device", pipe.output.as_str(), "--frames", "24", "--buffers", buffers];
     let mut client = env.program("v4l2_in_turn", &args).start();
-    let strays = number(&client.event("strays"), "strays");
-    let result = client.event("result");
-    (number(&result, "gaps") == 0 || strays != 0).then_some((result, strays))
+    let strays = client.event("strays");
+    (client.event("result"), strays)
 }
+
+/// Whether the client kept up, and frames came at the rate that was asked for. Else the machine had no time for
+/// the one or the other, and its buffers prove nothing.
+fn kept_up((result, strays): &(Value, Value)) -> bool {
+    let closest = Duration::from_nanos(number(strays, "closest").try_into().unwrap_or(0));
+    number(result, "gaps") == 0 && number(strays, "late") == 0 && closest > Duration::from_millis(10)
+}
+
+/// Looks until the machine has time for one that proves something.
+const LOOKS: u32 = 60;
 
 /// PDP does not look at DQBUF's index: a queue is a FIFO. And it puts a buffer back before it looks at the
 /// picture: that buffer is the last one to be filled again. Also where others streamed before.
@@ -62,10 +72,9 @@ fn a_v4l2_client_that_takes_its_buffers_in_turn() {
     let pipe = env.pipe(0);
     let pusher = one_copy(&env, &pipe, "25");
     for buffers in ["2", "3", "4", "4", "3", "2"] {
-        let (result, strays) = (0..5)
-            .find_map(|_| in_turn(&env, &pipe, buffers).filter(|(result, _)| number(result, "gaps") == 0))
-            .expect("a client that keeps up");
-        assert_eq!(strays, 0, "{buffers} buffers: {result}");
+        let (result, strays) =
+            (0..LOOKS).map(|_| in_turn(&env, &pipe, buffers)).find(kept_up).expect("a client that keeps up");
+        assert_eq!(number(&strays, "strays"), 0, "{buffers} buffers: {result} {strays}");
         clean(&result, 24);
     }
     drop(pusher);
@@ -77,7 +86,7 @@ fn buffers_come_in_any_order_at_a_great_rate() {
     let env = Env::new(1);
     let pipe = env.pipe(0);
     let pusher = one_copy(&env, &pipe, "2000");
-    let strays = (0..5).filter_map(|_| in_turn(&env, &pipe, "4")).map(|(_, strays)| strays).max();
-    assert!(strays > Some(0), "{strays:?}");
+    let some_strayed = (0..LOOKS).any(|_| number(&in_turn(&env, &pipe, "4").1, "strays") != 0);
+    assert!(some_strayed, "all came in turn");
     drop(pusher);
 }

@@ -19,7 +19,7 @@ fn frames() -> u64 {
 const LONG: Duration = Duration::from_secs(600);
 
 /// How many storms a broken ring may survive.
-const STORMS: u32 = 10;
+const STORMS: u32 = 30;
 
 fn torn(results: &[Value]) -> i64 {
     results.iter().map(|r| r["torn"].as_i64().expect("torn") + r["back"].as_i64().expect("back")).sum()

@@ -322,7 +322,7 @@ fn a_waiting_read_ends_when_the_pusher_leaves_and_goes_on_with_the_next() {
     let input = env.pipe(0).input;
     let (pusher, pipe) =
         start_pusher(&env, env.program("push_motion", &["--device", &input, "--fps", "100"]));
-    let args = ["--device", &pipe.output, "--report", "1", "--frames", "500", "--ask", "--patience", "9"];
+    let args = ["--device", &pipe.output, "--report", "1", "--frames", "1000000", "--ask", "--patience", "9"];
     let mut client = env.program("client_read", &args).start();
     client.frame(1);
     end_pusher(pusher);
@@ -380,7 +380,7 @@ fn an_alarm_interrupts_a_blocked_sync() {
     let input = env.pipe(0).input;
     let (mut pusher, pipe) = start_pusher(&env, env.program("push_motion", &["--device", &input, "--step"]));
     let args =
-        ["--device", &pipe.output, "--alarm-ms", "30", "--report", "1", "--frames", "1", "--patience", "100"];
+        ["--device", &pipe.output, "--alarm-ms", "30", "--report", "1", "--frames", "1", "--patience", "999"];
     let mut client = env.program("client_xawtv", &args).start();
     client.event("probing");
     // One palette of those that it probes is the pipe's: that probe takes a frame. The mapping is

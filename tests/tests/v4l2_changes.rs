@@ -1,6 +1,7 @@
 //! Formats change hands beside clients that stream (DESIGN.md 7): the pusher is never refused for their
 //! sake, and they are told by an error that a restart of the stream mends.
 
+use vloopback_tests::cases::pass;
 use vloopback_tests::{Env, Pipe, Running, number};
 
 /// A pusher of one API or the other, 100 frames a second, once it feeds.
@@ -109,6 +110,17 @@ fn a_reading_client_is_told() {
         let args = ["--device", &pipe.input, "--format", "YUYV", "--size", "640x480", "--frames", "1"];
         env.program("v4l2_pusher", &args).output().ok();
         env.until_idle();
+    }
+}
+
+/// CLIENTS.md 3: readable exactly when a frame can be dequeued, also while a V4L1 pusher has set its palette and not
+/// yet its size.
+#[test]
+fn a_readable_client_gets_its_card_while_a_pusher_sets_up() {
+    for size in ["640x480", "320x240"] {
+        let env = Env::new(1);
+        let args = ["nameless", "--device", &env.pipe(0).output, "--size", size];
+        pass(env.program("v4l2_feed", &args), |_, _| {});
     }
 }
 

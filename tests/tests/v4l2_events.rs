@@ -269,7 +269,9 @@ fn v4l2_ctl_hears() {
             tool.line()
         };
         let first = first.expect("a line");
-        assert!(first.contains("event 0, pending 0: ctrl: brightness"), "{how}: {first}");
+        // Of values that were set before it was looked for the last one is told, with its own number.
+        let number = if how == "--wait-for-event" { "" } else { "event 0, " };
+        assert!(first.contains(&format!("{number}pending 0: ctrl: brightness")), "{how}: {first}");
         if how != "--wait-for-event" {
             set(4711);
             let told = std::iter::from_fn(|| tool.line()).find(|line| line.contains("value: 4711"));

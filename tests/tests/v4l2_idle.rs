@@ -75,25 +75,31 @@ fn a_placeholder_until_a_pusher_comes_and_again_when_it_leaves() {
     }
 }
 
+/// Looks at a rate, if the machine has no time to keep it.
+const LOOKS: u32 = 20;
+
 /// 30 cards a second, or the rate that a pusher has set; the same card each time.
 #[test]
 fn the_card_comes_at_the_nominal_rate() {
     let (env, pipe) = env("placeholder");
-    let watch = |count: usize| {
+    let watch = || {
         let mut client = env.program("v4l2_client", &["--device", &pipe.output]).start();
-        cards(&mut client, count);
+        cards(&mut client, 20);
         client.end_input();
         let stream = client.event("stream");
         assert_eq!(number(&stream, "distinct"), 0, "{stream}");
-        Duration::from_nanos(number(&stream, "interval").try_into().expect("a time"))
+        Duration::from_nanos(number(&stream, "interval").try_into().expect("a time")).as_millis()
     };
-    // Far more room than a loaded machine needs, far less than another rate.
-    let interval = watch(30);
-    assert!((28..40).contains(&interval.as_millis()), "30 a second, not one in {interval:?}");
+    // Far less than to another rate.
+    let comes_in = |interval: std::ops::Range<u128>| {
+        let seen: Vec<u128> =
+            (0..LOOKS).map(|_| watch()).take_while(|seen| !interval.contains(seen)).collect();
+        assert!(seen.len() < LOOKS as usize, "one card in {interval:?} ms, not in {seen:?}");
+    };
+    comes_in(28..40);
     let args = ["parm", "--find", "input", "--device", &pipe.input];
     pass(env.program("v4l2_answers", &args), |_, _| {});
-    let interval = watch(10);
-    assert!((60..80).contains(&interval.as_millis()), "15 a second, not one in {interval:?}");
+    comes_in(60..80);
 }
 
 /// Several clients watch the card at once; each has all of it.

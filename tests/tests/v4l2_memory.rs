@@ -8,7 +8,8 @@ use vloopback_tests::Env;
 use vloopback_tests::cases::pass;
 
 fn run(name: &str, more: &[&str]) -> Vec<Value> {
-    let env = Env::new(1);
+    // No placeholder: between STREAMON and the first frame a slow machine would show one.
+    let env = Env::builder().args(&["--pipes", "1", "--idle", "wait"]).start();
     let pipe = env.pipe(0);
     // A size whose frames are not whole pages.
     let mut args = vec![name, "--device", &pipe.output, "--find", &pipe.input, "--size", "328x246"];

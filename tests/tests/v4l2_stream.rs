@@ -203,10 +203,10 @@ fn a_pushers_queue() {
 }
 
 /// DESIGN.md 3, invariant 6: a pusher that is killed with a half-filled buffer: its client never sees that
-/// buffer, and goes on with the next pusher.
+/// buffer, and goes on with the next pusher. No placeholder takes the last whole frame's place before it was seen.
 #[test]
 fn a_killed_pushers_half_frame_is_never_seen() {
-    let env = Env::new(1);
+    let env = Env::builder().args(&["--pipes", "1", "--idle", "wait"]).start();
     let pipe = env.pipe(0);
     let mut pusher = env.program("v4l2_feed", &["half", "--device", &pipe.input]).start();
     pusher.event("setup");

@@ -41,6 +41,12 @@ pub(crate) fn of(session: &Session) -> Option<c_int> {
     session.chime.put(fds.take(0))
 }
 
+/// Waits while the daemon posts an event and rings for it, or decides not to; not for ever.
+pub(crate) fn until_posted(session: &Session) {
+    let events = &session.page().events;
+    sys::wait_while(|| events.chiming.load(Ordering::SeqCst) != 0 && !session.lifeline().is_dead());
+}
+
 /// There is nothing to take: the chime is ready no more. Under the session's lock.
 pub(crate) fn hush(session: &Session) {
     let events = &session.page().events;
@@ -48,13 +54,8 @@ pub(crate) fn hush(session: &Session) {
         return;
     }
     let Some(fd) = of(session) else { return };
-    // The daemon may be about to ring for what was just taken; it is waited for, but not for ever.
-    for _ in 0..1000 {
-        if events.chiming.load(Ordering::SeqCst) == 0 {
-            break;
-        }
-        sys::give_way();
-    }
+    // The daemon may be about to ring for what was just taken.
+    until_posted(session);
     if events.is_pending() {
         return;
     }

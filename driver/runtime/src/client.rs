@@ -259,12 +259,7 @@ impl<'a> Locked<'a> {
     pub(crate) fn hush(&self, fd: c_int) {
         let page = self.session.page();
         fence(Ordering::SeqCst);
-        for _ in 0..1000 {
-            if page.rung.load(Ordering::SeqCst) != RINGING {
-                break;
-            }
-            sys::give_way();
-        }
+        sys::wait_while(|| page.rung.load(Ordering::SeqCst) == RINGING);
         if page.rung.swap(0, Ordering::SeqCst) != 0 && is_certain(fd, self.session) {
             sys::drain(fd);
         }

@@ -438,6 +438,26 @@ pub(crate) fn give_way() {
     let _ = unsafe { sys!(sched_yield) };
 }
 
+/// Waits while `busy` holds: another process is at something that takes it a moment, unless it is kept from
+/// running. So the processor is given away first, then time: half a second in all, for it may be stopped.
+pub(crate) fn wait_while(busy: impl Fn() -> bool) {
+    const TIMES_TO_GIVE_WAY: u32 = 100;
+    const NAPS: u32 = 500;
+    const NAP: u64 = 1_000_000;
+    // Nobody wakes who sleeps on it.
+    let nobody = AtomicU32::new(0);
+    for k in 0..TIMES_TO_GIVE_WAY + NAPS {
+        if !busy() {
+            return;
+        }
+        if k < TIMES_TO_GIVE_WAY {
+            give_way();
+        } else {
+            let _ = futex_wait_until(&nobody, 0, Some(now() + NAP));
+        }
+    }
+}
+
 /// The calling thread.
 pub(crate) fn thread() -> i32 {
     // SAFETY: no argument.

@@ -38,6 +38,8 @@ pub(super) struct PipeState {
     pub(super) board: Arc<Page<Board>>,
     pub(super) desk: Arc<Page<Desk>>,
     pub(super) ring: Option<Arc<RingMemory>>,
+    /// The ring's frames are of another palette than the one in force: who feeds that gets a ring of its own.
+    pub(super) stale: bool,
     rings: u32,
     head: u64,
     pub(super) bell: Arc<Bell>,
@@ -78,6 +80,7 @@ impl PipeState {
             bell,
             desk,
             ring: None,
+            stale: false,
             zero: None,
             rings: 0,
             head: 0,
@@ -161,13 +164,15 @@ impl PipeState {
 
     /// Makes the ring of a plan, unless the one at hand will do: of that size, made for that user.
     pub(super) fn provide_ring(&mut self, plan: &RingPlan, uid: u32) -> Result<(), Errno> {
-        if !(self.ring_fits(plan) && self.ring.as_ref().is_some_and(|r| r.uid == uid)) {
+        if !(self.ring_fits(plan) && !self.stale && self.ring.as_ref().is_some_and(|r| r.uid == uid)) {
             let number = self.rings.wrapping_add(1).max(1);
             let head = self.ring.as_ref().map_or(self.head, |r| r.log.head.load(Ordering::Relaxed));
             let made = RingMemory::new(plan, number, head, uid)?;
-            if let Some(former) = self.ring.as_ref().filter(|former| former.slot_len == plan.buf_len) {
+            let stays = |former: &&Arc<RingMemory>| former.slot_len == plan.buf_len && !self.stale;
+            if let Some(former) = self.ring.as_ref().filter(stays) {
                 made.carry_over(former)?;
             }
+            self.stale = false;
             self.remember_ring();
             self.rings = number;
             self.ring = Some(Arc::new(made));
@@ -206,7 +211,8 @@ impl PipeState {
     }
 
     /// Frames of another format or pusher are not for anybody any more.
-    pub(super) fn forget_frames(&self) {
+    pub(super) fn forget_frames(&mut self) {
+        self.stale = false;
         if let Some(ring) = &self.ring {
             for slot in &ring.log.slots {
                 slot.number.store(0, Ordering::SeqCst);

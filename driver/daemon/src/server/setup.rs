@@ -277,9 +277,17 @@ impl Engine {
             let pipe = &mut self.pipes[index];
             pipe.placeholder.stop_unless(job.as_ref());
             pipe.update_board();
-            // What a pusher that left has published is still for those who were slower.
-            if effects.format || idle.format {
+            // What a pusher that left has published is still for those who were slower. Of a palette that V4L2 has
+            // no name for V4L2's clients learn when somebody feeds it: what their descriptors are readable for
+            // is there until then.
+            let same = pipe.board.format().pix.same_frames(&shown);
+            if idle.format && pipe.stale {
+                // It left before it fed: they are of the format in force again.
+                pipe.stale = false;
+            } else if idle.format || (effects.format && !(same && pipe.core.feed().is_none())) {
                 pipe.forget_frames();
+            } else if effects.format {
+                pipe.stale = true;
             }
             pipe.bell.set_ring(pipe.ring.clone(), pipe.core.feed().is_some(), job.is_some());
             pipe.bell.set_zero(pipe.core.zero(), pipe.zero.as_ref().map(|memory| memory.hatch.clone()));
@@ -305,7 +313,7 @@ impl Engine {
         let pipe = &mut self.pipes[index];
         let pusher = pipe.core.pusher().and_then(|id| self.sessions.get(&id));
         let (Some(plan), Some(uid)) = (pipe.core.plan_zero(), pusher.map(|s| s.uid)) else { return };
-        if pipe.ring_fits(&plan) && pipe.ring.as_ref().is_some_and(|ring| ring.uid == uid) {
+        if pipe.ring_fits(&plan) && !pipe.stale && pipe.ring.as_ref().is_some_and(|ring| ring.uid == uid) {
             return;
         }
         pipe.placeholder.set(None);

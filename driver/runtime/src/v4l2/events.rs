@@ -76,7 +76,13 @@ fn try_dequeue(session: &Session) -> Result<core::result::Result<Option<(Event, 
     if let Err(owner) = session.page().lock.try_lock(me) {
         return Ok(Err(owner));
     }
-    let taken = session.page().events.take();
+    let events = &session.page().events;
+    let mut taken = events.take();
+    if taken.is_none() && events.chiming.load(Ordering::SeqCst) != 0 {
+        // What poll told of is there, but the daemon is about to put a newer one in its place.
+        chime::until_posted(session);
+        taken = events.take();
+    }
     if !session.page().events.is_pending() {
         chime::hush(session);
     }
