@@ -7,7 +7,7 @@
  *            FRAME, read BYTES, write, poll, alarm MS, fork, threads N, raw NUMBER POINTER, or a request's name with its numbers;
  *            jump REQUEST: at SIGUSR1 the handler leaves it by longjmp; nest REQUEST: at SIGUSR1 the handler asks GWIN;
  *            spawn REQUEST: in a thread of its own; cancel: that thread
- * --alarm-ms interrupts blocked calls by a handler without SA_RESTART. */
+ * --alarm-ms interrupts blocked calls by a handler without SA_RESTART; less often where no frame would ever come. */
 #include <pthread.h>
 #include <setjmp.h>
 #include <sys/time.h>
@@ -35,6 +35,13 @@ static void alarm_every(long ms)
     timer.it_value.tv_sec = timer.it_interval.tv_sec = ms / 1000;
     timer.it_value.tv_usec = timer.it_interval.tv_usec = ms % 1000 * 1000;
     setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+/* After a failed call. Where no frame comes between two signals, time after time, the machine is too slow for them. */
+static void give_time(void)
+{
+    if (opt.alarm_ms && seen.in_a_row && seen.in_a_row % 20 == 0)
+        alarm_every(opt.alarm_ms *= 2);
 }
 
 static void watch(int reads)
@@ -72,20 +79,25 @@ static void watch(int reads)
             ssize_t n = read(fd, frame, len);
             if (n >= 0 && (size_t)n != len)
                 errno = 0;
-            if (n < 0 || (size_t)n != len)
+            if (n < 0 || (size_t)n != len) {
                 failed("read");
-            else
+                give_time();
+            } else {
                 look(frame, len);
+            }
             continue;
         }
         if (arm(fd, next, picture.palette, (int)window.width, (int)window.height)) {
             failed("VIDIOCMCAPTURE");
+            give_time();
             continue;
         }
         do {
             r = ioctl(fd, VIDIOCSYNC, &next);
-            if (r)
+            if (r) {
                 failed("VIDIOCSYNC");
+                give_time();
+            }
         } while (r && errno == EINTR);
         if (!r)
             look(m.base + m.mbuf.offsets[next], len);

@@ -19,6 +19,8 @@ static void closings(void)
         int out = open(opt.device, O_RDWR);
         if (out < 0 || close(out))
             fail("a client that opens and closes");
+        if (i % 50 == 49)
+            goes_on();
     }
     /* Beside all these a request is taken. */
     post(VIDIOCGPICT);
@@ -26,7 +28,8 @@ static void closings(void)
         if (!readable(device, SOON) || read(device, &r, sizeof r) < 0)
             break;
         if (r.number == 0) {
-            seen++;
+            if (++seen % 50 == 0)
+                goes_on();
         } else {
             GIVES(0, device, VIDIOCGPICT, r.data);
             over(VIDIOCGPICT, 0);
@@ -44,7 +47,7 @@ static void closings(void)
 static int serve_while(pid_t who)
 {
     struct record r;
-    int seen = 0, end = (int)syscall(SYS_pidfd_open, who, 0);
+    int seen = 0, served = 0, end = (int)syscall(SYS_pidfd_open, who, 0);
     if (end < 0)
         fail("pidfd_open");
     for (;;) {
@@ -60,6 +63,8 @@ static int serve_while(pid_t who)
                 ioctl(device, r.number, r.data);
             else
                 seen++;
+            if (++served % 50 == 0)
+                goes_on();
         } else if (both[1].revents) {
             break;
         }
@@ -178,6 +183,7 @@ static void spoiled(void)
     for (kind = 0; kind < 14 && !wrongs; kind++) {
         int status, first;
         pid_t vandal;
+        goes_on();
         set_up();
         expect(ask_and_serve("before the vandal") == 0, "GPICT");
         first = fcntl(device, F_GETFL);
@@ -275,6 +281,7 @@ static void mallets(void)
     int way, status, served;
     for (way = 0; way < WAYS && !wrongs; way++) {
         pid_t vandal;
+        goes_on();
         set_up();
         expect(ask_and_serve("before the vandal") == 0, "GPICT");
         vandal = fork();

@@ -117,7 +117,7 @@ static UNUSED int readable(int which, int ms)
 }
 
 /* Longer than anything takes. */
-#define SOON 10000
+#define SOON 60000
 
 /* A client's thread begins a request. */
 static UNUSED void begin_job(int by, unsigned long number)

@@ -113,19 +113,23 @@ static void change(void)
     }
 }
 
-static void answer(void)
+/* Returns whether there was something to read: what was withdrawn may make readable, too, and a signal may come twice,
+ * so that pushers poll before they read. */
+static int answer(void)
 {
+    struct pollfd p = { .fd = fd, .events = POLLIN };
     struct {
         unsigned long number;
         unsigned char data[1024 - sizeof(unsigned long)];
     } r;
     struct video_picture picture;
-    if (read(fd, &r, sizeof r) < (ssize_t)sizeof r.number)
-        return;
+    if (poll(&p, 1, 0) != 1 || read(fd, &r, sizeof r) < (ssize_t)sizeof r.number)
+        return 0;
     memset(&picture, 0, sizeof picture);
     picture.palette = 15;
     if (r.number)
         ioctl(fd, r.number == VIDIOCGPICT ? r.number : VIDIOCSINVALID, &picture);
+    return 1;
 }
 
 static void on_sigio(int signal_number)
@@ -152,15 +156,13 @@ static void take(void)
             sigsuspend(&set);
     } else if (how == BLOCKED) {
         sigaddset(&set, SIGIO);
-        for (n = 0; n < 2; n++) {
+        for (n = 0; n < 2; n += answer())
             if (sigwait(&set, &signal_number))
                 fail("sigwait");
-            answer();
-        }
     } else {
-        for (n = 0; n < 2; n++)
+        for (n = 0; n < 2;)
             if (poll(&p, 1, -1) == 1)
-                answer();
+                n += answer();
     }
 }
 

@@ -14,8 +14,9 @@ use rustix::fs::OFlags;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
 use serde_json::Value;
 
-/// How long any one event may take to come. Far more than it needs: only a hang reaches it.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long any one event may take to come, the end of a whole program among them. Far more than it needs, on a
+/// machine that is busy and stopped now and then: only a hang reaches it.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A command that is not started yet.
 #[derive(Debug)]
@@ -261,6 +262,20 @@ impl Running {
             }
             assert!(event["event"] != "failed", "{line} where {name:?} was to come: {}", self.story());
         }
+    }
+
+    /// [`Running::event`], if the program says anything in that time.
+    #[track_caller]
+    pub fn event_if_soon(&mut self, name: &str, soon: Duration) -> Option<Value> {
+        let until = Instant::now() + soon;
+        while !self.buffer.contains(&b'\n') {
+            match self.chunks.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(chunk) => self.buffer.extend_from_slice(&chunk),
+                Err(RecvTimeoutError::Timeout) => return None,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        Some(self.event(name))
     }
 
     /// Waits for the next event of whatever name.

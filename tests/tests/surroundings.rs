@@ -6,7 +6,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use vloopback_tests::{Ended, Env, Job, Running, Width, binary, have, program, program_of, skip};
+use vloopback_tests::{
+    Ended, Env, Job, Running, Width, binary, copy_program, have, program, program_of, skip,
+};
 
 /// A user, mount and PID namespace of one's own, in which one is root: what a rootless container is made of.
 const CONTAINER: &[&str] =
@@ -144,6 +146,13 @@ fn a_server_in_a_container_and_a_client_outside() {
     assert_eq!(refused.start().event("opened")["errno"], 13);
 }
 
+/// Waits until the server in a container has ended, whose parent alone was waited for: it has a lock while it lives.
+fn until_ended(env: &Env) {
+    let mut lock = env.socket().to_owned().into_os_string();
+    lock.push(".lock");
+    Job::new("flock").arg(lock).arg("true").output().ok();
+}
+
 /// A machine that has nodes of its own, as a person sees it: those are never taken, output stays input + 1 (LEGACY.md
 /// 2), and a `dev_offset` that would take one is refused by name.
 #[test]
@@ -171,6 +180,7 @@ fn a_machine_with_cameras() {
     let nodes: Vec<String> = env.pipes().into_iter().flat_map(|pipe| [pipe.input, pipe.output]).collect();
     assert_eq!(nodes, [2, 3, 5, 6, 7, 8].map(|n| format!("/dev/video{n}")));
     drop(running);
+    until_ended(&env);
     for (options, node) in [("--dev-offset 0", 1), ("--dev-offset 4", 4), ("--pipes 2 --dev-offset 2", 4)] {
         let refused = daemon(options).output();
         assert_ne!(refused.code(), 0, "{options}");
@@ -186,8 +196,7 @@ fn a_machine_with_cameras() {
 fn copy_for_all(env: &Env, from: &Path) -> PathBuf {
     let to = env.dir().join(from.file_name().expect("a file"));
     if !to.exists() {
-        fs::copy(from, &to).expect("a copy");
-        fs::set_permissions(&to, fs::Permissions::from_mode(0o755)).expect("chmod");
+        copy_program(from, &to);
     }
     to
 }
@@ -365,7 +374,7 @@ fn copy_with_libraries(program: &str, root: &Path) {
     for path in libraries.chain([program]) {
         let to = root.join(path.trim_start_matches('/'));
         fs::create_dir_all(to.parent().expect("a path below the root")).expect("a directory");
-        fs::copy(path, &to).unwrap_or_else(|e| panic!("{path}: {e}"));
+        copy_program(Path::new(path), &to);
     }
 }
 

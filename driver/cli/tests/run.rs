@@ -5,7 +5,7 @@ mod common;
 use std::io::{Read, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::ptr::{null, null_mut};
 
 use common::{Place, Running, executable, outcome, server};
@@ -103,6 +103,7 @@ fn runs_share_one_server_that_ends_after_them() {
         .count();
     assert_eq!(servers, 1);
     for run in &mut runs {
+        assert!(place.socket().exists());
         drop(run.child.stdin.take());
         assert_eq!(run.child.wait().unwrap().code(), Some(0));
         // Both end although the server still lives.
@@ -111,7 +112,6 @@ fn runs_share_one_server_that_ends_after_them() {
         run.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
         assert_eq!(errors, "");
     }
-    assert!(place.socket().exists());
     place.wait_for_the_servers_end();
     assert!(!place.socket().exists());
 }
@@ -122,7 +122,9 @@ const TRAPS: &str = "trap 'echo int' INT; trap 'echo usr1' USR1; trap 'echo term
 #[test]
 fn a_signal_sent_to_run_reaches_the_command() {
     let place = Place::new();
-    let mut run = Running::start(place.vloopback(&["run", "--", "sh", "-c", TRAPS]).stdin(Stdio::piped()));
+    let mut command = place.vloopback(&["run", "--", "sh", "-c", TRAPS]);
+    taking_sigint(&mut command);
+    let mut run = Running::start(command.stdin(Stdio::piped()));
     assert_eq!(run.line(), "up");
     for (signal, word) in [(Signal::SIGINT, "int"), (Signal::SIGUSR1, "usr1"), (Signal::SIGTERM, "term")] {
         run.signal(signal);
@@ -137,6 +139,7 @@ fn the_terminals_signals_come_once() {
     let place = Place::new();
     let (master, slave) = terminal();
     let mut command = place.vloopback(&["run", "--", "sh", "-c", TRAPS]);
+    taking_sigint(&mut command);
     command.stdin(slave);
     // SAFETY: the closure runs in the forked child and only makes two system calls.
     unsafe {
@@ -159,6 +162,17 @@ fn the_terminals_signals_come_once() {
     assert_eq!(run.line(), "usr1");
     run.signal(Signal::SIGTERM);
     assert_eq!(run.line(), "term");
+}
+
+/// Where the tests run in a script's background SIGINT is ignored, and what is ignored no shell traps.
+fn taking_sigint(command: &mut Command) {
+    // SAFETY: the closure runs in the forked child and only makes a system call.
+    unsafe {
+        command.pre_exec(|| match libc::signal(libc::SIGINT, libc::SIG_DFL) {
+            libc::SIG_ERR => Err(std::io::Error::last_os_error()),
+            _ => Ok(()),
+        });
+    }
 }
 
 /// A new pseudo terminal: the side of the keyboard and screen, and the side of the programs.

@@ -120,21 +120,20 @@ fn cards_come_at_the_rate() {
     let daemon = Daemon::new();
     let (_client, ring) = idle_pipe(&daemon, 0, 50);
     let first = ring.next(0);
-    let mut last = first.number;
-    let mut frame = None;
+    let mut last = (first.number, first.time);
+    let mut shortest = f64::INFINITY;
     for _ in 0..25 {
-        let next = ring.next(last);
+        let next = ring.next(last.0);
         assert_eq!(next.bytes, first.bytes, "all are the same");
-        last = next.number;
-        frame = Some(next);
+        shortest = shortest.min((next.time - last.1) as f64 / 1e6 / (next.number - last.0) as f64);
+        last = (next.number, next.time);
     }
-    let frame = frame.expect("25 came");
-    let millis = (frame.time - first.time) as f64 / 1e6;
-    let expected = (frame.number - first.number) as f64 * 20.0;
-    // On a busy machine a card can be late, the first one too. That the rate does not drift is a test of
-    // the deadlines' own.
+    let millis = (last.1 - first.time) as f64 / 1e6;
+    let expected = (last.0 - first.number) as f64 * 20.0;
+    // On a busy machine a card can be late, the first one too, and many of them. That the rate does not drift is a test
+    // of the deadlines' own.
     assert!(millis > expected / 2.0, "{millis} ms for {expected}: too fast");
-    assert!(millis < expected * 5.0, "{millis} ms for {expected}: too slow");
+    assert!(shortest < 100.0, "{shortest} ms for 20: too slow");
 }
 
 /// The rate is the pipe's, and may change while it is shown.
@@ -421,7 +420,11 @@ fn who_waits_for_a_pusher_is_not_woken_for_nothing() {
 #[test]
 fn what_was_pushed_outlives_the_pusher() {
     for idle in [Idle::Wait, Idle::Placeholder] {
-        let daemon = Daemon::with(|c| c.idle = Some(idle));
+        let daemon = Daemon::with(|c| {
+            c.idle = Some(idle);
+            // Room for the frames and half a minute of cards, however slow this client is.
+            c.num_buffers = 30;
+        });
         let pusher = daemon.input(0);
         pusher.set_format(b"YUYV", 64, 48).expect("free");
         pusher.set_rate(1).expect("its own");
@@ -451,8 +454,10 @@ fn what_was_pushed_outlives_the_pusher() {
         next.feed().expect("free");
         let left = ring.look(2).expect("the last one");
         assert_eq!((left.number, left.bytes == [3; 6144]), (3, true), "{idle}");
+        let head = ring.head();
         next.set_format(b"UYVY", 64, 48).expect("its own");
-        assert!(ring.look(0).is_none(), "{idle}");
+        // Of the new one there may be cards by now.
+        assert!(ring.look(0).is_none_or(|card| card.number > head), "{idle}");
     }
 }
 

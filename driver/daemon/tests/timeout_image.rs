@@ -130,13 +130,14 @@ fn a_silent_pusher() {
     let picture = image(64, 48, [0, 200, 0]);
     let daemon = Daemon::with(|c| {
         c.timeout = Duration::from_millis(100);
+        // No picture pushes a frame out before a slow machine has seen it.
+        c.num_buffers = 30;
         c.timeout_image = Some("all".into());
         c.pictures.insert("all".into(), Arc::new(TimeoutImage::new(&picture).expect("memory")));
     });
     for buffers in [0, 4] {
         let pusher = daemon.input(0);
         pusher.set_format(b"RGB3", 64, 48).expect("free");
-        // Slow enough that no picture pushes a frame out before a slow machine has seen it.
         pusher.set_rate(2).expect("its own");
         let client = daemon.output(0);
         client.stream(2);

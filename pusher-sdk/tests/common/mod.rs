@@ -85,7 +85,7 @@ impl Client {
     pub fn wait(&self) {
         let mut poll = libc::pollfd { fd: self.fd, events: libc::POLLIN, revents: 0 };
         // SAFETY: one pollfd.
-        assert_eq!(unsafe { libc::poll(&raw mut poll, 1, 20_000) }, 1, "no frame within 20 seconds");
+        assert_eq!(unsafe { libc::poll(&raw mut poll, 1, 60_000) }, 1, "no frame within a minute");
         assert_eq!(poll.revents, libc::POLLIN);
     }
 }

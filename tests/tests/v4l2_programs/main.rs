@@ -135,8 +135,9 @@ fn pushes(
     for number in AHEAD..AHEAD + 30 {
         program.send(&make(number));
         for client in &mut clients {
-            // What the program has of the first frames, it pushes when it likes.
-            client.keep_up(number - lag, AHEAD)?;
+            // What the program has of the first frames, it pushes when it likes: of those that came before the clients
+            // were asked to keep up, they may miss some.
+            client.keep_up(number - lag, AHEAD + 1)?;
         }
         if clients.len() == 1 {
             // There are frames, so a V4L1 client finds its memory.

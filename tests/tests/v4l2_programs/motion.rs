@@ -120,12 +120,14 @@ fn hands_on(env: &Env, source: &Pipe, more: &[&str], target: &Pipe, watched: &Pi
     }
     let args = ["--device", watched.output.as_str(), "--size", &size, "--report", "1"];
     let mut clients: Vec<Watcher> = Vec::new();
+    let mut first = None;
     for name in ["v4l2_client", "client_motion"] {
         clients.push(Watcher::new(env, name, &args));
         for _ in 0..15 {
-            // What Motion took while it began, it gives on later: the clients may not see all of that.
+            // What Motion took while it began, it gives on later: the clients may not see all of that. From the first frame
+            // that both wait for, each is pushed when the one before it has been seen.
             let number = push();
-            let strict = number.saturating_sub(5);
+            let strict = *first.get_or_insert(number) + 1;
             for client in &mut clients {
                 client.keep_up(number, strict)?;
             }

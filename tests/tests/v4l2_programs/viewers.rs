@@ -99,7 +99,9 @@ fn snapshots(env: &Env, device: &str) -> Vec<Vec<u8>> {
     let size = format!("{WIDTH}x{HEIGHT}");
     let name = socket.to_str().expect("letters");
     let words = ["ustreamer", "-d", device, "-m", "MJPEG", "-c", "HW", "-r", &size, "-U", name, "-D"];
-    let _server = env.run(&words).start();
+    // Where no picture comes for a second, on a busy machine, it would begin again, and have a picture of its own
+    // meanwhile.
+    let _server = env.run(&[&words[..], &["--device-timeout", "60"]].concat()).start();
     env.until_there(&socket);
     let until = Instant::now() + PATIENCE;
     loop {

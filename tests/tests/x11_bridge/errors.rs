@@ -1,6 +1,9 @@
 //! What the bridge says when it cannot, and what becomes of its clients.
 
-use vloopback_tests::{Env, have, skip};
+use std::time::Instant;
+
+use serde_json::Value;
+use vloopback_tests::{Env, PATIENCE, have, skip};
 
 use crate::{Bridge, EIO, RGB32, Xvfb};
 
@@ -44,6 +47,19 @@ fn it_says_what_is_missing() {
     assert_eq!(env.pipe(0).input_status, "-");
 }
 
+/// Waits until a client's SYNC is at the bridge.
+fn until_it_is_asked(env: &Env) {
+    let begin = Instant::now();
+    loop {
+        let list = env.own("vloopback").args(["list", "--json", "--socket"]).arg(env.socket()).output().ok();
+        let pipes: Value = serde_json::from_str(&list.text()).expect("JSON");
+        if pipes[0]["zero_copy"]["request"] == "VIDIOCSYNC" {
+            return;
+        }
+        assert!(begin.elapsed() < PATIENCE, "nobody asks: {pipes}");
+    }
+}
+
 #[test]
 fn a_display_that_ends_ends_the_bridge_and_wakes_its_client() {
     if !have("Xvfb") {
@@ -57,11 +73,12 @@ fn a_display_that_ends_ends_the_bridge_and_wakes_its_client() {
     client.grab(0, (64, 48), RGB32).expect("a picture");
     assert_eq!(client.ask(&format!("arm 1 64 48 {RGB32}")), 0);
     client.running.send(b"sync 1 /dev/null\n");
+    until_it_is_asked(&env);
     drop(xvfb.server);
     assert_eq!(client.running.event("asked")["errno"], EIO);
     let ended = bridge.running.finish();
     assert_eq!(ended.code(), 1);
     assert!(ended.says(&xvfb.display) && ended.says("connection"), "{}", ended.stderr);
     client.end();
-    assert_eq!(env.pipe(0).input_status, "-");
+    env.until("the pipe is free", |pipes| pipes[0].input_status == "-");
 }

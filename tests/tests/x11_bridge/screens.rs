@@ -218,11 +218,11 @@ fn a_real_program() {
         .env("DISPLAY", &xvfb.display)
         .start();
     // It draws when it likes: until the logo's own colour is there.
-    let begin = Instant::now();
     let drawn =
         |pixels: &[u8]| pixels.chunks_exact(4).filter(|p| p[..3] == [0x20, 0x10, 0xc0]).count() > 1000;
     let mut bridge = Bridge::start(&env, &xvfb.display, &[]);
     let mut client = bridge.client(&env);
+    let begin = Instant::now();
     loop {
         let before = painter.pixels(painter.root(), SIZE);
         let picture = client.grab(0, SIZE, RGB32).expect("a picture");
@@ -254,7 +254,7 @@ fn pictures_keep_their_rate() {
     for _ in 0..6 {
         client.grab(0, (64, 48), RGB32).expect("a picture");
     }
-    // The first of them may have been due already.
-    assert!(begin.elapsed() >= Duration::from_millis(250), "{:?}", begin.elapsed());
+    // The first of them may have been due already, the second too; not so the other four.
+    assert!(begin.elapsed() >= Duration::from_millis(200), "{:?}", begin.elapsed());
     client.end();
 }

@@ -110,7 +110,7 @@ fn a_crowd_of_clients() {
 #[test]
 fn a_client_that_spoils_what_it_shares() {
     let config = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(&config, "answer_timeout = 1\n").expect("a file");
+    std::fs::write(&config, "answer_timeout = 3\n").expect("a file");
     let path = config.path().to_str().expect("a path in UTF-8");
     let env = Env::builder().args(&["--pipes", "1", "--config", path]).start();
     for seed in if full() { ["1", "2", "3", "4", "5", "6", "7", "8"].as_slice() } else { &["1"] } {

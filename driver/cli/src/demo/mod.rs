@@ -55,11 +55,11 @@ const OWN: &[ClientKind] = if cfg!(target_pointer_width = "64") {
 /// Those that do where they are installed.
 const TOOLS: &[ClientKind] = &[ClientKind::Ffmpeg, ClientKind::V4l2Ctl];
 /// How long a process may take to set up or to end.
-const SETUP: Duration = Duration::from_secs(20);
+const SETUP: Duration = Duration::from_secs(60);
 /// How long the clients may take to begin to stream.
-const START: Duration = Duration::from_secs(10);
+const START: Duration = Duration::from_secs(30);
 /// How long the clients may take for the last frames after all are pushed.
-const LAST_FRAMES: Duration = Duration::from_secs(2);
+const LAST_FRAMES: Duration = Duration::from_secs(5);
 /// How often the driver is asked whether all clients are streaming.
 const STREAMING_STEP: Duration = Duration::from_millis(5);
 

@@ -112,9 +112,14 @@ pub fn outcome(command: &mut Command) -> (Option<i32>, String, String) {
     (status.code(), text(stdout), text(stderr))
 }
 
-/// An executable file.
+/// An executable file. Another process writes it: what this one has open for writing is inherited by what another
+/// test's thread starts in that moment, and until that is its own program nobody may run the file (ETXTBSY).
 pub fn executable(path: &Path, bytes: &[u8]) {
+    use std::io::Write;
     use std::os::unix::fs::PermissionsExt;
-    std::fs::write(path, bytes).unwrap();
+    let mut copy = Command::new("sh");
+    let mut copy = copy.args(["-c", "cat >\"$0\""]).arg(path).stdin(Stdio::piped()).spawn().unwrap();
+    copy.stdin.take().unwrap().write_all(bytes).unwrap();
+    assert!(copy.wait().unwrap().success());
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }

@@ -24,7 +24,7 @@ use vloopback_wire::{PixelFormat, Reply, Request, SessionInfo, build_id};
 use zerocopy::IntoBytes;
 
 /// How long anything may take that happens at once on a machine that is not busy.
-const PATIENCE_MS: u16 = 30_000;
+const PATIENCE_MS: u16 = 60_000;
 
 /// A server of the test's own.
 pub struct Daemon {

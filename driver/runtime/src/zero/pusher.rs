@@ -151,6 +151,8 @@ pub(super) fn arm(session: &Session, fd: c_int) {
     if session.armed.load(Ordering::Relaxed) || !sys::sigio_is_harmless() || !is_certain(fd, session) {
         return;
     }
+    // What comes meanwhile and what came before are one signal.
+    let _quiet = NoSignals::new();
     if sys::send_sigio(fd).is_err() {
         return;
     }
@@ -201,12 +203,7 @@ pub(crate) fn look_for_more(session: &Session, hatch: &Hatch) {
 /// is: while the byte lies there the doorman rings nobody for it. Where none lies it may be about to; it is
 /// waited for, but not for ever.
 fn hush(session: &Session, hatch: &Hatch, fd: c_int, struck: bool) {
-    for _ in 0..1000 {
-        if !hatch.is_looked_at() {
-            break;
-        }
-        sys::give_way();
-    }
+    sys::wait_while(|| hatch.is_looked_at());
     sys::take_bytes(fd);
     gong::heard(session, struck);
 }
