@@ -224,6 +224,7 @@ static void case_killed(void)
         end_other(SIGKILL);
         ME("s", 0);
         ME("x0", 0);
+        say("{\"event\":\"round\"}");
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::Value;
 use vloopback_tests::{Env, Job, Running, have, skip};
 
-/// What a browser may take to start and to show some frames.
-const LONG: Duration = Duration::from_secs(120);
+/// Far more than a browser takes to start and to show some frames.
+const LONG: Duration = Duration::from_secs(300);
 /// Frames that a page sees before it looks at a pixel.
 const PAGE: &str = r#"<!doctype html><title>cameras</title><script>
 const tell = told => fetch('/told', { method: 'POST', body: JSON.stringify(told) });

@@ -69,6 +69,9 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
                 locked.set_readiness(fd)?;
                 return Ok(Step::Sleep);
             }
+            if locked.oldest()?.is_some() {
+                not_a_card(session, NOBODY)?;
+            }
             // SAFETY: `room` bytes at `buf` were just checked.
             match unsafe { locked.copy_oldest(buf as *mut u8, room) }? {
                 Some(taken) => {
@@ -202,12 +205,22 @@ pub(crate) fn sync(session: &Session, fd: c_int, frame: i32) -> Result<()> {
     })
 }
 
+/// A frame was found. Has the pusher left since the last look, it may be one that the daemon shows meanwhile, which
+/// is not for those whom the old rules tell of the end.
+///
+/// # Errors
+/// `nobody` if so.
+fn not_a_card(session: &Session, nobody: c_int) -> Result<()> {
+    fed(session, nobody).map(drop)
+}
+
 /// Puts the oldest frame that the client has not had where it has frame `frame`. False: none there.
 fn deliver(locked: &mut Locked, frame: usize) -> Result<bool> {
     let session = locked.session;
     let log = locked.log()?;
     let number = locked.ring.number;
     let Some(found) = locked.oldest()? else { return Ok(false) };
+    not_a_card(session, libc::EINVAL)?;
     let row = locked.row();
     if let Some(row) = row {
         session.desk().rows[row].want.fetch_and(!(1 << frame), Ordering::SeqCst);
