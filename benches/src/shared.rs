@@ -32,7 +32,7 @@ pub struct Page {
 }
 
 /// How long anything is waited for before the measurement is given up.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The page, mapped.
 #[derive(Debug)]

@@ -5,8 +5,9 @@ use std::io::Write;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::Signal;
-use vloopback_tests::{Env, Job, Running, copy_program, have, skip};
+use vloopback_tests::{Env, Job, PATIENCE, Running, copy_program, have, skip};
 
 /// Pushes and watches a few frames: the daemon serves.
 #[track_caller]
@@ -309,6 +310,25 @@ fn runs_that_race_share_one_server() {
         racer.finish();
     }
     env.until_gone(env.socket());
+}
+
+/// A `run` that is still in the queue of a server that ends gets another server, not an error.
+#[test]
+fn a_run_that_meets_a_server_in_its_end_starts_another() {
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
+    let env = Env::builder().without_daemon();
+    let ending = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+    let ending = ending.expect("a socket");
+    bind(&ending, &SocketAddrUnix::new(env.socket()).expect("an address")).expect("bind");
+    listen(&ending, 1).expect("listen");
+    let mut running = env.run(&["cat", "/proc/video/vloopback/vloopbacks"]).start();
+    running.end_input();
+    // It has connected, and waits for a word.
+    let waits = poll(&mut [PollFd::new(&ending, PollFlags::IN)], Some(&PATIENCE.try_into().expect("a time")));
+    assert_eq!(waits, Ok(1), "{}", running.stderr());
+    drop(ending);
+    let ended = running.finish().ok();
+    assert!(ended.text().contains("\n0\tvideo"), "{}", ended.text());
 }
 
 /// The exit status and signals of a command pass through `vloopback run`.

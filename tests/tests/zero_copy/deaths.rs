@@ -9,7 +9,7 @@ use super::*;
 #[test]
 fn a_signal_withdraws_a_request() {
     for style in STYLES {
-        let env = Env::new(1);
+        let env = endless();
         let pipe = env.pipe(0);
         let mut pusher = push(&env, &pipe, style, &[]);
         let mut client = client(&env, &pipe);
@@ -36,7 +36,7 @@ fn a_signal_withdraws_a_request() {
 #[test]
 fn a_wait_may_be_left_by_longjmp() {
     for style in STYLES {
-        let env = Env::new(1);
+        let env = endless();
         let pipe = env.pipe(0);
         let mut pusher = push(&env, &pipe, style, &[]);
         let mut client = client(&env, &pipe);
@@ -86,7 +86,7 @@ fn a_wait_may_be_left_by_longjmp() {
 #[test]
 fn a_handler_may_ask() {
     for style in STYLES {
-        let env = Env::new(1);
+        let env = endless();
         let pipe = env.pipe(0);
         let mut pusher = push(&env, &pipe, style, &[]);
         let mut client = client(&env, &pipe);
@@ -117,7 +117,7 @@ fn a_handler_may_ask() {
 #[test]
 fn a_thread_cancelled_in_a_request() {
     for style in STYLES {
-        let env = Env::new(1);
+        let env = endless();
         let pipe = env.pipe(0);
         let mut pusher = push(&env, &pipe, style, &[]);
         let mut client = client(&env, &pipe);
@@ -140,7 +140,7 @@ fn a_thread_cancelled_in_a_request() {
 #[test]
 fn a_client_killed_in_mid_request() {
     for style in STYLES {
-        let env = Env::new(1);
+        let env = endless();
         let pipe = env.pipe(0);
         let mut pusher = push(&env, &pipe, style, &[]);
         let mut other = client(&env, &pipe);
@@ -180,7 +180,7 @@ fn a_client_killed_in_mid_request() {
 #[test]
 fn a_pusher_that_leaves_in_mid_request() {
     for style in STYLES {
-        let env = Env::new(1);
+        let env = endless();
         let pipe = env.pipe(0);
         for (name, order) in [("GPICT", "GPICT"), ("SYNC", "SYNC 0")] {
             for how in ["killed", "killed unread", "closed"] {
@@ -241,7 +241,7 @@ fn descriptors(process: Pid) -> usize {
 fn killed_at_any_moment() {
     let moments: Vec<u64> = if full() { (0..60).collect() } else { vec![0, 1, 2, 5, 11] };
     for style in STYLES {
-        let mut env = Env::new(1);
+        let mut env = endless();
         let pipe = env.pipe(0);
         let daemon = env.daemon().leader();
         let before = descriptors(daemon);
@@ -283,7 +283,7 @@ fn killed_at_any_moment() {
 #[test]
 fn a_stopped_pusher_goes_on() {
     for style in STYLES {
-        let env = Env::new(1);
+        let env = endless();
         let pipe = env.pipe(0);
         let mut pusher = push(&env, &pipe, style, &[]);
         let mut client = client(&env, &pipe);
@@ -309,7 +309,7 @@ fn a_stopped_pusher_goes_on() {
 fn signals_at_any_moment() {
     let frames = if full() { "1000" } else { "100" };
     for style in STYLES {
-        let env = Env::new(1);
+        let env = endless();
         let pipe = env.pipe(0);
         let pusher = push(&env, &pipe, style, &["--fps", "200"]);
         // A read() is four requests, and a pusher that looks once a frame takes a frame for each: there is time for one
@@ -337,7 +337,7 @@ fn signals_at_any_moment() {
 #[test]
 fn the_daemon_s_death_ends_every_wait() {
     for style in STYLES {
-        let mut env = Env::new(1);
+        let mut env = endless();
         let pipe = env.pipe(0);
         let mut pusher = push(&env, &pipe, style, &[]);
         let mut asks = client(&env, &pipe);

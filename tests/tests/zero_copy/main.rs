@@ -35,6 +35,19 @@ const STYLES: &[&str] = &["handler", "pause", "sigwait", "poll", "select"];
 /// Bytes of a frame of the memory at 320x240.
 const SLOT: i64 = 320 * 240 * 3;
 
+/// A daemon of two pipes whose pushers have so many seconds for an answer; 0: as long as they like.
+fn limited(seconds: u32) -> Env {
+    let config = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(&config, format!("answer_timeout = {seconds}\n")).expect("a file");
+    let path = config.path().to_str().expect("a path in UTF-8");
+    Env::builder().args(&["--pipes", "2", "--config", path]).start()
+}
+
+/// For tests that keep a request waiting: what they do meanwhile may take its time on a busy machine.
+fn endless() -> Env {
+    limited(0)
+}
+
 /// A zero-copy pusher, not set up yet.
 fn begin_pusher(env: &Env, pipe: &Pipe, style: &str, extra: &[&str]) -> Running {
     let mut args = vec!["--device", pipe.input.as_str(), "--style", style];

@@ -39,7 +39,7 @@ fn memory_is_mapped_again_and_outlives_the_close() {
 #[test]
 fn a_client_between_mmap_and_signal() {
     for style in STYLES {
-        let env = Env::new(1);
+        let env = endless();
         let pipe = env.pipe(0);
         let mut pusher = begin_pusher(&env, &pipe, style, &["--wait"]);
         pusher.event("mapped");
@@ -83,7 +83,7 @@ fn every_way_to_take_the_signal_is_noticed() {
         "none",
     ];
     for way in ways {
-        let env = Env::new(1);
+        let env = endless();
         let pipe = env.pipe(0);
         let mut pusher = env.program("zc_signals", &["--device", &pipe.input, "--way", way]).start();
         pusher.event("mapped");

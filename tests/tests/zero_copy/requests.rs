@@ -125,7 +125,7 @@ fn answers_to_nothing_are_harmless() {
 #[test]
 fn a_late_answer_answers_nothing() {
     for style in STYLES {
-        let env = Env::new(1);
+        let env = endless();
         let pipe = env.pipe(0);
         let mut pusher = push(&env, &pipe, style, &["--stall", "GPICT"]);
         let mut client = client(&env, &pipe);
@@ -150,7 +150,7 @@ fn a_late_answer_answers_nothing() {
 #[test]
 fn requests_queue() {
     for style in STYLES {
-        let env = Env::new(1);
+        let env = endless();
         let pipe = env.pipe(0);
         let mut pusher = push(&env, &pipe, style, &["--report", "1"]);
         let mut first = client(&env, &pipe);
@@ -178,7 +178,7 @@ fn requests_queue() {
 /// whoever asks for them and however.
 #[test]
 fn the_list_tells_who_waits() {
-    let env = Env::new(1);
+    let env = endless();
     let pipe = env.pipe(0);
     let list = |words: &[&str]| {
         env.own("vloopback").arg("list").args(words).arg("--socket").arg(env.socket()).output().ok().text()
@@ -238,7 +238,7 @@ fn the_list_tells_who_waits() {
 #[test]
 fn no_request_is_lost_among_signals() {
     for style in STYLES {
-        let env = Env::new(1);
+        let env = endless();
         let pipe = env.pipe(0);
         let mut pusher = push(&env, &pipe, style, &[]);
         for round in 0..10 {
@@ -487,14 +487,6 @@ fn end_busy(mut pusher: Running) {
         }
     }
     end(pusher);
-}
-
-/// A daemon of two pipes whose pushers have so many seconds for an answer.
-fn limited(seconds: u32) -> Env {
-    let config = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(&config, format!("answer_timeout = {seconds}\n")).expect("a file");
-    let path = config.path().to_str().expect("a path in UTF-8");
-    Env::builder().args(&["--pipes", "2", "--config", path]).start()
 }
 
 /// Threads of one client, on one descriptor and on their own, beside another client: each gets its own answers.
