@@ -103,8 +103,11 @@ static void look_at_buffer(const struct v4l2_buffer *b)
     }
     if (b->bytesused != length_of(&pix, number))
         wrong("bytesused");
-    if (meta.have_number && number - meta.number != b->sequence - meta.at)
+    if (meta.have_number && number - meta.number != b->sequence - meta.at) {
         meta.skew++;
+        say("{\"event\":\"skew\",\"n\":%u,\"sequence\":%u,\"after\":%u,\"at\":%u}", number, b->sequence, meta.number,
+            meta.at);
+    }
     meta.have_number = 1;
     meta.number = number;
     meta.at = b->sequence;

@@ -245,6 +245,15 @@ pub(super) fn qbuf(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4
     })
 }
 
+/// The newest publication of the ring in force. None: there is no ring.
+fn newest(locked: &mut Locked) -> Result<Option<u64>> {
+    if locked.session.board().ring() == 0 {
+        return Ok(None);
+    }
+    locked.ring.refresh(locked.session)?;
+    Ok(Some(locked.log()?.head.load(Ordering::Acquire)))
+}
+
 /// VIDIOC_STREAMON.
 ///
 /// # Errors
@@ -264,15 +273,22 @@ pub(super) fn streamon(session: &Session, fd: c_int) -> Result<()> {
         }
         check(session, &session.board().format())?;
         page.patient.store(u32::from(is_patient(session)), Ordering::Relaxed);
-        // What was published before it came is not its.
-        let mut base = NO_BASE;
         if session.board().ring() != 0 {
             locked.ring.refresh(session)?;
-            base = locked.log()?.head.load(Ordering::Acquire);
-            page.last.store(base, Ordering::Relaxed);
         }
-        page.base.store(base, Ordering::Relaxed);
         locked.ask_for_row(hold(page), true)?;
+        // What was published before it was counted is not its: were the others to leave before it comes, the
+        // writer would leave frames out after that.
+        let base = match newest(locked) {
+            Err(e) => {
+                // A daemon that is gone counts nobody.
+                let _ = stop_streaming(session);
+                return Err(e);
+            }
+            Ok(base) => base,
+        };
+        page.last.store(base.unwrap_or(0), Ordering::Relaxed);
+        page.base.store(base.unwrap_or(NO_BASE), Ordering::Relaxed);
         page.streaming.store(BY_BUFFERS, Ordering::Relaxed);
         page.on.store(1, Ordering::Relaxed);
         queue::lay_out(locked)?;
