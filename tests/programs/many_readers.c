@@ -97,7 +97,7 @@ static int had_frame(const unsigned char *frame, size_t bytes)
     return shared->last < 0 || seen.last < shared->last;
 }
 
-/* A slow one lets some frames pass. */
+/* A slow one lets some frames pass, with a frame in hand where it has one: that must not change meanwhile. */
 static void dawdle(void)
 {
     int from = shared->published, now;
@@ -133,11 +133,11 @@ static void take_buffers(int fd, const char *by)
     if (stream(fd, &q, 1))
         oops("VIDIOC_STREAMON");
     while (more) {
-        dawdle();
         if (by)
             readiness(fd, by, POLLIN, -1);
         if (queue_take(fd, &q, &b))
             oops("VIDIOC_DQBUF");
+        dawdle();
         more = had_frame(q.buffer[b.index].start, b.bytesused);
         if (last >= 0 && seen.last - last != (long)(b.sequence - sequence))
             me->skew++;
@@ -179,9 +179,9 @@ static void take_mapped(int fd)
     if (arm(fd, 0, opt.palette, opt.width, opt.height) || arm(fd, 1, opt.palette, opt.width, opt.height))
         oops("VIDIOCMCAPTURE");
     while (more) {
-        dawdle();
         if (ioctl(fd, VIDIOCSYNC, &frame))
             oops("VIDIOCSYNC");
+        dawdle();
         more = had_frame(base + mbuf.offsets[frame], len);
         if (more && arm(fd, frame, opt.palette, opt.width, opt.height))
             oops("VIDIOCMCAPTURE");
@@ -259,8 +259,10 @@ static void publish(int number)
 static int wait_for_all(int number)
 {
     int k, had, none = 0;
-    for (k = 0; k < readers[KEEPS_UP]; k++) {
+    for (k = 0; k < count; k++) {
         struct reader *reader = &shared->reader[k];
+        if (reader->role != KEEPS_UP)
+            continue;
         if (!reader->had && !reader->done)
             none++;
         while (!waits_for_nobody && (had = reader->had) && had <= number && !reader->done)
@@ -319,7 +321,7 @@ static int number_option(char **argv, const char *name)
 
 int main(int argc, char **argv)
 {
-    int number = 0, warm, clock, k, role, turn = 0, ended_wrong = 0;
+    int number = 0, warm, clock, k, role, first, turn = 0, ended_wrong = 0;
     input = own_option(argv, "--input", 1);
     readers[KEEPS_UP] = number_option(argv, "--keep-up");
     readers[SLOW] = number_option(argv, "--slow");
@@ -341,10 +343,18 @@ int main(int argc, char **argv)
     set_format(device, V4L2_BUF_TYPE_VIDEO_OUTPUT);
     /* From the first frame on the pipe is fed: V4L1's readers need that. */
     publish(number++);
-    for (role = 0; role < ROLES; role++)
-        for (k = 0; k < readers[role] && count < MOST; k++)
-            begin_reader(count++, role, (k + role) % STYLES);
     clock = clock_open(WARM_PER_SECOND);
+    /* A slow one comes first, and alone: what it has in hand lies in the ring itself, and how well that is kept
+     * from the pusher is what a ring that is broken on purpose shows. */
+    first = readers[SLOW] ? SLOW : KEEPS_UP;
+    begin_reader(count++, first, BUFFERS_BY_POLL);
+    while (!shared->reader[0].had) {
+        clock_tick(clock);
+        publish(number++);
+    }
+    for (role = 0; role < ROLES; role++)
+        for (k = role == first; k < readers[role] && count < MOST; k++)
+            begin_reader(count++, role, (k + role) % STYLES);
     do {
         clock_tick(clock);
         publish(number);
