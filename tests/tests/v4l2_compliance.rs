@@ -6,8 +6,9 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use vloopback_tests::{Ended, Env, Pipe, Running, bin_dir, full, have, skip, source_root};
 
@@ -98,13 +99,42 @@ const LATE: [&str; 3] = ["): got sequence number ", "): delta_ms > 10", "): !thr
 /// It sends a thread of its this signal 250 ms after its start, which kills it if there is no handler yet.
 const TOO_EARLY: i32 = 128 + 10;
 
-/// Whether all that a report complains of is what a judge without the time for it complains of.
-fn is_late(report: &Ended) -> bool {
+/// And in a select() of two seconds it gets no frame, if nobody at all runs for so long.
+const STOOD_STILL: (&str, Duration) = ("): ret == 0", Duration::from_secs(1));
+
+/// Does something, and measures the longest time that went by meanwhile without this process getting 10 ms's sleep
+/// done: a machine that was stopped as a whole, or had no time.
+fn stood_still<T>(act: impl FnOnce() -> T) -> (T, Duration) {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watch = scope.spawn(|| {
+            let mut longest = Duration::ZERO;
+            while !done.load(Ordering::Relaxed) {
+                let begin = Instant::now();
+                std::thread::sleep(Duration::from_millis(10));
+                longest = longest.max(begin.elapsed());
+            }
+            longest
+        });
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(act));
+        done.store(true, Ordering::Relaxed);
+        let longest = watch.join().expect("a thread that sleeps");
+        (result.unwrap_or_else(|panic| std::panic::resume_unwind(panic)), longest)
+    })
+}
+
+/// Whether all that a report complains of is what a judge without the time for it complains of. `stood` is for
+/// how long the machine stood still meanwhile.
+fn is_late(report: &Ended, stood: Duration) -> bool {
+    let says_so = |line: &str| {
+        LATE.iter().any(|said| line.contains(said)) || stood >= STOOD_STILL.1 && line.contains(STOOD_STILL.0)
+    };
+
     let text = report.text();
     let Some(failed) = total(&text, "Failed") else { return report.code() == TOO_EARLY };
     let (mut complaints, mut late_tests, mut cause) = (0, 0, false);
     for line in text.split(['\n', '\r']) {
-        let late = LATE.iter().any(|said| line.contains(said));
+        let late = says_so(line);
         if line.contains("fail:") {
             // What called what failed complains after it.
             cause |= late;
@@ -136,16 +166,18 @@ fn complies(env: &Env, judges: &[PathBuf], node: &str, other: &str, input: bool,
         command.extend(more);
         let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let reports = (0..ATTEMPTS).map(|_| {
-            let mut judge = env.run(&command).start();
-            judge.end_input();
-            judge.wait_within(LONG);
-            judge.finish()
+            stood_still(|| {
+                let mut judge = env.run(&command).start();
+                judge.end_input();
+                judge.wait_within(LONG);
+                judge.finish()
+            })
         });
         let report = {
             let mut reports = reports;
-            reports.find(|report| !is_late(report))
+            reports.find(|(report, stood)| !is_late(report, *stood))
         };
-        let report =
+        let (report, _) =
             report.unwrap_or_else(|| panic!("{node} {more:?}: the judge is late {ATTEMPTS} times in a row"));
         if let Err(wrong) = judge(&report, input) {
             panic!("{} {node} {more:?}: {wrong}", program.display());
@@ -263,7 +295,7 @@ fn a_bad_report_is_refused() {
         (&[slow, called, failed].concat(), 1, 0),
         (&[gap, gap, slow, called, failed, gap].concat(), 1, 3),
     ] {
-        assert!(is_late(&report(lines(text, fails, warned))), "{text}: judged again");
+        assert!(is_late(&report(lines(text, fails, warned)), Duration::ZERO), "{text}: judged again");
     }
     for (text, fails, warned) in [
         (other, 0, 1),
@@ -274,9 +306,12 @@ fn a_bad_report_is_refused() {
         (&[slow, called, failed, called, failed].concat(), 2, 0),
         (&[slow, failed, other].concat(), 1, 1),
     ] {
-        assert!(!is_late(&report(lines(text, fails, warned))), "{text}: judged now");
+        assert!(!is_late(&report(lines(text, fails, warned)), Duration::from_secs(60)), "{text}: judged now");
     }
-    assert!(!is_late(&report(String::new())), "no report");
+    let no_frame = lines(&["fail: a.cpp(25): ret == 0\n", called, failed].concat(), 1, 0);
+    assert!(is_late(&report(no_frame.clone()), STOOD_STILL.1), "no frame while the machine stood still");
+    assert!(!is_late(&report(no_frame), STOOD_STILL.1 / 2), "no frame, and it did not");
+    assert!(!is_late(&report(String::new()), STOOD_STILL.1), "no report");
     let dodged = lines("\ttest VIDIOC_EXPBUF: OK (Not Supported)\n", 0, 0);
     assert!(judge(&report(dodged), false).is_err(), "a feature that is not offered");
     assert!(judge(&report(lines("", 0, 0)), true).is_err(), "the other node's list");
