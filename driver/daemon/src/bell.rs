@@ -3,11 +3,16 @@
 //! A client that waits inside a call of ours sleeps on the log's futex, and the pusher wakes it
 //! itself. One that waits in poll, select or epoll waits for its descriptor; the daemon holds the
 //! other end of that, so a thread of the daemon, one a pipe that is being watched, writes the byte.
-//! The pusher wakes the thread through a futex on the desk and does not wait for it.
+//! The pusher wakes the thread by a word of its own session's page, and does not wait for it. Clients do not have that
+//! page: whoever has a page can keep those asleep who sleep on a word of it (runtime/wait.rs), so that the thread must
+//! not sleep on one that they have. Clients that have to wake it tell the main thread. The pusher itself can play
+//! such tricks on its own pipe's clients for as long as it likes; so the thread looks by itself every 50 ms while
+//! somebody waits in poll.
 
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
@@ -44,19 +49,28 @@ struct State {
     card: bool,
     /// In zero-copy mode: which memory, and its page of requests.
     zero: Option<(u32, Arc<Page<Hatch>>)>,
+    /// The page of the pusher's session, while there is a pusher.
+    pusher: Option<Arc<Page<SessionPage>>>,
+    /// How often its library had told that the kernel refused to wake clients, when that was looked at last.
+    refused: u32,
     running: bool,
 }
+
+/// The longest sleep without a look while somebody waits in poll for a pusher.
+const SLICE: Duration = Duration::from_millis(50);
 
 /// A pipe's bell.
 #[derive(Debug)]
 pub(crate) struct Bell {
     desk: Arc<Page<Desk>>,
     state: Mutex<State>,
+    /// Changes with each [`Bell::ring`]; the thread sleeps on it while there is no pusher.
+    rung: AtomicU32,
 }
 
 impl Bell {
     pub(crate) fn new(desk: Arc<Page<Desk>>) -> Arc<Self> {
-        Arc::new(Self { desk, state: Mutex::default() })
+        Arc::new(Self { desk, state: Mutex::default(), rung: AtomicU32::new(0) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -91,19 +105,45 @@ impl Bell {
 
     /// `session` streams no more. The thread ends with the last one.
     pub(crate) fn remove(&self, session: u32) {
-        self.state().sessions.retain(|s| s.session != session);
-        self.ring();
+        let mut state = self.state();
+        let before = state.sessions.len();
+        state.sessions.retain(|s| s.session != session);
+        let removed = state.sessions.len() != before;
+        drop(state);
+        if removed {
+            self.ring();
+        }
     }
 
-    /// The ring in force, whether somebody feeds it, and if not, whether the placeholder is shown on it.
-    pub(crate) fn set_ring(&self, ring: Option<Arc<RingMemory>>, fed: bool, card: bool) {
-        {
+    /// The ring in force, whether somebody feeds it, and if not, whether the placeholder is shown on it; and the page
+    /// of the pusher that there is.
+    pub(crate) fn set_ring(
+        &self,
+        ring: Option<Arc<RingMemory>>,
+        fed: bool,
+        card: bool,
+        pusher: Option<Arc<Page<SessionPage>>>,
+    ) {
+        let former = {
             let mut state = self.state();
-            state.ring = ring;
-            state.fed = fed;
-            state.card = card;
-        }
+            (state.ring, state.fed, state.card) = (ring, fed, card);
+            let same = match (&state.pusher, &pusher) {
+                (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+                (one, other) => one.is_none() && other.is_none(),
+            };
+            if same {
+                None
+            } else {
+                state.refused = pusher.as_ref().map_or(0, |page| page.refused.load(Ordering::SeqCst));
+                std::mem::replace(&mut state.pusher, pusher)
+            }
+        };
         self.ring();
+        if let Some(page) = former {
+            // The thread may sleep there.
+            page.bell.fetch_add(1, Ordering::SeqCst);
+            futex::wake_all(&page.bell);
+        }
     }
 
     /// The zero-copy pusher that there is.
@@ -115,27 +155,48 @@ impl Bell {
 
     /// Wakes the thread.
     pub(crate) fn ring(&self) {
-        self.desk.bell.fetch_add(1, Ordering::SeqCst);
-        futex::wake_all(&self.desk.bell);
+        self.rung.fetch_add(1, Ordering::SeqCst);
+        futex::wake_all(&self.rung);
+        let pusher = self.state().pusher.clone();
+        if let Some(page) = pusher {
+            page.bell.fetch_add(1, Ordering::SeqCst);
+            futex::wake_all(&page.bell);
+        }
     }
 
     fn run(self: Arc<Self>) {
         loop {
-            let seen = self.desk.bell.load(Ordering::SeqCst);
-            {
+            let rung = self.rung.load(Ordering::SeqCst);
+            let (pusher, waits) = {
                 let mut state = self.state();
                 if state.sessions.is_empty() {
                     state.running = false;
                     return;
                 }
-                self.round(&state);
+                let pusher = state.pusher.clone().map(|page| (page.bell.load(Ordering::SeqCst), page));
+                let waits = self.round(&mut state);
+                (pusher, waits)
+            };
+            match pusher {
+                // Rung since: what is to be looked at may be another pusher's.
+                Some(_) if self.rung.load(Ordering::SeqCst) != rung => {}
+                Some((seen, page)) => futex::wait(&page.bell, seen, waits.then_some(SLICE)),
+                None => futex::wait(&self.rung, rung, None),
             }
-            futex::wait(&self.desk.bell, seen);
         }
     }
 
-    /// Makes every armed session readable that has something to see.
-    fn round(&self, state: &State) {
+    /// Makes every armed session readable that has something to see. True: others are armed still.
+    fn round(&self, state: &mut State) -> bool {
+        let refused = state.pusher.as_ref().map_or(0, |page| page.refused.load(Ordering::SeqCst));
+        if std::mem::replace(&mut state.refused, refused) != refused {
+            // Of those who sleep inside a call some were not woken: each has a word that no other client has.
+            for session in &state.sessions {
+                session.page.kick.fetch_add(1, Ordering::SeqCst);
+                futex::wake_all(&session.page.kick);
+            }
+        }
+        let mut waits = false;
         // Cleared before the look, so that who arms itself meanwhile is seen next time.
         self.desk.clear_armed();
         for session in &state.sessions {
@@ -145,6 +206,7 @@ impl Bell {
             }
             if !state.is_ready(session) {
                 self.desk.arm(session.client);
+                waits = true;
                 continue;
             }
             // A client that takes the frame from here on waits for the byte; one that has just taken it is
@@ -164,8 +226,10 @@ impl Bell {
                     Ordering::SeqCst,
                 );
                 self.desk.arm(session.client);
+                waits = true;
             }
         }
+        waits
     }
 }
 
@@ -173,13 +237,14 @@ impl State {
     /// Whether a call of the session's would return at once.
     fn is_ready(&self, session: &Ringing) -> bool {
         let page = &session.page;
-        let last = page.last.load(Ordering::SeqCst);
         let old = session.is_old();
         // Publications are counted on from ring to ring, so that `last` is good for a new one too: a
         // client is woken by its first frame, not by the ring.
         let ring = self.ring.as_ref();
-        let has_frame =
-            ring.is_some_and(|r| find_oldest(&r.log, r.slots() as usize, u32::MAX, last).is_some());
+        let has_frame = ring.is_some_and(|r| {
+            let last = page.last_in(r.log_number, r.base());
+            find_oldest(&r.log, r.slots() as usize, u32::MAX, last).is_some()
+        });
         let live = (ring.is_some() || self.zero.is_some()) && (self.fed || (self.card && !old));
         // Nobody feeds. Who waits for a pusher all the same goes on waiting, after what there still is;
         // to all others a read says so at once, and poll must let it.

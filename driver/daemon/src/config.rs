@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use vloopback_core::{Idle, Profile};
 
-use crate::{ServerError, TimeoutImage};
+use crate::{Limits, ServerError, TimeoutImage};
 
 /// The most pipes a server makes, spares included: node numbers end at 255 (the old major's minors),
 /// two a pipe, and the real ones need room.
@@ -53,6 +53,8 @@ pub struct Config {
     pub timeout_image: Option<PathBuf>,
     /// For how long a pusher may publish nothing before clients see that picture, or the card; 0: for ever.
     pub timeout: Duration,
+    /// What each user may take, the server's own excepted.
+    pub limits: Limits,
     /// What single pipes have of their own, by index.
     pub pipe: Vec<PipeConfig>,
     /// The pictures of all those files ([`Config::picture_files`]), decoded: the server reads no pictures.
@@ -88,6 +90,7 @@ impl Default for Config {
             exit_when_idle: None,
             timeout_image: None,
             timeout: Duration::ZERO,
+            limits: Limits::default(),
             pipe: Vec::new(),
             pictures: BTreeMap::new(),
         }
@@ -112,7 +115,18 @@ struct FileConfig {
     timeout_image: Option<PathBuf>,
     timeout: Option<u32>,
     #[serde(default)]
+    limits: FileLimits,
+    #[serde(default)]
     pipe: Vec<FilePipe>,
+}
+
+/// The table `[limits]`.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileLimits {
+    connections: Option<u32>,
+    open_devices: Option<u32>,
+    memory: Option<u32>,
 }
 
 /// A table `[[pipe]]`: the first one is of pipe 0.
@@ -127,7 +141,8 @@ struct FilePipe {
 impl Config {
     /// The options as `path` (TOML) has them: keys pipes, spares, spare_timeout (seconds), num_buffers,
     /// dev_offset, socket, profile, idle, exclusive (true or false), mode (octal, as "0660"), group (number),
-    /// answer_timeout (seconds), timeout_image (file), timeout (milliseconds); and a table `[[pipe]]` for each
+    /// answer_timeout (seconds), timeout_image (file), timeout (milliseconds); a table `[limits]` of what each user may
+    /// take, with connections, open_devices and memory (MiB); and a table `[[pipe]]` for each
     /// pipe from 0 on that has a timeout_image, timeout or exclusive of its own. Pictures' files are looked for
     /// where this file is. What it does not name stays as it is.
     ///
@@ -171,6 +186,10 @@ impl Config {
             };
             self.pipe = file.pipe.into_iter().map(own).collect();
         }
+        let limits = &mut self.limits;
+        limits.connections = file.limits.connections.unwrap_or(limits.connections);
+        limits.open_devices = file.limits.open_devices.unwrap_or(limits.open_devices);
+        limits.memory = file.limits.memory.unwrap_or(limits.memory);
         self.answer_timeout =
             file.answer_timeout.map_or(self.answer_timeout, |seconds| Duration::from_secs(seconds.into()));
         Ok(())

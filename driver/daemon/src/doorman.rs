@@ -3,17 +3,16 @@
 //!
 //! A client's request lies in memory that the pusher maps; what only the daemon can do is to put a byte into
 //! the pusher's descriptor, whose other end it holds. (Who held that end could end the pusher's session, and
-//! would keep the pusher from seeing the daemon's death: so clients do not get it.) A thread of its own does
-//! it, woken by a futex on the desk, so that a request's way takes no message and waits for nothing else that
-//! the daemon does. Most requests do not come this way: a pusher whose library looks at its *gong* is reached
-//! by its clients themselves (`runtime/zero/gong.rs`). The doorman is for the others, and for what a client
-//! finds untaken after a while.
+//! would keep the pusher from seeing the daemon's death: so clients do not get it.) The main thread does it when a
+//! client says so (`Request::Bell`). There is no word in shared memory for it: all clients could sleep on such a word,
+//! and any of them keep the doorman asleep. Most requests do not come this way: a pusher whose library looks at its
+//! *gong* is reached by its clients themselves (`runtime/zero/gong.rs`). The doorman is for the others, and for what a
+//! client finds untaken after a while.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
 use vloopback_ring::Desk;
 use vloopback_ring::hatch::{Entry, Hatch, Next};
@@ -42,7 +41,7 @@ pub(crate) struct Gong {
     pub(crate) mallet: OwnedFd,
 }
 
-/// What the main thread tells the doorman.
+/// What the doorman knows of the clients.
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
     /// The clients' pages, by their tickets.
@@ -51,7 +50,6 @@ pub(crate) struct Clients {
     pub(crate) captures: bool,
     /// None: the pusher looks at its own descriptor only.
     pub(crate) gong: Option<Gong>,
-    ended: bool,
 }
 
 impl Clients {
@@ -71,49 +69,19 @@ pub(crate) struct Doorman {
 }
 
 impl Doorman {
-    /// Starts the thread, which ends with [`Doorman::dismiss`].
-    pub(crate) fn new(
-        desk: Arc<Page<Desk>>,
-        hatch: Arc<Page<Hatch>>,
-        end: Arc<OwnedFd>,
-    ) -> Result<Arc<Self>, Errno> {
-        let doorman = Arc::new(Self { desk, hatch, end, clients: Mutex::default() });
-        let own = doorman.clone();
-        std::thread::Builder::new()
-            .name("doorman".into())
-            .stack_size(64 * 1024)
-            .spawn(move || own.run())
-            .map_err(|_| Errno::EAGAIN)?;
-        Ok(doorman)
+    pub(crate) fn new(desk: Arc<Page<Desk>>, hatch: Arc<Page<Hatch>>, end: Arc<OwnedFd>) -> Arc<Self> {
+        Arc::new(Self { desk, hatch, end, clients: Mutex::default() })
     }
 
-    /// The clients; while the guard lives the doorman waits.
+    /// The clients.
     pub(crate) fn clients(&self) -> MutexGuard<'_, Clients> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The pusher is gone: the thread ends.
+    /// The pusher is gone: whoever sleeps in its read() finds its descriptor hung up.
     pub(crate) fn dismiss(&self) {
-        self.clients().ended = true;
-        self.desk.door.fetch_add(1, Ordering::SeqCst);
-        futex::wake_all(&self.desk.door);
-        // Whoever sleeps in the pusher's read() finds its descriptor hung up.
         self.desk.calls.fetch_add(1, Ordering::SeqCst);
         futex::wake_all(&self.desk.calls);
-    }
-
-    fn run(&self) {
-        loop {
-            let seen = self.desk.door.load(Ordering::SeqCst);
-            {
-                let clients = self.clients();
-                if clients.ended {
-                    return;
-                }
-                self.look(&clients, true);
-            }
-            futex::wait(&self.desk.door, seen);
-        }
     }
 
     /// Whether V4L2's clients wait for a frame that the pusher has not given yet.

@@ -17,6 +17,7 @@ mod listing;
 mod memory;
 mod peer;
 mod placeholder;
+mod quota;
 mod server;
 mod socket;
 
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 
 pub use config::{Config, MAX_BUFFERS, MAX_PIPES, PipeConfig, default_socket};
 pub use image::TimeoutImage;
+pub use quota::Limits;
 pub use server::{Server, ServerHandle, Stopper};
 pub use socket::{Connection, query_list, set_timeout_image, tree_of};
 pub use vloopback_core::{Idle, Profile};

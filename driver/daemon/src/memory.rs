@@ -5,6 +5,7 @@ use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
+use std::time::Instant;
 
 use memmap2::{MmapOptions, MmapRaw};
 use nix::errno::Errno;
@@ -19,6 +20,7 @@ use vloopback_ring::slip::Slip;
 use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
 
 use crate::doorman::Doorman;
+use crate::quota::Charge;
 
 /// Types that consist of atomics only: any bytes are a value, any process may write them at any time.
 ///
@@ -48,6 +50,8 @@ pub(crate) struct ZeroMemory {
     /// Bytes of the frames' memory.
     pub(crate) len: u32,
     pub(crate) frames: OwnedFd,
+    /// Their descriptor for clients that may only read.
+    pub(crate) frames_for_readers: OwnedFd,
     pub(crate) hatch: Arc<Page<Hatch>>,
     /// The hatch's descriptor for clients: it cannot be mapped for writing.
     pub(crate) hatch_for_clients: OwnedFd,
@@ -57,6 +61,8 @@ pub(crate) struct ZeroMemory {
     pub(crate) refusals: u32,
     /// Somebody's request waits for a client that copies.
     pub(crate) look_again: bool,
+    /// What its memory costs a user.
+    pub(crate) charge: Arc<Charge>,
 }
 
 impl Drop for ZeroMemory {
@@ -67,13 +73,29 @@ impl Drop for ZeroMemory {
 
 impl ZeroMemory {
     /// So many bytes, all zero, of a pusher whose descriptor's other end is `end`.
-    pub(crate) fn new(len: u32, desk: Arc<Page<Desk>>, end: Arc<OwnedFd>) -> Result<Self, Errno> {
+    pub(crate) fn new(
+        len: u32,
+        desk: Arc<Page<Desk>>,
+        end: Arc<OwnedFd>,
+        charge: Charge,
+    ) -> Result<Self, Errno> {
         let frames = memory_file("vloopback-zero", len.into())?;
         seal(&frames, SealFlag::empty())?;
+        let frames_for_readers = read_only(frames.as_fd())?;
         let hatch = Arc::new(Page::<Hatch>::writable("vloopback-hatch")?);
         let hatch_for_clients = read_only(hatch.fd())?;
-        let door = Doorman::new(desk, hatch.clone(), end)?;
-        Ok(Self { len, frames, hatch, hatch_for_clients, door, refusals: 0, look_again: false })
+        let door = Doorman::new(desk, hatch.clone(), end);
+        Ok(Self {
+            len,
+            frames,
+            frames_for_readers,
+            hatch,
+            hatch_for_clients,
+            door,
+            refusals: 0,
+            look_again: false,
+            charge: Arc::new(charge),
+        })
     }
 }
 
@@ -152,54 +174,148 @@ pub(crate) fn to_errno(error: std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(libc::ENOMEM))
 }
 
-/// A ring's memory.
+/// The slots of a ring: one memory file, one slot after the other.
 #[derive(Debug)]
-pub(crate) struct RingMemory {
-    /// Its number.
-    pub(crate) number: u32,
-    pub(crate) log: Page<Log>,
-    /// The log's descriptor for clients: it cannot be mapped for writing.
-    log_for_clients: OwnedFd,
-    slots: Vec<OwnedFd>,
-    /// Bytes of a slot.
-    pub(crate) slot_len: u32,
-    /// Who made it: another user's pusher gets a ring of its own.
+struct Slots {
+    file: OwnedFd,
+    /// A descriptor by which it cannot be written: for who may only read.
+    for_readers: OwnedFd,
+    count: u32,
+    /// Bytes of each, whole pages.
+    len: u32,
+}
+
+impl Slots {
+    /// Where slot `k` begins in the file.
+    fn place(&self, slot: usize) -> Result<libc::off_t, Errno> {
+        let slot = u32::try_from(slot).ok().filter(|slot| *slot < self.count).ok_or(Errno::EINVAL)?;
+        libc::off_t::try_from(u64::from(slot) * u64::from(self.len)).map_err(|_| Errno::EFBIG)
+    }
+}
+
+/// Who writes to a ring, and whose memory it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Writer {
+    /// The pusher's session; 0: the daemon, with its placeholder.
+    pub(crate) session: u32,
+    /// Another user's pusher gets slots of its own.
     pub(crate) uid: u32,
 }
 
+/// A ring's memory.
+#[derive(Debug)]
+pub(crate) struct RingMemory {
+    /// Its number: that of its slots.
+    pub(crate) number: u32,
+    /// Its log's, another one for each writer.
+    pub(crate) log_number: u32,
+    pub(crate) log: Page<Log>,
+    /// The log's descriptor for clients: it cannot be mapped for writing.
+    log_for_clients: OwnedFd,
+    slots: Arc<Slots>,
+    /// Bytes of a slot.
+    pub(crate) slot_len: u32,
+    pub(crate) writer: Writer,
+    /// The newest publication when the log was made, by the daemon's own count, and when that was.
+    base: u64,
+    made: Instant,
+    /// What its memory costs a user; given back when nobody who got it is there any more.
+    pub(crate) charge: Option<Arc<Charge>>,
+}
+
+/// The fewest nanoseconds between two publications: nobody copies, or even publishes, faster.
+const FASTEST: u64 = 100;
+
 impl RingMemory {
-    /// Makes the ring of a plan; publications are numbered on from `head`.
-    pub(crate) fn new(plan: &RingPlan, number: u32, head: u64, uid: u32) -> Result<Self, Errno> {
-        let log = Page::<Log>::writable("vloopback-log")?;
-        log.head.store(head, Ordering::Relaxed);
-        let log_for_clients = read_only(log.fd())?;
-        let slots = (0..plan.slots)
-            .map(|k| {
-                let fd = memory_file(&format!("vloopback-slot-{k}"), u64::from(plan.buf_len))?;
-                seal(&fd, SealFlag::empty())?;
-                Ok(fd)
-            })
-            .collect::<Result<_, Errno>>()?;
-        Ok(Self { number, log, log_for_clients, slots, slot_len: plan.buf_len, uid })
+    /// Makes the ring of a plan, with the numbers `number` and `log_number`; publications are numbered on from `head`.
+    pub(crate) fn new(
+        plan: &RingPlan,
+        (number, log_number): (u32, u32),
+        head: u64,
+        writer: Writer,
+    ) -> Result<Self, Errno> {
+        let len = u64::from(plan.slots) * u64::from(plan.buf_len);
+        let file = memory_file("vloopback-slots", len)?;
+        seal(&file, SealFlag::empty())?;
+        let for_readers = read_only(file.as_fd())?;
+        let slots = Arc::new(Slots { file, for_readers, count: plan.slots, len: plan.buf_len });
+        Self::with_slots(slots, (number, log_number), head, writer)
     }
 
-    /// What a participant gets: the log (to write only for the pusher), then the slots.
-    pub(crate) fn descriptors(&self, pusher: bool) -> Vec<BorrowedFd<'_>> {
+    fn with_slots(
+        slots: Arc<Slots>,
+        (number, log_number): (u32, u32),
+        head: u64,
+        writer: Writer,
+    ) -> Result<Self, Errno> {
+        let log = Page::<Log>::writable("vloopback-log")?;
+        log.head.store(head, Ordering::Relaxed);
+        log.base.store(head, Ordering::Relaxed);
+        let log_for_clients = read_only(log.fd())?;
+        let (slot_len, made) = (slots.len, Instant::now());
+        let charge = None;
+        let base = head;
+        Ok(Self { number, log_number, log, log_for_clients, slots, slot_len, writer, base, made, charge })
+    }
+
+    /// The same slots with a new log, for another writer: what the former one wrote into its log, and may go on to
+    /// write there, is not seen any more, but for the publications that can be true.
+    pub(crate) fn handed_to(&self, writer: Writer, log_number: u32) -> Result<Self, Errno> {
+        let head = self.head();
+        let numbers = (self.number, log_number);
+        let mut ring = Self::with_slots(self.slots.clone(), numbers, head, writer)?;
+        ring.charge.clone_from(&self.charge);
+        for (old, new) in self.log.slots.iter().zip(&ring.log.slots).take(self.slots.count as usize) {
+            let number = old.number.load(Ordering::Acquire);
+            if number == 0 || number > head {
+                continue;
+            }
+            new.len.store(old.len.load(Ordering::Relaxed).min(self.slot_len), Ordering::Relaxed);
+            new.time.store(old.time.load(Ordering::Relaxed), Ordering::Relaxed);
+            new.marks.store(old.marks.load(Ordering::Relaxed), Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+            // A pusher that is not quite gone yet may have begun to write there.
+            if old.number.load(Ordering::SeqCst) == number {
+                new.number.store(number, Ordering::SeqCst);
+            }
+        }
+        Ok(ring)
+    }
+
+    /// The newest publication's number, as far as it can be true: a pusher publishes nothing before the first one, and
+    /// no more than its time was enough for. What it says beyond that does not outlive it.
+    pub(crate) fn head(&self) -> u64 {
+        let newest = self.log.slots[..self.slots.count as usize].iter().map(|slot| {
+            // It may have died between the two stores of a publication.
+            slot.number.load(Ordering::Acquire)
+        });
+        let told = newest.max().unwrap_or(0).max(self.log.head.load(Ordering::Acquire));
+        let most = u64::try_from(self.made.elapsed().as_nanos()).unwrap_or(u64::MAX) / FASTEST;
+        told.clamp(self.base, self.base.saturating_add(most).saturating_add(1))
+    }
+
+    /// The number after which the log's publications begin.
+    pub(crate) fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// What a participant gets: the log (to write only for the pusher), and the slots (to write only for who may
+    /// write to its node).
+    pub(crate) fn descriptors(&self, pusher: bool, writes: bool) -> [BorrowedFd<'_>; 2] {
         let log = if pusher { self.log.fd() } else { self.log_for_clients.as_fd() };
-        std::iter::once(log).chain(self.slots.iter().map(AsFd::as_fd)).collect()
+        let slots = if writes { &self.slots.file } else { &self.slots.for_readers };
+        [log, slots.as_fd()]
     }
 
     /// Publishes the newest frame of a former ring here, under its own number: whose descriptor is readable
     /// for it has something to take. Both rings hold frames of one format; nobody has this one yet.
     pub(crate) fn carry_over(&self, former: &Self) -> Result<(), Errno> {
-        let numbers =
-            former.log.slots[..former.slots.len()].iter().map(|slot| slot.number.load(Ordering::Acquire));
-        let Some((from, number)) = numbers.enumerate().max_by_key(|(_, number)| *number) else {
-            return Ok(());
-        };
-        if number == 0 {
-            return Ok(());
-        }
+        let head = former.head();
+        let numbers = former.log.slots[..former.slots.count as usize]
+            .iter()
+            .map(|slot| slot.number.load(Ordering::Acquire));
+        let newest = numbers.enumerate().filter(|(_, n)| (1..=head).contains(n)).max_by_key(|(_, n)| *n);
+        let Some((from, number)) = newest else { return Ok(()) };
         let old = &former.log.slots[from];
         let len = old.len.load(Ordering::Relaxed).min(former.slot_len).min(self.slot_len);
         let (time, marks) = (old.time.load(Ordering::Relaxed), old.marks.load(Ordering::Relaxed));
@@ -211,7 +327,7 @@ impl RingMemory {
             return Ok(());
         }
         // Not one that is a V4L2 pusher's buffer: those are the first ones.
-        let to = self.slots.len() - 1;
+        let to = self.slots.count as usize - 1;
         self.fill(to, &frame)?;
         let new = &self.log.slots[to];
         new.len.store(len, Ordering::Relaxed);
@@ -223,10 +339,10 @@ impl RingMemory {
 
     /// Reads the beginning of a slot, without mapping it.
     fn fetch(&self, slot: usize, frame: &mut [u8]) -> Result<(), Errno> {
-        let fd = self.slots.get(slot).ok_or(Errno::EINVAL)?;
+        let at = self.slots.place(slot)?;
         let mut done = 0;
         while done < frame.len() {
-            match pread(fd, &mut frame[done..], done as libc::off_t) {
+            match pread(&self.slots.file, &mut frame[done..], at + done as libc::off_t) {
                 Ok(0) => return Err(Errno::ENODATA),
                 Ok(n) => done += n,
                 Err(Errno::EINTR) => {}
@@ -238,10 +354,13 @@ impl RingMemory {
 
     /// Writes a frame to the beginning of a slot, without mapping it.
     pub(crate) fn fill(&self, slot: usize, frame: &[u8]) -> Result<(), Errno> {
-        let fd = self.slots.get(slot).ok_or(Errno::EINVAL)?;
+        if frame.len() > self.slot_len as usize {
+            return Err(Errno::EFBIG);
+        }
+        let at = self.slots.place(slot)?;
         let mut done = 0;
         while done < frame.len() {
-            match pwrite(fd, &frame[done..], done as libc::off_t) {
+            match pwrite(&self.slots.file, &frame[done..], at + done as libc::off_t) {
                 Ok(0) => return Err(Errno::ENOSPC),
                 Ok(n) => done += n,
                 Err(Errno::EINTR) => {}
@@ -253,6 +372,6 @@ impl RingMemory {
 
     /// How many slots.
     pub(crate) fn slots(&self) -> u32 {
-        self.slots.len() as u32
+        self.slots.count
     }
 }

@@ -9,7 +9,7 @@
 //! changed the turn, nothing of an earlier turn is published any more: so the card has ended before a
 //! pusher is told that it feeds the pipe.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,14 @@ use crate::{card, futex};
 const SHORTEST: Duration = Duration::from_millis(1);
 /// The longest: a client that comes sees something soon, though the pusher's rate was a frame an hour.
 const LONGEST: Duration = Duration::from_secs(1);
+/// The most bytes of cards in a second, of one pipe: 1920x1080 YUYV 30 times. Larger cards come less often. Whoever
+/// sets a format and a rate sets what the card costs the server.
+const BYTES: u64 = 1920 * 1080 * 2 * 30;
+/// So many pipes show cards at this rate; where there are more, all are shown less often.
+const CARDS: u32 = 4;
+/// How many pipes of this process show cards.
+static SHOWING: AtomicU32 = AtomicU32::new(0);
+
 /// Clients that poll are woken at least this often whatever the desk says, so that nobody can keep
 /// them asleep by clearing others' marks there.
 const RING_AT_LEAST: Duration = Duration::from_millis(50);
@@ -76,7 +84,8 @@ impl Job {
     /// Cards of format `pix` into `ring`, one in `interval` (numerator and denominator) seconds.
     pub(crate) fn new(ring: Arc<RingMemory>, pix: &V4l2PixFormat, interval: (u32, u32)) -> Self {
         let nanos = u64::from(interval.0) * 1_000_000_000 / u64::from(interval.1.max(1));
-        let period = Duration::from_nanos(nanos).clamp(SHORTEST, LONGEST);
+        let cost = Duration::from_nanos(u64::from(pix.sizeimage) * 1_000_000_000 / BYTES);
+        let period = Duration::from_nanos(nanos).max(cost).clamp(SHORTEST, LONGEST.max(cost));
         Self { ring, pix: *pix, period, image: None, silence: None }
     }
 
@@ -115,7 +124,8 @@ impl Job {
 impl PartialEq for Job {
     fn eq(&self, other: &Self) -> bool {
         let silence = |job: &Self| job.silence.as_ref().map(|s| (s.pusher, s.limit));
-        let what = |job: &Self| (job.ring.number, job.pix, job.period, job.image_number(), silence(job));
+        let ring = |job: &Self| (job.ring.number, job.ring.log_number);
+        let what = |job: &Self| (ring(job), job.pix, job.period, job.image_number(), silence(job));
         what(self) == what(other)
     }
 }
@@ -190,7 +200,10 @@ impl Placeholder {
                 .stack_size(512 * 1024)
                 .spawn(move || placeholder.run());
             match thread {
-                Ok(_) => state.running = true,
+                Ok(_) => {
+                    state.running = true;
+                    SHOWING.fetch_add(1, Ordering::Relaxed);
+                }
                 Err(e) => {
                     warn!(pipe = self.sign.pipe, "no placeholder is shown: {e}");
                     state.job = None;
@@ -232,6 +245,7 @@ impl Placeholder {
         loop {
             let Some(job) = &state.job else {
                 state.running = false;
+                SHOWING.fetch_sub(1, Ordering::Relaxed);
                 return None;
             };
             let now = Instant::now();
@@ -249,7 +263,8 @@ impl Placeholder {
                 wait = wait.max(clock.until_silent(now, silence.limit, job.head()));
             }
             if wait.is_zero() {
-                clock.due = following(clock.due, job.period, now);
+                let others = SHOWING.load(Ordering::Relaxed).div_ceil(CARDS).max(1);
+                clock.due = following(clock.due, job.period * others, now);
                 return Some((state.turn, job.clone()));
             }
             state = self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
@@ -354,6 +369,7 @@ fn following(due: Instant, period: Duration, now: Instant) -> Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Writer;
 
     #[test]
     fn the_rate_does_not_drift() {
@@ -383,7 +399,8 @@ mod tests {
 
     #[test]
     fn periods_are_sensible() {
-        let ring = Arc::new(RingMemory::new(&PLAN, 1, 0, 0).expect("memory"));
+        let ring =
+            Arc::new(RingMemory::new(&PLAN, (1, 1), 0, Writer { session: 0, uid: 0 }).expect("memory"));
         for ((num, den), period) in [
             ((1, 25), Duration::from_millis(40)),
             ((1001, 30_000), Duration::from_nanos(33_366_666)),
@@ -391,9 +408,23 @@ mod tests {
             ((u32::MAX, 1), LONGEST),
             ((3600, 1), LONGEST),
         ] {
-            let job = Job::new(ring.clone(), &vloopback_abi::v4l2::pixel::DEFAULT, (num, den));
+            let job = Job::new(ring.clone(), &pix(64, 48), (num, den));
             assert_eq!(job.period, period, "{num}/{den}");
         }
+        // What a pusher set is not what the server has to spend on it.
+        for (width, height, frames) in [(1920, 1080, 30), (4096, 2304, 7), (16384, 16384, 1)] {
+            let job = Job::new(ring.clone(), &pix(width, height), (1, 1000));
+            let rate = 1.0 / job.period.as_secs_f64();
+            assert!(rate <= 1.01 * f64::from(frames), "{width}x{height}: {rate} a second");
+            let bytes = rate * f64::from(width * height * 2);
+            assert!(bytes <= 1.01 * BYTES as f64, "{width}x{height}: {bytes} bytes a second");
+        }
+    }
+
+    /// YUYV of that size.
+    fn pix(width: u32, height: u32) -> V4l2PixFormat {
+        let asked = V4l2PixFormat { width, height, ..vloopback_abi::v4l2::pixel::DEFAULT };
+        V4l2PixFormat { sizeimage: width * height * 2, ..asked }
     }
 
     const PLAN: vloopback_core::RingPlan =

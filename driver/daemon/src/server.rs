@@ -1,8 +1,8 @@
 //! The thread that owns all state.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fs::File;
-use std::io::{IoSlice, IoSliceMut, Write as _};
+use std::io::Write as _;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,20 +15,20 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{SigHandler, Signal};
-use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, UnixAddr, accept4, recvmsg, sendmsg,
-};
+use nix::sys::socket::{SockFlag, SockType, accept4, getsockopt, sockopt};
 use tracing::{debug, info, warn};
 use vloopback_core::{Access, Side};
 use vloopback_proc::owners::process_name;
 use vloopback_proc::tree::Writer;
 use vloopback_ring::SessionPage;
+use vloopback_sys::records::{self, FdList};
 use vloopback_wire::{HEAD_LEN, MAX_RECORD, Reply, Request, SessionInfo, build_id};
 use zerocopy::IntoBytes;
 
 use crate::lifeline::Life;
 use crate::memory::Page;
 use crate::peer::Peer;
+use crate::quota::{Charge, Exceeded, Quotas, Resource, Totals};
 use crate::socket::{Claimed, Listening, tree_of};
 use crate::{Config, ServerError};
 
@@ -172,6 +172,17 @@ fn leaves(headroom: u64, fd: impl AsFd) -> bool {
     u64::try_from(fd.as_fd().as_raw_fd()).is_ok_and(|number| number + headroom.min(limit / 4) < limit)
 }
 
+/// How long a connection may be silent before it says hello.
+const SILENCE: Duration = Duration::from_secs(5);
+/// Requests of one connection that are served in a row, before others have their turn.
+const IN_A_ROW: usize = 16;
+/// How often connections are looked at whose requests wait until their process has read what was answered before.
+const HELD_BACK: Duration = Duration::from_millis(10);
+/// Processes whose names are asked for at a time.
+const NAMES: usize = 256;
+
+nix::ioctl_read_bad!(unread, libc::TIOCOUTQ, libc::c_int);
+
 /// A process's connection.
 #[derive(Debug)]
 struct Connection {
@@ -181,6 +192,29 @@ struct Connection {
     number: u32,
     /// The sessions that it opened or attached to, or that the process it was forked from had.
     sessions: HashSet<u32>,
+    /// Descriptors that were sent to it, and that it may not have received yet.
+    in_flight: Option<Charge>,
+    /// Its requests wait until it has read.
+    held_back: bool,
+    /// What it costs its user.
+    _charges: [Charge; 2],
+}
+
+impl Connection {
+    /// Whether the last answer, should it have had descriptors, was read.
+    fn has_read(&self) -> bool {
+        let mut waiting = 0;
+        // SAFETY: a valid descriptor, and an int to write to.
+        let asked = unsafe { unread(self.fd.as_raw_fd(), &mut waiting) };
+        asked.is_err() || waiting == 0
+    }
+
+    /// Descriptors that it has received by now are charged no more.
+    fn settle(&mut self) {
+        if self.in_flight.is_some() && self.has_read() {
+            self.in_flight = None;
+        }
+    }
 }
 
 /// An open device.
@@ -201,6 +235,21 @@ struct Session {
     comm: String,
     /// Its exported buffers.
     exports: Exports,
+    /// The connections that know of it.
+    holders: Vec<u32>,
+    /// The memory that it was given last: it may have it mapped when the pipe has other memory already.
+    given: [Option<Arc<Charge>>; 2],
+    /// What it costs its user.
+    _charges: [Charge; 2],
+}
+
+impl Session {
+    /// It has got this memory.
+    fn give(&mut self, charge: &Arc<Charge>) {
+        if self.given[0].as_ref().is_none_or(|last| !Arc::ptr_eq(last, charge)) {
+            self.given[1] = self.given[0].replace(charge.clone());
+        }
+    }
 }
 
 /// What an epoll event is about.
@@ -255,6 +304,14 @@ struct Engine {
     deaf_until: Option<Instant>,
     /// When that was told last.
     told_full: Option<Instant>,
+    /// What each user has, and may have.
+    quotas: Quotas,
+    /// Connections that have not said hello when they were made, and when that was.
+    silent: VecDeque<(Instant, u32)>,
+    /// Connections whose requests wait.
+    held_back: Vec<u32>,
+    /// Whose name is asked for next.
+    next_name: i32,
 }
 
 impl Engine {
@@ -271,6 +328,12 @@ impl Engine {
         let life = Life::begin().map_err(|e| ServerError::system("making the lifeline", e))?;
         let root = tree_of(&config.socket);
         let tree = Writer::open(&root).map_err(|e| ServerError::system("making the tree of views", e))?;
+        let totals = Totals {
+            descriptors: descriptor_limit().saturating_sub(HEADROOM),
+            memory: memory_for_frames(),
+            pipes: u64::from(crate::config::MAX_PIPES.saturating_sub(config.pipes)),
+        };
+        let quotas = Quotas::new(nix::unistd::geteuid().as_raw(), config.limits, totals);
         let mut engine = Self {
             config,
             epoll,
@@ -286,6 +349,10 @@ impl Engine {
             views_stale: true,
             deaf_until: None,
             told_full: None,
+            quotas,
+            silent: VecDeque::new(),
+            held_back: Vec::new(),
+            next_name: 0,
         };
         for _ in 0..engine.config.pipes {
             engine.add_pipe()?;
@@ -316,7 +383,8 @@ impl Engine {
         let mut events = [EpollEvent::empty(); 64];
         'serve: loop {
             let mut timeout: Option<Duration> = None;
-            if self.connections.is_empty() && self.sessions.is_empty() {
+            // Who connects and says nothing is no user.
+            if self.sessions.is_empty() && self.connections.values().all(|c| c.number == 0) {
                 if let Some(limit) = self.config.exit_when_idle {
                     let idle = idle_since.elapsed();
                     if idle >= limit {
@@ -347,7 +415,9 @@ impl Engine {
                 looked = Instant::now();
             }
             let deaf = self.listen_again();
-            timeout = [timeout, look, deaf].into_iter().flatten().min();
+            let silent = self.end_silent();
+            let held_back = self.serve_held_back();
+            timeout = [timeout, look, deaf, silent, held_back].into_iter().flatten().min();
             // Rounded up: a timeout of 0.3 ms must not spin.
             let timeout = timeout.map_or(EpollTimeout::NONE, |t| {
                 EpollTimeout::try_from(t + Duration::from_millis(1)).unwrap_or(EpollTimeout::MAX)
@@ -391,11 +461,12 @@ impl Engine {
 
     fn accept_all(&mut self) {
         let Some(listener) = self.listening.as_ref().map(|l| l.fd.as_raw_fd()) else { return };
-        loop {
+        // Others have their turn between: epoll tells again of who is left.
+        for _ in 0..IN_A_ROW {
             let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
             match accept4(listener, flags) {
                 // SAFETY: accept4 just made this descriptor; nobody else has it.
-                Ok(fd) => self.add_connection(unsafe { OwnedFd::from_raw_fd(fd) }, HashSet::new()),
+                Ok(fd) => self.add_connection(unsafe { OwnedFd::from_raw_fd(fd) }, HashSet::new(), true),
                 Err(Errno::EAGAIN) => return,
                 Err(Errno::EINTR | Errno::ECONNABORTED) => {}
                 Err(e) => {
@@ -437,28 +508,122 @@ impl Engine {
         }
     }
 
-    fn add_connection(&mut self, fd: OwnedFd, sessions: HashSet<u32>) {
+    /// `greets`: it has to say hello soon. (A forked child may have nothing to ask for a long time.)
+    fn add_connection(&mut self, fd: OwnedFd, sessions: HashSet<u32>, greets: bool) {
         let peer = match Peer::of(&fd) {
             Ok(peer) => peer,
-            Err(e) => return warn!("a connection without credentials: {e}"),
+            Err(e) => return debug!("a connection without credentials: {e}"),
+        };
+        let charge = |resource| self.quotas.charge(peer.uid, resource, 1);
+        let charges = charge(Resource::Connections).and_then(|one| Ok([one, charge(Resource::Descriptors)?]));
+        let Ok(charges) = charges else {
+            // The first thing that it reads: it has not said hello yet.
+            let _ = reply(&fd, &Reply::Error(libc::ENFILE), &[]);
+            return;
         };
         let id = self.fresh();
         let event = EpollEvent::new(EpollFlags::EPOLLIN, Token::Connection(id).pack());
         if let Err(e) = self.epoll.add(&fd, event) {
             return warn!("watching a connection: {e}");
         }
-        self.connections.insert(id, Connection { fd, peer, number: 0, sessions });
+        for session in &sessions {
+            if let Some(session) = self.sessions.get_mut(session) {
+                session.holders.push(id);
+            }
+        }
+        if greets {
+            self.silent.push_back((Instant::now(), id));
+        }
+        let (in_flight, held_back) = (None, false);
+        let made = Connection { fd, peer, number: 0, sessions, in_flight, held_back, _charges: charges };
+        self.connections.insert(id, made);
+    }
+
+    /// Ends connections that have been silent for too long. Returns when to look again.
+    fn end_silent(&mut self) -> Option<Duration> {
+        while let Some(&(since, id)) = self.silent.front() {
+            let left = SILENCE.saturating_sub(since.elapsed());
+            let is_silent = self.connections.get(&id).is_some_and(|c| c.number == 0);
+            if is_silent && !left.is_zero() {
+                return Some(left);
+            }
+            self.silent.pop_front();
+            if is_silent {
+                debug!("a connection has said nothing: ended");
+                self.end_connection(id);
+            }
+        }
+        None
+    }
+
+    /// Whether a connection's next request may be read: its process has received the descriptors of the last answer,
+    /// and its user has not so many on the way that others could get none. If not, it waits.
+    fn may_ask(&mut self, id: u32) -> bool {
+        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        connection.settle();
+        let uid = connection.peer.uid;
+        let room = |quotas: &Quotas| quotas.charge(uid, Resource::InFlight, records::MAX_FDS as u64);
+        if connection.in_flight.is_none() {
+            let mut charge = room(&self.quotas);
+            if charge.is_err() {
+                // What was received since, nobody has told us.
+                for other in self.connections.values_mut().filter(|other| other.peer.uid == uid) {
+                    other.settle();
+                }
+                charge = room(&self.quotas);
+            }
+            let Some(connection) = self.connections.get_mut(&id) else { return false };
+            connection.in_flight = charge.ok();
+            if connection.in_flight.is_some() {
+                return true;
+            }
+        }
+        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        if !connection.held_back {
+            connection.held_back = true;
+            // Its end is told all the same.
+            let mut event = EpollEvent::new(EpollFlags::empty(), Token::Connection(id).pack());
+            let _ = self.epoll.modify(&connection.fd, &mut event);
+            self.held_back.push(id);
+        }
+        false
+    }
+
+    /// Goes on with connections whose process has read. Returns when to look again.
+    fn serve_held_back(&mut self) -> Option<Duration> {
+        for id in std::mem::take(&mut self.held_back) {
+            let Some(connection) = self.connections.get_mut(&id) else { continue };
+            connection.held_back = false;
+            if self.may_ask(id) {
+                let Some(connection) = self.connections.get_mut(&id) else { continue };
+                connection.in_flight = None;
+                let mut event = EpollEvent::new(EpollFlags::EPOLLIN, Token::Connection(id).pack());
+                let _ = self.epoll.modify(&connection.fd, &mut event);
+            }
+        }
+        (!self.held_back.is_empty()).then_some(HELD_BACK)
     }
 
     /// Reads and answers what a connection holds; ends it when it is closed or makes no sense.
     fn serve_connection(&mut self, id: u32) {
-        loop {
+        // What is left is told again: epoll is asked for levels.
+        for _ in 0..IN_A_ROW {
             let Some(connection) = self.connections.get(&id) else { return };
+            if connection.held_back {
+                // It is told of because it has ended.
+                return self.end_connection(id);
+            }
+            if !self.may_ask(id) {
+                return;
+            }
+            let Some(connection) = self.connections.get_mut(&id) else { return };
             let (record, fds) = match receive(&connection.fd) {
                 Ok((record, _)) if record.is_empty() => return self.end_connection(id),
                 Ok(received) => received,
-                Err(Errno::EAGAIN) => return,
-                Err(Errno::EINTR) => continue,
+                Err(Errno::EAGAIN) => {
+                    connection.in_flight = None;
+                    return;
+                }
                 Err(_) => return self.end_connection(id),
             };
             let request = match Request::decode(&record) {
@@ -476,6 +641,10 @@ impl Engine {
             if !self.serve_request(id, request, fds) {
                 return self.end_connection(id);
             }
+            if let Some(connection) = self.connections.get_mut(&id) {
+                // What had no descriptors is not waited for.
+                connection.settle();
+            }
         }
     }
 
@@ -485,9 +654,15 @@ impl Engine {
             Request::Hello { build } => return self.welcome(id, build),
             Request::Split => {
                 let Some(connection) = self.connections.get(&id) else { return false };
-                let sessions = connection.sessions.clone();
-                for fd in fds {
-                    self.add_connection(fd, sessions.clone());
+                let (uid, sessions) = (connection.peer.uid, connection.sessions.clone());
+                // A socket that somebody else made speaks with somebody else's rights.
+                let own = |fd: &OwnedFd| {
+                    getsockopt(fd, sockopt::SockType) == Ok(SockType::SeqPacket)
+                        && Peer::of(fd).is_ok_and(|peer| peer.uid == uid)
+                };
+                match fds.into_iter().next().filter(own) {
+                    Some(fd) => self.add_connection(fd, sessions, false),
+                    None => debug!(uid, "a forked child's connection is none"),
                 }
                 return true;
             }
@@ -504,10 +679,11 @@ impl Engine {
             }
             Request::Chime { session } => return self.chime(id, session),
             Request::Gong { session } => return self.gong(id, session),
-            Request::Bell { session } => {
+            Request::Bell { session, knock } => {
                 // Who is not of the pipe rings nothing.
                 let _ = self.with_session(id, session, |e, _, p| {
-                    e.bell(p);
+                    e.bell(p, knock);
+                    e.pipes[p].bell.ring();
                     Ok(Reply::Done)
                 });
                 return true;
@@ -524,6 +700,9 @@ impl Engine {
                 // Another process may have it still; this one is asked no more whether it is its own.
                 if let Some(connection) = self.connections.get_mut(&id) {
                     connection.sessions.remove(&session);
+                }
+                if let Some(session) = self.sessions.get_mut(&session) {
+                    session.holders.retain(|holder| *holder != id);
                 }
                 Ok(Reply::Done)
             }
@@ -638,6 +817,11 @@ impl Engine {
     fn end_connection(&mut self, id: u32) {
         let Some(connection) = self.connections.remove(&id) else { return };
         let _ = self.epoll.delete(&connection.fd);
+        for session in &connection.sessions {
+            if let Some(session) = self.sessions.get_mut(session) {
+                session.holders.retain(|holder| *holder != id);
+            }
+        }
         let number = connection.number;
         if number == 0 {
             return;
@@ -646,7 +830,8 @@ impl Engine {
             pipe.revoke_writer(number);
         }
         self.revoke_slips(number);
-        for session in self.sessions.values() {
+        for session in &connection.sessions {
+            let Some(session) = self.sessions.get(session) else { continue };
             if session.page.lock.revoke(number) {
                 crate::futex::wake_all(session.page.lock.word());
             }
@@ -669,18 +854,30 @@ impl Engine {
         if session.info.input { Side::Input } else { Side::Output }
     }
 
+    /// What open(2) flags ask for: to read, and the rest. Access mode 3 asks for both, as in the kernel (`ACC_MODE` in
+    /// its fs/open.c): whoever does not say what it wants must be allowed all.
     fn access(flags: u32, legacy: bool) -> (bool, Access) {
         let mode = flags as i32 & libc::O_ACCMODE;
-        let read = mode == libc::O_RDONLY || mode == libc::O_RDWR;
-        let write = mode == libc::O_WRONLY || mode == libc::O_RDWR;
-        (read, Access { write, legacy })
+        (mode != libc::O_WRONLY, Access { write: mode != libc::O_RDONLY, legacy })
+    }
+
+    /// Whether what a session is given may be writable: by the rights that it was opened with.
+    fn writes(&self, session: u32) -> bool {
+        self.sessions.get(&session).is_some_and(|s| Self::access(s.info.flags, false).1.write)
     }
 
     /// Processes change their names, by exec too. Not with every open: there may be a thousand.
     fn ask_names(&mut self) {
+        let pids: std::collections::BTreeSet<i32> = self.sessions.values().map(|s| s.pid).collect();
+        // Where there are very many, some at a time.
+        let from = self.next_name;
+        let some: Vec<i32> = pids.range(from..).chain(pids.range(..from)).take(NAMES).copied().collect();
+        self.next_name = some.last().filter(|_| some.len() < pids.len()).map_or(0, |last| last + 1);
+        let names: HashMap<i32, String> =
+            some.into_iter().filter_map(|pid| Some((pid, process_name(pid)?))).collect();
         for session in self.sessions.values_mut() {
-            if let Some(name) = process_name(session.pid) {
-                session.comm = name;
+            if let Some(name) = names.get(&session.pid).filter(|name| **name != session.comm) {
+                session.comm.clone_from(name);
             }
         }
     }
@@ -704,36 +901,46 @@ fn instance() -> u64 {
     (time.as_nanos() as u64).rotate_left(20) ^ u64::from(std::process::id())
 }
 
+/// Half of the machine's memory, or of what the control group that this process is in may have: what frames may
+/// take of it together.
+fn memory_for_frames() -> u64 {
+    let mut info = std::mem::MaybeUninit::<libc::sysinfo>::zeroed();
+    // SAFETY: room for one answer; all zeros is a valid one.
+    let info = unsafe {
+        libc::sysinfo(info.as_mut_ptr());
+        info.assume_init()
+    };
+    let machine = info.totalram.saturating_mul(info.mem_unit.into());
+    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let group = group.and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(u64::MAX);
+    machine.min(group) / 2
+}
+
 /// One record and the descriptors that came with it. An empty record is the end.
 fn receive(fd: &OwnedFd) -> Result<(Vec<u8>, Vec<OwnedFd>), Errno> {
     let mut record = [0u8; 1024];
-    let mut space = nix::cmsg_space!([RawFd; 4]);
-    let (bytes, fds) = {
-        let mut iov = [IoSliceMut::new(&mut record)];
-        // Never by the descriptor's own flags: whoever passed it to us may share them.
-        let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
-        let message = recvmsg::<UnixAddr>(fd.as_raw_fd(), &mut iov, Some(&mut space), flags)?;
-        let mut fds = Vec::new();
-        for control in message.cmsgs()? {
-            if let ControlMessageOwned::ScmRights(raw) = control {
-                // SAFETY: the kernel just put these descriptors into our table; they are ours alone.
-                fds.extend(raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
-            }
-        }
-        (message.bytes, fds)
-    };
-    debug_assert!(bytes <= MAX_RECORD);
-    Ok((record[..bytes].to_vec(), fds))
+    let mut came = FdList::new();
+    // Never by the descriptor's own flags: whoever passed it to us may share them.
+    let received = records::receive(fd.as_raw_fd(), &mut record, &mut came, libc::MSG_DONTWAIT)
+        .map_err(Errno::from_raw)?;
+    let fds = (0..came.len())
+        // SAFETY: taken out of the list, so that it is ours alone.
+        .map(|k| unsafe { OwnedFd::from_raw_fd(came.take(k)) })
+        .collect();
+    Ok((record[..received.len].to_vec(), fds))
 }
 
 /// Sends a reply; never waits for a peer that does not read.
 fn reply(fd: &OwnedFd, answer: &Reply, fds: &[BorrowedFd]) -> Result<(), Errno> {
     let (head, text) = answer.encode();
     let text = &text.as_bytes()[..text.len().min(MAX_RECORD - HEAD_LEN)];
-    let iov = [IoSlice::new(head.as_bytes()), IoSlice::new(text)];
     let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
-    let rights = [ControlMessage::ScmRights(&raw)];
-    let control: &[ControlMessage] = if raw.is_empty() { &[] } else { &rights };
-    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-    sendmsg::<UnixAddr>(fd.as_raw_fd(), &iov, control, flags, None).map(drop)
+    records::send(fd.as_raw_fd(), [head.as_bytes(), text], &raw, libc::MSG_DONTWAIT).map_err(Errno::from_raw)
+}
+
+impl From<Exceeded> for Errno {
+    /// Of descriptors and open devices: as where the system has no more. Memory's callers say ENOMEM.
+    fn from(Exceeded: Exceeded) -> Self {
+        Self::ENFILE
+    }
 }

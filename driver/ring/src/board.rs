@@ -92,10 +92,12 @@ pub struct Format {
     pub interval: [u32; 2],
     /// Which zero-copy memory the pipe has, counted from 1; 0 in one-copy mode.
     pub zero: u32,
+    /// Which log that ring has: another one for each pusher. Never used twice by a pipe; 0 while there is none.
+    pub log: u32,
 }
 
 /// Words that a [`Format`] takes on the board.
-const WORDS: usize = 27;
+const WORDS: usize = 28;
 
 impl Format {
     fn words(&self) -> [u32; WORDS] {
@@ -128,6 +130,7 @@ impl Format {
             p[3],
             p[4],
             p[5],
+            self.log,
         ]
     }
 
@@ -135,7 +138,8 @@ impl Format {
         let [palette, width, height, frame_len, buf_len, frames, ring, slots, feed, varies, rest @ ..] =
             words;
         let [num, den, fourcc, pix_width, pix_height, bytesperline, sizeimage, rest @ ..] = rest;
-        let [colorspace, colours, field, zero, picture @ ..] = rest;
+        let [colorspace, colours, field, zero, p0, p1, p2, p3, p4, p5, log] = rest;
+        let picture = [p0, p1, p2, p3, p4, p5];
         let pix = Pix {
             fourcc,
             width: pix_width,
@@ -162,6 +166,7 @@ impl Format {
             pix,
             interval,
             zero,
+            log,
         }
     }
 }
@@ -227,6 +232,12 @@ impl Board {
     #[inline]
     pub fn ring(&self) -> u32 {
         self.copy(self.version.load(Ordering::Acquire))[6].load(Ordering::Acquire)
+    }
+
+    /// The log of that ring.
+    #[inline]
+    pub fn log(&self) -> u32 {
+        self.copy(self.version.load(Ordering::Acquire))[27].load(Ordering::Acquire)
     }
 
     /// Which pusher feeds the pipe, 0 for none.

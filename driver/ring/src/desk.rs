@@ -33,10 +33,8 @@ pub struct Desk {
     /// Bit n: client n has taken all frames and its descriptor must become readable with the next
     /// one. A hint for the writer; what counts is the client's own page.
     armed: [AtomicU64; (ARM_BITS / 64) as usize],
-    /// The daemon's ringer sleeps on this word.
-    pub bell: AtomicU32,
-    /// In zero-copy mode: the daemon's doorman sleeps on this word, who rings the pusher.
-    pub door: AtomicU32,
+    /// The daemon sleeps on no word of this page: each client could keep it asleep there.
+    reserved: [AtomicU32; 2],
     /// In zero-copy mode: counts calls for the pusher, which sleeps on it in read().
     pub calls: AtomicU32,
     /// In zero-copy mode: counts requests that the pusher did not take until the doorman told it.

@@ -17,7 +17,7 @@
 use vloopback_abi::v4l1::request;
 
 use crate::slip::{MAX_DATA, Phase, Slip};
-use crate::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::{AtomicU32, AtomicU64, Ordering, TRIES, fence};
 
 /// How long others wait for a client that is copying, nanoseconds.
 pub const PATIENCE: u64 = 100_000_000;
@@ -274,7 +274,7 @@ impl Hatch {
         if self.is_busy(slips) {
             return None;
         }
-        loop {
+        for _ in 0..TRIES {
             let holder = self.holder(slips, now);
             self.held_back.store(0, Ordering::SeqCst);
             let pick = self.pick_beside(slips, captures, holder);
@@ -284,9 +284,10 @@ impl Hatch {
             // The holder, when it is done, looks whether somebody waits: one sees the other.
             fence(Ordering::SeqCst);
             if self.holder(slips, now) == holder {
-                return self.closing();
+                break;
             }
         }
+        self.closing()
     }
 
     fn closing<'a>(&self) -> Option<Pick<'a>> {
@@ -346,7 +347,8 @@ impl Hatch {
         now: u64,
         data: &mut [u8; MAX_DATA],
     ) -> Option<Taken> {
-        loop {
+        // A client withdraws what is about to be taken: the next one's turn. It may do so on purpose.
+        for _ in 0..TRIES {
             match self.pick(slips, order.is_some(), now)? {
                 Pick::Capture => {
                     let (pending, len) = self.take_capture(slips, order.unwrap_or_default(), now, data);
@@ -367,6 +369,7 @@ impl Hatch {
                 }
             }
         }
+        None
     }
 
     fn take_request(&self, entry: Entry, data: &mut [u8; MAX_DATA]) -> Option<Taken> {

@@ -70,6 +70,10 @@ pub const MAX_ROWS: usize = 32;
 pub const MAX_ROWS: usize = 1;
 /// Slots that no claim may take from the writer: the one being written and the newest published one.
 pub const RESERVED_SLOTS: usize = 2;
+/// How often a step on a shared page begins anew that somebody else changes meanwhile. Who only does what is to be
+/// done is in the way a few times; a process that changes a page for the sake of it must not keep others, the daemon
+/// least of all, for ever.
+pub(crate) const TRIES: usize = 64;
 /// The size of each of the three pages, bytes. The largest page in use anywhere would waste memory;
 /// mappings are made by the system's own page size.
 pub const PAGE_LEN: usize = 4096;
@@ -103,23 +107,24 @@ const _: () = {
     assert!(align_of::<AtomicU64>() == 8);
     assert!(size_of::<SharedLock>() == 8);
     assert!(size_of::<Lifeline>() == 4);
-    assert!(size_of::<Board>() == 360);
+    assert!(size_of::<Board>() == 368);
     assert!(offset_of!(Board, streamers) == 4);
-    assert!(offset_of!(Board, quotas) == 224 && offset_of!(Board, priorities) == 352);
+    assert!(offset_of!(Board, quotas) == 232 && offset_of!(Board, priorities) == 360);
     assert!(size_of::<Slot>() == 64 && offset_of!(Slot, time) == 8);
     assert!(offset_of!(Slot, len) == 16 && offset_of!(Slot, marks) == 20);
-    assert!(size_of::<Log>() == 2176);
+    assert!(size_of::<Log>() == 2176 && offset_of!(Log, base) == 56);
     assert!(offset_of!(Log, lock) == 4 && offset_of!(Log, head) == 16 && offset_of!(Log, slots) == 128);
     assert!(size_of::<Row>() == 64 && offset_of!(Row, turn) == 12);
     assert!(size_of::<Desk>() == 2176);
-    assert!(offset_of!(Desk, bell) == 64 && offset_of!(Desk, rows) == 128);
+    assert!(offset_of!(Desk, rows) == 128);
     assert!(size_of::<Buffer>() == 64 && offset_of!(Buffer, time) == 24 && offset_of!(Buffer, user) == 40);
     assert!(size_of::<Subscription>() == 40 && size_of::<Events>() == 656);
-    assert!(size_of::<SessionPage>() == 2872 && offset_of!(SessionPage, events) == 2216);
+    assert!(size_of::<SessionPage>() == 2888 && offset_of!(SessionPage, events) == 2216);
+    assert!(offset_of!(SessionPage, log) == 2872 && offset_of!(SessionPage, bell) == 2876);
     assert!(offset_of!(SessionPage, ring) == 28 && offset_of!(SessionPage, last) == 32);
     assert!(offset_of!(SessionPage, private) == 72 && offset_of!(SessionPage, pix) == 104);
     assert!(offset_of!(SessionPage, base) == 152 && offset_of!(SessionPage, buffers) == 168);
-    assert!(offset_of!(Desk, door) == 68 && offset_of!(Desk, calls) == 72);
+    assert!(offset_of!(Desk, calls) == 72);
     assert!(offset_of!(Desk, reminders) == 76);
     assert!(size_of::<slip::Slip>() == 2088);
     assert!(size_of::<hatch::Hatch>() == 176);

@@ -1,6 +1,6 @@
 //! A lock in shared memory that survives its owner.
 
-use crate::{AtomicU32, Ordering};
+use crate::{AtomicU32, Ordering, TRIES};
 
 /// Somebody sleeps, or is about to: whoever gives the lock back wakes all. In the word itself, so
 /// that an owner who takes it again at once cannot lose the mark.
@@ -26,7 +26,7 @@ impl SharedLock {
     #[inline]
     pub fn try_lock(&self, me: u32) -> Result<(), u32> {
         let mut seen = 0;
-        loop {
+        for _ in 0..TRIES {
             let free = seen & !WAITED == 0;
             let next = if free { me } else { seen | WAITED };
             if next == seen {
@@ -38,6 +38,8 @@ impl SharedLock {
                 Err(other) => seen = other,
             }
         }
+        // Without the mark: who waits looks again after a while, whoever wakes it.
+        Err(seen)
     }
 
     /// Gives the lock back; true means that all who wait on [`SharedLock::word`] must be woken.

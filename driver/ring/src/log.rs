@@ -19,6 +19,9 @@ pub struct Slot {
 }
 
 /// The page that the pusher writes (and the daemon, to mend what a dead one left).
+///
+/// Each pusher gets a log of its own, also where it goes on in its predecessor's slots: what a pusher writes here,
+/// it can spoil only for as long as it feeds the pipe. The daemon takes over what is plausible of the old log.
 #[repr(C)]
 #[derive(Debug)]
 #[cfg_attr(loom, derive(Default))]
@@ -38,7 +41,9 @@ pub struct Log {
     pub copies: AtomicU64,
     /// Frames that found no slot (only a hostile client can bring that about).
     pub lost: AtomicU64,
-    reserved2: [AtomicU64; 9],
+    /// The newest publication's number when the log was made: no client can have had a later one.
+    pub base: AtomicU64,
+    reserved2: [AtomicU64; 8],
     /// The slots.
     pub slots: [Slot; MAX_SLOTS],
 }

@@ -1,6 +1,6 @@
 //! The clients' side.
 
-use crate::{Desk, Log, MAX_SLOTS, Ordering, fence, window};
+use crate::{Desk, Log, MAX_SLOTS, Ordering, TRIES, fence, window};
 
 /// A publication that was seen in a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +24,10 @@ pub struct Taken {
     pub marks: u32,
 }
 
-/// The oldest publication after `last` that the ring still holds, among the slots of `mask`.
+/// The oldest publication after `last` that the ring still holds, among the slots of `mask`. None: there is none, or
+/// the pusher changes its log again and again.
 pub fn find_oldest(log: &Log, slots: usize, mask: u32, last: u64) -> Option<Found> {
-    loop {
+    for _ in 0..TRIES {
         let head = log.head.load(Ordering::Acquire);
         let mut best: Option<Found> = None;
         for slot in (0..slots.min(MAX_SLOTS)).filter(|k| mask >> k & 1 != 0) {
@@ -41,6 +42,7 @@ pub fn find_oldest(log: &Log, slots: usize, mask: u32, last: u64) -> Option<Foun
             return best;
         }
     }
+    None
 }
 
 /// Whether the slot still holds that publication. After a copy: whether the copy is whole.
@@ -51,10 +53,11 @@ pub fn still_there(log: &Log, found: Found) -> bool {
     log.slots[found.slot].number.load(Ordering::Relaxed) == found.number
 }
 
-/// Claims the oldest publication after `last` among the slots of `mask`. None: there is none.
+/// Claims the oldest publication after `last` among the slots of `mask`. None: there is none, or the pusher took each
+/// one away in time, dozens of times.
 pub fn claim_oldest(log: &Log, desk: &Desk, row: usize, slots: usize, mask: u32, last: u64) -> Option<Taken> {
     let claims = &desk.rows[row].claims;
-    loop {
+    for _ in 0..TRIES {
         let found = find_oldest(log, slots, mask, last)?;
         let bit = 1 << found.slot;
         window();
@@ -72,6 +75,7 @@ pub fn claim_oldest(log: &Log, desk: &Desk, row: usize, slots: usize, mask: u32,
         }
         claims.fetch_and(!bit, Ordering::Release);
     }
+    None
 }
 
 /// Gives slots back (`bits`: bit k for slot k).

@@ -1,6 +1,6 @@
 //! One open device's own page: shared by all processes that have the descriptor, and the daemon.
 
-use crate::{AtomicU32, AtomicU64, Events, SharedLock};
+use crate::{AtomicU32, AtomicU64, Events, Ordering, SharedLock};
 
 /// The most V4L2 buffers that an open file can have (`VIDEO_MAX_FRAME`).
 pub const MAX_BUFFERS: usize = 32;
@@ -36,7 +36,8 @@ pub struct Buffer {
     pub start: AtomicU32,
     /// Bytes, as the program is told.
     pub length: AtomicU32,
-    /// Of the program's own memory: its address; of memory behind a descriptor: the descriptor's number.
+    /// Of memory behind a descriptor: the descriptor's number, as the program gave it; nothing here takes it from
+    /// this page. (Of the program's own memory, USERPTR, the address stays in the process that it is an address of.)
     pub user: AtomicU64,
     /// Flags of the last frame in it that its pusher gave: the timestamp's kind, the kind of picture.
     pub marks: AtomicU32,
@@ -110,4 +111,42 @@ pub struct SessionPage {
     pub buffers: [Buffer; MAX_BUFFERS],
     /// V4L2: the events that it has subscribed to.
     pub events: Events,
+    /// Of an output's: the log that `last` and `base` were brought into line with ([`SessionPage::follow_log`]).
+    pub log: AtomicU32,
+    /// Of an input's: the pusher changes it to wake the daemon's ringer, which sleeps on it. Clients do not have this
+    /// page, so none of them can be in the way of that wake.
+    pub bell: AtomicU32,
+    /// Of an input's: how often the kernel refused to wake the clients that sleep on the log, because one of them
+    /// sleeps there in a way that no wake is meant for (FUTEX_WAIT_REQUEUE_PI). The ringer wakes them by their own
+    /// pages then.
+    pub refused: AtomicU32,
+    reserved: AtomicU32,
+}
+
+impl SessionPage {
+    /// Before `base` has met a ring.
+    pub const NO_BASE: u64 = u64::MAX;
+
+    /// Brings `last` and `base` into line with log number `log`, whose first publication comes after number `newest`:
+    /// what a former pusher numbered beyond that never was. The sequence that the client sees goes on without a
+    /// gap. Doing it twice is nothing. The caller has [`SessionPage::lock`].
+    pub fn follow_log(&self, log: u32, newest: u64) {
+        if self.log.swap(log, Ordering::Relaxed) == log {
+            return;
+        }
+        let (last, base) = (self.last.load(Ordering::Relaxed), self.base.load(Ordering::Relaxed));
+        let beyond = last.saturating_sub(newest);
+        if beyond != 0 {
+            self.last.store(newest, Ordering::Relaxed);
+            if base != Self::NO_BASE {
+                self.base.store(base.wrapping_sub(beyond), Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The newest publication that the client has had, as a log sees it of which that may not be known yet.
+    pub fn last_in(&self, log: u32, newest: u64) -> u64 {
+        let last = self.last.load(Ordering::SeqCst);
+        if self.log.load(Ordering::Relaxed) == log { last } else { last.min(newest) }
+    }
 }

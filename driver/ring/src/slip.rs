@@ -13,7 +13,7 @@
 //!   └────────────────────────┴──client withdraws────┴───────────────client takes────────────┘
 //! ```
 
-use crate::{AtomicU32, AtomicU64, Ordering, SharedLock};
+use crate::{AtomicU32, AtomicU64, Ordering, SharedLock, TRIES};
 
 /// The most bytes of a request's data: what the API document recommends for the pusher's buffer.
 pub const MAX_DATA: usize = 1024;
@@ -151,7 +151,7 @@ impl Slip {
         let data = &data[..data.len().min(MAX_DATA)];
         self.copies.store(copies.into(), Ordering::Relaxed);
         self.asked.put(number, data.len() as u32, data);
-        loop {
+        for _ in 0..TRIES {
             let now = self.state();
             if now.phase() == Phase::Gone {
                 return None;
@@ -164,6 +164,7 @@ impl Slip {
                 return Some(posted);
             }
         }
+        None
     }
 
     /// Takes the answer of the client's own request, if it is there: the errno (0 for none), and the data,
@@ -180,7 +181,7 @@ impl Slip {
 
     /// Withdraws the client's own request. False: the pusher is answering, or has answered.
     pub fn withdraw(&self, posted: State) -> bool {
-        loop {
+        for _ in 0..TRIES {
             let now = self.state();
             if now.serial() != posted.serial() || matches!(now.phase(), Phase::Idle | Phase::Gone) {
                 return true;
@@ -192,6 +193,7 @@ impl Slip {
                 return true;
             }
         }
+        true
     }
 
     /// The client has copied, or gives up.
@@ -267,7 +269,7 @@ impl Slip {
     /// Nobody answers any more: whoever waits gets this errno. `all`: also to what the pusher has not begun
     /// to answer. True: the caller wakes the client.
     pub fn fail(&self, errno: u32, all: bool) -> bool {
-        loop {
+        for _ in 0..TRIES {
             let now = self.state();
             let waits = match now.phase() {
                 Phase::Posted | Phase::Read => all,
@@ -283,6 +285,7 @@ impl Slip {
                 return true;
             }
         }
+        false
     }
 
     /// The client has closed. The caller wakes who may wait in it.

@@ -133,6 +133,7 @@ fn numbered_format(n: u32) -> Format {
         },
         interval: [n + 24, n + 25],
         zero: n + 26,
+        log: n + 27,
     }
 }
 
@@ -146,6 +147,7 @@ fn a_format_comes_back_as_it_was_set() {
         assert_eq!(p.board.ring(), n + 12);
         assert_eq!(p.board.feed(), n + 14);
         assert_eq!(p.board.zero(), n + 26);
+        assert_eq!(p.board.log(), n + 27);
     }
 }
 
@@ -508,10 +510,10 @@ fn the_pages_have_one_layout() {
     assert_eq!(size_of::<Row>(), 64);
     assert_eq!(core::mem::offset_of!(Log, slots) % 64, 0);
     assert_eq!(core::mem::offset_of!(Log, head), 16);
-    assert_eq!(core::mem::offset_of!(Desk, bell), 64);
+    assert_eq!(core::mem::offset_of!(Desk, calls), 72);
     assert_eq!(core::mem::offset_of!(Desk, rows), 128);
     assert_eq!(core::mem::offset_of!(Board, streamers), 4);
-    assert_eq!(core::mem::offset_of!(Board, quotas), 8 + 2 * 4 * 27);
+    assert_eq!(core::mem::offset_of!(Board, quotas), 8 + 2 * 4 * 28);
 }
 
 /// A client that streams alone and takes frames in slots 0 and 1 only.
@@ -550,4 +552,52 @@ fn nothing_is_retired_beside_other_clients() {
     p.grant(0, 0);
     retire(&p.board, &p.log, &p.desk, 0, 4);
     assert_eq!([0, 1, 2, 3].map(|k| p.number(k)), [1, 2, 3, 4], "places without a grant count for nothing");
+}
+
+/// A pusher that changes its log all the time keeps nobody: neither clients nor the daemon.
+#[test]
+fn a_log_that_never_stands_still_keeps_nobody() {
+    use core::sync::atomic::AtomicBool;
+    let p = Pages::new();
+    let (log, desk, over) = (&*p.log, &*p.desk, &AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    log.head.fetch_add(1, Ordering::SeqCst);
+                    log.slots[0].number.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        for _ in 0..10_000 {
+            let _ = find_oldest(log, 4, !1, 0);
+            let _ = claim_oldest(log, desk, 0, 4, u32::MAX, 0);
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+}
+
+/// What a pusher wrote beyond the daemon's own count never was; who has not had so much, is not touched.
+#[test]
+fn a_client_follows_the_log_of_another_pusher() {
+    // SAFETY: the page consists of atomic integers only.
+    let page = unsafe { zeroed::<SessionPage>() };
+    page.last.store(40, Ordering::Relaxed);
+    page.base.store(30, Ordering::Relaxed);
+    assert_eq!(page.last_in(7, 45), 40);
+    page.follow_log(7, 45);
+    assert_eq!((page.last.load(Ordering::Relaxed), page.base.load(Ordering::Relaxed)), (40, 30));
+    page.last.store(u64::MAX - 40, Ordering::Relaxed);
+    assert_eq!(page.last_in(7, 45), u64::MAX - 40, "known: what counts is what it has had");
+    page.follow_log(7, 45);
+    assert_eq!(page.last.load(Ordering::Relaxed), u64::MAX - 40, "a second time is nothing");
+    page.base.store(u64::MAX - 50, Ordering::Relaxed);
+    assert_eq!(page.last_in(8, 45), 45);
+    page.follow_log(8, 45);
+    let (last, base) = (page.last.load(Ordering::Relaxed), page.base.load(Ordering::Relaxed));
+    assert_eq!((last, last.wrapping_sub(base)), (45, 10), "the sequence goes on where it was");
+    page.last.store(99, Ordering::Relaxed);
+    page.base.store(SessionPage::NO_BASE, Ordering::Relaxed);
+    page.follow_log(9, 45);
+    assert_eq!(page.base.load(Ordering::Relaxed), SessionPage::NO_BASE);
 }

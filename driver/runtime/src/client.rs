@@ -13,7 +13,7 @@ use crate::ring_map::RingMap;
 use crate::session::{Session, is_certain};
 use crate::sys::{self, FdList, Result};
 use crate::views::Views;
-use crate::{v4l2, zero};
+use crate::{v4l2, wait, zero};
 
 /// A stream by read() or mmap() has begun (bits of `SessionPage::streaming`).
 pub(crate) const BY_READ: u32 = 1;
@@ -25,6 +25,13 @@ pub(crate) const BY_NEW_MAPPING: u32 = BY_MMAP | 4;
 /// Policy numbers of the wire.
 const IDLE_WAIT: u32 = vloopback_wire::Idle::Wait as u32;
 const IDLE_PLACEHOLDER: u32 = vloopback_wire::Idle::Placeholder as u32;
+
+/// How often a client tries for a frame that its pusher takes away again in mid-copy, before it gives way.
+pub(crate) const TRIES: u32 = 32;
+/// After so many waits in a row that were over before they began, it sleeps for a moment.
+const HURRIES: u32 = 64;
+/// So long, nanoseconds.
+const MOMENT: u64 = 1_000_000;
 
 /// What a try for a frame came to.
 pub(crate) enum Step<T> {
@@ -168,7 +175,7 @@ impl<'a> Locked<'a> {
         let page = self.session.page();
         let last = page.last.swap(number, Ordering::Relaxed);
         page.received.fetch_add(1, Ordering::Relaxed);
-        page.dropped.fetch_add(number.saturating_sub(last + 1), Ordering::Relaxed);
+        page.dropped.fetch_add(number.saturating_sub(last).saturating_sub(1), Ordering::Relaxed);
     }
 
     pub(crate) fn oldest(&self) -> Result<Option<Found>> {
@@ -177,14 +184,15 @@ impl<'a> Locked<'a> {
     }
 
     /// Copies the oldest frame that the client has not had to `to`, which has room for `room` bytes.
-    /// Returns what it was, with the bytes that were copied; None if there is none.
+    /// Returns what it was, with the bytes that were copied; None if there is none, or if the writer was faster than
+    /// each of [`TRIES`] copies.
     ///
     /// # Safety
     /// `room` bytes can be written at `to`.
     pub(crate) unsafe fn copy_oldest(&mut self, to: *mut u8, room: usize) -> Result<Option<Taken>> {
         let log = self.log()?;
         let page = self.session.page();
-        loop {
+        for _ in 0..TRIES {
             let Some(found) = self.oldest()? else { return Ok(None) };
             if found.slot >= self.ring.slots {
                 return Ok(None);
@@ -202,6 +210,7 @@ impl<'a> Locked<'a> {
             }
             page.retries.fetch_add(1, Ordering::Relaxed);
         }
+        Ok(None)
     }
 
     /// As [`Locked::copy_oldest`], by a client with a row, which holds the slot meanwhile.
@@ -296,6 +305,7 @@ pub(crate) fn until_done<T>(
 ) -> Result<T> {
     let entry = crate::table::get(fd);
     let mut slept = false;
+    let mut hurried = 0;
     let result = loop {
         if let Err(e) = session.alive() {
             break Err(e);
@@ -309,14 +319,14 @@ pub(crate) fn until_done<T>(
                 Ok(Err(owner)) => (Step::Contended(owner), None),
                 Ok(Ok(mut locked)) => {
                     // Read before the look: what is published after it changes the word.
-                    let ring = locked.ring.number;
+                    let log = locked.ring.log_number;
                     let seq = locked.ring.log().map(|log| (&log.seq, log.seq.load(Ordering::SeqCst)));
                     let next = match step(&mut locked) {
                         Ok(next) => next,
                         Err(e) => break Err(e),
                     };
-                    if locked.ring.number != ring && matches!(next, Step::Sleep) {
-                        // That word was a former ring's.
+                    if locked.ring.log_number != log && matches!(next, Step::Sleep) {
+                        // That word was a former log's.
                         continue;
                     }
                     (next, seq)
@@ -342,8 +352,16 @@ pub(crate) fn until_done<T>(
                     Err(e) => break Err(e),
                 }
                 slept = true;
-                if let Err(e) = sleep(session, fd, seq, kick) {
-                    break Err(e);
+                // A pusher that changes its log all the time lets nobody sleep on it. Whoever called can be interrupted
+                // all the same, and others have the processor.
+                let (seq, until) = match hurried < HURRIES {
+                    true => (seq, None),
+                    false => (None, Some(sys::now() + MOMENT)),
+                };
+                match sleep(session, fd, seq, kick, until) {
+                    Ok(true) => hurried = 0,
+                    Ok(false) => hurried += 1,
+                    Err(e) => break Err(e),
                 }
                 if crate::table::get(fd) != entry {
                     break Err(libc::EBADF);
@@ -372,24 +390,25 @@ pub(crate) fn with_locks<T>(
     until_done(session, fd, || Ok(()), step)
 }
 
-/// Sleeps until a frame is published, the session is kicked, or the daemon dies.
-fn sleep(session: &Session, fd: c_int, seq: Option<(&AtomicU32, u32)>, kick: u32) -> Result<()> {
-    let life = &session.lifeline().word;
-    let alive = life.load(Ordering::SeqCst);
-    session.alive()?;
+/// Sleeps until a frame is published, the session is kicked, the daemon dies, or it is `until`. False: something had
+/// changed already.
+fn sleep(
+    session: &Session,
+    fd: c_int,
+    seq: Option<(&AtomicU32, u32)>,
+    kick: u32,
+    until: Option<u64>,
+) -> Result<bool> {
     let kick = (&session.page().kick, kick);
-    let words = [kick, (life, alive), seq.unwrap_or(kick)];
-    let count = if seq.is_some() { 3 } else { 2 };
-    match sys::futex_wait_any(&words[..count]) {
-        Err(libc::EINTR) => Err(libc::EINTR),
-        Err(libc::ENOSYS | libc::EPERM) => wait_rung(session, fd),
-        _ => {
-            if session.lifeline().is_dead() {
-                // The kernel wakes one; the others are ours to wake.
-                sys::futex_wake_all(life);
-            }
-            Ok(())
-        }
+    let words = [kick, seq.unwrap_or(kick)];
+    let count = if seq.is_some() { 2 } else { 1 };
+    match wait::until_changed(session.lifeline(), &words[..count], until) {
+        Err(libc::ENOSYS) => wait_rung(session, fd).map(|()| true),
+        Err(libc::EAGAIN) => Ok(false),
+        Err(libc::ETIMEDOUT) | Ok(()) => Ok(true),
+        // The next look tells.
+        Err(libc::ENODEV) => Ok(true),
+        Err(e) => Err(e),
     }
 }
 

@@ -86,7 +86,7 @@ pub fn open_device(number: u32, flags: c_int) -> Result<c_int, OpenError> {
     if process::is_foreign() {
         return Err(OpenError::NotServed);
     }
-    session::open(number, flags).map_err(|errno| match errno {
+    process::restarting(|| session::open(number, flags)).map_err(|errno| match errno {
         // No daemon, or a node that is not its: the file system's own answer is right.
         libc::ENOENT | libc::ECONNREFUSED => OpenError::NotServed,
         errno => OpenError::Errno(errno),
@@ -110,7 +110,7 @@ pub fn node_of(fd: c_int) -> Option<u32> {
 /// # Safety
 /// `buf` is the caller's pointer, checked here: a bad one gives EFAULT.
 pub unsafe fn read(fd: c_int, buf: *mut c_void, len: usize) -> Result<usize, c_int> {
-    read_by(&*pin(fd)?, fd, buf as usize, len)
+    process::restarting(|| read_by(&*pin(fd)?, fd, buf as usize, len))
 }
 
 fn read_by(session: &Session, fd: c_int, buf: usize, len: usize) -> Result<usize, c_int> {
@@ -138,7 +138,7 @@ fn read_by(session: &Session, fd: c_int, buf: usize, len: usize) -> Result<usize
 /// `buf` is the caller's pointer, checked here: a bad one gives EFAULT.
 pub unsafe fn write(fd: c_int, buf: *const c_void, len: usize) -> Result<usize, c_int> {
     let piece = libc::iovec { iov_base: buf.cast_mut(), iov_len: len };
-    input::write(&*pin(fd)?, &Pieces { iov: core::slice::from_ref(&piece) })
+    process::restarting(|| input::write(&*pin(fd)?, &Pieces { iov: core::slice::from_ref(&piece) }))
 }
 
 /// The most pieces that readv and writev take (IOV_MAX).
@@ -148,7 +148,7 @@ const MAX_PIECES: usize = 1024;
 unsafe fn with_pieces<T>(
     iov: *const libc::iovec,
     count: c_int,
-    f: impl FnOnce(&[libc::iovec]) -> Result<T, c_int>,
+    f: impl Fn(&[libc::iovec]) -> Result<T, c_int>,
 ) -> Result<T, c_int> {
     use vloopback_ioctl::UserMemory;
     let count = usize::try_from(count).ok().filter(|n| *n <= MAX_PIECES).ok_or(libc::EINVAL)?;
@@ -161,7 +161,7 @@ unsafe fn with_pieces<T>(
         core::slice::from_raw_parts_mut(pieces.as_mut_ptr().cast::<u8>(), count * size_of::<libc::iovec>())
     };
     Caller.read(iov as usize, bytes).map_err(|_| libc::EFAULT)?;
-    f(&pieces[..count])
+    process::restarting(|| f(&pieces[..count]))
 }
 
 /// readv(2) on one of ours: a frame goes into the first piece that has room; like a device that
@@ -208,6 +208,11 @@ pub unsafe fn writev(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result
 /// # Safety
 /// `arg` is the caller's, checked here: a bad pointer gives EFAULT.
 pub unsafe fn ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int> {
+    process::restarting(|| do_ioctl(fd, request, arg))
+}
+
+/// [`ioctl`], once.
+fn do_ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int> {
     let session = pin(fd)?;
     session.alive()?;
     if request_number(request) == 0 && session.info().input && zero::is_zero(&session) {
@@ -263,8 +268,13 @@ pub unsafe fn mmap(
     session.alive()?;
     let offset = usize::try_from(offset).map_err(|_| libc::EINVAL)?;
     let wanted = Mapping { addr: addr as usize, len, prot, flags, offset };
+    let (may_read, may_write) = session.access();
+    let shared = flags & libc::MAP_TYPE != libc::MAP_PRIVATE;
+    if !(may_read || may_write) || (shared && prot & libc::PROT_WRITE != 0 && !may_write) {
+        return Err(libc::EACCES);
+    }
     let has_buffers = session.page().count.load(Ordering::Relaxed) != 0;
-    let at = match (session.info().input, has_buffers) {
+    let at = process::restarting(|| match (session.info().input, has_buffers) {
         // SAFETY: the caller's promise.
         (true, true) => unsafe { v4l2::mmap_feed(&session, fd, &wanted) },
         // SAFETY: as above.
@@ -275,7 +285,7 @@ pub unsafe fn mmap(
         (false, true) => unsafe { v4l2::mmap_capture(&session, fd, &wanted) },
         // SAFETY: as above.
         (false, false) => unsafe { output::mmap(&session, fd, &wanted) },
-    }?;
+    })?;
     MAPPED.fetch_add(1, Ordering::Relaxed);
     Ok(at as *mut c_void)
 }

@@ -97,7 +97,8 @@ pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
     if format.ring == 0 || format.feed == 0 || len == 0 || !fits {
         return Err(libc::EINVAL);
     }
-    if board.streamers.load(Ordering::Acquire) == 0 && session.log_ring.load(Ordering::Acquire) == format.ring
+    if board.streamers.load(Ordering::Acquire) == 0
+        && session.log_number.load(Ordering::Acquire) == format.log
     {
         let log = session.log.load(Ordering::Acquire);
         // SAFETY: logs stay mapped while the session has users.
@@ -191,8 +192,12 @@ pub(crate) fn show(session: &Session, log: &Log, picked: Picked, slots: usize, l
     let slot = picked.slot;
     publish_marked(log, desk, picked, len, said.time.unwrap_or(time), said.marks);
     retire(session.board(), log, desk, slot, slots);
-    sys::futex_wake_all(&log.seq);
-    if desk.any_armed() || time.wrapping_sub(log.rung.load(Ordering::Relaxed)) > RING_AT_LEAST {
+    let refused = !sys::futex_wake_all(&log.seq);
+    if refused {
+        // Others may sleep on: the ringer wakes them by pages that are theirs alone.
+        session.page().refused.fetch_add(1, Ordering::SeqCst);
+    }
+    if refused || desk.any_armed() || time.wrapping_sub(log.rung.load(Ordering::Relaxed)) > RING_AT_LEAST {
         log.rung.store(time, Ordering::Relaxed);
         session.ring_bell();
     }

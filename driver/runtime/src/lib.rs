@@ -14,6 +14,7 @@
 //! | `client`, `output` | what every client does, and a V4L1 one |
 //! | `chime`, `hidden` | how poll learns of V4L2's events; descriptors of ours that the program does not know of |
 //! | `ring_map`, `views` | the ring's memory here, and where the program has its frames |
+//! | `wait` | sleeping on words that other processes change |
 //! | `lock`, `sys`, `user` | signals, system calls without libc, the program's pointers |
 //!
 //! Nothing on the way of a frame allocates, and no lock is held across a sleep or with signals
@@ -40,5 +41,6 @@ mod user;
 mod v4l1;
 mod v4l2;
 mod views;
+mod wait;
 pub mod watch;
 mod zero;

@@ -1,10 +1,27 @@
 //! Locks inside the process, for code that signal handlers may call and that forks inherit.
 
-use core::cell::UnsafeCell;
+use core::cell::{Cell, UnsafeCell};
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::{process, sys};
+
+/// No signal is blocked by the program, as far as is known: nothing of ours has blocked any.
+const ALL: u64 = u64::MAX;
+/// The bit of signal 32, which the C library lets no program block: with it a mask is ours.
+const OURS: u64 = 1 << 31;
+
+thread_local! {
+    /// The signals that the program blocks in this thread, while we block all; else [`ALL`]. (A plain word: no
+    /// destructor, nothing to begin.)
+    static PROGRAMS: Cell<u64> = const { Cell::new(ALL) };
+}
+
+/// The signals that the program itself blocks in this thread: those that are not in it would be delivered now, did
+/// we not block them.
+pub(crate) fn blocked_by_program() -> u64 {
+    PROGRAMS.get()
+}
 
 /// While it lives, no signal handler runs in this thread: so none can find a lock taken by the
 /// code that it interrupted.
@@ -15,7 +32,11 @@ pub(crate) struct NoSignals {
 
 impl NoSignals {
     pub(crate) fn new() -> Self {
-        Self { old: sys::block_signals() }
+        let old = sys::block_signals();
+        if old & OURS == 0 {
+            PROGRAMS.set(old);
+        }
+        Self { old }
     }
 
     /// Runs `f`, a wait, with signals as they were before.
@@ -26,12 +47,19 @@ impl NoSignals {
         sys::restore_signals(self.old);
         let result = f();
         sys::block_signals();
+        if self.old & OURS == 0 {
+            // A handler had its own.
+            PROGRAMS.set(self.old);
+        }
         result
     }
 }
 
 impl Drop for NoSignals {
     fn drop(&mut self) {
+        if self.old & OURS == 0 {
+            PROGRAMS.set(ALL);
+        }
         sys::restore_signals(self.old);
     }
 }

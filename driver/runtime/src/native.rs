@@ -59,7 +59,7 @@ struct Filling {
     /// Bytes of the frame, at most the slot's.
     len: usize,
     memory: *mut u8,
-    /// The ring that the slot is of, and its log, which stays mapped as long as the session.
+    /// The number of the log that tells of the slot, and the log, which stays mapped as long as the session.
     ring: u32,
     log: &'static Log,
     /// Who took the right to write, and in which fork.
@@ -297,7 +297,7 @@ impl Input {
             return Err(libc::EINVAL);
         }
         if board.streamers.load(Ordering::Acquire) == 0
-            && session.log_ring.load(Ordering::Acquire) == format.ring
+            && session.log_number.load(Ordering::Acquire) == format.log
         {
             if let Some(log) = self.log() {
                 log.unwatched.fetch_add(1, Ordering::Relaxed);
@@ -327,7 +327,7 @@ impl Input {
                         slots: ring.slots,
                         len,
                         memory: ring.slot(slot),
-                        ring: ring.number,
+                        ring: ring.log_number,
                         log,
                         me,
                         epoch: process::epoch(),
@@ -380,7 +380,7 @@ impl Input {
         }
         let format = session.board().format();
         let picked = Picked { slot: filling.slot };
-        let fits = format.ring == filling.ring && format.feed == self.feed;
+        let fits = format.log == filling.ring && format.feed == self.feed;
         if session.alive().is_err() || !fits || format.frame_len as usize != filling.len {
             cancel(log, picked);
             give_back(log);

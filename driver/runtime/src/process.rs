@@ -7,8 +7,10 @@ use vloopback_ring::{Lifeline, PAGE_LEN};
 use vloopback_wire::{Reply, Request, build_id};
 use zerocopy::IntoBytes;
 
-use crate::lock::{Local, NoSignals};
-use crate::sys::{self, FdList, Result};
+use vloopback_sys::records::{self, Received};
+
+use crate::lock::{Local, NoSignals, blocked_by_program};
+use crate::sys::{self, Asked, FdList, Result};
 
 /// Counts forks on the way to this process, from 1: what was locked or connected in another epoch
 /// is the parent's.
@@ -23,8 +25,16 @@ static PEER: AtomicU32 = AtomicU32::new(0);
 static PEER_EPOCH: AtomicU32 = AtomicU32::new(0);
 static LEGACY: AtomicBool = AtomicBool::new(false);
 
-static CONNECTION: Local<Connection> =
-    Local::new(Connection { fd: -1, inode: None, epoch: 0, lifeline: 0, greeted: false });
+static CONNECTION: Local<Connection> = Local::new(Connection {
+    fd: -1,
+    inode: None,
+    epoch: 0,
+    lifeline: 0,
+    greeted: false,
+    owed: 0,
+    since: 0,
+    told: false,
+});
 /// The connection's number, for those who must not close it.
 static HIDDEN: AtomicI32 = AtomicI32::new(-1);
 
@@ -39,6 +49,37 @@ struct Connection {
     lifeline: usize,
     /// Hello was said and answered on it.
     greeted: bool,
+    /// Replies to come that nobody waits for any more. They come in the order of the requests, so that they are taken
+    /// before the next request is sent, and none is taken for another's.
+    owed: u32,
+    /// Since when the oldest reply that is missing is waited for, nanoseconds of CLOCK_MONOTONIC; 0: none is missing.
+    since: u64,
+    /// The user was told that the server does not answer.
+    told: bool,
+}
+
+/// A call that asks the server fails with this, when a signal has come whose handler was installed with SA_RESTART:
+/// the call is done again once the handler has run, as the kernel does it. Never an errno of a call of the program's
+/// ([`restarting`]). It is the kernel's own number for it, ERESTARTSYS, which no program sees either.
+pub(crate) const RESTART: c_int = 512;
+
+/// How long one wait of a call on the connection lasts: then signals are looked at.
+const SLICE: u64 = 50_000_000;
+/// For so long a signal with a handler waits until the server has answered; nanoseconds. Most programs do not expect
+/// to be interrupted where the kernel's devices answer at once.
+const GRACE: u64 = 500_000_000;
+/// So long a server may take to answer.
+const PATIENCE: u64 = 10_000_000_000;
+
+/// Does `call`, and does it again after each signal that lets it go on. Nothing is locked, and no signal blocked by
+/// us, between two of them: handlers run there.
+pub(crate) fn restarting<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
+    loop {
+        match call() {
+            Err(RESTART) => {}
+            result => return result,
+        }
+    }
 }
 
 /// Text that was in the environment when the process began, in static memory.
@@ -253,7 +294,83 @@ impl Connection {
         self.inode = sys::inode(self.fd);
         self.epoch = epoch;
         self.greeted = false;
+        (self.owed, self.since, self.told) = (0, 0, false);
+        // Where it cannot be set, calls wait without a limit.
+        let _ = sys::limit_waits(self.fd, SLICE);
         HIDDEN.store(self.fd, Ordering::Release);
+    }
+
+    /// A wait was as long as a slice.
+    ///
+    /// # Errors
+    /// EINTR, [`RESTART`]: a handler is to run. ETIMEDOUT: the server has not answered for [`PATIENCE`].
+    fn be_patient(&mut self) -> Result<()> {
+        let now = sys::now();
+        if self.since == 0 {
+            self.since = now;
+        }
+        let asked = sys::pending_signals(blocked_by_program());
+        let waited = now.saturating_sub(self.since);
+        if let (Asked::Handler { restart }, true) = (asked, waited >= GRACE) {
+            return Err(if restart { RESTART } else { libc::EINTR });
+        }
+        if asked == Asked::Acted || waited < PATIENCE {
+            return Ok(());
+        }
+        if !self.told {
+            self.told = true;
+            let socket = SOCKET.get().and_then(|path| path.to_str().ok()).unwrap_or("");
+            complain(&["the server at ", socket, " has not answered for 10 s: is it stopped?"]);
+        }
+        Err(libc::ETIMEDOUT)
+    }
+
+    /// Sends a record, and its descriptor.
+    fn send(&mut self, request: &Request, pass: Option<c_int>) -> Result<()> {
+        let head = request.encode();
+        let fds = pass.map_or([-1], |fd| [fd]);
+        let fds = if pass.is_some() { &fds[..] } else { &[] };
+        loop {
+            match records::send(self.fd, [head.as_bytes(), &[]], fds, 0) {
+                Err(libc::EAGAIN) => self.be_patient()?,
+                result => return result,
+            }
+        }
+    }
+
+    /// Takes the next reply. Returns its bytes; 0: the server has ended.
+    ///
+    /// # Errors
+    /// EMFILE: there is no number left for the descriptors that came with it. See [`Connection::be_patient`].
+    fn receive(&mut self, record: &mut [u8], fds: &mut FdList) -> Result<usize> {
+        if self.since == 0 {
+            self.since = sys::now();
+        }
+        loop {
+            match records::receive(self.fd, record, fds, 0) {
+                Err(libc::EAGAIN) => self.be_patient()?,
+                Err(e) => return Err(e),
+                Ok(Received { len, cut }) => {
+                    // The time of whoever waits for the next one begins here.
+                    self.since = 0;
+                    self.told = false;
+                    return if cut && len != 0 { Err(libc::EMFILE) } else { Ok(len) };
+                }
+            }
+        }
+    }
+
+    /// Takes the replies that nobody waits for any more.
+    fn settle_owed(&mut self) -> Result<()> {
+        while self.owed != 0 {
+            let (mut record, mut fds) = ([0u8; 1024], FdList::new());
+            match self.receive(&mut record, &mut fds) {
+                Ok(0) => return Err(libc::ENODEV),
+                Ok(_) | Err(libc::EMFILE) => self.owed -= 1,
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(())
     }
 
     /// Makes an inherited connection ours: a new one, announced on the parent's.
@@ -266,7 +383,8 @@ impl Connection {
         let inherited = core::mem::replace(&mut self.fd, -1);
         HIDDEN.store(-1, Ordering::Release);
         if let Ok([mine, theirs]) = sys::seqpacket_pair() {
-            if sys::send_record(inherited, Request::Split.encode().as_bytes(), Some(theirs)).is_ok() {
+            let split = Request::Split.encode();
+            if records::send(inherited, [split.as_bytes(), &[]], &[theirs], 0).is_ok() {
                 self.set(mine, epoch);
             } else {
                 sys::close(mine);
@@ -289,7 +407,14 @@ impl Connection {
             return Err(libc::ENAMETOOLONG);
         }
         address[2..2 + path.len()].copy_from_slice(path);
-        self.set(sys::connect(&address, 3 + path.len())?, EPOCH.load(Ordering::Acquire));
+        const NAP: u64 = 10_000_000;
+        let fd = sys::connect(&address, 3 + path.len(), || {
+            sys::nap(NAP);
+            self.be_patient()
+        });
+        // A greeting has its own time.
+        self.since = 0;
+        self.set(fd?, EPOCH.load(Ordering::Acquire));
         Ok(())
     }
 
@@ -311,7 +436,7 @@ impl Connection {
                 Ok(())
             }
             Reply::Refused(reason) => {
-                complain(&reason);
+                complain(&[&reason]);
                 self.drop();
                 Err(libc::EPROTONOSUPPORT)
             }
@@ -329,11 +454,17 @@ impl Connection {
 
     fn exchange(&mut self, request: &Request, pass: Option<c_int>, fds: &mut FdList) -> Result<Reply> {
         let mut record = [0u8; 1024];
-        let result = sys::send_record(self.fd, request.encode().as_bytes(), pass)
-            .and_then(|()| sys::receive_record(self.fd, &mut record, fds));
+        let result = self.settle_owed().and_then(|()| self.send(request, pass)).and_then(|()| {
+            let result = self.receive(&mut record, fds);
+            if let Err(libc::EINTR | RESTART | libc::ETIMEDOUT) = result {
+                self.owed += 1;
+            }
+            result
+        });
         match result {
-            // The record was taken, its descriptors found no room: the connection is as it should be.
-            Err(libc::EMFILE) => Err(libc::EMFILE),
+            // The record was taken, its descriptors found no room: the connection is as it should be. So it is where
+            // nobody waits any longer.
+            Err(e @ (libc::EMFILE | libc::EINTR | RESTART | libc::ETIMEDOUT)) => Err(e),
             Err(_) | Ok(0) => {
                 self.drop();
                 Err(libc::ENODEV)
@@ -350,13 +481,14 @@ impl Connection {
             sys::close(self.fd);
         }
         self.fd = -1;
+        (self.owed, self.since) = (0, 0);
         HIDDEN.store(-1, Ordering::Release);
     }
 }
 
-/// One line on the standard error, for what no errno can say. Only on the way of an open.
-fn complain(reason: &str) {
-    for piece in ["vloopback: ", reason, "\n"] {
+/// One line on the standard error, for what no errno can say.
+fn complain(reason: &[&str]) {
+    for piece in ["vloopback: "].iter().chain(reason).chain(&["\n"]) {
         // SAFETY: valid bytes; a closed standard error only fails.
         let _ = unsafe { syscalls::syscall!(syscalls::Sysno::write, 2, piece.as_ptr(), piece.len()) };
     }
@@ -367,7 +499,9 @@ fn complain(reason: &str) {
 ///
 /// # Errors
 /// The daemon's errno; ENOENT or ECONNREFUSED if none is there, EACCES if it must not be reached,
-/// ENODEV if it ended meanwhile.
+/// ENODEV if it ended meanwhile. While it does not answer, signals are seen to: EINTR, or [`RESTART`], when a handler
+/// is to run. ETIMEDOUT: it has not answered for 10 seconds; what it answers later is thrown away, so that the
+/// connection is good again once it does.
 pub(crate) fn ask(
     request: &Request,
     pass: Option<c_int>,
@@ -400,10 +534,11 @@ pub(crate) fn tell(request: &Request) -> Result<()> {
     ask(request, None, &mut FdList::new()).map(drop)
 }
 
-/// Sends what the daemon does not answer ([`Request::Bell`]).
+/// Sends what the daemon does not answer ([`Request::Bell`]). Never waits: a daemon that has not read what this
+/// process sent before will look at the pipe anyway.
 ///
 /// # Errors
-/// As [`ask`].
+/// As [`ask`], in a child that is not connected yet.
 pub(crate) fn post(request: &Request) -> Result<()> {
     settle()?;
     let quiet = NoSignals::new();
@@ -414,7 +549,10 @@ pub(crate) fn post(request: &Request) -> Result<()> {
     if connection.fd < 0 {
         return Err(libc::ENODEV);
     }
-    sys::send_record(connection.fd, request.encode().as_bytes(), None)
+    match records::send(connection.fd, [request.encode().as_bytes(), &[]], &[], libc::MSG_DONTWAIT) {
+        Err(libc::EAGAIN) => Ok(()),
+        result => result,
+    }
 }
 
 /// This process's number in shared locks.

@@ -18,12 +18,13 @@ pub(crate) struct RingMap {
     /// Its number, 0 for none.
     pub(crate) number: u32,
     pub(crate) slots: usize,
-    /// Bytes of a slot.
+    /// Bytes of a slot, whole pages.
     pub(crate) slot_len: usize,
+    /// Where the slots are, one after the other.
     base: usize,
-    /// Bytes from slot to slot, whole pages.
-    stride: usize,
     log: usize,
+    /// The number of its log.
+    pub(crate) log_number: u32,
     old_logs: [usize; KEPT],
     old: usize,
 }
@@ -39,91 +40,97 @@ impl RingMap {
     /// Slot `k`'s memory, `slot_len` bytes.
     pub(crate) fn slot(&self, k: usize) -> *mut u8 {
         debug_assert!(k < self.slots);
-        (self.base + k * self.stride) as *mut u8
+        (self.base + k * self.slot_len) as *mut u8
     }
 
-    /// Makes this the ring in force. Nothing happens if it is.
+    /// Makes this the ring in force, and its log. Nothing happens if it is. An output's page is brought into line with
+    /// another log; the caller has that page's lock.
     ///
     /// # Errors
     /// EINVAL: there is none. ENOMEM, EMFILE, ENODEV.
     pub(crate) fn refresh(&mut self, session: &Session) -> Result<()> {
-        let current = session.board().ring();
-        if current == 0 {
+        let (ring, log) = (session.board().ring(), session.board().log());
+        if ring == 0 {
             return Err(libc::EINVAL);
         }
-        if self.number == current {
+        if self.number == ring && self.log_number == log {
             return Ok(());
         }
         let mut fds = FdList::new();
         let (reply, _) = process::ask(&Request::Ring { session: session.info().session }, None, &mut fds)?;
-        let Reply::Ring { ring, slots, slot_len } = reply else { return Err(libc::EPROTO) };
+        let Reply::Ring { ring, slots, slot_len, log } = reply else { return Err(libc::EPROTO) };
         let (slots, slot_len) = (slots as usize, slot_len as usize);
-        if slots == 0 || slots > MAX_SLOTS || fds.len() != slots + 1 || slot_len == 0 {
+        let whole = slot_len != 0 && slot_len % PAGE_LEN == 0;
+        let total = slot_len.checked_mul(slots).filter(|_| whole && fds.len() == 2).ok_or(libc::EPROTO)?;
+        if slots == 0 || slots > MAX_SLOTS {
             return Err(libc::EPROTO);
         }
+        sys::check_file(fds.get(0), PAGE_LEN)?;
+        sys::check_file(fds.get(1), total)?;
         let input = session.info().input;
-        let rw = libc::PROT_READ | libc::PROT_WRITE;
-        let stride = slot_len.checked_next_multiple_of(PAGE_LEN).ok_or(libc::ENOMEM)?;
-        let total = stride.checked_mul(slots).ok_or(libc::ENOMEM)?;
-        let reserve = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        // SAFETY: new mappings only; the fixed ones lie in the range just reserved.
-        let (base, log) = unsafe {
-            let base = sys::mmap(0, total, libc::PROT_NONE, reserve, -1)?;
-            let shared = libc::MAP_SHARED | libc::MAP_FIXED;
-            let mapped = (0..slots)
-                .try_for_each(|k| {
-                    sys::mmap(base as usize + k * stride, slot_len, rw, shared, fds.get(k + 1)).map(drop)
-                })
-                .and_then(|()| {
-                    let prot = if input { rw } else { libc::PROT_READ };
-                    sys::mmap(0, PAGE_LEN, prot, libc::MAP_SHARED, fds.get(0))
-                });
-            match mapped {
-                Ok(log) => (base, log),
+        let (look, rw) = (libc::PROT_READ, libc::PROT_READ | libc::PROT_WRITE);
+        // SAFETY: new mappings of files whose size is sealed.
+        let map = |len, prot, fd| unsafe { sys::mmap(0, len, prot, libc::MAP_SHARED, fd) };
+        let new_log = map(PAGE_LEN, if input { rw } else { look }, fds.get(0))?;
+        if ring != self.number {
+            // Who may only read gets a descriptor that cannot be written by.
+            let prot = if session.access().1 { rw } else { look };
+            let base = match map(total, prot, fds.get(1)) {
+                Ok(base) => base,
                 Err(e) => {
-                    sys::munmap(base, total);
+                    // SAFETY: made just now, nobody knows of it.
+                    unsafe { sys::munmap(new_log, PAGE_LEN) };
                     return Err(e);
                 }
-            }
-        };
-        self.unmap();
-        *self = Self {
-            number: ring,
-            slots,
-            slot_len,
-            base: base as usize,
-            stride,
-            log: log as usize,
-            old_logs: self.old_logs,
-            old: self.old,
-        };
-        session.log.store(log.cast(), Ordering::Release);
-        session.log_ring.store(ring, Ordering::Release);
+            };
+            self.unmap_slots();
+            (self.slots, self.slot_len, self.base) = (slots, slot_len, base as usize);
+        }
+        self.keep_log(input);
+        (self.number, self.log_number, self.log) = (ring, log, new_log as usize);
+        if let (false, Some(new_log)) = (input, self.log()) {
+            session.page().follow_log(log, new_log.base.load(Ordering::Relaxed));
+        }
+        session.log.store(new_log.cast(), Ordering::Release);
+        session.log_number.store(log, Ordering::Release);
         Ok(())
     }
 
-    /// The slots go; the log stays for those who may be counting in it.
-    fn unmap(&mut self) {
-        if self.number == 0 {
-            return;
-        }
-        // SAFETY: whoever used the slots held the lock that we hold.
-        unsafe { sys::munmap(self.base as *mut u8, self.stride * self.slots) };
-        if self.old < KEPT {
-            self.old_logs[self.old] = self.log;
-            self.old += 1;
+    /// The slots go.
+    fn unmap_slots(&mut self) {
+        if self.number != 0 {
+            // SAFETY: whoever used the slots held the lock that we hold.
+            unsafe { sys::munmap(self.base as *mut u8, self.slot_len * self.slots) };
         }
         self.number = 0;
-        self.log = 0;
+    }
+
+    /// The log is a former one. It stays for those who may be counting in it, or sleep on it: a pusher's writes do so
+    /// without the lock, and get another log only with another format. A client meets another log with each
+    /// pusher, and whoever slept on one so long ago has long looked again.
+    fn keep_log(&mut self, input: bool) {
+        let former = core::mem::take(&mut self.log);
+        if former == 0 {
+            return;
+        }
+        let place = &mut self.old_logs[self.old % KEPT];
+        if !input && *place != 0 {
+            // SAFETY: see above.
+            unsafe { sys::munmap(*place as *mut u8, PAGE_LEN) };
+        }
+        // An input's sixteenth former log stays mapped, and is forgotten.
+        *place = former;
+        self.old += 1;
     }
 
     /// All goes: the session has no user any more.
     pub(crate) fn unmap_all(&mut self) {
-        self.unmap();
-        for log in &self.old_logs[..self.old] {
+        self.unmap_slots();
+        let log = core::mem::take(&mut self.log);
+        for log in self.old_logs.iter_mut().map(core::mem::take).chain([log]).filter(|log| *log != 0) {
             // SAFETY: the session's last user is gone.
-            unsafe { sys::munmap(*log as *mut u8, PAGE_LEN) };
+            unsafe { sys::munmap(log as *mut u8, PAGE_LEN) };
         }
-        self.old = 0;
+        (self.old, self.log_number) = (0, 0);
     }
 }

@@ -17,6 +17,7 @@ use crate::sys::{self, FdList, Result};
 use crate::table;
 use crate::user::Known;
 use crate::views::Views;
+use crate::wait;
 use crate::zero::ask;
 use crate::zero::pusher::Clients;
 
@@ -37,8 +38,8 @@ pub(crate) struct Session {
     lifeline: AtomicPtr<Lifeline>,
     /// The log of the ring in force, for counting without a lock.
     pub(crate) log: AtomicPtr<Log>,
-    /// The ring that `log` belongs to.
-    pub(crate) log_ring: AtomicU32,
+    /// Its number.
+    pub(crate) log_number: AtomicU32,
     /// The pipe was claimed through this session.
     pub(crate) claimed: AtomicBool,
     pub(crate) ring: Local<RingMap>,
@@ -154,7 +155,7 @@ impl Session {
         self.sweep_zero();
         self.clients.lock(quiet).forget_all();
         self.log.store(core::ptr::null_mut(), Ordering::Release);
-        self.log_ring.store(0, Ordering::Release);
+        self.log_number.store(0, Ordering::Release);
         for page in [
             self.page.swap(core::ptr::null_mut(), Ordering::AcqRel).cast::<u8>(),
             self.board.swap(core::ptr::null_mut(), Ordering::AcqRel).cast(),
@@ -262,10 +263,15 @@ impl Session {
         if self.lifeline().is_dead() { Err(libc::ENODEV) } else { Ok(()) }
     }
 
-    /// Whether the open was for reading, for writing.
+    /// Whether the open was for reading, for writing. With access mode 3, as with any file of Linux: for neither, though
+    /// it takes both rights.
     pub(crate) fn access(&self) -> (bool, bool) {
-        let mode = self.info().flags as c_int & libc::O_ACCMODE;
-        (mode != libc::O_WRONLY, mode != libc::O_RDONLY)
+        match self.info().flags as c_int & libc::O_ACCMODE {
+            libc::O_RDONLY => (true, false),
+            libc::O_WRONLY => (false, true),
+            libc::O_RDWR => (true, true),
+            _ => (false, false),
+        }
     }
 
     /// Sleeps until a shared lock may be free: its word differs from `owner`, or the daemon is gone.
@@ -282,16 +288,10 @@ impl Session {
     /// # Errors
     /// EINTR after a handler without SA_RESTART, ETIMEDOUT, ENODEV.
     pub(crate) fn wait_for_word(&self, word: &AtomicU32, value: u32, deadline: Option<u64>) -> Result<()> {
-        let life = &self.lifeline().word;
-        let alive = life.load(Ordering::SeqCst);
-        self.alive()?;
-        let result = match sys::futex_wait_any_until(&[(word, value), (life, alive)], deadline) {
-            Err(libc::ENOSYS | libc::EPERM) => sys::futex_wait_until(word, value, deadline),
+        let result = match wait::until_changed(self.lifeline(), &[(word, value)], deadline) {
+            Err(libc::ENOSYS) => sys::futex_wait_until(word, value, deadline),
             result => result,
         };
-        if self.lifeline().is_dead() {
-            sys::futex_wake_all(life);
-        }
         match result {
             Err(libc::EINTR | libc::ETIMEDOUT) => result,
             _ => self.alive(),
@@ -306,11 +306,17 @@ impl Session {
         }
     }
 
-    /// Wakes the daemon's ringer.
+    /// Wakes the daemon's ringer. A pusher does so by a word of its own page, which no client has. A client tells the
+    /// daemon: a word that all clients could sleep on would be one on which any of them could keep the ringer asleep.
     pub(crate) fn ring_bell(&self) {
-        let bell = &self.desk().bell;
-        bell.fetch_add(1, Ordering::SeqCst);
-        sys::futex_wake_all(bell);
+        if self.info().input {
+            let bell = &self.page().bell;
+            bell.fetch_add(1, Ordering::SeqCst);
+            sys::futex_wake_all(bell);
+        } else {
+            // A daemon that is gone rings nobody.
+            let _ = process::post(&Request::Bell { session: self.info().session, knock: false });
+        }
     }
 
     /// Claims the pipe for this input, once.
@@ -353,6 +359,7 @@ pub(crate) fn is_certain(fd: c_int, session: &Session) -> bool {
 
 /// Maps a page that the daemon passed.
 fn map_page<T>(fd: c_int, prot: c_int) -> Result<*mut T> {
+    sys::check_file(fd, PAGE_LEN)?;
     // SAFETY: a new mapping of a sealed file of one page.
     unsafe { sys::mmap(0, PAGE_LEN, prot, libc::MAP_SHARED, fd) }.map(<*mut u8>::cast)
 }
@@ -509,18 +516,32 @@ pub(crate) fn open(node: u32, flags: c_int) -> Result<c_int> {
 /// Looks at a number of which nothing is known (or which may be another's by now).
 #[cold]
 pub(crate) fn look(fd: c_int) -> Option<Pin> {
+    loop {
+        match try_to_look(fd) {
+            // A handler was to run, and has: what the number is still has to be known.
+            Err(libc::EINTR | process::RESTART) => {}
+            Ok(found) => return found,
+            // A server that does not answer: it stays unknown.
+            Err(_) => return None,
+        }
+    }
+}
+
+/// # Errors
+/// EINTR, [`process::RESTART`]: a handler is to run. ETIMEDOUT: the server does not answer.
+fn try_to_look(fd: c_int) -> Result<Option<Pin>> {
     let seen = table::get(fd);
     if !is_device(fd) {
         if process::is_foreign() {
-            return None;
+            return Ok(None);
         }
         if table::replace(fd, seen, table::OTHER) {
             leave(seen);
         }
-        return None;
+        return Ok(None);
     }
     if process::is_foreign() {
-        return None;
+        return Ok(None);
     }
     let mut fds = FdList::new();
     let quiet = NoSignals::new();
@@ -528,18 +549,24 @@ pub(crate) fn look(fd: c_int) -> Option<Pin> {
     let attached = process::ask(&Request::Attach, Some(fd), &mut fds);
     let (info, lifeline) = match attached {
         Ok((Reply::Session(info), lifeline)) if fds.len() == 3 => (info, lifeline),
+        Err(e @ (libc::EINTR | process::RESTART | libc::ETIMEDOUT)) => return Err(e),
         _ => {
             table::replace(fd, seen, table::OTHER);
-            return None;
+            return Ok(None);
         }
     };
     let (session, found) = match find(&info, lifeline) {
         Some(pin) => (pin.0, Some(pin)),
-        None => (make(info, lifeline, [fds.get(0), fds.get(1), fds.get(2)]).ok()?, None),
+        None => match make(info, lifeline, [fds.get(0), fds.get(1), fds.get(2)]) {
+            Ok(session) => (session, None),
+            Err(_) => return Ok(None),
+        },
     };
     drop(making);
-    enter(fd, session).ok()?;
-    found.or_else(|| session.acquire())
+    if enter(fd, session).is_err() {
+        return Ok(None);
+    }
+    Ok(found.or_else(|| session.acquire()))
 }
 
 /// The session behind a number, looked at once if it is unknown.

@@ -1,10 +1,11 @@
 //! System calls without libc: the preload library exports libc's names, so a call to libc's
 //! `close` from here would be a call to ourselves; and errno stays untouched.
 
-use core::ffi::{c_int, c_void};
+use core::ffi::c_int;
 use core::sync::atomic::AtomicU32;
 
 use syscalls::{Sysno, syscall};
+pub(crate) use vloopback_sys::records::{self, FdList};
 
 /// An errno as a result's error.
 pub(crate) type Result<T> = core::result::Result<T, c_int>;
@@ -83,6 +84,67 @@ pub(crate) fn restore_signals(old: u64) {
     let _ = unsafe { sys!(rt_sigprocmask, libc::SIG_SETMASK, &raw const old, 0, 8) };
 }
 
+/// What pending signals ask of a call that waits with all signals blocked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// Nothing: none is pending that the program would get, or the program ignores it.
+    Nothing,
+    /// The process should have ended or stopped by it; it has stopped and goes on, or another thread took it.
+    Acted,
+    /// A handler is to run. `restart`: each of them was installed with SA_RESTART.
+    Handler {
+        /// The call goes on afterwards; else it fails with EINTR.
+        restart: bool,
+    },
+}
+
+/// Looks at the signals that are pending for this thread, which blocks all, and that `blocked`, the program's own
+/// mask, would let through. What ends or stops the process by default does so here.
+pub(crate) fn pending_signals(blocked: u64) -> Asked {
+    /// By default nothing happens.
+    const IGNORED: [c_int; 4] = [libc::SIGCHLD, libc::SIGCONT, libc::SIGURG, libc::SIGWINCH];
+    let mut pending = 0u64;
+    // SAFETY: room for one set of 8 bytes.
+    let _ = unsafe { sys!(rt_sigpending, &raw mut pending, 8) };
+    pending &= !blocked;
+    let mut asked = Asked::Nothing;
+    for signal in (1..=64).filter(|signal| pending >> (signal - 1) & 1 != 0) {
+        // The kernel's struct begins with the handler and the flags.
+        let mut action = [0usize; 8];
+        // SAFETY: room for the kernel's sigaction; nothing is changed.
+        if unsafe { sys!(rt_sigaction, signal, core::ptr::null::<u8>(), action.as_mut_ptr(), 8) }.is_err() {
+            continue;
+        }
+        match action[0] {
+            libc::SIG_IGN => {}
+            libc::SIG_DFL if IGNORED.contains(&signal) => {}
+            libc::SIG_DFL => {
+                let one = 1u64 << (signal - 1);
+                let mut old = 0u64;
+                // SAFETY: valid masks. No handler of the program's runs: there is none for this signal.
+                unsafe {
+                    let _ = sys!(rt_sigprocmask, libc::SIG_UNBLOCK, &raw const one, &raw mut old, 8);
+                    let _ = sys!(rt_sigprocmask, libc::SIG_SETMASK, &raw const old, 0, 8);
+                }
+                asked = if asked == Asked::Nothing { Asked::Acted } else { asked };
+            }
+            _ => {
+                let restart = action[1] & libc::SA_RESTART as usize != 0;
+                let so_far = !matches!(asked, Asked::Handler { restart: false });
+                asked = Asked::Handler { restart: restart && so_far };
+            }
+        }
+    }
+    asked
+}
+
+/// Sleeps for so many nanoseconds, or less.
+pub(crate) fn nap(nanos: u64) {
+    // Nobody wakes who sleeps on it.
+    let nobody = AtomicU32::new(0);
+    let _ = futex_wait_until(&nobody, 0, Some(now() + nanos));
+}
+
 /// Whether the 8 aligned bytes around `addr` can be read.
 ///
 /// The kernel reads a mask from there for an operation that does not exist: EFAULT or EINVAL, and
@@ -148,10 +210,12 @@ pub(crate) fn futex_wait_until(word: &AtomicU32, value: u32, deadline: Option<u6
     unsafe { sys!(futex, word.as_ptr(), libc::FUTEX_WAIT_BITSET, value, time.as_ptr(), 0, any_bit) }.map(drop)
 }
 
-/// Wakes all who sleep on a shared word.
-pub(crate) fn futex_wake_all(word: &AtomicU32) {
+/// Wakes all who sleep on a shared word. False: the kernel has stopped at one who sleeps there in a way that no
+/// plain wake is for (FUTEX_WAIT_REQUEUE_PI); others may sleep on.
+pub(crate) fn futex_wake_all(word: &AtomicU32) -> bool {
     // SAFETY: the word lives; FUTEX_WAKE does not touch it.
-    let _ = unsafe { sys!(futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
+    let woken = unsafe { sys!(futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
+    woken != Err(libc::EINVAL)
 }
 
 /// `struct futex_waitv` of the kernel's ABI.
@@ -163,20 +227,12 @@ struct Waiter {
     reserved: u32,
 }
 
-/// Sleeps until one of the shared words changes or is woken (Linux 5.16), without a timeout.
+/// Sleeps until one of the shared words changes or is woken (Linux 5.16), at most until `deadline`, in nanoseconds
+/// of CLOCK_MONOTONIC. The kernel restarts it after handlers with SA_RESTART, with the deadline as it was.
 ///
 /// # Errors
-/// As [`futex_wait`]; ENOSYS on older kernels.
-pub(crate) fn futex_wait_any(words: &[(&AtomicU32, u32)]) -> Result<()> {
-    futex_wait_any_until(words, None)
-}
-
-/// The same, at most until `deadline`, in nanoseconds of CLOCK_MONOTONIC. The kernel restarts it after
-/// handlers with SA_RESTART, with the deadline as it was.
-///
-/// # Errors
-/// As [`futex_wait_any`]; ETIMEDOUT.
-pub(crate) fn futex_wait_any_until(words: &[(&AtomicU32, u32)], deadline: Option<u64>) -> Result<()> {
+/// As [`futex_wait`]; ETIMEDOUT; ENOSYS on older kernels.
+pub(crate) fn futex_wait_any_until(words: &[(&AtomicU32, u32)], deadline: u64) -> Result<()> {
     const FUTEX2_SIZE_U32: u32 = 2;
     const SYS_FUTEX_WAITV: c_int = 449;
     let mut waiters = [const { Waiter { value: 0, word: 0, flags: 0, reserved: 0 } }; 3];
@@ -191,11 +247,12 @@ pub(crate) fn futex_wait_any_until(words: &[(&AtomicU32, u32)], deadline: Option
     }
     let number = Sysno::from(SYS_FUTEX_WAITV as u32);
     // 64 bits on every machine, as this call wants it.
-    let time = deadline.map(|at| [(at / 1_000_000_000) as i64, (at % 1_000_000_000) as i64]);
-    let time = time.as_ref().map_or(core::ptr::null(), core::ptr::from_ref);
+    let time = [(deadline / 1_000_000_000) as i64, (deadline % 1_000_000_000) as i64];
     let clock = libc::CLOCK_MONOTONIC;
-    // SAFETY: n valid waiters whose words live; no flags; a timespec or none.
-    unsafe { syscall!(number, waiters.as_ptr(), n, 0, time, clock) }.map(drop).map_err(|e| e.into_raw())
+    // SAFETY: n valid waiters whose words live; no flags; a timespec.
+    unsafe { syscall!(number, waiters.as_ptr(), n, 0, time.as_ptr(), clock) }
+        .map(drop)
+        .map_err(|e| e.into_raw())
 }
 
 /// CLOCK_MONOTONIC in nanoseconds.
@@ -267,6 +324,15 @@ pub(crate) fn memory_file(fd: c_int) -> Option<(u64, usize)> {
     Some((inode, usize::try_from(size).ok()?))
 }
 
+/// A descriptor that the server handed out is a memory file of at least so many bytes, which it keeps: to touch a
+/// mapping of it cannot end this process, whatever the server is.
+///
+/// # Errors
+/// EPROTO: it is something else.
+pub(crate) fn check_file(fd: c_int, len: usize) -> Result<()> {
+    memory_file(fd).filter(|(_, size)| *size >= len).map(drop).ok_or(libc::EPROTO)
+}
+
 /// The soft limit of descriptors.
 pub(crate) fn descriptor_limit() -> u64 {
     let mut limit = [0u64; 2];
@@ -285,21 +351,43 @@ pub(crate) fn peer_name(fd: c_int, into: &mut [u8; 110]) -> Option<usize> {
     (len > 2 && len <= into.len() && c_int::from(family) == libc::AF_UNIX).then_some(len)
 }
 
-/// Connects to the daemon. `address` is a `sockaddr_un` of `len` bytes.
-pub(crate) fn connect(address: &[u8], len: usize) -> Result<c_int> {
+/// Connects to the daemon. `address` is a `sockaddr_un` of `len` bytes. While too many others wait to be accepted,
+/// `wait` is called, and it is tried again.
+///
+/// # Errors
+/// As connect(2), but for EAGAIN and EINTR; what `wait` says.
+pub(crate) fn connect(address: &[u8], len: usize, mut wait: impl FnMut() -> Result<()>) -> Result<c_int> {
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // SAFETY: makes a descriptor that is ours.
-    let fd = unsafe { sys!(socket, libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) }? as c_int;
-    loop {
+    let fd = unsafe { sys!(socket, libc::AF_UNIX, kind, 0) }? as c_int;
+    let mut connected = || loop {
         // SAFETY: the address is len bytes long.
         match unsafe { sys!(connect, fd, address.as_ptr(), len) } {
-            Ok(_) => return Ok(fd),
+            Ok(_) => break Ok(()),
             Err(libc::EINTR) => {}
-            Err(e) => {
-                close(fd);
-                return Err(e);
-            }
+            Err(libc::EAGAIN) => wait()?,
+            Err(e) => break Err(e),
+        }
+    };
+    // SAFETY: its own flags; from now on calls wait.
+    let result = connected().and_then(|()| unsafe { sys!(fcntl, fd, libc::F_SETFL, 0) });
+    match result {
+        Ok(_) => Ok(fd),
+        Err(e) => {
+            close(fd);
+            Err(e)
         }
     }
+}
+
+/// From now on calls on this socket wait for no longer than that, then fail with EAGAIN.
+pub(crate) fn limit_waits(socket: c_int, nanos: u64) -> Result<()> {
+    let time = [0, (nanos / 1000) as libc::c_long];
+    for option in [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO] {
+        // SAFETY: a timeval of this machine's words, as these options have it.
+        unsafe { sys!(setsockopt, socket, libc::SOL_SOCKET, option, time.as_ptr(), size_of_val(&time)) }?;
+    }
+    Ok(())
 }
 
 /// A pair of connected sockets as the daemon's are, close-on-exec.
@@ -312,93 +400,9 @@ pub(crate) fn seqpacket_pair() -> Result<[c_int; 2]> {
     Ok(pair)
 }
 
-/// Room for the descriptors beside one record.
-#[repr(C, align(8))]
-pub(crate) struct Control {
-    bytes: [u8; 16 + 4 * vloopback_wire::MAX_FDS + 4],
-}
-
-/// Sends one record with at most one descriptor.
-pub(crate) fn send_record(fd: c_int, record: &[u8], pass: Option<c_int>) -> Result<()> {
-    send(fd, record, pass, 0)
-}
-
 /// Sends a byte; where there is no room for it, others wait to be read. False: nobody can read it.
 pub(crate) fn send_byte(fd: c_int) -> bool {
-    matches!(send(fd, &[1], None, libc::MSG_DONTWAIT), Ok(()) | Err(libc::EAGAIN))
-}
-
-fn send(fd: c_int, record: &[u8], pass: Option<c_int>, flags: c_int) -> Result<()> {
-    let mut iov = libc::iovec { iov_base: record.as_ptr() as *mut c_void, iov_len: record.len() };
-    let mut control = Control { bytes: [0; size_of::<Control>()] };
-    // SAFETY: all zeros is a valid msghdr.
-    let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
-    message.msg_iov = &mut iov;
-    message.msg_iovlen = 1;
-    if let Some(pass) = pass {
-        message.msg_control = control.bytes.as_mut_ptr().cast();
-        // SAFETY: computes a size.
-        message.msg_controllen = unsafe { libc::CMSG_SPACE(4) } as _;
-        // SAFETY: the control buffer is aligned and longer than one header and one descriptor.
-        unsafe {
-            let header = libc::CMSG_FIRSTHDR(&message);
-            (*header).cmsg_level = libc::SOL_SOCKET;
-            (*header).cmsg_type = libc::SCM_RIGHTS;
-            (*header).cmsg_len = libc::CMSG_LEN(4) as _;
-            libc::CMSG_DATA(header).cast::<c_int>().write_unaligned(pass);
-        }
-    }
-    loop {
-        // SAFETY: the message describes memory that lives.
-        match unsafe { sys!(sendmsg, fd, &raw const message, libc::MSG_NOSIGNAL | flags) } {
-            Ok(_) => return Ok(()),
-            Err(libc::EINTR) => {}
-            Err(e) => return Err(e),
-        }
-    }
-}
-
-/// Receives one record and the descriptors beside it (close-on-exec). Returns the record's length,
-/// 0 at the end.
-///
-/// # Errors
-/// EMFILE if the process has no numbers left for all of the descriptors; none is kept then.
-pub(crate) fn receive_record(fd: c_int, record: &mut [u8], fds: &mut FdList) -> Result<usize> {
-    let mut iov = libc::iovec { iov_base: record.as_mut_ptr().cast(), iov_len: record.len() };
-    let mut control = Control { bytes: [0; size_of::<Control>()] };
-    // SAFETY: all zeros is a valid msghdr.
-    let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
-    message.msg_iov = &mut iov;
-    message.msg_iovlen = 1;
-    message.msg_control = control.bytes.as_mut_ptr().cast();
-    message.msg_controllen = control.bytes.len() as _;
-    let n = loop {
-        // SAFETY: the message describes memory that lives.
-        match unsafe { sys!(recvmsg, fd, &raw mut message, libc::MSG_CMSG_CLOEXEC) } {
-            Ok(n) => break n,
-            Err(libc::EINTR) => {}
-            Err(e) => return Err(e),
-        }
-    };
-    // SAFETY: the kernel filled the control buffer and its length in.
-    let mut header = unsafe { libc::CMSG_FIRSTHDR(&message) };
-    while !header.is_null() {
-        // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR give headers inside the buffer.
-        unsafe {
-            if (*header).cmsg_level == libc::SOL_SOCKET && (*header).cmsg_type == libc::SCM_RIGHTS {
-                let bytes = (*header).cmsg_len as usize - libc::CMSG_LEN(0) as usize;
-                for k in 0..bytes / 4 {
-                    fds.push(libc::CMSG_DATA(header).cast::<c_int>().add(k).read_unaligned());
-                }
-            }
-            header = libc::CMSG_NXTHDR(&message, header);
-        }
-    }
-    if message.msg_flags & libc::MSG_CTRUNC != 0 {
-        fds.close_all();
-        return Err(libc::EMFILE);
-    }
-    Ok(n)
+    matches!(records::send(fd, [&[1], &[]], &[], libc::MSG_DONTWAIT), Ok(()) | Err(libc::EAGAIN))
 }
 
 /// Takes what the ringer sent out of a device's queue. The caller has made sure that it is one.
@@ -444,8 +448,6 @@ pub(crate) fn wait_while(busy: impl Fn() -> bool) {
     const TIMES_TO_GIVE_WAY: u32 = 100;
     const NAPS: u32 = 500;
     const NAP: u64 = 1_000_000;
-    // Nobody wakes who sleeps on it.
-    let nobody = AtomicU32::new(0);
     for k in 0..TIMES_TO_GIVE_WAY + NAPS {
         if !busy() {
             return;
@@ -453,7 +455,7 @@ pub(crate) fn wait_while(busy: impl Fn() -> bool) {
         if k < TIMES_TO_GIVE_WAY {
             give_way();
         } else {
-            let _ = futex_wait_until(&nobody, 0, Some(now() + NAP));
+            nap(NAP);
         }
     }
 }
@@ -554,59 +556,4 @@ pub(crate) fn epoll_of(fds: &[c_int]) -> Result<c_int> {
         }
     }
     Ok(epoll)
-}
-
-/// Descriptors that are ours until they are taken out; closed with the list.
-#[derive(Debug)]
-pub(crate) struct FdList {
-    fds: [c_int; vloopback_wire::MAX_FDS],
-    len: usize,
-}
-
-impl FdList {
-    pub(crate) const fn new() -> Self {
-        Self { fds: [-1; vloopback_wire::MAX_FDS], len: 0 }
-    }
-
-    fn push(&mut self, fd: c_int) {
-        if self.len < self.fds.len() {
-            self.fds[self.len] = fd;
-            self.len += 1;
-        } else {
-            close(fd);
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// The k-th, which stays the list's.
-    pub(crate) fn get(&self, k: usize) -> c_int {
-        self.fds[..self.len].get(k).copied().unwrap_or(-1)
-    }
-
-    /// The k-th, which is the caller's from now on.
-    pub(crate) fn take(&mut self, k: usize) -> c_int {
-        match self.fds[..self.len].get_mut(k) {
-            Some(fd) => core::mem::replace(fd, -1),
-            None => -1,
-        }
-    }
-
-    pub(crate) fn close_all(&mut self) {
-        for fd in &mut self.fds[..self.len] {
-            if *fd >= 0 {
-                close(*fd);
-            }
-            *fd = -1;
-        }
-        self.len = 0;
-    }
-}
-
-impl Drop for FdList {
-    fn drop(&mut self) {
-        self.close_all();
-    }
 }

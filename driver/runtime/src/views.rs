@@ -51,6 +51,8 @@ struct Frame {
     private_len: usize,
     /// The file that the private memory is, 0 if it is nobody's but the program's.
     file: u64,
+    /// The program's own memory, which it gave by address (USERPTR), and its bytes: in this process and no other.
+    brought: (usize, usize),
 }
 
 /// All of them. All zeros: none.
@@ -278,6 +280,17 @@ impl Views {
     pub(crate) fn imported(&self, frame: usize) -> Option<(*mut u8, usize)> {
         let now = &self.table[frame];
         (now.private != 0).then_some((now.private as *mut u8, now.private_len))
+    }
+
+    /// Frame `i` is the program's memory at this address. It is kept here, in the process that it is an address of, and
+    /// not where others that have the open file could change it.
+    pub(crate) fn bring(&mut self, frame: usize, at: usize, len: usize) {
+        self.table[frame].brought = (at, len);
+    }
+
+    /// The memory that this process gave for frame `i` ([`Views::bring`]), and its bytes.
+    pub(crate) fn brought(&self, frame: usize) -> Option<(usize, usize)> {
+        Some(self.table[frame].brought).filter(|(at, _)| *at != 0)
     }
 
     /// Makes a mapping for the program. `direct`: frames show slots of `ring` (which has as many).

@@ -16,7 +16,7 @@
 //! | [`Request::Feed`], [`Request::SetInterval`], [`Request::SetPriority`] | – | [`Reply::Done`] | – |
 //! | [`Request::SetControls`], [`Request::Subscribe`], [`Request::Unsubscribe`], [`Request::RingChime`] | – | [`Reply::Done`] | – |
 //! | [`Request::Chime`] | – | [`Reply::Done`] | the chime |
-//! | [`Request::Ring`] | – | [`Reply::Ring`] | log, then the slots |
+//! | [`Request::Ring`] | – | [`Reply::Ring`] | log, and the file of all slots |
 //! | [`Request::Stream`] | – | [`Reply::Stream`] | – |
 //! | [`Request::Own`] | – | [`Reply::Done`] | – |
 //! | [`Request::Zero`] | – | [`Reply::Zero`] | the frames' memory, the pusher's page, a client's slip |
@@ -40,8 +40,6 @@ pub const PROTOCOL: u32 = 6;
 pub const MAGIC: u32 = u32::from_ne_bytes(*b"VLBK");
 /// The longest record, bytes: a list of many pipes, below what a socket takes in one piece.
 pub const MAX_RECORD: usize = 128 * 1024;
-/// The most descriptors beside one record: the log and 32 slots.
-pub const MAX_FDS: usize = 33;
 /// How the address of the daemon's end of every device begins (an abstract socket name, so behind
 /// a NUL): `vloopback:INSTANCE:SESSION` in hexadecimal. By it any process knows a device when it
 /// meets one.
@@ -204,11 +202,13 @@ pub enum Request {
         /// The ticket, 0 for the first.
         after: u32,
     },
-    /// Makes the pusher's descriptor readable if there is something for it to take. No reply: who asks waits
-    /// for the pusher.
+    /// Makes descriptors readable: a zero-copy pusher's, if there is something for it to take, and those of clients that
+    /// wait in poll and have something to see. No reply: who asks waits for the pusher, or for nothing.
     Bell {
         /// The session that asks, of the same pipe.
         session: u32,
+        /// Nothing else may have told the pusher of the request that waits for it.
+        knock: bool,
     },
     /// VIDIOC_EXPBUF: the memory of a buffer of the open file's; the reply brings a descriptor. With a length
     /// of 0: the buffers of earlier REQBUFS are no more.
@@ -337,10 +337,12 @@ pub enum Reply {
     Ring {
         /// Its number.
         ring: u32,
-        /// Its slots; as many descriptors follow the log's.
+        /// Its slots, which lie one after the other in one file.
         slots: u32,
-        /// Bytes of each slot.
+        /// Bytes of each slot, whole pages.
         slot_len: u32,
+        /// The number of its log.
+        log: u32,
     },
     /// Streaming.
     Stream {
@@ -464,7 +466,7 @@ impl Request {
             }
             Self::SetPriority { session, priority } => head(15, &[session, priority]),
             Self::Zero { session, len } => head(16, &[session, len]),
-            Self::Bell { session } => head(17, &[session]),
+            Self::Bell { session, knock } => head(17, &[session, u32::from(knock)]),
             Self::Slip { session, after } => head(18, &[session, after]),
             Self::Own { session, on } => head(30, &[session, u32::from(on)]),
             Self::SetTimeout { node, width, height, limit } => {
@@ -527,7 +529,7 @@ impl Request {
             14 => Self::SetInterval { session: a[0], numerator: a[1], denominator: a[2] },
             15 => Self::SetPriority { session: a[0], priority: a[1] },
             16 => Self::Zero { session: a[0], len: a[1] },
-            17 => Self::Bell { session: a[0] },
+            17 => Self::Bell { session: a[0], knock: a[1] != 0 },
             18 => Self::Slip { session: a[0], after: a[1] },
             30 => Self::Own { session: a[0], on: a[1] != 0 },
             35 => Self::SetTimeout {
@@ -578,7 +580,7 @@ impl Reply {
                 );
                 (head, "")
             }
-            Self::Ring { ring, slots, slot_len } => (head(105, &[*ring, *slots, *slot_len]), ""),
+            Self::Ring { ring, slots, slot_len, log } => (head(105, &[*ring, *slots, *slot_len, *log]), ""),
             Self::Stream { row, quota } => (head(106, &[*row, *quota]), ""),
             Self::Text(text) => (head(107, &[]), text),
             Self::Zero { zero, len } => (head(108, &[*zero, *len]), ""),
@@ -613,7 +615,7 @@ impl Reply {
                 exclusive: a[9] & 2 != 0,
                 answer_timeout: a[10],
             }),
-            105 => Self::Ring { ring: a[0], slots: a[1], slot_len: a[2] },
+            105 => Self::Ring { ring: a[0], slots: a[1], slot_len: a[2], log: a[3] },
             106 => Self::Stream { row: a[0], quota: a[1] },
             107 => Self::Text(text()),
             108 => Self::Zero { zero: a[0], len: a[1] },
@@ -656,7 +658,7 @@ mod tests {
             Request::SetInterval { session: 7, numerator: 1001, denominator: 30_000 },
             Request::SetPriority { session: 7, priority: 3 },
             Request::Zero { session: 7, len: 8192 },
-            Request::Bell { session: 7 },
+            Request::Bell { session: 7, knock: true },
             Request::Slip { session: 7, after: 2 },
             Request::Own { session: 7, on: true },
             Request::SetTimeout { node: 1, width: 64, height: 48, limit: Some(500) },
@@ -696,7 +698,7 @@ mod tests {
             Reply::Refused("built apart".into()),
             Reply::Welcome { peer: 77 },
             Reply::Session(session),
-            Reply::Ring { ring: 1, slots: 4, slot_len: 4096 },
+            Reply::Ring { ring: 1, slots: 4, slot_len: 4096, log: 9 },
             Reply::Stream { row: 1, quota: 2 },
             Reply::Text("[]".into()),
             Reply::Zero { zero: 3, len: 8192 },

@@ -21,6 +21,7 @@ use vloopback_wire::{DEVICE_MODE, DEVICE_PREFIX, Reply, SessionInfo};
 
 use super::{Engine, Events, Exports, HEADROOM, Session, Token, leaves};
 use crate::memory::{Page, RingMemory};
+use crate::quota::Resource;
 
 pub(super) fn errno(refusal: Refusal) -> Errno {
     Errno::from_raw(refusal.errno())
@@ -65,7 +66,14 @@ impl Engine {
         }
         if side == Side::Input {
             self.end_closed_pusher(index);
+            if access.write && access.legacy {
+                // It claims the pipe.
+                self.charge_claim(peer.uid, index)?;
+            }
         }
+        let charge = |resource, amount| self.quotas.charge(peer.uid, resource, amount);
+        // Our end of the device, and the page.
+        let charges = [charge(Resource::Sessions, 1)?, charge(Resource::Descriptors, 2)?];
         let session = self.fresh();
         let client = self.pipes[index].free_client_number(&self.sessions, index);
         // All that can fail comes before the pipe's state changes.
@@ -112,7 +120,21 @@ impl Engine {
         let comm = process_name(peer.pid).unwrap_or_default();
         let (pid, uid, end) = (peer.pid, peer.uid, Arc::new(ours));
         let (events, exports) = (Events::default(), Exports::default());
-        let made = Session { info, pipe: index, end, page, events, inode, pid, uid, comm, exports };
+        let made = Session {
+            info,
+            pipe: index,
+            end,
+            page,
+            events,
+            inode,
+            pid,
+            uid,
+            comm,
+            exports,
+            holders: vec![id],
+            given: [None, None],
+            _charges: charges,
+        };
         self.inodes.insert(inode, session);
         self.sessions.insert(session, made);
         if let Some(connection) = self.connections.get_mut(&id) {
@@ -147,8 +169,10 @@ impl Engine {
         let Some(session) = session else {
             return self.answer(id, &Reply::Error(libc::ENODEV), &[]);
         };
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection.sessions.insert(session);
+        if self.connections.get_mut(&id).is_some_and(|c| c.sessions.insert(session)) {
+            if let Some(session) = self.sessions.get_mut(&session) {
+                session.holders.push(id);
+            }
         }
         let s = &self.sessions[&session];
         let pipe = &self.pipes[s.pipe];
@@ -161,13 +185,24 @@ impl Engine {
         let result = self.with_session(id, session, |engine, session, index| {
             let pipe = &engine.pipes[index];
             let ring = pipe.ring.clone().ok_or(Errno::EINVAL)?;
-            found = Some((ring, pipe.core.pusher() == Some(session)));
+            let pusher = pipe.core.pusher() == Some(session);
+            let Some(s) = engine.sessions.get_mut(&session) else { return Err(Errno::EBADF) };
+            if s.info.input && !pusher {
+                // The frames are another pusher's.
+                return Err(Errno::EBUSY);
+            }
+            if let Some(charge) = &ring.charge {
+                s.give(charge);
+            }
+            found = Some((ring, pusher));
             Ok(Reply::Done)
         });
+        let writes = self.writes(session);
         match (result, found) {
             (Ok(_), Some((ring, pusher))) => {
-                let answer = Reply::Ring { ring: ring.number, slots: ring.slots(), slot_len: ring.slot_len };
-                let fds: Vec<BorrowedFd> = ring.descriptors(pusher);
+                let (number, log) = (ring.number, ring.log_number);
+                let answer = Reply::Ring { ring: number, slots: ring.slots(), slot_len: ring.slot_len, log };
+                let fds: [BorrowedFd; 2] = ring.descriptors(pusher, writes);
                 self.answer(id, &answer, &fds)
             }
             (Err(e), _) => self.answer(id, &Reply::Error(e as i32), &[]),
@@ -206,8 +241,10 @@ impl Engine {
         let Some(session) = self.sessions.remove(&id) else { return };
         let _ = self.epoll.delete(session.end.as_fd());
         self.inodes.remove(&session.inode);
-        for connection in self.connections.values_mut() {
-            connection.sessions.remove(&id);
+        for holder in &session.holders {
+            if let Some(connection) = self.connections.get_mut(holder) {
+                connection.sessions.remove(&id);
+            }
         }
         let pipe = &mut self.pipes[session.pipe];
         pipe.bell.remove(id);
@@ -220,7 +257,7 @@ impl Engine {
         if effects.fed_ended {
             self.notify(session.pipe);
         }
-        self.update_views();
+        // The views are brought up to date once for all that end at this time; before an answer anyway.
     }
 }
 

@@ -11,14 +11,15 @@ use vloopback_wire::Reply;
 
 use super::Engine;
 use crate::memory::{buffer_file, read_only};
+use crate::quota::{Charge, Resource};
 
 /// An open file's exported buffers.
 #[derive(Debug, Default)]
 pub(super) struct Exports {
     /// The REQBUFS that they are of.
     generation: u32,
-    /// By index: the bytes, and the file.
-    files: BTreeMap<u32, (u32, OwnedFd)>,
+    /// By index: the bytes, the file, and what it costs.
+    files: BTreeMap<u32, (u32, OwnedFd, [Charge; 2])>,
 }
 
 impl Engine {
@@ -29,7 +30,9 @@ impl Engine {
     pub(super) fn export(&mut self, id: u32, session: u32, asked: Export) -> bool {
         let result = self.with_session(id, session, |engine, session, pipe| {
             let most = u64::from(engine.pipes[pipe].core.pix().sizeimage) * 2 + PAGE_LEN as u64;
+            let quotas = engine.quotas.clone();
             let Some(session) = engine.sessions.get_mut(&session) else { return Err(Errno::EBADF) };
+            let uid = session.uid;
             let exports = &mut session.exports;
             if exports.generation != asked.generation {
                 *exports = Exports { generation: asked.generation, ..Exports::default() };
@@ -40,19 +43,22 @@ impl Engine {
             if asked.index as usize >= MAX_BUFFERS || asked.len as usize % PAGE_LEN != 0 {
                 return Err(Errno::EINVAL);
             }
-            if exports.files.get(&asked.index).is_none_or(|(len, _)| *len != asked.len) {
+            if exports.files.get(&asked.index).is_none_or(|(len, ..)| *len != asked.len) {
                 if u64::from(asked.len) > most {
                     info!(pipe, len = asked.len, "a buffer is not exported: it is larger than two frames");
                     return Err(Errno::ENOMEM);
                 }
+                let memory =
+                    quotas.charge(uid, Resource::Memory, asked.len.into()).map_err(|_| Errno::ENOMEM)?;
+                let charges = [memory, quotas.charge(uid, Resource::Descriptors, 1)?];
                 let file = buffer_file(asked.len).map_err(|_| Errno::ENOMEM)?;
-                exports.files.insert(asked.index, (asked.len, file));
+                exports.files.insert(asked.index, (asked.len, file, charges));
             }
             Ok(Reply::Done)
         });
         let file = self.sessions.get(&session).and_then(|s| s.exports.files.get(&asked.index));
         match (result, file) {
-            (Ok(done), Some((_, file))) if asked.len != 0 => {
+            (Ok(done), Some((_, file, _))) if asked.len != 0 => {
                 let for_reading = if asked.read_only { read_only(file.as_fd()).ok() } else { None };
                 let fd = for_reading.as_ref().unwrap_or(file).as_fd();
                 self.answer(id, &done, &[fd])

@@ -18,8 +18,9 @@ use super::{Engine, Session};
 use crate::bell::Bell;
 use crate::config::MAX_PIPES;
 use crate::image::TimeoutImage;
-use crate::memory::{Page, RingMemory, ZeroMemory};
+use crate::memory::{Page, RingMemory, Writer, ZeroMemory};
 use crate::placeholder::{Placeholder, Sign};
+use crate::quota::{Charge, Quotas, Resource};
 use crate::{ServerError, futex};
 
 // The state machine grants what the ring leaves to clients.
@@ -41,6 +42,7 @@ pub(super) struct PipeState {
     /// The ring's frames are of another palette than the one in force: who feeds that gets a ring of its own.
     pub(super) stale: bool,
     rings: u32,
+    logs: u32,
     head: u64,
     pub(super) bell: Arc<Bell>,
     pub(super) placeholder: Arc<Placeholder>,
@@ -50,6 +52,8 @@ pub(super) struct PipeState {
     pub(super) image: Option<Arc<TimeoutImage>>,
     /// For how long a pusher may be silent before it is shown; 0: for ever.
     pub(super) timeout: Duration,
+    /// What a pusher's claim costs its user.
+    pub(super) claim: Option<Charge>,
     /// What sessions and rings that are gone had counted.
     past: Counters,
     /// Since when nobody has it open, as far as that was asked for.
@@ -83,9 +87,11 @@ impl PipeState {
             stale: false,
             zero: None,
             rings: 0,
+            logs: 0,
             head: 0,
             image: None,
             timeout: Duration::ZERO,
+            claim: None,
             past: Counters::default(),
             unused_since: None,
         };
@@ -131,6 +137,7 @@ impl PipeState {
             },
             interval: [interval.0, interval.1],
             zero: self.core.zero(),
+            log: ring.map_or(0, |r| r.log_number),
         });
         let mut quotas = [0; MAX_ROWS];
         for grant in self.core.grants() {
@@ -162,24 +169,69 @@ impl PipeState {
         }
     }
 
-    /// Makes the ring of a plan, unless the one at hand will do: of that size, made for that user.
-    pub(super) fn provide_ring(&mut self, plan: &RingPlan, uid: u32) -> Result<(), Errno> {
-        if !(self.ring_fits(plan) && !self.stale && self.ring.as_ref().is_some_and(|r| r.uid == uid)) {
+    /// Makes the ring of a plan for a writer, unless the one at hand will do: of that size, made for that user. Another
+    /// writer than before gets a log of its own.
+    ///
+    /// ENOMEM: no memory is left, or none for this user.
+    pub(super) fn provide_ring(
+        &mut self,
+        plan: &RingPlan,
+        writer: Writer,
+        quotas: &Quotas,
+    ) -> Result<(), Errno> {
+        let fits = self.ring_fits(plan) && !self.stale;
+        if self.ring.as_ref().is_some_and(|r| fits && r.writer.uid == writer.uid) {
+            self.hand_ring_to(writer)?;
+        } else {
+            let bytes = u64::from(plan.slots) * u64::from(plan.buf_len);
+            let charge = quotas.charge(writer.uid, Resource::Memory, bytes).map_err(|_| Errno::ENOMEM)?;
             let number = self.rings.wrapping_add(1).max(1);
-            let head = self.ring.as_ref().map_or(self.head, |r| r.log.head.load(Ordering::Relaxed));
-            let made = RingMemory::new(plan, number, head, uid)?;
+            let log_number = self.logs.wrapping_add(1).max(1);
+            let head = self.head();
+            let mut made = RingMemory::new(plan, (number, log_number), head, writer)?;
+            made.charge = Some(Arc::new(charge));
             let stays = |former: &&Arc<RingMemory>| former.slot_len == plan.buf_len && !self.stale;
             if let Some(former) = self.ring.as_ref().filter(stays) {
                 made.carry_over(former)?;
             }
             self.stale = false;
             self.remember_ring();
-            self.rings = number;
+            (self.rings, self.logs) = (number, log_number);
             self.ring = Some(Arc::new(made));
         }
         // What a former pusher, or the daemon, has published there in this format is still for those who were
         // slower: their descriptors are readable for it.
         Ok(())
+    }
+
+    /// The number of the newest publication, as far as it can be true.
+    fn head(&self) -> u64 {
+        self.ring.as_ref().map_or(self.head, |ring| ring.head())
+    }
+
+    /// The ring at hand gets a log for this writer, unless it has it already. Who waits is woken by the caller.
+    pub(super) fn hand_ring_to(&mut self, writer: Writer) -> Result<(), Errno> {
+        let Some(ring) = self.ring.as_ref().filter(|ring| ring.writer != writer) else { return Ok(()) };
+        let number = self.logs.wrapping_add(1).max(1);
+        let made = ring.handed_to(writer, number)?;
+        self.remember_ring();
+        self.logs = number;
+        self.ring = Some(Arc::new(made));
+        Ok(())
+    }
+
+    /// A pusher that has left writes to the ring no more. True: the ring has another log now, or is gone.
+    pub(super) fn take_ring_back(&mut self) -> bool {
+        let Some(writer) = self.ring.as_ref().map(|ring| ring.writer) else { return false };
+        if writer.session == 0 || self.core.pusher() == Some(writer.session) {
+            return false;
+        }
+        if let Err(e) = self.hand_ring_to(Writer { session: 0, ..writer }) {
+            warn!(pipe = self.index, "no memory for a log: {e}");
+            self.remember_ring();
+            self.ring = None;
+        }
+        true
     }
 
     /// Whether the ring at hand has what the plan wants.
@@ -201,7 +253,7 @@ impl PipeState {
 
     fn remember_ring(&mut self) {
         if let Some(ring) = &self.ring {
-            self.head = ring.log.head.load(Ordering::Relaxed);
+            self.head = ring.head();
             for (sum, more) in
                 [(&mut self.past.unwatched, &ring.log.unwatched), (&mut self.past.copies, &ring.log.copies)]
             {
@@ -273,7 +325,7 @@ impl PipeState {
         }
         counters.unwatched = counters.unwatched.saturating_add(unwatched);
         // What pushers handed in: the daemon's own pictures are published, not written.
-        let head = || self.ring.as_ref().map_or(self.head, |r| r.log.head.load(Ordering::Relaxed));
+        let head = || self.head();
         let synced = self.zero.as_ref().map_or(0, |memory| memory.hatch.synced());
         let written = self.placeholder.written(head).saturating_add(counters.unwatched);
         counters.written = counters.written.saturating_add(synced).saturating_add(written);

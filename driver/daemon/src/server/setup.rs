@@ -17,7 +17,9 @@ use super::pipes::PipeState;
 use crate::card;
 use crate::config::MAX_TIMEOUT;
 use crate::image::TimeoutImage;
+use crate::memory::{RingMemory, Writer};
 use crate::placeholder::{Job, Silence};
+use crate::quota::Resource;
 
 /// What [`Engine::set_timeout`] is asked.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +37,7 @@ pub(super) struct Timeout {
 impl Engine {
     pub(super) fn claim(&mut self, session: u32, index: usize) -> Result<Reply, Errno> {
         self.end_closed_pusher(index);
+        self.charge_claim(self.sessions[&session].uid, index)?;
         let effects = self.pipes[index].core.claim(session).map_err(errno)?;
         self.apply(index, effects);
         Ok(Reply::Done)
@@ -43,6 +46,7 @@ impl Engine {
     /// The claim that comes with a V4L2 request that sets something.
     fn claim_v4l2(&mut self, session: u32, index: usize) -> Result<(), Errno> {
         self.end_closed_pusher(index);
+        self.charge_claim(self.sessions[&session].uid, index)?;
         let effects = match self.pipes[index].core.claim(session) {
             Err(Refusal::Busy) if self.may_take_over(session, index) => {
                 self.pipes[index].core.take_over(session)
@@ -51,6 +55,18 @@ impl Engine {
         }
         .map_err(errno)?;
         self.apply(index, effects);
+        Ok(())
+    }
+
+    /// Before a claim: of the pipes that are made as spares, when others are claimed, no user gets all.
+    ///
+    /// EDQUOT: this one has its share.
+    pub(super) fn charge_claim(&mut self, uid: u32, index: usize) -> Result<(), Errno> {
+        let pipe = &mut self.pipes[index];
+        if pipe.index < self.config.pipes || pipe.core.pusher().is_some() {
+            return Ok(());
+        }
+        pipe.claim = Some(self.quotas.charge(uid, Resource::Pipes, 1).map_err(|_| Errno::EDQUOT)?);
         Ok(())
     }
 
@@ -174,11 +190,12 @@ impl Engine {
         commit: fn(&mut Pipe, RingPlan) -> Effects,
     ) -> Result<Reply, Errno> {
         let Some(plan) = plan else { return Ok(Reply::Done) };
-        let uid = self.sessions[&session].uid;
+        let writer = Writer { session, uid: self.sessions[&session].uid };
+        let quotas = self.quotas.clone();
         self.notify(index);
         // No card is published any more once somebody feeds the pipe.
         self.pipes[index].placeholder.set(None);
-        if let Err(e) = self.pipes[index].provide_ring(&plan, uid) {
+        if let Err(e) = self.pipes[index].provide_ring(&plan, writer, &quotas) {
             let (width, height) = (plan.width, plan.height);
             warn!(pipe = index, width, height, "no memory for the ring: {e}");
             // Nothing has changed: what was shown goes on.
@@ -271,6 +288,7 @@ impl Engine {
         let shown = self.pipes[index].board.format().pix;
         if effects.board || effects.fed_ended || effects.format {
             self.pipes[index].release_ring_if_unused();
+            let taken_back = self.pipes[index].take_ring_back();
             self.prepare_captures(index);
             let idle = self.prepare_idle(index);
             let job = self.idle_job(index);
@@ -289,20 +307,24 @@ impl Engine {
             } else if effects.format {
                 pipe.stale = true;
             }
-            pipe.bell.set_ring(pipe.ring.clone(), pipe.core.feed().is_some(), job.is_some());
+            let pusher = pipe.core.pusher().and_then(|id| self.sessions.get(&id)).map(|s| s.page.clone());
+            pipe.bell.set_ring(pipe.ring.clone(), pipe.core.feed().is_some(), job.is_some(), pusher);
             pipe.bell.set_zero(pipe.core.zero(), pipe.zero.as_ref().map(|memory| memory.hatch.clone()));
             if let Some(memory) = &pipe.zero {
                 memory.door.clients().captures = pipe.core.plan_zero().is_some();
             }
             pipe.placeholder.set(job);
             self.views_stale |= idle.views;
-            if idle.board {
+            if idle.board || taken_back {
                 self.notify(index);
             }
         }
         self.views_stale |= effects.views;
         let shows = self.pipes[index].board.format().pix;
         self.tell_clients(index, !shows.same_frames(&shown), effects.fed_ended, setter);
+        if self.pipes[index].core.pusher().is_none() {
+            self.pipes[index].claim = None;
+        }
         if effects.claimed {
             self.keep_spares();
         }
@@ -312,12 +334,14 @@ impl Engine {
     fn prepare_captures(&mut self, index: usize) {
         let pipe = &mut self.pipes[index];
         let pusher = pipe.core.pusher().and_then(|id| self.sessions.get(&id));
-        let (Some(plan), Some(uid)) = (pipe.core.plan_zero(), pusher.map(|s| s.uid)) else { return };
-        if pipe.ring_fits(&plan) && !pipe.stale && pipe.ring.as_ref().is_some_and(|ring| ring.uid == uid) {
+        let writer = pusher.map(|s| Writer { session: s.info.session, uid: s.uid });
+        let (Some(plan), Some(writer)) = (pipe.core.plan_zero(), writer) else { return };
+        let same = |ring: &Arc<RingMemory>| ring.writer == writer;
+        if pipe.ring_fits(&plan) && !pipe.stale && pipe.ring.as_ref().is_some_and(same) {
             return;
         }
         pipe.placeholder.set(None);
-        match pipe.provide_ring(&plan, uid) {
+        match pipe.provide_ring(&plan, writer, &self.quotas) {
             Ok(()) => {
                 pipe.update_board();
                 self.notify(index);
@@ -348,8 +372,8 @@ impl Engine {
         }
         pipe.placeholder.set(None);
         if !pipe.ring_fits(&plan) {
-            let own = nix::unistd::geteuid().as_raw();
-            if let Err(e) = pipe.provide_ring(&plan, own) {
+            let own = Writer { session: 0, uid: nix::unistd::geteuid().as_raw() };
+            if let Err(e) = pipe.provide_ring(&plan, own, &self.quotas) {
                 warn!(pipe = index, "no memory for the ring of the placeholder: {e}");
                 return Effects::default();
             }

@@ -18,6 +18,7 @@ use crate::clock::now;
 use crate::doorman::{ClientSlip, Gong};
 use crate::futex;
 use crate::memory::{Page, ZeroMemory};
+use crate::quota::Resource;
 
 /// The most memory that a pusher may map: what V4L1 can tell (VIDIOCGMBUF has ints), far below it.
 const MAX_LEN: u32 = 256 * 1024 * 1024;
@@ -42,9 +43,13 @@ impl Engine {
             (Ok(_), None) => self.answer(id, &Reply::Error(libc::EINVAL), &[]),
             (Ok(_), Some((index, m))) => {
                 let reply = Reply::Zero { zero: self.pipes[index].core.zero(), len: m.len };
+                if let Some(s) = self.sessions.get_mut(&session) {
+                    s.give(&m.charge);
+                }
+                let frames = if self.writes(session) { &m.frames } else { &m.frames_for_readers };
                 match m.door.clients().slips.iter().find(|slip| slip.session == session) {
                     Some(slip) => {
-                        let fds = [m.frames.as_fd(), m.hatch_for_clients.as_fd(), slip.page.fd()];
+                        let fds = [frames.as_fd(), m.hatch_for_clients.as_fd(), slip.page.fd()];
                         self.answer(id, &reply, &fds)
                     }
                     None => self.answer(id, &reply, &[m.frames.as_fd(), m.hatch.fd()]),
@@ -136,7 +141,9 @@ impl Engine {
         }
         // Before anything changes: a mapping that fails leaves the pipe in one-copy mode.
         let (desk, end) = (self.pipes[index].desk.clone(), self.sessions[&session].end.clone());
-        let memory = ZeroMemory::new(len, desk, end).map_err(|_| Errno::ENOMEM)?;
+        let uid = self.sessions[&session].uid;
+        let charge = self.quotas.charge(uid, Resource::Memory, len.into()).map_err(|_| Errno::ENOMEM)?;
+        let memory = ZeroMemory::new(len, desk, end, charge).map_err(|_| Errno::ENOMEM)?;
         let effects =
             self.pipes[index].core.begin_zero(session).map_err(|refusal: Refusal| errno(refusal))?;
         self.pipes[index].placeholder.set(None);
@@ -147,22 +154,22 @@ impl Engine {
         if let Some(memory) = self.pipes[index].zero.as_ref().filter(|_| streams) {
             // V4L2's clients that stream already do not know of it: the first frame is asked for here.
             memory.hatch.want();
-            self.bell(index);
+            self.bell(index, false);
         }
         Ok(Reply::Done)
     }
 
-    /// What the doorman need not do at once: a capture that the pusher does not answer is given up, clients
-    /// that wait for a frame that it has refused are told. Then makes its descriptor readable if there is
-    /// something for it to take.
-    pub(super) fn bell(&mut self, index: usize) {
+    /// A capture that the pusher does not answer is given up, clients that wait for a frame that it has refused are
+    /// told. Then its descriptor is made readable if there is something for it to take. `knock`: by somebody whom its
+    /// gong may not have helped.
+    pub(super) fn bell(&mut self, index: usize, knock: bool) {
         let limit = u64::try_from(self.config.answer_timeout.as_nanos()).unwrap_or(u64::MAX);
         let pipe = &mut self.pipes[index];
         let Some(memory) = &mut pipe.zero else { return };
         memory.hatch.give_up_capture(now(), limit);
         let refusals = memory.hatch.refusals();
         let refused = std::mem::replace(&mut memory.refusals, refusals) != refusals;
-        memory.door.look(&memory.door.clients(), false);
+        memory.door.look(&memory.door.clients(), knock);
         // Somebody waits for a client that copies, which may have been stopped.
         memory.look_again = memory.hatch.holds_back();
         if refused {
@@ -181,7 +188,7 @@ impl Engine {
     pub(super) fn look_again(&mut self) {
         for index in 0..self.pipes.len() {
             if self.pipes[index].zero.as_ref().is_some_and(|memory| memory.look_again) {
-                self.bell(index);
+                self.bell(index, false);
             }
         }
     }
@@ -199,7 +206,7 @@ impl Engine {
                 memory.hatch.set_clients(clients.slips.len() as u32);
                 drop(clients);
                 memory.hatch.tell_closing();
-                self.bell(index);
+                self.bell(index, false);
             }
         } else if self.pipes[index].core.zero() == 0 {
             if let Some(memory) = self.pipes[index].zero.take() {
@@ -229,7 +236,7 @@ impl Engine {
                     futex::wake_all(page.word());
                 }
             }
-            self.bell(index);
+            self.bell(index, false);
         }
     }
 }

@@ -124,7 +124,7 @@ fn ask(connection: &OwnedFd, request: &Request) -> (Reply, Vec<OwnedFd>) {
     let raw = connection.as_raw_fd();
     send(raw, request.encode().as_bytes(), MsgFlags::MSG_NOSIGNAL).expect("the daemon reads");
     let mut record = vec![0; vloopback_wire::MAX_RECORD];
-    let mut space = cmsg_space!([RawFd; vloopback_wire::MAX_FDS]);
+    let mut space = cmsg_space!([RawFd; 8]);
     let mut iov = [IoSliceMut::new(&mut record)];
     let message = recvmsg::<UnixAddr>(raw, &mut iov, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)
         .expect("the daemon answers");
@@ -249,14 +249,17 @@ impl Device {
     /// The ring in force.
     pub fn ring(&self) -> Ring {
         let (reply, fds) = ask(&self.connection, &Request::Ring { session: self.info.session });
-        let Reply::Ring { ring, slots, slot_len } = reply else { panic!("{reply:?}") };
-        let (log, rest) = fds.split_first().expect("a log");
-        assert_eq!(rest.len(), slots as usize);
-        let slots = rest
-            .iter()
-            .map(|fd| MmapOptions::new().len(slot_len as usize).map_raw(fd).expect("a slot can be mapped"))
+        let Reply::Ring { ring, slots, slot_len, log: log_number } = reply else { panic!("{reply:?}") };
+        let [log, file] = <[OwnedFd; 2]>::try_from(fds).expect("a log, and the slots");
+        assert_eq!((self.format().ring, self.format().log), (ring, log_number), "what the board says");
+        let slots = (0..u64::from(slots))
+            .map(|k| {
+                let at = k * u64::from(slot_len);
+                let mut options = MmapOptions::new();
+                options.offset(at).len(slot_len as usize).map_raw(&file).expect("a slot can be mapped")
+            })
             .collect();
-        Ring { number: ring, log: Map::of(log, self.info.input), slots }
+        Ring { number: ring, log: Map::of(&log, self.info.input), slots }
     }
 
     /// Closes the descriptor and waits until the daemon has seen it, as the library's close() does.

@@ -12,7 +12,8 @@ use super::names::named;
 use super::queue::{self, describe, enqueue, is_queued};
 use super::{frozen, is_nameless};
 use crate::client::{
-    BY_BUFFERS, Locked, Step, before_sleep, is_patient, may_wait, stop_streaming, until_done, with_locks,
+    BY_BUFFERS, Locked, Step, TRIES, before_sleep, is_patient, may_wait, stop_streaming, until_done,
+    with_locks,
 };
 use crate::session::Session;
 use crate::sys::{self, Result};
@@ -20,7 +21,7 @@ use crate::views::Mapping;
 use crate::zero::{capture as captures, is_zero};
 
 /// `SessionPage::base` before the stream has met a ring.
-const NO_BASE: u64 = u64::MAX;
+const NO_BASE: u64 = SessionPage::NO_BASE;
 /// After so many frames a buffer that had to become private may show its slot again: to change what a
 /// mapping shows costs about as much as one copy.
 const FORGIVEN_AFTER: u64 = 64;
@@ -115,7 +116,7 @@ fn follow(locked: &mut Locked) -> Result<bool> {
         // The ring came after the stream began: all that it holds is the client's.
         page.last.store(0, Ordering::Relaxed);
         let head = locked.log()?.head.load(Ordering::Acquire);
-        let base = locked.oldest()?.map_or(head, |found| found.number - 1);
+        let base = locked.oldest()?.map_or(head, |found| found.number.saturating_sub(1));
         page.last.store(base, Ordering::Relaxed);
         page.base.store(base, Ordering::Relaxed);
     }
@@ -391,7 +392,7 @@ fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
     if !queue::is_mmap(page) {
         return take_into_own(locked);
     }
-    loop {
+    for _ in 0..TRIES {
         let Some(found) = locked.oldest()? else { return Ok(None) };
         // Slots of a row that it may still hold.
         let row = locked.row().filter(|&row| {
@@ -436,12 +437,19 @@ fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
         }
         return Ok(Some((into, taken)));
     }
+    Ok(None)
 }
 
 /// As [`take`], where the program brought the memory: the buffer that was queued first gets a copy.
+///
+/// # Errors
+/// EFAULT: all queued buffers are memory of another process that shares the open file, which this one cannot fill.
 fn take_into_own(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
     let page = locked.session.page();
-    let Some(into) = queue::first(page, |_| true) else { return Ok(None) };
+    if queue::first(page, |_| true).is_none() {
+        return Ok(None);
+    }
+    let into = queue::first(page, |index| queue::is_brought_here(locked, index)).ok_or(libc::EFAULT)?;
     if locked.oldest()?.is_none() {
         return Ok(None);
     }

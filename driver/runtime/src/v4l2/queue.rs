@@ -342,7 +342,7 @@ pub(super) fn describe(locked: &Locked, index: usize) -> V4l2Buffer {
         ..V4l2Buffer::default()
     };
     match memory {
-        V4L2_MEMORY_USERPTR => told.set_userptr(buffer.user.load(Ordering::Relaxed)),
+        V4L2_MEMORY_USERPTR => told.set_userptr(locked.views.brought(index).map_or(0, |(at, _)| at as u64)),
         V4L2_MEMORY_DMABUF => told.set_fd(buffer.user.load(Ordering::Relaxed) as i32),
         _ => told.set_offset(buffer.start.load(Ordering::Relaxed)),
     }
@@ -390,8 +390,10 @@ pub(super) fn to_queue(locked: &mut Locked, asked: &V4l2Buffer) -> Result<usize>
             if length < least {
                 return Err(libc::EINVAL);
             }
-            check_user(session, at, length as usize)?;
-            (at, length)
+            let here = check_user(session, at, length as usize)?;
+            locked.views.bring(index, here, length as usize);
+            // The address is this process's business.
+            (0, length)
         }
         V4L2_MEMORY_DMABUF => {
             let (file, size) = sys::memory_file(asked.fd()).ok_or(libc::EINVAL)?;
@@ -413,34 +415,44 @@ pub(super) fn to_queue(locked: &mut Locked, asked: &V4l2Buffer) -> Result<usize>
     Ok(index)
 }
 
+/// The address, if frames can be there.
+///
 /// # Errors
 /// EFAULT: the program's memory is not there, or cannot be written where frames are.
-fn check_user(session: &Session, at: u64, length: usize) -> Result<()> {
+fn check_user(session: &Session, at: u64, length: usize) -> Result<usize> {
     let at = usize::try_from(at).map_err(|_| libc::EFAULT)?;
     let fine = if session.info().input {
         session.known.readable(at, length)
     } else {
         session.known.writable(at, length)
     };
-    fine.map_err(|_| libc::EFAULT)
+    fine.map(|()| at).map_err(|_| libc::EFAULT)
+}
+
+/// Whether this process has the memory of a buffer that the program brought: another one that shares the open file
+/// may have given an address of its own.
+pub(super) fn is_brought_here(locked: &Locked, index: usize) -> bool {
+    match locked.session.page().memory.load(Ordering::Relaxed) {
+        V4L2_MEMORY_DMABUF => locked.views.imported(index).is_some(),
+        _ => locked.views.brought(index).is_some(),
+    }
 }
 
 /// The memory of a buffer that the program brought, and its bytes; looked at anew, for the program may have
 /// taken it away.
 ///
 /// # Errors
-/// EFAULT, EINVAL: it has none.
+/// EFAULT, EINVAL: it has none, or another process has it.
 pub(super) fn brought(locked: &Locked, index: usize) -> Result<(*mut u8, usize)> {
     let session = locked.session;
     let page = session.page();
     if page.memory.load(Ordering::Relaxed) == V4L2_MEMORY_DMABUF {
         return locked.views.imported(index).ok_or(libc::EINVAL);
     }
-    let (at, length) =
-        (&page.buffers[index].user, page.buffers[index].length.load(Ordering::Relaxed) as usize);
-    let at = at.load(Ordering::Relaxed);
-    check_user(session, at, length)?;
-    Ok((at as usize as *mut u8, length))
+    // What stands in the shared page is not believed: neither an address nor a length.
+    let (at, length) = locked.views.brought(index).ok_or(libc::EFAULT)?;
+    check_user(session, at as u64, length)?;
+    Ok((at as *mut u8, length))
 }
 
 /// VIDIOC_PREPARE_BUF: the buffer's memory is looked at now, so that QBUF need not.

@@ -182,6 +182,11 @@ impl<'a> Turn<'a> {
         let hatch = self.inside.hatch;
         let mut struck = gong::is_in_reach(session, hatch, self.inside.zero);
         let posted = slip.post(number, data, copies).ok_or(libc::EBADF)?;
+        let call = || {
+            call_daemon(session).inspect_err(|_| {
+                slip.withdraw(posted);
+            })
+        };
         // A pusher that has something to do looks for more when it is done.
         if hatch.seems_idle() {
             struck = gong::strike(session, hatch, self.inside.zero);
@@ -190,7 +195,7 @@ impl<'a> Turn<'a> {
             }
         } else if self.took_over {
             // It may have what nobody waits for, and never be done.
-            call_daemon(session)?;
+            call()?;
         }
         loop {
             let now = slip.state();
@@ -232,7 +237,7 @@ impl<'a> Turn<'a> {
                         knock(session);
                     }
                     if !struck {
-                        call_daemon(session)?;
+                        call()?;
                     }
                     struck = false;
                 }

@@ -100,7 +100,7 @@ fn publish(session: &Session, hatch: &Hatch) -> Result<()> {
         return Ok(());
     }
     let format = session.board().format();
-    if order_of(&format, hatch) != Some(hatch.order()) || format.ring != ring.number {
+    if order_of(&format, hatch) != Some(hatch.order()) || format.log != ring.log_number {
         // Another format was set meanwhile: the frame is nobody's, and who wanted one wants the next.
         hatch.want();
         return Ok(());

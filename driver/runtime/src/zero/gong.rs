@@ -26,6 +26,7 @@ use crate::lock::NoSignals;
 use crate::process;
 use crate::session::{Session, is_certain};
 use crate::sys::{self, FdList, Result};
+use crate::wait;
 
 /// How long a client that has struck the gong waits for its request to be taken, nanoseconds, before it asks
 /// the doorman.
@@ -149,33 +150,29 @@ fn mallet(session: &Session, zero: u32) -> Option<c_int> {
     if fetch(session, &mut fds, 1) { session.mallet.put(fds.take(0)) } else { None }
 }
 
-/// Sleeps until there may be something for the pusher to read: in an untimed wait, which the kernel restarts
-/// after handlers with SA_RESTART.
+/// Sleeps until there may be something for the pusher to read; the kernel restarts it after handlers with
+/// SA_RESTART.
 ///
 /// # Errors
 /// EINTR.
 pub(super) fn wait(session: &Session, hatch: &Hatch, fd: c_int) -> Result<()> {
     let Some(gong) = heard_at(session) else { return sys::wait_readable(fd) };
-    let (calls, kick, life) = (&session.desk().calls, &session.page().kick, &session.lifeline().word);
-    let words = [calls, kick, life].map(|word| (word, word.load(Ordering::SeqCst)));
-    session.alive()?;
+    let (calls, kick) = (&session.desk().calls, &session.page().kick);
+    let words = [calls, kick].map(|word| (word, word.load(Ordering::SeqCst)));
     hatch.begin_read();
     let result = if sys::has_message(gong) || sys::has_byte(fd) || !is_certain(fd, session) {
         Ok(())
     } else {
-        sys::futex_wait_any(&words)
+        wait::until_changed(session.lifeline(), &words, None)
     };
     hatch.end_read();
-    if session.lifeline().is_dead() {
-        sys::futex_wake_all(life);
-    }
     match result {
-        Err(libc::ENOSYS | libc::EPERM) => {
+        Err(libc::ENOSYS) => {
             // Linux before 5.16 has no such wait.
             plug(session);
             sys::wait_readable(fd)
         }
-        Err(libc::EINTR) => Err(libc::EINTR),
+        Err(e @ (libc::EINTR | libc::ENODEV)) => Err(e),
         _ => Ok(()),
     }
 }

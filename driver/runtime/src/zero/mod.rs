@@ -50,7 +50,10 @@ pub(crate) fn join(session: &Session, len: u32) -> Result<()> {
     if fds.len() != if input { 2 } else { 3 } || len == 0 || zero == 0 {
         return Err(libc::EPROTO);
     }
+    sys::check_file(fds.get(0), len as usize)?;
+    (1..fds.len()).try_for_each(|k| sys::check_file(fds.get(k), PAGE_LEN))?;
     let rw = libc::PROT_READ | libc::PROT_WRITE;
+    let frames_prot = if session.access().1 { rw } else { libc::PROT_READ };
     let hatch_prot = if input { rw } else { libc::PROT_READ };
     let quiet = NoSignals::new();
     let _making = session.ring.lock(&quiet);
@@ -59,7 +62,7 @@ pub(crate) fn join(session: &Session, len: u32) -> Result<()> {
     }
     let mut maps = [core::ptr::null_mut::<u8>(); 3];
     for (k, (len, prot)) in
-        [(len as usize, rw), (PAGE_LEN, hatch_prot), (PAGE_LEN, rw)].into_iter().enumerate()
+        [(len as usize, frames_prot), (PAGE_LEN, hatch_prot), (PAGE_LEN, rw)].into_iter().enumerate()
     {
         if k == fds.len() {
             break;
@@ -138,9 +141,8 @@ impl Drop for Inside<'_> {
 /// Lets the daemon make the pusher's descriptor readable if there is something for it. By a client that has
 /// posted, or by the pusher's own library, where there is no gong.
 pub(crate) fn knock(session: &Session) {
-    let door = &session.desk().door;
-    door.fetch_add(1, Ordering::SeqCst);
-    sys::futex_wake_all(door);
+    // A daemon that is gone has nobody to ring.
+    let _ = process::post(&Request::Bell { session: session.info().session, knock: true });
 }
 
 /// The same, where the daemon has more to look at: somebody has withdrawn, waits for long, or was refused.
@@ -148,7 +150,7 @@ pub(crate) fn knock(session: &Session) {
 /// # Errors
 /// As [`process::post`].
 pub(crate) fn call_daemon(session: &Session) -> Result<()> {
-    process::post(&Request::Bell { session: session.info().session })
+    process::post(&Request::Bell { session: session.info().session, knock: false })
 }
 
 /// Whether this descriptor's pipe is in zero-copy mode.

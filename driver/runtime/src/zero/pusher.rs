@@ -78,6 +78,7 @@ impl Clients {
         if self.count == MAX_CLIENTS {
             return Err(libc::ENOMEM);
         }
+        sys::check_file(fd, PAGE_LEN)?;
         // SAFETY: a new mapping of a sealed file of one page.
         let slip = unsafe { sys::mmap(0, PAGE_LEN, rw, libc::MAP_SHARED, fd) }?.cast::<Slip>();
         // SAFETY: the array has room for one more; the slip stays mapped until it is taken out.

@@ -1,0 +1,259 @@
+//! What one user may take of what all share: descriptors, connections, open devices, shared memory, pipes.
+//!
+//! What is used is charged to the user (the uid that the kernel vouches for), for as long as the [`Charge`] lives. Two
+//! rules say no:
+//!
+//! - **A user's limit** ([`Limits`]), which nobody honest meets. It does not hold for the server's own user, who can
+//!   end the server anyway.
+//! - **A share of what is left.** There is an end of descriptors and of memory. Of what the others leave, a user gets
+//!   at most half (the server's own: three quarters). So however many users take all that they can, there is
+//!   something left for the next one. (dbus-broker's accounting is the model.)
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tracing::warn;
+
+/// What there is to share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Resource {
+    /// Connections to the server.
+    Connections,
+    /// Open devices.
+    Sessions,
+    /// The server's own descriptors.
+    Descriptors,
+    /// Descriptors that were sent and not received yet. The kernel charges them to the server's user.
+    InFlight,
+    /// Bytes of rings, zero-copy frames and exported buffers.
+    Memory,
+    /// Pipes that a user has claimed of those that were made as spares.
+    Pipes,
+}
+
+const KINDS: usize = 6;
+
+impl Resource {
+    /// What to say of it, and the key of its limit in the configuration, if it has one.
+    fn words(self) -> (&'static str, Option<&'static str>) {
+        match self {
+            Self::Connections => ("connections", Some("connections")),
+            Self::Sessions => ("open devices", Some("open_devices")),
+            Self::Descriptors => ("the server's descriptors", None),
+            Self::InFlight => ("descriptors that were sent and not received", None),
+            Self::Memory => ("bytes of shared memory", Some("memory")),
+            Self::Pipes => ("spare pipes", None),
+        }
+    }
+}
+
+/// What each user may take, the server's own excepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections: one a process.
+    pub connections: u32,
+    /// Devices that are open at a time.
+    pub open_devices: u32,
+    /// Mebibytes of shared memory: rings, zero-copy frames, exported buffers.
+    pub memory: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 4096, open_devices: 4096, memory: 1536 }
+    }
+}
+
+/// How much there is of each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Totals {
+    /// The server's limit of descriptors, less what it needs itself.
+    pub(crate) descriptors: u64,
+    /// Bytes of memory that all rings together may have.
+    pub(crate) memory: u64,
+    /// Pipes that can be made as spares.
+    pub(crate) pipes: u64,
+}
+
+/// Descriptors in flight: few enough for a user whose limit of descriptors is a system's usual 1024, and whose
+/// other programs want to pass some, too.
+const IN_FLIGHT: u64 = 512;
+/// How often it is told that a user has no more.
+const TELL: Duration = Duration::from_secs(10);
+
+/// Why something was not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Exceeded;
+
+#[derive(Debug, Default)]
+struct User {
+    used: [u64; KINDS],
+    told: [Option<Instant>; KINDS],
+}
+
+#[derive(Debug)]
+struct Ledger {
+    /// The server's own user.
+    own: u32,
+    limits: [u64; KINDS],
+    totals: [u64; KINDS],
+    used: [u64; KINDS],
+    users: HashMap<u32, User>,
+}
+
+impl Ledger {
+    /// The most that a user may have at the moment.
+    fn share(&self, uid: u32, kind: usize) -> u64 {
+        let own = self.users.get(&uid).map_or(0, |user| user.used[kind]);
+        let left = self.totals[kind].saturating_sub(self.used[kind] - own);
+        if uid == self.own { left / 4 * 3 } else { (left / 2).min(self.limits[kind]) }
+    }
+
+    fn take(&mut self, uid: u32, resource: Resource, amount: u64) -> Result<(), Exceeded> {
+        let kind = resource as usize;
+        let share = self.share(uid, kind);
+        let user = self.users.entry(uid).or_default();
+        let wanted = user.used[kind].saturating_add(amount);
+        if wanted > share {
+            if user.told[kind].is_none_or(|told| told.elapsed() >= TELL) {
+                user.told[kind] = Some(Instant::now());
+                let (what, key) = resource.words();
+                let remedy = match key {
+                    Some(key) if share == self.limits[kind] => {
+                        format!("the limit is `{key}` in the table `[limits]` of the configuration")
+                    }
+                    _ => "others must be able to have some".into(),
+                };
+                warn!(
+                    uid,
+                    used = user.used[kind],
+                    wanted = amount,
+                    share,
+                    "a user gets no more {what}: {remedy}"
+                );
+            }
+            return Err(Exceeded);
+        }
+        user.used[kind] = wanted;
+        self.used[kind] += amount;
+        Ok(())
+    }
+
+    fn give_back(&mut self, uid: u32, resource: Resource, amount: u64) {
+        let kind = resource as usize;
+        self.used[kind] = self.used[kind].saturating_sub(amount);
+        let Some(user) = self.users.get_mut(&uid) else { return };
+        user.used[kind] = user.used[kind].saturating_sub(amount);
+        let silent = user.told.iter().flatten().all(|told| told.elapsed() >= TELL);
+        if silent && user.used == [0; KINDS] {
+            self.users.remove(&uid);
+        }
+    }
+}
+
+/// The accounts of all users.
+#[derive(Clone, Debug)]
+pub(crate) struct Quotas {
+    ledger: Arc<Mutex<Ledger>>,
+}
+
+impl Quotas {
+    /// `own` is the server's user.
+    pub(crate) fn new(own: u32, limits: Limits, totals: Totals) -> Self {
+        let none = u64::MAX;
+        // In the order of `Resource`.
+        let limits = [
+            limits.connections.into(),
+            limits.open_devices.into(),
+            none,
+            none,
+            u64::from(limits.memory) * 1024 * 1024,
+            none,
+        ];
+        let totals = [none, none, totals.descriptors, IN_FLIGHT, totals.memory, totals.pipes];
+        let (used, users) = ([0; KINDS], HashMap::new());
+        Self { ledger: Arc::new(Mutex::new(Ledger { own, limits, totals, used, users })) }
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Charges so much to a user, until what is returned is dropped.
+    ///
+    /// # Errors
+    /// [`Exceeded`]; the server's log tells of it.
+    pub(crate) fn charge(&self, uid: u32, resource: Resource, amount: u64) -> Result<Charge, Exceeded> {
+        self.ledger().take(uid, resource, amount)?;
+        Ok(Charge { quotas: self.clone(), uid, resource, amount })
+    }
+}
+
+/// What a user has; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    quotas: Quotas,
+    uid: u32,
+    resource: Resource,
+    amount: u64,
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.quotas.ledger().give_back(self.uid, self.resource, self.amount);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: u32 = 1;
+
+    fn quotas(descriptors: u64) -> Quotas {
+        let limits = Limits { connections: 10, open_devices: 1000, memory: 1 };
+        Quotas::new(OWN, limits, Totals { descriptors, memory: 1 << 30, pipes: 8 })
+    }
+
+    /// All that a user can get, one by one.
+    fn all(quotas: &Quotas, uid: u32, resource: Resource) -> Vec<Charge> {
+        std::iter::from_fn(|| quotas.charge(uid, resource, 1).ok()).collect()
+    }
+
+    #[test]
+    fn no_user_takes_the_last_from_another() {
+        let quotas = quotas(1000);
+        let greedy: Vec<Vec<Charge>> = (10..15).map(|uid| all(&quotas, uid, Resource::Descriptors)).collect();
+        let counts: Vec<usize> = greedy.iter().map(Vec::len).collect();
+        assert_eq!(counts, [500, 250, 125, 62, 31], "half of what the others leave");
+        assert!(all(&quotas, 99, Resource::Descriptors).len() >= 15, "the next one gets some");
+        drop(greedy);
+        assert_eq!(all(&quotas, 99, Resource::Descriptors).len(), 500, "what is gone is given back");
+        assert_eq!(all(&quotas, OWN, Resource::Descriptors).len(), 750);
+    }
+
+    #[test]
+    fn a_limit_is_each_users_own_and_not_the_servers() {
+        let quotas = quotas(1000);
+        let (one, other) = (all(&quotas, 7, Resource::Connections), all(&quotas, 8, Resource::Connections));
+        assert_eq!((one.len(), other.len()), (10, 10));
+        let many: Result<Vec<Charge>, _> =
+            (0..100).map(|_| quotas.charge(OWN, Resource::Connections, 1)).collect();
+        assert!(many.is_ok());
+        assert!(quotas.charge(7, Resource::Memory, 1 << 20).is_ok());
+        assert!(quotas.charge(7, Resource::Memory, (1 << 20) + 1).is_err());
+        assert!(quotas.charge(OWN, Resource::Memory, 700 << 20).is_ok());
+        assert!(quotas.charge(OWN, Resource::Memory, u64::MAX).is_err(), "no sum runs over");
+    }
+
+    #[test]
+    fn users_without_anything_are_forgotten() {
+        let quotas = quotas(1000);
+        for uid in 0..100 {
+            drop(quotas.charge(uid, Resource::Sessions, 3));
+        }
+        assert!(quotas.ledger().users.is_empty());
+        assert_eq!(quotas.ledger().used, [0; KINDS]);
+    }
+}
