@@ -274,8 +274,9 @@ impl RingMemory {
             new.time.store(old.time.load(Ordering::Relaxed), Ordering::Relaxed);
             new.marks.store(old.marks.load(Ordering::Relaxed), Ordering::Relaxed);
             fence(Ordering::SeqCst);
-            // A pusher that is not quite gone yet may have begun to write there.
-            if old.number.load(Ordering::SeqCst) == number {
+            // A pusher that is not quite gone yet may have begun to write there. From now on the old log has no frame:
+            // what lies in the slots is the new one's to tell.
+            if old.number.swap(0, Ordering::SeqCst) == number {
                 new.number.store(number, Ordering::SeqCst);
             }
         }

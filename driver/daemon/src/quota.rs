@@ -68,7 +68,7 @@ impl Default for Limits {
 /// How much there is of each.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Totals {
-    /// The server's limit of descriptors, less what it needs itself.
+    /// The server's limit of descriptors.
     pub(crate) descriptors: u64,
     /// Bytes of memory that all rings together may have.
     pub(crate) memory: u64,
@@ -110,12 +110,13 @@ impl Ledger {
         if uid == self.own { left / 4 * 3 } else { (left / 2).min(self.limits[kind]) }
     }
 
-    fn take(&mut self, uid: u32, resource: Resource, amount: u64) -> Result<(), Exceeded> {
+    fn take(&mut self, uid: u32, resource: Resource, amount: u64, spare: u64) -> Result<(), Exceeded> {
         let kind = resource as usize;
         let share = self.share(uid, kind);
+        let total = self.totals[kind];
         let user = self.users.entry(uid).or_default();
         let wanted = user.used[kind].saturating_add(amount);
-        if wanted > share {
+        if wanted.saturating_add(spare.min(share / 4)) > share {
             if user.told[kind].is_none_or(|told| told.elapsed() >= TELL) {
                 user.told[kind] = Some(Instant::now());
                 let (what, key) = resource.words();
@@ -123,7 +124,11 @@ impl Ledger {
                     Some(key) if share == self.limits[kind] => {
                         format!("the limit is `{key}` in the table `[limits]` of the configuration")
                     }
-                    _ => "others must be able to have some".into(),
+                    _ if resource == Resource::Descriptors => format!(
+                        "others must be able to have some, and {total} is the server's limit: start it with a higher \
+                         one (ulimit -n, LimitNOFILE=)"
+                    ),
+                    _ => format!("others must be able to have some of the {total} that there are"),
                 };
                 warn!(
                     uid,
@@ -185,7 +190,21 @@ impl Quotas {
     /// # Errors
     /// [`Exceeded`]; the server's log tells of it.
     pub(crate) fn charge(&self, uid: u32, resource: Resource, amount: u64) -> Result<Charge, Exceeded> {
-        self.ledger().take(uid, resource, amount)?;
+        self.charge_sparing(uid, resource, amount, 0)
+    }
+
+    /// The same, only if the user then still has `spare` to take (a quarter of its share, where that is little).
+    ///
+    /// # Errors
+    /// As [`Quotas::charge`].
+    pub(crate) fn charge_sparing(
+        &self,
+        uid: u32,
+        resource: Resource,
+        amount: u64,
+        spare: u64,
+    ) -> Result<Charge, Exceeded> {
+        self.ledger().take(uid, resource, amount, spare)?;
         Ok(Charge { quotas: self.clone(), uid, resource, amount })
     }
 }

@@ -172,6 +172,8 @@ fn leaves(headroom: u64, fd: impl AsFd) -> bool {
     u64::try_from(fd.as_fd().as_raw_fd()).is_ok_and(|number| number + headroom.min(limit / 4) < limit)
 }
 
+/// The shortest time between two changes of the views that nobody waits for.
+const VIEWS: Duration = Duration::from_millis(20);
 /// How long a connection may be silent before it says hello.
 const SILENCE: Duration = Duration::from_secs(5);
 /// Requests of one connection that are served in a row, before others have their turn.
@@ -258,7 +260,8 @@ enum Token {
     Listener,
     Stop,
     Connection(u32),
-    Session(u32),
+    /// Devices have been closed.
+    Hangups,
 }
 
 impl Token {
@@ -267,15 +270,15 @@ impl Token {
             Self::Listener => 0,
             Self::Stop => 1,
             Self::Connection(id) => 2 << 32 | u64::from(id),
-            Self::Session(id) => 3 << 32 | u64::from(id),
+            Self::Hangups => 2,
         }
     }
 
     fn unpack(data: u64) -> Self {
         match (data >> 32, data as u32) {
             (2, id) => Self::Connection(id),
-            (3, id) => Self::Session(id),
             (_, 1) => Self::Stop,
+            (_, 2) => Self::Hangups,
             _ => Self::Listener,
         }
     }
@@ -286,6 +289,8 @@ impl Token {
 struct Engine {
     config: Config,
     epoll: Epoll,
+    /// The devices, by session: apart, so that the end of thousands at once does not keep who asks waiting.
+    hangups: Epoll,
     /// None until opens can be answered.
     listening: Option<Listening>,
     life: Life,
@@ -300,6 +305,7 @@ struct Engine {
     pipes: Vec<PipeState>,
     next: u32,
     views_stale: bool,
+    views_written: Instant,
     /// Nobody is accepted before: there was no descriptor for one more.
     deaf_until: Option<Instant>,
     /// When that was told last.
@@ -325,11 +331,14 @@ impl Engine {
                 .map_err(|e| ServerError::system("epoll", e))
         };
         watch(&epoll, stop.as_fd(), Token::Stop)?;
+        let hangups =
+            Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(|e| ServerError::system("epoll", e))?;
+        watch(&epoll, hangups.0.as_fd(), Token::Hangups)?;
         let life = Life::begin().map_err(|e| ServerError::system("making the lifeline", e))?;
         let root = tree_of(&config.socket);
         let tree = Writer::open(&root).map_err(|e| ServerError::system("making the tree of views", e))?;
         let totals = Totals {
-            descriptors: descriptor_limit().saturating_sub(HEADROOM),
+            descriptors: descriptor_limit(),
             memory: memory_for_frames(),
             pipes: u64::from(crate::config::MAX_PIPES.saturating_sub(config.pipes)),
         };
@@ -337,6 +346,7 @@ impl Engine {
         let mut engine = Self {
             config,
             epoll,
+            hangups,
             listening: None,
             life,
             tree: Some(tree),
@@ -347,6 +357,7 @@ impl Engine {
             pipes: Vec::new(),
             next: 0,
             views_stale: true,
+            views_written: Instant::now(),
             deaf_until: None,
             told_full: None,
             quotas,
@@ -399,7 +410,9 @@ impl Engine {
             if let Some(left) = self.drop_spares() {
                 timeout = Some(timeout.map_or(left, |t| t.min(left)));
             }
-            self.update_views();
+            if let Some(left) = self.update_views_soon() {
+                timeout = Some(timeout.map_or(left, |t| t.min(left)));
+            }
             if self.pipes.iter().any(|p| p.core.streamers() > 0) {
                 if refreshed.elapsed() >= REFRESH {
                     self.ask_names();
@@ -435,10 +448,9 @@ impl Engine {
                     Token::Stop => break 'serve,
                     Token::Listener => self.accept_all(),
                     Token::Connection(id) => self.serve_connection(id),
-                    Token::Session(id) => self.end_session(id),
+                    Token::Hangups => self.end_hung_up(),
                 }
             }
-            self.update_views();
         }
         self.shut_down();
     }
@@ -642,8 +654,11 @@ impl Engine {
                 return self.end_connection(id);
             }
             if let Some(connection) = self.connections.get_mut(&id) {
-                // What had no descriptors is not waited for.
                 connection.settle();
+                if connection.in_flight.is_some() {
+                    // Its process has to read first. It is told of again when it has asked for more.
+                    return;
+                }
             }
         }
     }
@@ -882,11 +897,35 @@ impl Engine {
         }
     }
 
+    /// Ends devices that were closed, some at a time.
+    fn end_hung_up(&mut self) {
+        let mut events = [EpollEvent::empty(); IN_A_ROW];
+        let n = self.hangups.wait(&mut events, EpollTimeout::ZERO).unwrap_or(0);
+        for event in &events[..n] {
+            self.end_session(event.data() as u32);
+        }
+    }
+
+    /// Brings the views up to date where nobody waits for it: not after each of many changes. Returns when to come
+    /// back.
+    fn update_views_soon(&mut self) -> Option<Duration> {
+        if !self.views_stale {
+            return None;
+        }
+        let left = VIEWS.saturating_sub(self.views_written.elapsed());
+        if left.is_zero() {
+            self.update_views();
+            return None;
+        }
+        Some(left)
+    }
+
     fn update_views(&mut self) {
         if !self.views_stale {
             return;
         }
         self.views_stale = false;
+        self.views_written = Instant::now();
         let snapshot = self.snapshot();
         let Some(tree) = &mut self.tree else { return };
         if let Err(e) = tree.write(&snapshot) {

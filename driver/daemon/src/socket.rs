@@ -2,21 +2,27 @@
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
-use std::io::{IoSlice, IoSliceMut, Read as _, Seek as _};
+use std::io::{Read as _, Seek as _};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{
-    AddressFamily, Backlog, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr,
-    bind, connect, listen, recvmsg, sendmsg, socket,
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, setsockopt, socket,
+    sockopt::{ReceiveTimeout, SendTimeout},
 };
+use nix::sys::time::{TimeVal, TimeValLike as _};
+use vloopback_sys::records::{self, FdList};
 use vloopback_wire::{MAX_RECORD, Reply, Request, build_id};
 use zerocopy::IntoBytes;
 
 use crate::{ServerError, TimeoutImage};
+
+/// How long a tool waits for a server's answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A socket's path that is ours alone to listen on.
 #[derive(Debug)]
@@ -138,11 +144,18 @@ impl Connection {
         let fd =
             nix::sys::socket::socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)
                 .map_err(unreachable)?;
+        let patience = TimeVal::new(PATIENCE.as_secs() as i64, 0);
+        setsockopt(&fd, ReceiveTimeout, &patience).map_err(unreachable)?;
+        setsockopt(&fd, SendTimeout, &patience).map_err(unreachable)?;
         connect(fd.as_raw_fd(), &address).map_err(unreachable)?;
         let connection = Self { fd, socket: socket.to_owned() };
         match connection.ask(&Request::Hello { build: build_id() })? {
             Reply::Welcome { .. } => Ok(connection),
             Reply::Refused(reason) => Err(connection.strange(reason)),
+            Reply::Error(e) => Err(ServerError::Unreachable {
+                socket: socket.to_owned(),
+                reason: format!("it takes no more connections: {}", Errno::from_raw(e).desc()),
+            }),
             other => Err(connection.strange(format!("{other:?} for a greeting"))),
         }
     }
@@ -173,32 +186,30 @@ impl Connection {
         let gone = |e: Errno| self.ended(e.desc());
         let head = request.encode();
         let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
-        let rights = [ControlMessage::ScmRights(&raw)];
-        let control: &[ControlMessage] = if raw.is_empty() { &[] } else { &rights };
-        let record = [IoSlice::new(head.as_bytes())];
-        sendmsg::<UnixAddr>(self.fd.as_raw_fd(), &record, control, MsgFlags::MSG_NOSIGNAL, None)
-            .map_err(gone)?;
+        match records::send(self.fd.as_raw_fd(), [head.as_bytes(), &[]], &raw, 0) {
+            // A server that has closed already may have said why.
+            Ok(()) | Err(libc::EPIPE | libc::ECONNRESET) => {}
+            Err(e) => return Err(gone(Errno::from_raw(e))),
+        }
         let mut record = vec![0; MAX_RECORD];
-        let mut space = nix::cmsg_space!(RawFd);
-        let (n, mut came) = {
-            let mut iov = [IoSliceMut::new(&mut record)];
-            let flags = MsgFlags::MSG_CMSG_CLOEXEC;
-            let message = recvmsg::<UnixAddr>(self.fd.as_raw_fd(), &mut iov, Some(&mut space), flags);
-            let message = message.map_err(gone)?;
-            let mut came = Vec::new();
-            for control in message.cmsgs().map_err(gone)? {
-                if let ControlMessageOwned::ScmRights(raw) = control {
-                    // SAFETY: the kernel just put these descriptors into our table; they are ours alone.
-                    came.extend(raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
-                }
+        let mut came = FdList::new();
+        let n = match records::receive(self.fd.as_raw_fd(), &mut record, &mut came, 0) {
+            Ok(received) => received.len,
+            Err(libc::EAGAIN) => {
+                return Err(ServerError::Unreachable {
+                    socket: self.socket.clone(),
+                    reason: format!("it has not answered for {} s: is it stopped?", PATIENCE.as_secs()),
+                });
             }
-            (message.bytes, came)
+            Err(e) => return Err(gone(Errno::from_raw(e))),
         };
         if n == 0 {
             return Err(self.ended("it says nothing any more"));
         }
         let reply = Reply::decode(&record[..n]).map_err(|e| self.strange(e.to_string()))?;
-        Ok((reply, came.pop()))
+        // SAFETY: taken out of the list, so that it is ours alone.
+        let came = (!came.is_empty()).then(|| unsafe { OwnedFd::from_raw_fd(came.take(0)) });
+        Ok((reply, came))
     }
 }
 

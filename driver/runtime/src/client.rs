@@ -170,6 +170,29 @@ impl<'a> Locked<'a> {
         self.settle(BY_READ).map(|()| true)
     }
 
+    /// Whether the mapped log is the one in force. After a claim, or a copy: if it is, no other pusher has written to
+    /// the slot. (The daemon puts another log on the board before it gives it to a pusher, and a pusher that gets it
+    /// later sees the claim.) What a former pusher writes into its log is no proof of anything.
+    fn is_in_force(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.session.board().log() == self.ring.log_number
+    }
+
+    /// As [`claim_oldest`], of the log in force. None also where another one has come: the caller takes it up when it
+    /// looks again.
+    pub(crate) fn claim(&self, row: usize, mask: u32) -> Result<Option<Taken>> {
+        let (log, desk) = (self.log()?, self.session.desk());
+        let last = self.session.page().last.load(Ordering::Relaxed);
+        let taken = claim_oldest(log, desk, row, self.ring.slots, mask, last);
+        match taken {
+            Some(taken) if !self.is_in_force() => {
+                unclaim(desk, row, 1 << taken.found.slot);
+                Ok(None)
+            }
+            taken => Ok(taken),
+        }
+    }
+
     /// Counts a frame that the client got.
     pub(crate) fn count(&self, number: u64) {
         let page = self.session.page();
@@ -204,6 +227,9 @@ impl<'a> Locked<'a> {
             // and what was copied then is not shown.
             unsafe { core::ptr::copy_nonoverlapping(self.ring.slot(found.slot), to, len) };
             if still_there(log, found) {
+                if !self.is_in_force() {
+                    return Ok(None);
+                }
                 page.copies.fetch_add(1, Ordering::Relaxed);
                 self.count(found.number);
                 return Ok(Some(Taken { found, len: len as u32, time, marks }));
@@ -218,11 +244,8 @@ impl<'a> Locked<'a> {
     /// # Safety
     /// `room` bytes can be written at `to`.
     pub(crate) unsafe fn copy_held(&mut self, row: usize, to: *mut u8, room: usize) -> Result<Option<Taken>> {
-        let log = self.log()?;
         let (page, desk) = (self.session.page(), self.session.desk());
-        let last = page.last.load(Ordering::Relaxed);
-        let slots = self.ring.slots;
-        let Some(mut taken) = claim_oldest(log, desk, row, slots, u32::MAX, last) else { return Ok(None) };
+        let Some(mut taken) = self.claim(row, u32::MAX)? else { return Ok(None) };
         let slot = taken.found.slot;
         let len = (taken.len as usize).min(self.ring.slot_len).min(room);
         // SAFETY: claim_oldest gives slots below `slots`, of slot_len bytes each.

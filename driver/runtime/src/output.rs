@@ -5,7 +5,7 @@ use core::sync::atomic::Ordering;
 
 use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l1::VideoMmap;
-use vloopback_ring::{claim_oldest, unclaim};
+use vloopback_ring::unclaim;
 
 use crate::client::{
     BY_MMAP, BY_NEW_MAPPING, BY_READ, Locked, Step, before_sleep, disown, fed, may_wait, stop_streaming,
@@ -217,7 +217,6 @@ fn not_a_card(session: &Session, nobody: c_int) -> Result<()> {
 /// Puts the oldest frame that the client has not had where it has frame `frame`. False: none there.
 fn deliver(locked: &mut Locked, frame: usize) -> Result<bool> {
     let session = locked.session;
-    let log = locked.log()?;
     let number = locked.ring.number;
     let Some(found) = locked.oldest()? else { return Ok(false) };
     not_a_card(session, libc::EINVAL)?;
@@ -225,9 +224,7 @@ fn deliver(locked: &mut Locked, frame: usize) -> Result<bool> {
     if let Some(row) = row {
         session.desk().rows[row].want.fetch_and(!(1 << frame), Ordering::SeqCst);
         if locked.views.is_direct(frame, number) && found.slot == frame {
-            let last = session.page().last.load(Ordering::Relaxed);
-            let taken = claim_oldest(log, session.desk(), row, locked.ring.slots, 1 << frame, last);
-            if let Some(taken) = taken {
+            if let Some(taken) = locked.claim(row, 1 << frame)? {
                 locked.count(taken.found.number);
                 return Ok(true);
             }

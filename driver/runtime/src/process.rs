@@ -454,7 +454,12 @@ impl Connection {
 
     fn exchange(&mut self, request: &Request, pass: Option<c_int>, fds: &mut FdList) -> Result<Reply> {
         let mut record = [0u8; 1024];
-        let result = self.settle_owed().and_then(|()| self.send(request, pass)).and_then(|()| {
+        let sent = self.settle_owed().and_then(|()| match self.send(request, pass) {
+            // It has closed already. Why, it may have said.
+            Err(libc::EPIPE | libc::ECONNRESET) => Ok(()),
+            sent => sent,
+        });
+        let result = sent.and_then(|()| {
             let result = self.receive(&mut record, fds);
             if let Err(libc::EINTR | RESTART | libc::ETIMEDOUT) = result {
                 self.owed += 1;

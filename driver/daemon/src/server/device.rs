@@ -19,7 +19,7 @@ use vloopback_proc::owners::process_name;
 use vloopback_ring::SessionPage;
 use vloopback_wire::{DEVICE_MODE, DEVICE_PREFIX, Reply, SessionInfo};
 
-use super::{Engine, Events, Exports, HEADROOM, Session, Token, leaves};
+use super::{Engine, Events, Exports, HEADROOM, Session, leaves};
 use crate::memory::{Page, RingMemory};
 use crate::quota::Resource;
 
@@ -71,9 +71,13 @@ impl Engine {
                 self.charge_claim(peer.uid, index)?;
             }
         }
-        let charge = |resource, amount| self.quotas.charge(peer.uid, resource, amount);
-        // Our end of the device, and the page.
-        let charges = [charge(Resource::Sessions, 1)?, charge(Resource::Descriptors, 2)?];
+        let quotas = &self.quotas;
+        // Our end of the device, and the page. A user whose devices take all that it may have must still be able to
+        // connect, and those that are open need rings.
+        let charges = [
+            quotas.charge(peer.uid, Resource::Sessions, 1)?,
+            quotas.charge_sparing(peer.uid, Resource::Descriptors, 2, HEADROOM / 2)?,
+        ];
         let session = self.fresh();
         let client = self.pipes[index].free_client_number(&self.sessions, index);
         // All that can fail comes before the pipe's state changes.
@@ -83,10 +87,10 @@ impl Engine {
             return Err(Errno::EMFILE);
         }
         let inode = fstat(&theirs)?.st_ino;
-        let event = EpollEvent::new(EpollFlags::empty(), Token::Session(session).pack());
+        let event = EpollEvent::new(EpollFlags::empty(), session.into());
         let effects = self.pipes[index].core.open(session, side, access).map_err(errno)?;
         // Only the hang-up is waited for, which is always reported.
-        if let Err(e) = self.epoll.add(&ours, event) {
+        if let Err(e) = self.hangups.add(&ours, event) {
             self.pipes[index].core.close(session);
             return Err(e);
         }
@@ -239,7 +243,7 @@ impl Engine {
     /// The last copy of a device's descriptor is gone.
     pub(super) fn end_session(&mut self, id: u32) {
         let Some(session) = self.sessions.remove(&id) else { return };
-        let _ = self.epoll.delete(session.end.as_fd());
+        let _ = self.hangups.delete(session.end.as_fd());
         self.inodes.remove(&session.inode);
         for holder in &session.holders {
             if let Some(connection) = self.connections.get_mut(holder) {

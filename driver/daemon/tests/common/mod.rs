@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of it")]
 
-use std::io::IoSliceMut;
+use std::io::{IoSliceMut, Read as _, Seek as _};
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -13,8 +13,8 @@ use memmap2::{MmapOptions, MmapRaw};
 use nix::cmsg_space;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, recvmsg, send,
-    socket,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, connect,
+    recv, recvmsg, send, sendmsg, socket, socketpair,
 };
 use vloopback_daemon::{Config, Server, ServerHandle};
 use vloopback_ring::{
@@ -56,8 +56,24 @@ impl Daemon {
         pipes[index].clone()
     }
 
+    /// Lets other users reach the socket.
+    pub fn let_all_in(&self) {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(self._dir.path(), mode).expect("it is ours");
+    }
+
+    /// A connection that has said nothing yet.
+    pub fn connect(&self) -> OwnedFd {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let connection = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).expect("a socket");
+        let address = UnixAddr::new(&self.socket()).expect("it fits");
+        // Where too many others wait to be accepted, this waits.
+        connect(connection.as_raw_fd(), &address).expect("the daemon listens");
+        connection
+    }
+
     /// The number of a pipe's node.
-    fn node(&self, index: usize, name: &str) -> u32 {
+    pub fn node(&self, index: usize, name: &str) -> u32 {
         let node = self.pipe(index)[name].as_str().expect("a path").to_owned();
         node.trim_start_matches("/dev/video").parse().expect("/dev/videoN")
     }
@@ -108,6 +124,109 @@ impl<T> Deref for Map<T> {
     }
 }
 
+/// Two ends of a connection as the daemon's are.
+pub fn seqpacket_pair() -> (OwnedFd, OwnedFd) {
+    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).expect("a pair")
+}
+
+/// Waits until something is so.
+#[track_caller]
+pub fn wait_until(is_so: impl Fn() -> bool, what: &str) {
+    let until = std::time::Instant::now() + std::time::Duration::from_millis(PATIENCE_MS.into());
+    while !is_so() {
+        assert!(std::time::Instant::now() < until, "{what}");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+/// Waits until the other end of a connection is closed.
+#[track_caller]
+pub fn wait_for_end(fd: &OwnedFd) {
+    let mut fds = [PollFd::new(fd.as_fd(), PollFlags::empty())];
+    assert_eq!(poll(&mut fds, PollTimeout::from(PATIENCE_MS)), Ok(1), "it is not closed");
+}
+
+/// A process's connection.
+pub struct Process {
+    connection: OwnedFd,
+    peer: u32,
+}
+
+impl Process {
+    pub fn new(daemon: &Daemon) -> Self {
+        Self::try_new(daemon).expect("it is served")
+    }
+
+    /// Or the daemon's errno.
+    pub fn try_new(daemon: &Daemon) -> Result<Self, i32> {
+        Self::on(daemon.connect())
+    }
+
+    /// Says hello on a connection.
+    pub fn on(connection: OwnedFd) -> Result<Self, i32> {
+        // Who is refused may be so before it has said anything.
+        let hello = Request::Hello { build: build_id() };
+        let _ = send(connection.as_raw_fd(), hello.encode().as_bytes(), MsgFlags::MSG_NOSIGNAL);
+        match receive(&connection).0 {
+            Reply::Welcome { peer } => Ok(Self { connection, peer }),
+            Reply::Error(errno) => Err(errno),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn open(&self, node: u32, flags: i32, legacy: bool) -> Result<Device, i32> {
+        let connection = self.connection.try_clone().expect("a descriptor");
+        Device::open_with(connection, self.peer, node, flags, legacy)
+    }
+
+    /// Sends a request, and does not wait for the answer.
+    pub fn send(&self, request: &Request) {
+        send(self.connection.as_raw_fd(), request.encode().as_bytes(), MsgFlags::MSG_NOSIGNAL).expect("sent");
+    }
+
+    /// The same with a descriptor.
+    pub fn send_with(&self, request: &Request, fd: &OwnedFd) {
+        let raw = [fd.as_raw_fd()];
+        let head = request.encode();
+        let record = [std::io::IoSlice::new(head.as_bytes())];
+        let control = [ControlMessage::ScmRights(&raw)];
+        let flags = MsgFlags::MSG_NOSIGNAL;
+        sendmsg::<UnixAddr>(self.connection.as_raw_fd(), &record, &control, flags, None).expect("sent");
+    }
+
+    /// The next answer.
+    pub fn receive(&self) -> (Reply, Vec<OwnedFd>) {
+        receive(&self.connection)
+    }
+
+    pub fn ask(&self, request: &Request) -> Reply {
+        ask(&self.connection, request).0
+    }
+
+    /// All pipes, as JSON.
+    pub fn list(&self) -> serde_json::Value {
+        let (reply, fds) = ask(&self.connection, &Request::List);
+        let Reply::Text(mut text) = reply else { panic!("{reply:?}") };
+        if let Some(fd) = fds.into_iter().next() {
+            // Longer than a record.
+            let mut file = std::fs::File::from(fd);
+            file.rewind().expect("a file");
+            file.read_to_string(&mut text).expect("a text");
+        }
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    /// How many answers wait to be received, as far as their bytes tell.
+    pub fn unread(&self) -> usize {
+        let mut bytes: nix::libc::c_int = 0;
+        // SAFETY: a valid descriptor, and an int to write to.
+        let asked =
+            unsafe { nix::libc::ioctl(self.connection.as_raw_fd(), nix::libc::FIONREAD, &raw mut bytes) };
+        assert_eq!(asked, 0);
+        usize::try_from(bytes).expect("not negative").div_ceil(vloopback_wire::HEAD_LEN)
+    }
+}
+
 /// A process with one open device.
 pub struct Device {
     connection: OwnedFd,
@@ -121,8 +240,13 @@ pub struct Device {
 }
 
 fn ask(connection: &OwnedFd, request: &Request) -> (Reply, Vec<OwnedFd>) {
+    send(connection.as_raw_fd(), request.encode().as_bytes(), MsgFlags::MSG_NOSIGNAL)
+        .expect("the daemon reads");
+    receive(connection)
+}
+
+fn receive(connection: &OwnedFd) -> (Reply, Vec<OwnedFd>) {
     let raw = connection.as_raw_fd();
-    send(raw, request.encode().as_bytes(), MsgFlags::MSG_NOSIGNAL).expect("the daemon reads");
     let mut record = vec![0; vloopback_wire::MAX_RECORD];
     let mut space = cmsg_space!([RawFd; 8]);
     let mut iov = [IoSliceMut::new(&mut record)];
@@ -141,12 +265,7 @@ fn ask(connection: &OwnedFd, request: &Request) -> (Reply, Vec<OwnedFd>) {
 
 impl Device {
     fn open(daemon: &Daemon, node: u32, legacy: bool) -> Result<Self, i32> {
-        let flags = SockFlag::SOCK_CLOEXEC;
-        let connection = socket(AddressFamily::Unix, SockType::SeqPacket, flags, None).expect("a socket");
-        let address = UnixAddr::new(&daemon.socket()).expect("it fits");
-        connect(connection.as_raw_fd(), &address).expect("the daemon listens");
-        let (reply, _) = ask(&connection, &Request::Hello { build: build_id() });
-        let Reply::Welcome { peer } = reply else { panic!("{reply:?}") };
+        let Process { connection, peer } = Process::new(daemon);
         Self::open_by(connection, peer, node, legacy)
     }
 
@@ -157,7 +276,11 @@ impl Device {
     }
 
     fn open_by(connection: OwnedFd, peer: u32, node: u32, legacy: bool) -> Result<Self, i32> {
-        let request = Request::Open { node, flags: nix::libc::O_RDWR as u32, legacy };
+        Self::open_with(connection, peer, node, nix::libc::O_RDWR, legacy)
+    }
+
+    fn open_with(connection: OwnedFd, peer: u32, node: u32, flags: i32, legacy: bool) -> Result<Self, i32> {
+        let request = Request::Open { node, flags: flags as u32, legacy };
         match ask(&connection, &request) {
             (Reply::Session(info), fds) => {
                 let [fd, page, board, desk] = <[OwnedFd; 4]>::try_from(fds).expect("four descriptors");
@@ -167,6 +290,11 @@ impl Device {
             (Reply::Error(errno), _) => Err(errno),
             (other, _) => panic!("{other:?}"),
         }
+    }
+
+    /// Sends what is not answered.
+    pub fn post(&self, request: &Request) {
+        send(self.connection.as_raw_fd(), request.encode().as_bytes(), MsgFlags::MSG_NOSIGNAL).expect("sent");
     }
 
     /// A request that is answered with "done" or an errno.

@@ -6,7 +6,7 @@ use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::v4l2::{V4l2Buffer, V4l2CreateBuffers, V4l2Requestbuffers};
-use vloopback_ring::{ANY_ORDER, Format, SessionPage, Taken, claim_oldest, unclaim};
+use vloopback_ring::{ANY_ORDER, Format, SessionPage, Taken, unclaim};
 
 use super::names::named;
 use super::queue::{self, describe, enqueue, is_queued};
@@ -387,8 +387,7 @@ fn take_next(session: &Session, fd: c_int) -> Result<V4l2Buffer> {
 fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
     let session = locked.session;
     let (page, desk) = (session.page(), session.desk());
-    let log = locked.log()?;
-    let (number, slots) = (locked.ring.number, locked.ring.slots);
+    let number = locked.ring.number;
     if !queue::is_mmap(page) {
         return take_into_own(locked);
     }
@@ -404,8 +403,7 @@ fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
             && is_queued(&page.buffers[index])
             && locked.views.is_direct(index, number);
         if let Some(row) = row.filter(|_| fits) {
-            let last = page.last.load(Ordering::Relaxed);
-            match claim_oldest(log, desk, row, slots, 1 << index, last) {
+            match locked.claim(row, 1 << index)? {
                 Some(taken) if taken.found == found => {
                     locked.count(found.number);
                     page.buffers[index].slot.store(index as u32 + 1, Ordering::Relaxed);
