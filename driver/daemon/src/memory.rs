@@ -274,13 +274,19 @@ impl RingMemory {
             new.time.store(old.time.load(Ordering::Relaxed), Ordering::Relaxed);
             new.marks.store(old.marks.load(Ordering::Relaxed), Ordering::Relaxed);
             fence(Ordering::SeqCst);
-            // A pusher that is not quite gone yet may have begun to write there. From now on the old log has no frame:
-            // what lies in the slots is the new one's to tell.
-            if old.number.swap(0, Ordering::SeqCst) == number {
+            // A pusher that is not quite gone yet may have begun to write there.
+            if old.number.load(Ordering::SeqCst) == number {
                 new.number.store(number, Ordering::SeqCst);
             }
         }
         Ok(ring)
+    }
+
+    /// From now on the log has no frame: they are nobody's, or another log's to tell.
+    pub(crate) fn forget(&self) {
+        for slot in &self.log.slots {
+            slot.number.store(0, Ordering::SeqCst);
+        }
     }
 
     /// The newest publication's number, as far as it can be true: a pusher publishes nothing before the first one, and

@@ -776,6 +776,12 @@ impl Engine {
         f(self, session, pipe)
     }
 
+    /// An open device. What is served may have ended it: a look at whether the pipe's pusher was closed ends that one,
+    /// which may be the very one that asks.
+    fn session(&self, session: u32) -> Result<&Session, Errno> {
+        self.sessions.get(&session).ok_or(Errno::EBADF)
+    }
+
     fn answer(&self, id: u32, answer: &Reply, fds: &[BorrowedFd]) -> bool {
         // Our own limit is not the program's, where EMFILE would have somebody look.
         let answer = if *answer == Reply::Error(libc::EMFILE) { &Reply::Error(libc::ENFILE) } else { answer };

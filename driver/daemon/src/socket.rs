@@ -14,7 +14,7 @@ use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, setsockopt, socket,
     sockopt::{ReceiveTimeout, SendTimeout},
 };
-use nix::sys::time::{TimeVal, TimeValLike as _};
+use nix::sys::time::TimeVal;
 use vloopback_sys::records::{self, FdList};
 use vloopback_wire::{MAX_RECORD, Reply, Request, build_id};
 use zerocopy::IntoBytes;

@@ -1,6 +1,7 @@
 //! What every client of an output does, whatever API it speaks: take frames, sleep for them, keep
 //! its descriptor's readiness true.
 
+use core::cell::Cell;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 
@@ -49,6 +50,8 @@ pub(crate) struct Locked<'a> {
     pub(crate) session: &'a Session,
     pub(crate) ring: LocalGuard<'a, RingMap>,
     pub(crate) views: LocalGuard<'a, Views>,
+    /// A frame was not taken because another log has come.
+    outdated: Cell<bool>,
 }
 
 impl Drop for Locked<'_> {
@@ -67,7 +70,7 @@ impl<'a> Locked<'a> {
         let ring = session.ring.lock(quiet);
         let views = session.views.lock(quiet);
         Ok(match session.page().lock.try_lock(me) {
-            Ok(()) => Ok(Self { session, ring, views }),
+            Ok(()) => Ok(Self { session, ring, views, outdated: Cell::new(false) }),
             Err(owner) => Err(owner),
         })
     }
@@ -175,7 +178,9 @@ impl<'a> Locked<'a> {
     /// later sees the claim.) What a former pusher writes into its log is no proof of anything.
     fn is_in_force(&self) -> bool {
         fence(Ordering::SeqCst);
-        self.session.board().log() == self.ring.log_number
+        let is_it = self.session.board().log() == self.ring.log_number;
+        self.outdated.set(self.outdated.get() || !is_it);
+        is_it
     }
 
     /// As [`claim_oldest`], of the log in force. None also where another one has come: the caller takes it up when it
@@ -203,7 +208,12 @@ impl<'a> Locked<'a> {
 
     pub(crate) fn oldest(&self) -> Result<Option<Found>> {
         let last = self.session.page().last.load(Ordering::Relaxed);
-        Ok(find_oldest(self.log()?, self.ring.slots, u32::MAX, last))
+        let found = find_oldest(self.log()?, self.ring.slots, u32::MAX, last);
+        if found.is_none() {
+            // There may be one in the log that has come since: then the caller looks again.
+            self.is_in_force();
+        }
+        Ok(found)
     }
 
     /// Copies the oldest frame that the client has not had to `to`, which has room for `room` bytes.
@@ -274,7 +284,7 @@ impl<'a> Locked<'a> {
             page.armed.store(1, Ordering::SeqCst);
             desk.arm(client);
             // A frame that was published before the mark rang nobody.
-            if self.oldest()?.is_none() {
+            if self.oldest()?.is_none() && self.is_in_force() {
                 return self.want_frame();
             }
         } else if page.rung.load(Ordering::SeqCst) != 0 {
@@ -348,8 +358,9 @@ pub(crate) fn until_done<T>(
                         Ok(next) => next,
                         Err(e) => break Err(e),
                     };
-                    if locked.ring.log_number != log && matches!(next, Step::Sleep) {
-                        // That word was a former log's.
+                    let other = locked.ring.log_number != log || locked.outdated.get();
+                    if other && matches!(next, Step::Sleep) {
+                        // That word was a former log's, or the look was at one.
                         continue;
                     }
                     (next, seq)

@@ -32,7 +32,7 @@ impl Engine {
         match self.make_session(id, node, flags, legacy) {
             Ok((session, device)) => {
                 self.update_views();
-                let s = &self.sessions[&session];
+                let Some(s) = self.sessions.get(&session) else { return false };
                 let pipe = &self.pipes[s.pipe];
                 let (page, board, desk) = (s.page.clone(), pipe.board.clone(), pipe.desk.clone());
                 let fds = [device.as_fd(), page.fd(), board.fd(), desk.fd()];
@@ -178,7 +178,7 @@ impl Engine {
                 session.holders.push(id);
             }
         }
-        let s = &self.sessions[&session];
+        let Some(s) = self.sessions.get(&session) else { return false };
         let pipe = &self.pipes[s.pipe];
         let fds = [s.page.fd(), pipe.board.fd(), pipe.desk.fd()];
         self.answer(id, &Reply::Session(s.info), &fds)

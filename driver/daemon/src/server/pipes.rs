@@ -39,6 +39,8 @@ pub(super) struct PipeState {
     pub(super) board: Arc<Page<Board>>,
     pub(super) desk: Arc<Page<Desk>>,
     pub(super) ring: Option<Arc<RingMemory>>,
+    /// The same ring with the log of a former writer, until the board tells of the new one.
+    former: Option<Arc<RingMemory>>,
     /// The ring's frames are of another palette than the one in force: who feeds that gets a ring of its own.
     pub(super) stale: bool,
     rings: u32,
@@ -84,6 +86,7 @@ impl PipeState {
             bell,
             desk,
             ring: None,
+            former: None,
             stale: false,
             zero: None,
             rings: 0,
@@ -139,6 +142,10 @@ impl PipeState {
             zero: self.core.zero(),
             log: ring.map_or(0, |r| r.log_number),
         });
+        // Not before: who finds nothing in it any more finds the new one on the board.
+        if let Some(former) = self.former.take() {
+            former.forget();
+        }
         let mut quotas = [0; MAX_ROWS];
         for grant in self.core.grants() {
             quotas[grant.row as usize] = grant.quota;
@@ -216,7 +223,7 @@ impl PipeState {
         let made = ring.handed_to(writer, number)?;
         self.remember_ring();
         self.logs = number;
-        self.ring = Some(Arc::new(made));
+        self.former = self.ring.replace(Arc::new(made));
         Ok(())
     }
 
@@ -266,9 +273,7 @@ impl PipeState {
     pub(super) fn forget_frames(&mut self) {
         self.stale = false;
         if let Some(ring) = &self.ring {
-            for slot in &ring.log.slots {
-                slot.number.store(0, Ordering::SeqCst);
-            }
+            ring.forget();
         }
     }
 

@@ -37,7 +37,9 @@ pub(super) struct Timeout {
 impl Engine {
     pub(super) fn claim(&mut self, session: u32, index: usize) -> Result<Reply, Errno> {
         self.end_closed_pusher(index);
-        self.charge_claim(self.sessions[&session].uid, index)?;
+        // It may be the pusher that has just been closed.
+        let uid = self.session(session)?.uid;
+        self.charge_claim(uid, index)?;
         let effects = self.pipes[index].core.claim(session).map_err(errno)?;
         self.apply(index, effects);
         Ok(Reply::Done)
@@ -46,7 +48,9 @@ impl Engine {
     /// The claim that comes with a V4L2 request that sets something.
     fn claim_v4l2(&mut self, session: u32, index: usize) -> Result<(), Errno> {
         self.end_closed_pusher(index);
-        self.charge_claim(self.sessions[&session].uid, index)?;
+        // It may be the pusher that has just been closed.
+        let uid = self.session(session)?.uid;
+        self.charge_claim(uid, index)?;
         let effects = match self.pipes[index].core.claim(session) {
             Err(Refusal::Busy) if self.may_take_over(session, index) => {
                 self.pipes[index].core.take_over(session)
@@ -139,7 +143,7 @@ impl Engine {
             info!(pipe = index, "format refused: {refusal}");
             errno(refusal)
         };
-        let effects = if self.sessions[&session].info.input {
+        let effects = if self.session(session)?.info.input {
             // By itself first: the claim stands, whatever becomes of the rest.
             self.claim_v4l2(session, index)?;
             self.pipes[index].core.set_format(session, &asked).map_err(refused)?
@@ -190,7 +194,8 @@ impl Engine {
         commit: fn(&mut Pipe, RingPlan) -> Effects,
     ) -> Result<Reply, Errno> {
         let Some(plan) = plan else { return Ok(Reply::Done) };
-        let writer = Writer { session, uid: self.sessions[&session].uid };
+        let uid = self.session(session)?.uid;
+        let writer = Writer { session, uid };
         let quotas = self.quotas.clone();
         self.notify(index);
         // No card is published any more once somebody feeds the pipe.
@@ -224,7 +229,7 @@ impl Engine {
 
     pub(super) fn set_priority(&mut self, session: u32, index: usize, priority: u32) -> Result<Reply, Errno> {
         self.pipes[index].core.set_priority(session, priority).map_err(errno)?;
-        self.sessions[&session].page.priority.store(priority, Ordering::SeqCst);
+        self.session(session)?.page.priority.store(priority, Ordering::SeqCst);
         self.pipes[index].update_priorities();
         Ok(Reply::Done)
     }
@@ -256,7 +261,7 @@ impl Engine {
         pipe.clear_row(session);
         // Who comes is counted first: for it there may have to be a ring to hold slots of.
         let (_, effects) = pipe.core.stream(session, on, 0, fewer).map_err(errno)?;
-        let s = &self.sessions[&session];
+        let s = self.sessions.get(&session).ok_or(Errno::EBADF)?;
         if on {
             let (client, legacy) = (s.info.client, s.info.legacy);
             pipe.bell.add(session, client, legacy, s.end.clone(), s.page.clone())?;

@@ -30,7 +30,7 @@ impl Engine {
         let mut index = None;
         let result = self.with_session(id, session, |engine, session, pipe| {
             index = Some(pipe);
-            if engine.sessions[&session].info.input {
+            if engine.session(session)?.info.input {
                 engine.begin_zero(session, pipe, len)
             } else {
                 engine.join_zero(session, pipe)
@@ -140,8 +140,8 @@ impl Engine {
             return Err(Errno::ENOMEM);
         }
         // Before anything changes: a mapping that fails leaves the pipe in one-copy mode.
-        let (desk, end) = (self.pipes[index].desk.clone(), self.sessions[&session].end.clone());
-        let uid = self.sessions[&session].uid;
+        let (desk, end) = (self.pipes[index].desk.clone(), self.session(session)?.end.clone());
+        let uid = self.session(session)?.uid;
         let charge = self.quotas.charge(uid, Resource::Memory, len.into()).map_err(|_| Errno::ENOMEM)?;
         let memory = ZeroMemory::new(len, desk, end, charge).map_err(|_| Errno::ENOMEM)?;
         let effects =
