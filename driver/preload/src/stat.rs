@@ -5,6 +5,7 @@
 //! the same, so that a program which compares the two sees one file.
 
 use crate::errno;
+use crate::links;
 use crate::real;
 use crate::route::{self, Place};
 use core::ffi::{c_char, c_int, c_uint};
@@ -18,7 +19,12 @@ const VIDEO_MAJOR: c_uint = 81;
 /// A status record in which a plain file can be turned into device node 81:`number`.
 trait Status {
     fn make_device(&mut self, number: u32);
+    /// Whether it is that of a socket like those that our devices' descriptors are.
+    fn is_devices_socket(&self) -> bool;
 }
+
+/// The type and the permission bits of a device's socket.
+const SOCKET: u32 = libc::S_IFSOCK | edge::DEVICE_MODE;
 
 macro_rules! status {
     ($($ty:ty),*) => {$(
@@ -28,6 +34,10 @@ macro_rules! status {
                 self.st_rdev = libc::makedev(VIDEO_MAJOR, number);
                 self.st_size = 0;
                 self.st_blocks = 0;
+            }
+
+            fn is_devices_socket(&self) -> bool {
+                self.st_mode == SOCKET
             }
         }
     )*};
@@ -48,6 +58,10 @@ impl Status for libc::statx {
         self.stx_size = 0;
         self.stx_blocks = 0;
     }
+
+    fn is_devices_socket(&self) -> bool {
+        u32::from(self.stx_mode) == SOCKET
+    }
 }
 
 /// The status of a path. `call` is the C library's own.
@@ -58,12 +72,36 @@ fn stat_at<S: Status>(
     buf: *mut S,
     call: impl Fn(c_int, *const c_char) -> c_int,
 ) -> c_int {
-    let Some(place) = route::find(dirfd, path) else {
-        return call(dirfd, path);
+    let call = &call;
+    let system = |dirfd, path| {
+        let result = call(dirfd, path);
+        // SAFETY: the call has just filled the record there.
+        if result == 0 && follow && unsafe { &*buf }.is_devices_socket() {
+            return stat_socket((dirfd, path), buf, call);
+        }
+        result
     };
-    match place.device(follow) {
-        Some(number) => stat_node(&place, number, buf, (dirfd, path), call),
+    let ours = |place: &Place| match place.device(follow) {
+        Some(number) => stat_node(place, number, buf, (dirfd, path), call),
         None => place.call(dirfd, path, call),
+    };
+    route::serve(dirfd, path, follow, system, ours)
+}
+
+/// The status of a name of a descriptor of ours (`/dev/fd/N`), for which the kernel has a socket.
+#[cold]
+#[inline(never)]
+fn stat_socket<S: Status>(
+    (dirfd, path): (c_int, *const c_char),
+    buf: *mut S,
+    call: impl Fn(c_int, *const c_char) -> c_int,
+) -> c_int {
+    let before = errno::get();
+    let place = links::to_descriptor(dirfd, path);
+    errno::set(before);
+    match place.and_then(|place| place.device(true).map(|number| (place, number))) {
+        Some((place, number)) => stat_node(&place, number, buf, (dirfd, path), call),
+        None => 0,
     }
 }
 
@@ -74,6 +112,7 @@ fn stat_node<S: Status>(
     (dirfd, path): (c_int, *const c_char),
     call: impl Fn(c_int, *const c_char) -> c_int,
 ) -> c_int {
+    let (dirfd, path) = place.outer(dirfd, path);
     let Some(mapped) = place.mapped() else {
         return call(dirfd, path);
     };

@@ -13,6 +13,9 @@ use crate::views::Mapping;
 use crate::{chime, client, hidden, output};
 use crate::{process, table, v4l1, v4l2, zero};
 
+/// The permission bits of a device's socket, which no other socket has.
+pub use vloopback_wire::DEVICE_MODE;
+
 /// What a descriptor number is, as far as this process knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -423,6 +426,12 @@ pub fn without_gong(fd: c_int) {
 /// After a successful dup, dup2, dup3 or F_DUPFD of `old` to `new`.
 pub fn after_dup(old: c_int, new: c_int) {
     session::duplicated(old, new);
+}
+
+/// Whether this is a child by vfork or a raw clone: it has the memory of another process, and not what is told
+/// there of descriptors and folders.
+pub fn is_foreign() -> bool {
+    process::is_foreign()
 }
 
 /// The root of the daemon's tree of plain files, without a trailing slash; None where none was named.
