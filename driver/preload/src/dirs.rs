@@ -7,12 +7,14 @@ use crate::errno;
 use crate::folder;
 use crate::listing;
 use crate::real;
+use crate::remote;
 use crate::route::{self, Place};
 use core::ffi::{c_char, c_int};
 use libc::{AT_FDCWD, DIR, dirent, dirent64};
 use vloopback_runtime::edge;
 use vloopback_runtime::paths::{Class, classify};
 use vloopback_runtime::stack;
+use vloopback_runtime::tree_image::Kind;
 
 /// Opens a folder: the real one and our entries with it, or one that only the tree has. What is
 /// below a folder of ours is the tree's where the tree has it.
@@ -42,6 +44,15 @@ fn open_ours(place: &Place, path: *const c_char, call: impl Fn(*const c_char) ->
         }
     }
     errno::set(before);
+    if let Some(image) = remote::image() {
+        if let Some(entry) = remote::find(&image, place, true).filter(|entry| entry.kind == Kind::Dir) {
+            let stream = remote::stand_in();
+            if !stream.is_null() {
+                listing::attach_remote(stream, place, &image, entry.path);
+            }
+            return stream;
+        }
+    }
     let stream = call(mapped.as_ptr());
     if !stream.is_null() {
         folder::opened();

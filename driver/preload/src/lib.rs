@@ -60,6 +60,7 @@ mod open;
 mod poll;
 mod real;
 mod release;
+mod remote;
 mod route;
 mod scan;
 mod signals;

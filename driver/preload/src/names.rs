@@ -1,9 +1,10 @@
 //! access, readlink, realpath, and the extended attributes that `ls -l` asks for.
 
-use crate::errno;
+use crate::errno::{self, fail};
 use crate::folder;
 use crate::links;
 use crate::real;
+use crate::remote;
 use crate::route::{self, Place};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use libc::{AT_FDCWD, size_t, ssize_t};
@@ -16,32 +17,45 @@ const PATH_MAX: usize = libc::PATH_MAX as usize;
 
 // The tree's file of a node carries the pipe's owner, group and mode, so access to it is access
 // to the device.
-fn access_at(dirfd: c_int, path: *const c_char, call: impl Fn(c_int, *const c_char) -> c_int) -> c_int {
+fn access_at(
+    dirfd: c_int,
+    path: *const c_char,
+    (mode, effective): (c_int, bool),
+    call: impl Fn(c_int, *const c_char) -> c_int,
+) -> c_int {
     // The name of a descriptor (/dev/fd/N): access to its node, whoever made the socket.
-    route::serve(dirfd, path, true, &call, |place| place.call(dirfd, path, &call))
+    route::serve(dirfd, path, true, &call, |place| {
+        if let Some(image) = remote::image() {
+            let is_real = place.class == Class::MergedDir && call(dirfd, path) == 0;
+            if let Some(entry) = remote::find(&image, place, true).filter(|_| !is_real) {
+                return remote::access(&entry, mode, effective);
+            }
+        }
+        place.call(dirfd, path, &call)
+    })
 }
 
 macro_rules! access_hooks {
-    ($($name:ident;)*) => {$(
+    ($($name:ident, $effective:literal;)*) => {$(
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $name(path: *const c_char, mode: c_int) -> c_int {
             stack::align();
             // SAFETY: the program's own arguments, the path perhaps replaced by another.
-            access_at(AT_FDCWD, path, |_, path| unsafe { real::$name(path, mode) })
+            access_at(AT_FDCWD, path, (mode, $effective), |_, path| unsafe { real::$name(path, mode) })
         }
     )*};
 }
 
 access_hooks! {
-    access;
-    eaccess;
-    euidaccess;
+    access, false;
+    eaccess, true;
+    euidaccess, true;
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn faccessat(dirfd: c_int, path: *const c_char, mode: c_int, flags: c_int) -> c_int {
     stack::align();
-    access_at(dirfd, path, |dirfd, path| {
+    access_at(dirfd, path, (mode, flags & libc::AT_EACCESS != 0), |dirfd, path| {
         // SAFETY: the program's own arguments, the path perhaps replaced by another.
         unsafe { real::faccessat(dirfd, path, mode, flags) }
     })
@@ -60,7 +74,11 @@ macro_rules! attribute_hooks {
             stack::align();
             // SAFETY: the program's own arguments, the path perhaps replaced by another.
             let call = |path: *const c_char| unsafe { real::$name(path, $($before,)? buf, len) };
-            let ours = |place: &Place| place.call(AT_FDCWD, path, |_, path| call(path));
+            let ours = |place: &Place| match remote::image() {
+                // There it has no attributes either.
+                Some(image) if remote::find(&image, place, $follow).is_some() => fail(libc::ENOTSUP),
+                _ => place.call(AT_FDCWD, path, |_, path| call(path)),
+            };
             route::serve(AT_FDCWD, path, $follow, |_, path| call(path), ours)
         }
     )*};
@@ -89,7 +107,9 @@ fn readlink_at(
             Err(_) => answer,
         }
     };
-    route::serve(dirfd, path, false, system, |place| place.call(dirfd, path, &call))
+    route::serve(dirfd, path, false, system, |place| {
+        remote::read_link(place, buf, len).unwrap_or_else(|| place.call(dirfd, path, &call))
+    })
 }
 
 /// `/dev/videoN` for the link of a device's descriptor (`/proc/self/fd/K`), whose text of `count` bytes says that
@@ -196,6 +216,10 @@ fn resolve(place: &Place, resolved: *mut c_char) -> Option<*mut c_char> {
         for (to, from) in room.iter_mut().zip(place.path.as_bytes()) {
             *to = *from;
         }
+        return CStr::from_bytes_until_nul(&room).ok().map(|name| give(name, resolved));
+    }
+    let mut room = [0; paths::LONGEST + 1];
+    if remote::real_name(place, &mut room).is_some() {
         return CStr::from_bytes_until_nul(&room).ok().map(|name| give(name, resolved));
     }
     // The tree's root may itself lie behind symbolic links (/var/run, /tmp).

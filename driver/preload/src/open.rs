@@ -10,6 +10,7 @@ use crate::folder;
 use crate::links;
 use crate::real;
 use crate::release;
+use crate::remote;
 use crate::route::{self, Place};
 use core::ffi::{c_char, c_int, c_uint};
 use libc::{AT_FDCWD, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_TRUNC};
@@ -137,6 +138,9 @@ fn open_ours(
         Step::Opened(fd) => fd,
         Step::Refused(errno) => fail(errno),
         Step::Plain => {
+            if let Some(fd) = remote::open(place, flags) {
+                return fd;
+            }
             let fd = place.call(dirfd, path, |dirfd, path| call(dirfd, path, flags & !(O_CREAT | O_EXCL)));
             if fd >= 0 {
                 if flags & O_PATH != 0 {

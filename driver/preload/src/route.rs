@@ -5,6 +5,7 @@ use crate::errno::{self, Outcome};
 use crate::folder;
 use crate::links;
 use crate::real;
+use crate::remote;
 use core::ffi::{CStr, c_char, c_int};
 use vloopback_runtime::edge;
 use vloopback_runtime::paths::{self, Class, Found, LONGEST, Normal};
@@ -239,6 +240,9 @@ impl Place {
 
     /// What the tree has there (`st_mode`), links followed; None where it has nothing.
     pub fn mode_in_tree(&self) -> Option<libc::mode_t> {
+        if let Some(image) = remote::image() {
+            return remote::find(&image, self, true).map(|entry| remote::mode(&entry));
+        }
         let mapped = self.mapped()?;
         let before = errno::get();
         let mut status = core::mem::MaybeUninit::<libc::stat64>::zeroed();

@@ -9,6 +9,7 @@ use crate::fds::closing;
 use crate::links;
 use crate::open::{Step, may_create, settle};
 use crate::real;
+use crate::remote;
 use crate::route::{self, Place};
 use core::ffi::{c_char, c_int};
 use libc::{AT_FDCWD, FILE};
@@ -53,7 +54,10 @@ fn open_stream(
     let ours = |place: &Place| match settle(place, flags) {
         Step::Opened(fd) => adopt(fd),
         Step::Refused(errno) => fail(errno),
-        Step::Plain => place.call(AT_FDCWD, path, |_, path| call(path)),
+        Step::Plain => match remote::open(place, flags) {
+            Some(fd) => adopt(fd),
+            None => place.call(AT_FDCWD, path, |_, path| call(path)),
+        },
         Step::Real => call(place.outer(AT_FDCWD, path).1),
     };
     let system = |_, path| {

@@ -4,10 +4,13 @@
 use core::ffi::{CStr, c_int, c_void};
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use vloopback_wire::Request;
+
 use vloopback_ioctl::{Abi, dispatch_v4l1, dispatch_v4l2, is_v4l1, is_v4l2, request_number};
 
 use crate::input::{self, Pieces};
 use crate::session::{self, Pin, Session};
+use crate::sys::FdList;
 use crate::user::Caller;
 use crate::views::Mapping;
 use crate::{chime, client, hidden, output};
@@ -437,6 +440,22 @@ pub fn is_foreign() -> bool {
 /// The root of the daemon's tree of plain files, without a trailing slash; None where none was named.
 pub fn tree() -> Option<&'static CStr> {
     process::tree()
+}
+
+/// An image of that tree ([`vloopback_wire::tree`]) from the daemon, for who does not reach its folder: a
+/// descriptor that is the caller's. None: no daemon, or none that has one.
+pub fn fetch_tree() -> Option<c_int> {
+    if process::is_foreign() {
+        return None;
+    }
+    let mut fds = FdList::new();
+    let request = Request::Tree;
+    let mut reply = process::ask(&request, None, &mut fds);
+    if matches!(reply, Err(libc::ENODEV)) {
+        // That daemon is gone; there may be a new one.
+        reply = process::ask(&request, None, &mut fds);
+    }
+    (reply.is_ok() && fds.len() == 1).then(|| fds.take(0))
 }
 
 /// The process looked into /proc/video/vloopback: it is legacy from now on.

@@ -42,3 +42,5 @@ mod v4l2;
 mod views;
 pub mod watch;
 mod zero;
+
+pub use vloopback_wire::tree as tree_image;
