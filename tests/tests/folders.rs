@@ -140,12 +140,16 @@ fn scripts_that_walk() {
                 os.chdir('/tmp'); print(os.getcwd(), os.path.exists('vloopbacks'))\n\
                 import subprocess\n\
                 print(subprocess.run(['pwd', '-P'], cwd='/proc/video/vloopback', capture_output=True, text=True).stdout, end='')\n\
-                print(os.getcwd())\n\
+                print(os.getcwd(), flush=True)\n\
                 found = [(top, sorted(dirs), sorted(files)) for top, dirs, files in os.walk('/proc/video')]\n\
-                print(found)\n\
-                try: libc = __import__('ctypes').CDLL(None, use_errno=True)\n\
-                except OSError: raise\n\
+                print(found, flush=True)\n\
+                libc = __import__('ctypes').CDLL(None, use_errno=True)\n\
                 os.chdir('/proc/video/vloopback')\n\
+                for cwd in ('/tmp', '/proc/video', '/'):\n    \
+                    subprocess.run(['true'], cwd=cwd, check=True)\n    \
+                    assert os.getcwd() == '/proc/video/vloopback' and os.path.exists('../../cpuinfo'), cwd\n\
+                if os.fork() == 0: os.chdir('..'); print(os.getcwd(), flush=True); os._exit(0)\n\
+                os.wait(); print(os.getcwd())\n\
                 import ctypes\n\
                 room = ctypes.create_string_buffer(8)\n\
                 libc.getcwd.restype = ctypes.c_void_p\n\
@@ -166,6 +170,8 @@ fn scripts_that_walk() {
             "/proc/video/vloopback",
             "/tmp",
             "[('/proc/video', ['vloopback'], []), ('/proc/video/vloopback', [], ['vloopback0', 'vloopbacks'])]",
+            "/proc/video",
+            "/proc/video/vloopback",
             // ERANGE
             "None 34",
         ]

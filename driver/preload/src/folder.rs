@@ -10,7 +10,7 @@ use crate::real;
 use crate::route::{self, Place};
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use libc::{AT_FDCWD, size_t};
 use vloopback_runtime::edge;
 use vloopback_runtime::paths::{self, Class};
@@ -19,8 +19,10 @@ use vloopback_runtime::stack;
 /// Room for the name of any folder of the tree.
 const ROOM: usize = 512;
 
-/// The current folder is one of the tree.
-static INSIDE: AtomicBool = AtomicBool::new(false);
+/// 0: the current folder was never one of the tree. The process's number: it is one. The same, negative: it is
+/// none any more. Another process's: that was a parent, or a child by vfork, which has the same memory and a
+/// folder of its own; then nothing is known.
+static INSIDE: AtomicI32 = AtomicI32::new(0);
 /// A folder of the tree was opened: fchdir may lead there.
 static OPENED: AtomicBool = AtomicBool::new(false);
 
@@ -29,7 +31,20 @@ static OPENED: AtomicBool = AtomicBool::new(false);
 pub fn is_inside() -> bool {
     // Relaxed: guards no other data. Who changes the folder in one thread and uses it in another must order
     // the two by itself.
-    INSIDE.load(Ordering::Relaxed)
+    match INSIDE.load(Ordering::Relaxed) {
+        0 => false,
+        known => is_inside_by(known),
+    }
+}
+
+#[cold]
+fn is_inside_by(known: c_int) -> bool {
+    // SAFETY: no arguments.
+    let own = unsafe { libc::getpid() };
+    if known != own && known != -own {
+        look();
+    }
+    INSIDE.load(Ordering::Relaxed) == own
 }
 
 /// The program has a folder of the tree open.
@@ -39,14 +54,14 @@ pub fn opened() {
 
 /// Looks where the process is. For the constructor, and after each change.
 pub fn look() {
-    if edge::is_foreign() {
-        // A vfork child's folder is not its parent's, whose memory this is.
-        return;
-    }
     let before = errno::get();
     let mut room = [0; ROOM];
     let inside = current(&mut room).is_some_and(|folder| below_tree(folder).is_some());
-    INSIDE.store(inside, Ordering::Relaxed);
+    if inside || INSIDE.load(Ordering::Relaxed) != 0 {
+        // SAFETY: no arguments.
+        let own = unsafe { libc::getpid() };
+        INSIDE.store(if inside { own } else { -own }, Ordering::Relaxed);
+    }
     errno::set(before);
 }
 

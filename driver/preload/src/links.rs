@@ -13,8 +13,8 @@ use core::ffi::{c_char, c_int};
 use vloopback_runtime::edge;
 use vloopback_runtime::paths::{self, Class};
 
-/// Longer paths are not followed.
-const ROOM: usize = 1024;
+/// Longer paths are not followed: the program's stack may be a small one, in a signal handler.
+const ROOM: usize = 512;
 /// As many links as the kernel follows.
 const MOST: usize = 40;
 
@@ -154,6 +154,10 @@ fn step(dirfd: c_int, text: &Text, follow: bool) -> Option<Step> {
                 Err(libc::ENOENT | libc::ENOTDIR) => {}
                 Err(_) => return None,
             }
+        }
+        // It may be in a folder of ours that is reached through a link; if its name is one that we have.
+        if rest.is_empty() && !paths::may_end(path) {
+            return None;
         }
         end = split(prefix).0.len();
         if end == 0 || path.get(..end) == Some(b"/") {

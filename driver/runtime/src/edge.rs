@@ -431,12 +431,6 @@ pub fn after_dup(old: c_int, new: c_int) {
     session::duplicated(old, new);
 }
 
-/// Whether this is a child by vfork or a raw clone: it has the memory of another process, and not what is told
-/// there of descriptors and folders.
-pub fn is_foreign() -> bool {
-    process::is_foreign()
-}
-
 /// The root of the daemon's tree of plain files, without a trailing slash; None where none was named.
 pub fn tree() -> Option<&'static CStr> {
     process::tree()

@@ -217,6 +217,25 @@ pub fn relative_may_matter(path: &[u8]) -> bool {
     )
 }
 
+/// Whether the last name of a path is one that something of ours has: who reaches a folder of ours through a link
+/// finds no others there.
+#[must_use]
+pub fn may_end(path: &[u8]) -> bool {
+    let last = path.rsplit(|byte| *byte == b'/').find(|part| !part.is_empty()).unwrap_or(b"");
+    relative_may_matter(last)
+        || matches!(
+            last,
+            b"name"
+                | b"uevent"
+                | b"index"
+                | b"subsystem"
+                | b"coresize"
+                | b"refcnt"
+                | b"initstate"
+                | b"holders"
+        )
+}
+
 fn class_of(path: &[u8]) -> Class {
     if let Some(rest) = path.strip_prefix(b"/dev") {
         return class_in_dev(rest);
@@ -519,6 +538,18 @@ mod tests {
         }
         for path in ["", "main.c", "src/lib.rs", "avideo", "name", "vid", "80:1"] {
             assert!(!relative_may_matter(path.as_bytes()), "{path}");
+        }
+    }
+
+    #[test]
+    fn last_names() {
+        for path in
+            ["d/video0", "vloopbacks", "x/video0/name", "/home/me/class/", "pipes/.", "x/dev", "a/81:3"]
+        {
+            assert!(may_end(path.as_bytes()), "{path}");
+        }
+        for path in ["", "/", "video0/x", "os.py", "/usr/lib/names", "name/z"] {
+            assert!(!may_end(path.as_bytes()), "{path}");
         }
     }
 
