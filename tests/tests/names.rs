@@ -199,6 +199,46 @@ fn a_link_to_a_folder_of_ours() {
     assert_eq!(shell(&env, &format!("cd {dir}/pipes/ && pwd -P")), "/proc/video/vloopback\n");
 }
 
+/// Links in /dev itself, as udev makes them for cameras, beside our own names there.
+#[test]
+fn links_by_id_and_by_path() {
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    let dev = env.dir().join("dev");
+    for (folder, name) in [("by-id", "usb-camera-video-index0"), ("by-path", "pci-0000:00:14.0-usb-0:1:1.0")]
+    {
+        let folder = dev.join("v4l").join(folder);
+        fs::create_dir_all(&folder).expect("a folder");
+        symlink(format!("../../{}", &pipe.output[5..]), folder.join(name)).expect("a link");
+    }
+    fs::write(dev.join("null"), "").expect("a file");
+    let dev = dev.display();
+    let there = |line: &str| {
+        let script = format!("mount --bind /dev/null {dev}/null && mount --bind {dev} /dev && {line}");
+        env.run(&["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", &script]).output()
+    };
+    if !have("unshare") || !there("true").status.success() {
+        skip!("no namespaces here");
+    }
+    for name in ["by-id/usb-camera-video-index0", "by-path/pci-0000:00:14.0-usb-0:1:1.0"] {
+        let told = there(&format!("test -c /dev/v4l/{name} && realpath /dev/v4l/{name}")).ok().text();
+        assert_eq!(told, format!("{}\n", pipe.output), "{name}");
+        let (folder, listed) = name.split_once('/').expect("a folder");
+        assert_eq!(there(&format!("ls /dev/v4l/{folder}")).ok().text(), format!("{listed}\n"));
+    }
+    let told = there("ls /dev/v4l").ok().text();
+    let names: Vec<&str> = told.lines().collect();
+    let ours = [&pipe.input[5..], &pipe.output[5..]];
+    assert!(
+        names.starts_with(&["by-id", "by-path"]) && ours.iter().all(|name| names.contains(name)),
+        "{told}"
+    );
+    if have("v4l2-ctl") {
+        let told = there("v4l2-ctl -d /dev/v4l/by-id/usb-camera-video-index0 --info").ok().text();
+        assert!(told.contains("Video loopback 0 output"), "{told}");
+    }
+}
+
 /// `/dev/stdin`, `/dev/fd/N`, `/proc/self/fd/N` of a device's descriptor are its node: to open it anew, to look
 /// at, to read as a link.
 #[test]
