@@ -152,6 +152,32 @@ pub fn modules_with(host: &str, name: &str, users: u32) -> String {
     text
 }
 
+/// `host`, the text of the host's `/proc/devices` (empty where it has none), with video4linux's major number
+/// in its place among the character devices, unless it is there already.
+#[must_use]
+pub fn devices_with(host: &str) -> String {
+    const HEAD: &str = "Character devices:";
+    let own = format!("{VIDEO_MAJOR:3} video4linux");
+    let major = |line: &str| line.split_ascii_whitespace().next()?.parse::<u32>().ok();
+    let mut lines: Vec<&str> = host.lines().collect();
+    let head = match lines.iter().position(|line| *line == HEAD) {
+        Some(head) => head,
+        None => {
+            lines.insert(0, HEAD);
+            0
+        }
+    };
+    // The list of block devices follows behind an empty line.
+    let end = lines.iter().skip(head + 1).position(|line| line.is_empty());
+    let end = end.map_or(lines.len(), |count| head + 1 + count);
+    let range = lines.get(head + 1..end).unwrap_or(&[]);
+    if !range.iter().any(|line| major(line) == Some(VIDEO_MAJOR)) {
+        let before = range.iter().take_while(|line| major(line).is_some_and(|one| one < VIDEO_MAJOR)).count();
+        lines.insert(head + 1 + before, &own);
+    }
+    lines.iter().flat_map(|line| [line, "\n"]).collect()
+}
+
 /// The five columns that all views of a pipe begin with.
 fn row(text: &mut String, pipe: &PipeView) {
     let (index, input, output) = (pipe.index, pipe.input, pipe.output);

@@ -4,6 +4,7 @@
 //! dev/videoN                                     owner, group and mode of the pipe
 //! dev/v4l/videoN -> ../videoN                    the names of the devfs era
 //! proc/modules                                   the host's text and our module's line
+//! proc/devices                                   the host's text and video4linux's major number
 //! proc/video/vloopback/vloopbacks, vloopbackK
 //! sys/devices/virtual/video4linux/videoN/        name, dev, uevent, index, subsystem
 //! sys/class/video4linux/videoN                   links to the devices
@@ -59,6 +60,8 @@ pub enum EntryKind {
 pub struct TreeOptions {
     /// The host's `/proc/modules`; `None` where it has none.
     pub host_modules: Option<String>,
+    /// The host's `/proc/devices`; `None` where it has none.
+    pub host_devices: Option<String>,
     /// The module that `proc/modules` names as loaded.
     pub module_name: String,
 }
@@ -66,15 +69,19 @@ pub struct TreeOptions {
 impl Default for TreeOptions {
     /// No host text, module `vloopback`.
     fn default() -> Self {
-        TreeOptions { host_modules: None, module_name: "vloopback".to_owned() }
+        TreeOptions { host_modules: None, host_devices: None, module_name: "vloopback".to_owned() }
     }
 }
 
 impl TreeOptions {
-    /// The options for this host: its `/proc/modules` as of now.
+    /// The options for this host: its `/proc/modules` and `/proc/devices` as of now.
     #[must_use]
     pub fn of_host() -> Self {
-        TreeOptions { host_modules: std::fs::read_to_string("/proc/modules").ok(), ..TreeOptions::default() }
+        TreeOptions {
+            host_modules: std::fs::read_to_string("/proc/modules").ok(),
+            host_devices: std::fs::read_to_string("/proc/devices").ok(),
+            ..TreeOptions::default()
+        }
     }
 }
 
@@ -110,6 +117,8 @@ fn map(snapshot: &Snapshot, options: &TreeOptions) -> BTreeMap<PathBuf, EntryKin
     let host = options.host_modules.as_deref().unwrap_or("");
     let (module, users) = (&options.module_name, render::module_users(snapshot));
     file(&mut tree, "proc/modules", render::modules_with(host, module, users));
+    let devices = options.host_devices.as_deref().unwrap_or("");
+    file(&mut tree, "proc/devices", render::devices_with(devices));
     tree.insert(Path::new("sys/module").join(module), EntryKind::Dir);
     tree.insert(Path::new("sys/module").join(module).join("holders"), EntryKind::Dir);
     for (name, contents) in [

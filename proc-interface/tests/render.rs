@@ -52,6 +52,23 @@ fn golden_modules() {
     }
 }
 
+#[test]
+fn golden_devices() {
+    let alone = "Character devices:\n 81 video4linux\n";
+    assert_eq!(render::devices_with(""), alone);
+    let host = "Character devices:\n  1 mem\n 29 fb\n116 alsa\n\nBlock devices:\n259 blkext\n";
+    let with =
+        "Character devices:\n  1 mem\n 29 fb\n 81 video4linux\n116 alsa\n\nBlock devices:\n259 blkext\n";
+    assert_eq!(render::devices_with(host), with);
+    assert_eq!(render::devices_with(with), with);
+    // A block device of that number is another.
+    let block = "Character devices:\n  1 mem\n\nBlock devices:\n 81 other\n";
+    let expected = "Character devices:\n  1 mem\n 81 video4linux\n\nBlock devices:\n 81 other\n";
+    assert_eq!(render::devices_with(block), expected);
+    let last = "Character devices:\n  1 mem\n";
+    assert_eq!(render::devices_with(last), "Character devices:\n  1 mem\n 81 video4linux\n");
+}
+
 /// A writer is one user, each descriptor on an output another.
 #[test]
 fn the_modules_users_are_the_open_descriptors() {

@@ -35,10 +35,15 @@ pub fn env(args: &EnvArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::Success)
 }
 
+/// [`quoted`], to be shown.
+pub(crate) fn quoted_text(value: &OsStr) -> String {
+    String::from_utf8_lossy(&quoted(value)).into_owned()
+}
+
 /// `value` as one word of a POSIX shell.
 fn quoted(value: &OsStr) -> Vec<u8> {
     let bytes = value.as_bytes();
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+:@%,".contains(byte);
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+:@%,=".contains(byte);
     if !bytes.is_empty() && bytes.iter().all(plain) {
         return bytes.to_vec();
     }

@@ -141,7 +141,7 @@ fn named(path: PathBuf) -> Result<PathBuf, PreloadError> {
 }
 
 /// FNV-1a, 64 bits: tells builds apart. Safety does not rest on it; the bytes are compared.
-fn hash(bytes: &[u8]) -> u64 {
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
@@ -151,17 +151,23 @@ fn hash(bytes: &[u8]) -> u64 {
 /// the same time finds either nothing or all of it.
 fn install(dir: &Path, library: &[u8]) -> io::Result<PathBuf> {
     let path = dir.join(format!("libvloopback_preload.{:016x}.so", hash(library)));
-    if holds(&path, library) {
-        return Ok(path);
+    put(&path, library)?;
+    Ok(path)
+}
+
+/// Has an executable file with these bytes at `path`, unless there is one already.
+pub(crate) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if holds(path, bytes) {
+        return Ok(());
     }
     let mut file = tempfile::Builder::new()
         .prefix(".libvloopback_preload.")
         .permissions(std::fs::Permissions::from_mode(0o600))
-        .tempfile_in(dir)?;
-    file.write_all(library)?;
+        .tempfile_in(path.parent().unwrap_or(Path::new(".")))?;
+    file.write_all(bytes)?;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o755))?;
-    file.persist(&path).map_err(|error| error.error)?;
-    Ok(path)
+    // Closed before it has its name: a file that is open for writing cannot be executed.
+    file.into_temp_path().persist(path).map_err(|error| error.error)
 }
 
 /// Whether `path` is a plain file with exactly these bytes.

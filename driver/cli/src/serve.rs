@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use vloopback_daemon::{Connection, Server, ServerError, ServerHandle};
+use vloopback_daemon::{Connection, Profile, Server, ServerError, ServerHandle};
 
 use crate::args::ServerArgs;
 use crate::exit_codes::ExitCode;
@@ -36,12 +36,24 @@ const FAILED: &str = "failed ";
 /// [`Failure::Server`] where it does not start.
 pub fn vloopbackd(args: &ServerArgs) -> Result<ExitCode, Failure> {
     let config = args.config()?;
+    warn_of_profile(config.profile);
     // Watched from before the start: a signal in between must not leave the socket behind.
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(Failure::system("signal handlers"))?;
     let server = Server::start(config)?;
     announce(server.socket());
     serve(server, signals);
     Ok(ExitCode::Success)
+}
+
+/// Says what a server's profile takes away.
+fn warn_of_profile(profile: Profile) {
+    if profile == Profile::Vloopback {
+        eprintln!(
+            "vloopback: warning: --profile vloopback serves every program by the old driver's rules: programs of \
+             V4L2 (ffmpeg, GStreamer, v4l2-ctl, browsers) are shut out; without it old programs are served by \
+             those rules, and today's as well"
+        );
+    }
 }
 
 /// Says on standard output that opens are answered from now on. Nobody may be reading it.
@@ -136,7 +148,8 @@ impl Reached {
 /// # Errors
 /// [`Failure::Server`] and [`Failure::ServerStart`].
 pub fn reach_or_start(args: &ServerArgs) -> Result<Reached, Failure> {
-    let socket = args.config()?.socket;
+    let config = args.config()?;
+    let (socket, profile) = (config.socket, config.profile);
     let deadline = Instant::now() + START_WAIT;
     let mut started: Option<Instant> = None;
     loop {
@@ -150,6 +163,9 @@ pub fn reach_or_start(args: &ServerArgs) -> Result<Reached, Failure> {
                         socket.display(),
                         late.join(" ")
                     );
+                }
+                if started.is_some() {
+                    warn_of_profile(profile);
                 }
                 return Ok(Reached { socket, new: started.is_some(), _connection: connection });
             }

@@ -37,6 +37,7 @@ mod events;
 mod exports;
 mod pipes;
 mod setup;
+mod tree_image;
 mod zero;
 
 use events::Events;
@@ -707,6 +708,7 @@ impl Engine {
                 self.ask_names();
                 return self.list(id);
             }
+            Request::Tree => return self.send_tree(id),
             Request::Closed { session } => {
                 let known = self.connections.get(&id).is_some_and(|c| c.sessions.contains(&session));
                 if known {

@@ -4,23 +4,28 @@
 //! they were; rewinddir starts both again.
 
 use crate::errno;
+use crate::folder;
 use crate::listing;
 use crate::real;
-use crate::route;
+use crate::remote;
+use crate::route::{self, Place};
 use core::ffi::{c_char, c_int};
 use libc::{AT_FDCWD, DIR, dirent, dirent64};
 use vloopback_runtime::edge;
-use vloopback_runtime::paths::{Class, classify, strip_tree};
+use vloopback_runtime::paths::{Class, classify};
 use vloopback_runtime::stack;
+use vloopback_runtime::tree_image::Kind;
 
 /// Opens a folder: the real one and our entries with it, or one that only the tree has. What is
 /// below a folder of ours is the tree's where the tree has it.
 pub fn open_folder(path: *const c_char) -> *mut DIR {
     // SAFETY: the program's own argument, or a path of ours in its place.
     let call = |path: *const c_char| unsafe { real::opendir(path) };
-    let Some(place) = route::find(AT_FDCWD, path) else {
-        return call(path);
-    };
+    route::serve(AT_FDCWD, path, true, |_, path| call(path), |place| open_ours(place, path, call))
+}
+
+fn open_ours(place: &Place, path: *const c_char, call: impl Fn(*const c_char) -> *mut DIR) -> *mut DIR {
+    let (_, path) = place.outer(AT_FDCWD, path);
     if let Class::Tree { legacy: true } = place.class {
         edge::mark_legacy();
     }
@@ -31,7 +36,7 @@ pub fn open_folder(path: *const c_char) -> *mut DIR {
     if place.class == Class::MergedDir {
         let stream = call(path);
         if !stream.is_null() {
-            listing::attach(stream, &place);
+            listing::attach(stream, place);
             return stream;
         }
         if errno::get() != libc::ENOENT {
@@ -39,9 +44,19 @@ pub fn open_folder(path: *const c_char) -> *mut DIR {
         }
     }
     errno::set(before);
+    if let Some(image) = remote::image() {
+        if let Some(entry) = remote::find(&image, place, true).filter(|entry| entry.kind == Kind::Dir) {
+            let stream = remote::stand_in();
+            if !stream.is_null() {
+                listing::attach_remote(stream, place, &image, entry.path);
+            }
+            return stream;
+        }
+    }
     let stream = call(mapped.as_ptr());
     if !stream.is_null() {
-        listing::attach_alone(stream, &place);
+        folder::opened();
+        listing::attach_alone(stream, place);
         return stream;
     }
     if !matches!(errno::get(), libc::ENOENT | libc::ENOTDIR) {
@@ -72,15 +87,15 @@ unsafe extern "C" fn fdopendir(fd: c_int) -> *mut DIR {
 
 /// The folder behind a descriptor may be one that is merged, or one of the tree.
 fn merge_by_descriptor(stream: *mut DIR, fd: c_int) {
-    let Some(tree) = edge::tree() else {
+    if edge::tree().is_none() {
         return;
-    };
+    }
     let mut room = route::buffer();
-    let Some(folder) = route::behind_descriptor(fd, &mut room) else {
+    let Some(name) = route::behind_descriptor(fd, &mut room) else {
         return;
     };
-    let below = strip_tree(folder, tree.to_bytes());
-    let Some(place) = route::place(classify(below.unwrap_or(folder))) else {
+    let below = folder::below_tree(name);
+    let Some(place) = route::place(classify(below.unwrap_or(name))) else {
         return;
     };
     if below.is_some() {

@@ -1,7 +1,7 @@
 //! uname and inotify.
 
 use crate::real;
-use crate::route;
+use crate::route::{self, Place};
 use core::ffi::{c_char, c_int};
 use libc::AT_FDCWD;
 use vloopback_runtime::edge;
@@ -42,8 +42,7 @@ unsafe extern "C" fn inotify_add_watch(fd: c_int, path: *const c_char, mask: u32
     stack::align();
     // SAFETY: the program's own arguments, the path perhaps replaced by another.
     let call = |path: *const c_char| unsafe { real::inotify_add_watch(fd, path, mask) };
-    match route::find(AT_FDCWD, path) {
-        Some(place) => place.call(AT_FDCWD, path, |_, path| call(path)),
-        None => call(path),
-    }
+    let follow = mask & libc::IN_DONT_FOLLOW == 0;
+    let ours = |place: &Place| place.call(AT_FDCWD, path, |_, path| call(path));
+    route::serve(AT_FDCWD, path, follow, |_, path| call(path), ours)
 }

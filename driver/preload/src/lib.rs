@@ -16,6 +16,7 @@
 //! | `stdio` | `fopen` `fopen64` `freopen` `freopen64` `fclose` |
 //! | `dirs` | `opendir` `fdopendir` `readdir` `readdir64` `readdir_r` `readdir64_r` `closedir` `rewinddir` |
 //! | `scan` | `scandir` `scandir64` `glob` `glob64` |
+//! | `folder` | `chdir` `fchdir` `getcwd` `__getcwd_chk` `get_current_dir_name` `getwd` `__getwd_chk` |
 //! | `host` | `uname` `inotify_add_watch` |
 //! | `signals` | `signal` `bsd_signal` `ssignal` `sysv_signal` `__sysv_signal` `sigset` `sigaction` `__sigaction` `sigprocmask` `pthread_sigmask` `sigignore` `sighold` `sigblock` `sigsetmask`: passed through, and noticed |
 //! | `system` | `syscall` (on x86_64, and on i386 also mmap2), for the numbers of `read` `write` `readv` `writev` `open` `openat` `close` `close_range` `dup` `dup2` `dup3` `fcntl` `ioctl` `mmap` `munmap` `uname` |
@@ -49,14 +50,17 @@ mod device;
 mod dirs;
 mod errno;
 mod fds;
+mod folder;
 mod host;
 mod io;
+mod links;
 mod listing;
 mod names;
 mod open;
 mod poll;
 mod real;
 mod release;
+mod remote;
 mod route;
 mod scan;
 mod signals;
@@ -73,6 +77,7 @@ extern "C" fn construct() {
     vloopback_runtime::stack::align();
     real::resolve_all();
     vloopback_runtime::edge::configure_from_env();
+    folder::look();
 }
 
 #[used]

@@ -11,6 +11,7 @@
 //! the most merged folders that were open at once.
 
 use crate::real;
+use crate::remote::{self, Image};
 use crate::route::Place;
 use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -18,6 +19,7 @@ use libc::{DIR, dirent, dirent64};
 use std::cell::UnsafeCell;
 use vloopback_runtime::edge;
 use vloopback_runtime::paths::{Class, classify_in};
+use vloopback_runtime::tree_image::{self, Kind};
 
 /// Longer names are none of ours.
 const NAME: usize = 32;
@@ -175,6 +177,14 @@ pub fn attach(stream: *mut DIR, place: &Place) {
     let before = crate::errno::get();
     // SAFETY: a live stream.
     let folder = unsafe { libc::dirfd(stream) };
+    if let Some(image) = remote::image() {
+        let path = place.path.as_bytes();
+        if let Some(extras) = remote_extras(&image, path, place, Some(folder)).filter(|e| !e.is_empty()) {
+            record(stream, extras, false);
+        }
+        crate::errno::set(before);
+        return;
+    }
     let extras = place.mapped().and_then(|mapped| {
         // SAFETY: a C string.
         let tree_folder = unsafe { real::opendir(mapped.as_ptr()) };
@@ -203,6 +213,55 @@ pub fn attach_alone(stream: *mut DIR, place: &Place) {
         record(stream, extras, true);
     }
     crate::errno::set(before);
+}
+
+/// Has the listing of `stream` be that of a folder of the tree that came from the daemon.
+pub fn attach_remote(stream: *mut DIR, place: &Place, image: &Image, folder: &[u8]) {
+    let before = crate::errno::get();
+    if let Some(extras) = remote_extras(image, folder, place, None) {
+        record(stream, extras, true);
+    }
+    crate::errno::set(before);
+}
+
+/// What the folder at `path` has in an image of the tree, and the real one, where there is one, has not. None
+/// without memory.
+fn remote_extras(
+    image: &Image,
+    path: &[u8],
+    place: &Place,
+    real_folder: Option<c_int>,
+) -> Option<Vec<Extra>> {
+    let mut extras = Vec::new();
+    let mut add = |name: &[u8], inode, kind| {
+        let mut extra = Extra { name: [0; NAME], inode, kind };
+        for (to, from) in extra.name.iter_mut().zip(name) {
+            *to = *from;
+        }
+        let is_real = real_folder.is_some_and(|folder| {
+            CStr::from_bytes_until_nul(&extra.name).is_ok_and(|name| has(folder, name))
+        });
+        if !is_real {
+            extras.try_reserve(1).ok()?;
+            extras.push(extra);
+        }
+        Some(())
+    };
+    if real_folder.is_none() {
+        add(b".", 1, libc::DT_DIR)?;
+        add(b"..", 1, libc::DT_DIR)?;
+    }
+    for (name, entry) in tree_image::listing(image.bytes(), path) {
+        let kind = match entry.kind {
+            Kind::Dir => libc::DT_DIR,
+            Kind::Link => libc::DT_LNK,
+            Kind::File | Kind::Node => libc::DT_REG,
+        };
+        if let Some(kind) = kind_of(place, name, kind) {
+            add(name, remote::inode(&entry), kind)?;
+        }
+    }
+    Some(extras)
 }
 
 fn record(stream: *mut DIR, mut extras: Vec<Extra>, alone: bool) {
@@ -311,7 +370,7 @@ fn extras(tree_folder: *mut DIR, place: &Place, real_folder: Option<c_int>) -> O
             // Every folder has its own, so only a listing of nothing else needs them.
             real_folder.is_none().then_some(libc::DT_DIR)
         } else {
-            kind_of(place, name, entry.d_type)
+            kind_of(place, name.to_bytes(), entry.d_type)
         };
         let Some(kind) = kind else {
             continue;
@@ -330,8 +389,7 @@ fn extras(tree_folder: *mut DIR, place: &Place, real_folder: Option<c_int>) -> O
 }
 
 /// The entry's type as the program is to see it; None where the entry is not to be seen.
-fn kind_of(place: &Place, name: &CStr, in_tree: u8) -> Option<u8> {
-    let name = name.to_bytes();
+fn kind_of(place: &Place, name: &[u8], in_tree: u8) -> Option<u8> {
     // Our names never start with a dot; what does is the folder, its parent, or a file that is
     // just being written.
     if name.first() == Some(&b'.') || name.len() >= NAME {

@@ -1,7 +1,10 @@
 //! access, readlink, realpath, and the extended attributes that `ls -l` asks for.
 
 use crate::errno::{self, fail};
+use crate::folder;
+use crate::links;
 use crate::real;
+use crate::remote;
 use crate::route::{self, Place};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use libc::{AT_FDCWD, size_t, ssize_t};
@@ -14,34 +17,45 @@ const PATH_MAX: usize = libc::PATH_MAX as usize;
 
 // The tree's file of a node carries the pipe's owner, group and mode, so access to it is access
 // to the device.
-fn access_at(dirfd: c_int, path: *const c_char, call: impl Fn(c_int, *const c_char) -> c_int) -> c_int {
-    match route::find(dirfd, path) {
-        Some(place) => place.call(dirfd, path, call),
-        None => call(dirfd, path),
-    }
+fn access_at(
+    dirfd: c_int,
+    path: *const c_char,
+    (mode, effective): (c_int, bool),
+    call: impl Fn(c_int, *const c_char) -> c_int,
+) -> c_int {
+    // The name of a descriptor (/dev/fd/N): access to its node, whoever made the socket.
+    route::serve(dirfd, path, true, &call, |place| {
+        if let Some(image) = remote::image() {
+            let is_real = place.class == Class::MergedDir && call(dirfd, path) == 0;
+            if let Some(entry) = remote::find(&image, place, true).filter(|_| !is_real) {
+                return remote::access(&entry, mode, effective);
+            }
+        }
+        place.call(dirfd, path, &call)
+    })
 }
 
 macro_rules! access_hooks {
-    ($($name:ident;)*) => {$(
+    ($($name:ident, $effective:literal;)*) => {$(
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $name(path: *const c_char, mode: c_int) -> c_int {
             stack::align();
             // SAFETY: the program's own arguments, the path perhaps replaced by another.
-            access_at(AT_FDCWD, path, |_, path| unsafe { real::$name(path, mode) })
+            access_at(AT_FDCWD, path, (mode, $effective), |_, path| unsafe { real::$name(path, mode) })
         }
     )*};
 }
 
 access_hooks! {
-    access;
-    eaccess;
-    euidaccess;
+    access, false;
+    eaccess, true;
+    euidaccess, true;
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn faccessat(dirfd: c_int, path: *const c_char, mode: c_int, flags: c_int) -> c_int {
     stack::align();
-    access_at(dirfd, path, |dirfd, path| {
+    access_at(dirfd, path, (mode, flags & libc::AT_EACCESS != 0), |dirfd, path| {
         // SAFETY: the program's own arguments, the path perhaps replaced by another.
         unsafe { real::faccessat(dirfd, path, mode, flags) }
     })
@@ -49,7 +63,7 @@ unsafe extern "C" fn faccessat(dirfd: c_int, path: *const c_char, mode: c_int, f
 
 // A file of the tree has none, and must not be said to be missing.
 macro_rules! attribute_hooks {
-    ($($name:ident($($before:ident: $before_ty:ty,)? ; $buf:ty);)*) => {$(
+    ($($name:ident($($before:ident: $before_ty:ty,)? ; $buf:ty), $follow:literal;)*) => {$(
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $name(
             path: *const c_char,
@@ -60,19 +74,21 @@ macro_rules! attribute_hooks {
             stack::align();
             // SAFETY: the program's own arguments, the path perhaps replaced by another.
             let call = |path: *const c_char| unsafe { real::$name(path, $($before,)? buf, len) };
-            match route::find(AT_FDCWD, path) {
-                Some(place) => place.call(AT_FDCWD, path, |_, path| call(path)),
-                None => call(path),
-            }
+            let ours = |place: &Place| match remote::image() {
+                // There it has no attributes either.
+                Some(image) if remote::find(&image, place, $follow).is_some() => fail(libc::ENOTSUP),
+                _ => place.call(AT_FDCWD, path, |_, path| call(path)),
+            };
+            route::serve(AT_FDCWD, path, $follow, |_, path| call(path), ours)
         }
     )*};
 }
 
 attribute_hooks! {
-    getxattr(name: *const c_char,; *mut c_void);
-    lgetxattr(name: *const c_char,; *mut c_void);
-    listxattr(; *mut c_char);
-    llistxattr(; *mut c_char);
+    getxattr(name: *const c_char,; *mut c_void), true;
+    lgetxattr(name: *const c_char,; *mut c_void), false;
+    listxattr(; *mut c_char), true;
+    llistxattr(; *mut c_char), false;
 }
 
 /// A symbolic link's text. The tree's links are relative, as sysfs's are, and need no change; but
@@ -84,32 +100,38 @@ fn readlink_at(
     len: size_t,
     call: impl Fn(c_int, *const c_char) -> ssize_t,
 ) -> ssize_t {
-    if let Some(place) = route::find(dirfd, path) {
-        return place.call(dirfd, path, call);
-    }
-    if let Some(answer) = descriptor_name(path, buf, len) {
-        return answer;
-    }
-    let answer = call(dirfd, path);
-    if let Ok(count) = usize::try_from(answer) {
-        return unmap(buf, count, answer);
-    }
-    answer
+    let system = |dirfd, path| {
+        let answer = call(dirfd, path);
+        match usize::try_from(answer) {
+            Ok(count) => named(dirfd, path, (buf, len), count).unwrap_or_else(|| unmap(buf, count, answer)),
+            Err(_) => answer,
+        }
+    };
+    route::serve(dirfd, path, false, system, |place| {
+        remote::read_link(place, buf, len).unwrap_or_else(|| place.call(dirfd, path, &call))
+    })
 }
 
-/// `/dev/videoN` for the link `/proc/self/fd/K` of a device's descriptor.
-fn descriptor_name(path: *const c_char, buf: *mut c_char, len: size_t) -> Option<ssize_t> {
-    const LINKS: &[u8] = b"/proc/self/fd/";
-    let number = route::text(path)?.strip_prefix(LINKS)?;
-    let fd = c_int::try_from(paths::decimal(number)?).ok()?;
-    if edge::state(fd) != edge::State::Ours {
+/// `/dev/videoN` for the link of a device's descriptor (`/proc/self/fd/K`), whose text of `count` bytes says that
+/// there is a socket.
+fn named(
+    dirfd: c_int,
+    path: *const c_char,
+    (buf, len): (*mut c_char, size_t),
+    count: usize,
+) -> Option<ssize_t> {
+    const SOCKET: &[u8] = b"socket:[";
+    // SAFETY: the C library has just written so many bytes there.
+    let text = unsafe { core::slice::from_raw_parts(buf.cast::<u8>(), count) };
+    // A short buffer may hold no more than the beginning.
+    if count == 0 || !text.iter().zip(SOCKET).all(|(one, other)| one == other) {
         return None;
     }
+    let before = errno::get();
+    let number = links::to_descriptor(dirfd, path).and_then(|place| place.device(true));
+    errno::set(before);
     let mut name = [0; route::NODE_NAME];
-    let name = route::node_name(edge::node_of(fd)?, &mut name).to_bytes();
-    if buf.is_null() {
-        return Some(fail(libc::EFAULT));
-    }
+    let name = route::node_name(number?, &mut name).to_bytes();
     let count = name.len().min(len);
     // SAFETY: the program's buffer of `len` bytes, and no more than that.
     unsafe { core::ptr::copy_nonoverlapping(name.as_ptr().cast(), buf, count) };
@@ -123,17 +145,16 @@ fn unmap(buf: *mut c_char, count: usize, answer: ssize_t) -> ssize_t {
     if text.first() != Some(&b'/') {
         return answer;
     }
-    let Some(tree) = edge::tree() else {
-        return answer;
-    };
-    let Some(below) = paths::strip_tree(text, tree.to_bytes()).map(<[u8]>::len) else {
-        return answer;
-    };
-    if below == 0 {
-        return answer;
+    let before = errno::get();
+    let below = folder::below_tree(text).filter(|below| below.len() > 1).map(<[u8]>::len);
+    errno::set(before);
+    match below {
+        Some(below) if below <= count => {
+            text.copy_within(count - below.., 0);
+            ssize_t::try_from(below).unwrap_or(answer)
+        }
+        _ => answer,
     }
-    text.copy_within(count - below.., 0);
-    ssize_t::try_from(below).unwrap_or(answer)
 }
 
 #[unsafe(no_mangle)]
@@ -197,6 +218,10 @@ fn resolve(place: &Place, resolved: *mut c_char) -> Option<*mut c_char> {
         }
         return CStr::from_bytes_until_nul(&room).ok().map(|name| give(name, resolved));
     }
+    let mut room = [0; paths::LONGEST + 1];
+    if remote::real_name(place, &mut room).is_some() {
+        return CStr::from_bytes_until_nul(&room).ok().map(|name| give(name, resolved));
+    }
     // The tree's root may itself lie behind symbolic links (/var/run, /tmp).
     let mut root = [0; PATH_MAX];
     let mut whole = [0; PATH_MAX];
@@ -228,10 +253,23 @@ fn give(name: &CStr, resolved: *mut c_char) -> *mut c_char {
     resolved
 }
 
-fn real_path(path: *const c_char, resolved: *mut c_char, call: impl Fn() -> *mut c_char) -> *mut c_char {
-    let Some(place) = route::find(AT_FDCWD, path) else {
-        return call();
-    };
+fn real_path(
+    path: *const c_char,
+    resolved: *mut c_char,
+    call: impl Fn(*const c_char) -> *mut c_char,
+) -> *mut c_char {
+    let ours = |place: &Place| real_path_of(place, path, resolved, &call);
+    route::serve(AT_FDCWD, path, true, |_, path| call(path), ours)
+}
+
+fn real_path_of(
+    place: &Place,
+    path: *const c_char,
+    resolved: *mut c_char,
+    call: impl Fn(*const c_char) -> *mut c_char,
+) -> *mut c_char {
+    let (_, path) = place.outer(AT_FDCWD, path);
+    let call = || call(path);
     let before = errno::get();
     if place.class == Class::MergedDir {
         let answer = call();
@@ -240,7 +278,7 @@ fn real_path(path: *const c_char, resolved: *mut c_char, call: impl Fn() -> *mut
         }
         errno::set(before);
     }
-    if let Some(answer) = resolve(&place, resolved) {
+    if let Some(answer) = resolve(place, resolved) {
         return answer;
     }
     errno::set(before);
@@ -251,7 +289,7 @@ fn real_path(path: *const c_char, resolved: *mut c_char, call: impl Fn() -> *mut
 unsafe extern "C" fn realpath(path: *const c_char, resolved: *mut c_char) -> *mut c_char {
     stack::align();
     // SAFETY: the program's own arguments.
-    real_path(path, resolved, || unsafe { real::realpath(path, resolved) })
+    real_path(path, resolved, |path| unsafe { real::realpath(path, resolved) })
 }
 
 #[unsafe(no_mangle)]
@@ -259,17 +297,17 @@ unsafe extern "C" fn canonicalize_file_name(path: *const c_char) -> *mut c_char 
     stack::align();
     let resolved = core::ptr::null_mut();
     // SAFETY: the program's own argument; this is what the function is.
-    real_path(path, resolved, || unsafe { real::realpath(path, resolved) })
+    real_path(path, resolved, |path| unsafe { real::realpath(path, resolved) })
 }
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __realpath_chk(path: *const c_char, resolved: *mut c_char, room: size_t) -> *mut c_char {
     stack::align();
     // SAFETY: the program's own arguments.
-    let call = || unsafe { real::__realpath_chk(path, resolved, room) };
+    let call = |path| unsafe { real::__realpath_chk(path, resolved, room) };
     if room < PATH_MAX {
         // The real one ends the program.
-        return call();
+        return call(path);
     }
     real_path(path, resolved, call)
 }

@@ -6,8 +6,11 @@
 //! looks at.
 
 use crate::errno::fail;
+use crate::folder;
+use crate::links;
 use crate::real;
 use crate::release;
+use crate::remote;
 use crate::route::{self, Place};
 use core::ffi::{c_char, c_int, c_uint};
 use libc::{AT_FDCWD, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_TRUNC};
@@ -100,41 +103,59 @@ pub(crate) fn open_at(
     flags: c_int,
     call: impl Fn(c_int, *const c_char, c_int) -> c_int,
 ) -> c_int {
-    let call = |dirfd, path, flags| {
+    let call = &|dirfd, path, flags| {
         let fd = call(dirfd, path, flags);
         edge::fresh(fd);
         fd
     };
-    if route::is_foreign(path) {
-        return call(dirfd, path, flags);
-    }
-    open_ours(dirfd, path, flags, call)
+    let system = |dirfd, path| {
+        if may_create(flags) {
+            if let Some(place) = links::would_create(dirfd, path) {
+                return open_ours(&place, (dirfd, path), flags, call);
+            }
+        }
+        call(dirfd, path, flags)
+    };
+    let ours = |place: &Place| open_ours(place, (dirfd, path), flags, call);
+    route::serve(dirfd, path, flags & O_NOFOLLOW == 0, system, ours)
 }
 
-/// The rest of [`open_at`], which needs room for paths.
+/// Whether an open makes a file where a symbolic link leads to nothing.
+#[inline]
+pub fn may_create(flags: c_int) -> bool {
+    flags & (O_CREAT | O_EXCL | O_NOFOLLOW) == O_CREAT
+}
+
+/// The rest of [`open_at`], for a place of ours.
 #[inline(never)]
 fn open_ours(
-    dirfd: c_int,
-    path: *const c_char,
+    place: &Place,
+    (dirfd, path): (c_int, *const c_char),
     flags: c_int,
     call: impl Fn(c_int, *const c_char, c_int) -> c_int,
 ) -> c_int {
-    let Some(place) = route::find(dirfd, path) else {
-        return call(dirfd, path, flags);
-    };
-    match settle(&place, flags) {
+    match settle(place, flags) {
         Step::Opened(fd) => fd,
         Step::Refused(errno) => fail(errno),
         Step::Plain => {
+            if let Some(fd) = remote::open(place, flags) {
+                return fd;
+            }
             let fd = place.call(dirfd, path, |dirfd, path| call(dirfd, path, flags & !(O_CREAT | O_EXCL)));
-            if fd >= 0 && flags & O_PATH != 0 {
-                if let Some(number) = place.device(flags & O_NOFOLLOW == 0) {
-                    edge::named(fd, number);
+            if fd >= 0 {
+                if flags & O_PATH != 0 {
+                    if let Some(number) = place.device(flags & O_NOFOLLOW == 0) {
+                        edge::named(fd, number);
+                    }
                 }
+                folder::opened();
             }
             fd
         }
-        Step::Real => call(dirfd, path, flags),
+        Step::Real => {
+            let (dirfd, path) = place.outer(dirfd, path);
+            call(dirfd, path, flags)
+        }
     }
 }
 

@@ -274,6 +274,14 @@ table! {
     #[cfg(target_pointer_width = "32")]
     fn __glob64_time64(pattern: *const c_char, flags: c_int, on_error: *mut c_void, result: *mut Glob) -> c_int = libc::GLOB_ABORTED;
 
+    fn chdir(path: *const c_char) -> c_int = -1;
+    fn fchdir(fd: c_int) -> c_int = -1;
+    fn getcwd(buf: *mut c_char, size: size_t) -> *mut c_char = core::ptr::null_mut();
+    fn __getcwd_chk(buf: *mut c_char, size: size_t, room: size_t) -> *mut c_char = core::ptr::null_mut();
+    fn get_current_dir_name() -> *mut c_char = core::ptr::null_mut();
+    fn getwd(buf: *mut c_char) -> *mut c_char = core::ptr::null_mut();
+    fn __getwd_chk(buf: *mut c_char, room: size_t) -> *mut c_char = core::ptr::null_mut();
+
     fn inotify_add_watch(fd: c_int, path: *const c_char, mask: u32) -> c_int = -1;
     fn uname(names: *mut libc::utsname) -> c_int = -1;
 }

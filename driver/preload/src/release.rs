@@ -55,7 +55,7 @@ fn read<'room>(path: &CStr, room: &'room mut [u8; ROOM]) -> Option<&'room [u8]> 
 }
 
 /// A file in memory with this text, read-only, at its beginning.
-fn sealed(pieces: &[&[u8]], flags: c_int) -> Option<c_int> {
+pub(crate) fn sealed(pieces: &[&[u8]], flags: c_int) -> Option<c_int> {
     // SAFETY: a C string and flags.
     let fd = unsafe {
         libc::memfd_create(c"vloopback-release".as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING)

@@ -2,10 +2,13 @@
 //! nearly always, to the system.
 
 use crate::errno::{self, Outcome};
+use crate::folder;
+use crate::links;
 use crate::real;
+use crate::remote;
 use core::ffi::{CStr, c_char, c_int};
 use vloopback_runtime::edge;
-use vloopback_runtime::paths::{self, Class, Found, Normal};
+use vloopback_runtime::paths::{self, Class, Found, LONGEST, Normal};
 
 /// The longest path into the tree: the socket's (108 bytes at most), and one of ours below it.
 const ROOM: usize = 512;
@@ -18,10 +21,82 @@ pub struct Place {
     pub path: Normal,
     /// The same in the daemon's tree, NUL-terminated; empty where there is no tree.
     mapped: [u8; ROOM],
+    /// The path where the program's own words lead elsewhere, NUL-terminated: it starts from a folder of the
+    /// tree, whose `..` is the tree's. Empty where the program's own words do.
+    outer: [u8; LONGEST + 2],
+}
+
+/// Makes a call that names one path: `ours` for a place of ours, `call` for the system's own business. Where
+/// the system says that there is nothing of this name, the name may lead to us in a way that the text does not
+/// show ([`links`]). `follow`: the call follows a symbolic link at the path's end.
+#[inline]
+pub fn serve<R: Outcome>(
+    dirfd: c_int,
+    path: *const c_char,
+    follow: bool,
+    call: impl Fn(c_int, *const c_char) -> R,
+    ours: impl Fn(&Place) -> R,
+) -> R {
+    let before = errno::get();
+    if is_foreign(path) {
+        let result = call(dirfd, path);
+        if !result.failed() || !links::may_lead(errno::get()) {
+            return result;
+        }
+        return serve_link(dirfd, path, follow, (before, result), ours);
+    }
+    serve_ours(dirfd, path, follow, call, ours)
+}
+
+/// [`serve`] of a path that looks like one of ours.
+#[inline(never)]
+fn serve_ours<R: Outcome>(
+    dirfd: c_int,
+    path: *const c_char,
+    follow: bool,
+    call: impl Fn(c_int, *const c_char) -> R,
+    ours: impl Fn(&Place) -> R,
+) -> R {
+    let before = errno::get();
+    let place = find_ours(dirfd, path);
+    let (dirfd, path) = match &place {
+        Some(place) if place.class != Class::NotOurs => return ours(place),
+        Some(place) => place.outer(dirfd, path),
+        None => (dirfd, path),
+    };
+    let result = call(dirfd, path);
+    if !result.failed() || !links::may_lead(errno::get()) {
+        return result;
+    }
+    serve_link(dirfd, path, follow, (before, result), ours)
+}
+
+/// [`serve`] of a path of which the system has said, by `result`, that it leads nowhere. `before`: errno before
+/// that.
+#[cold]
+#[inline(never)]
+pub fn serve_link<R: Outcome>(
+    dirfd: c_int,
+    path: *const c_char,
+    follow: bool,
+    (before, result): (c_int, R),
+    ours: impl Fn(&Place) -> R,
+) -> R {
+    let errno = errno::get();
+    match links::follow(dirfd, path, follow, errno) {
+        Some(place) => {
+            errno::set(before);
+            ours(&place)
+        }
+        None => {
+            errno::set(errno);
+            result
+        }
+    }
 }
 
 /// What `path`, taken from the folder `dirfd`, means. None: the system's own business, and nothing
-/// was disturbed to find that out.
+/// was disturbed to find that out. So is [`Class::NotOurs`], but by the words of [`Place::outer`].
 #[inline]
 pub fn find(dirfd: c_int, path: *const c_char) -> Option<Place> {
     // Records of paths are large: nothing is made for the many that end here.
@@ -43,18 +118,30 @@ pub fn is_foreign(path: *const c_char) -> bool {
 /// [`is_foreign`] of a relative path.
 #[inline(never)]
 fn is_foreign_name(path: *const c_char) -> bool {
-    !text(path).is_some_and(paths::relative_may_matter)
+    !folder::is_inside() && !text(path).is_some_and(paths::relative_may_matter)
 }
 
 #[cold]
 fn find_ours(dirfd: c_int, path: *const c_char) -> Option<Place> {
     let text = text(path)?;
-    let absolute = text.first() == Some(&b'/');
-    let found = if absolute { paths::classify(text) } else { from_folder(dirfd, text)? };
-    if found.class == Class::NotOurs {
-        return None;
+    if text.first() == Some(&b'/') {
+        return place(paths::classify(text));
     }
-    place(found)
+    let (found, inside) = from_folder(dirfd, text)?;
+    match place(found) {
+        Some(mut place) => {
+            place.set_outer(inside);
+            Some(place)
+        }
+        // The system's, but not by the program's words.
+        None if inside => {
+            let class = Class::NotOurs;
+            let mut place = Place { class, path: found.path, mapped: [0; ROOM], outer: [0; LONGEST + 2] };
+            place.set_outer(true);
+            Some(place)
+        }
+        None => None,
+    }
 }
 
 /// The bytes of a C string that the program gave. None for what only pretends to be one: null, a
@@ -80,7 +167,7 @@ pub fn place(found: Found) -> Option<Place> {
         Class::Device(_) | Class::DeviceLink(_) if found.path.must_be_dir() => return None,
         class => class,
     };
-    let mut place = Place { class, path: found.path, mapped: [0; ROOM] };
+    let mut place = Place { class, path: found.path, mapped: [0; ROOM], outer: [0; LONGEST + 2] };
     if let Class::Release(_) = class {
         // No file of the tree, whose text is the same for everybody.
         return Some(place);
@@ -117,6 +204,26 @@ impl Place {
         Some(())
     }
 
+    /// Takes the path itself for the program's words, if they start `inside` the tree.
+    fn set_outer(&mut self, inside: bool) {
+        if !inside {
+            return;
+        }
+        let below: &[u8] = match self.path.as_bytes() {
+            b"" => b"/",
+            path => path,
+        };
+        let slash: &[u8] = if self.path.must_be_dir() { b"/" } else { b"" };
+        for (to, from) in self.outer.iter_mut().zip(below.iter().chain(slash)) {
+            *to = *from;
+        }
+    }
+
+    /// The path for the system, in the program's words where those lead there.
+    pub fn outer(&self, dirfd: c_int, path: *const c_char) -> (c_int, *const c_char) {
+        if self.outer[0] == 0 { (dirfd, path) } else { (libc::AT_FDCWD, self.outer.as_ptr().cast()) }
+    }
+
     /// The path in the tree, if there is a tree.
     pub fn mapped(&self) -> Option<&CStr> {
         CStr::from_bytes_until_nul(&self.mapped).ok().filter(|path| !path.is_empty())
@@ -133,6 +240,9 @@ impl Place {
 
     /// What the tree has there (`st_mode`), links followed; None where it has nothing.
     pub fn mode_in_tree(&self) -> Option<libc::mode_t> {
+        if let Some(image) = remote::image() {
+            return remote::find(&image, self, true).map(|entry| remote::mode(&entry));
+        }
         let mapped = self.mapped()?;
         let before = errno::get();
         let mut status = core::mem::MaybeUninit::<libc::stat64>::zeroed();
@@ -151,13 +261,14 @@ impl Place {
         path: *const c_char,
         call: impl Fn(c_int, *const c_char) -> R,
     ) -> R {
+        let outer = self.outer(dirfd, path);
         let Some(mapped) = self.mapped() else {
-            return call(dirfd, path);
+            return call(outer.0, outer.1);
         };
         let mapped = (libc::AT_FDCWD, mapped.as_ptr());
         let (first, second) = match self.class {
-            Class::MergedDir => ((dirfd, path), mapped),
-            _ => (mapped, (dirfd, path)),
+            Class::MergedDir => (outer, mapped),
+            _ => (mapped, outer),
         };
         let before = errno::get();
         let result = call(first.0, first.1);
@@ -169,45 +280,37 @@ impl Place {
     }
 }
 
-/// A relative path, whose folder must be asked for. Only those come here that look like ours.
+/// A relative path, whose folder must be asked for, and whether that is one of the tree. Only those come here
+/// that look like ours.
 #[cold]
-fn from_folder(dirfd: c_int, text: &[u8]) -> Option<Found> {
+fn from_folder(dirfd: c_int, text: &[u8]) -> Option<(Found, bool)> {
     let before = errno::get();
-    let found = edge::tree().and_then(|tree| {
+    let found = edge::tree().and_then(|_| {
         let mut room = [0; ROOM];
-        let folder = if dirfd == libc::AT_FDCWD {
-            current_folder(&mut room)?
-        } else {
-            behind_descriptor(dirfd, &mut room)?
-        };
+        let folder = folder_of(dirfd, &mut room)?;
         // A folder of the tree is the one that it stands for.
-        let folder = paths::strip_tree(folder, tree.to_bytes())
-            .map_or(folder, |below| if below.is_empty() { b"/" } else { below });
-        Some(paths::classify_in(folder, text))
+        let below = folder::below_tree(folder);
+        Some((paths::classify_in(below.unwrap_or(folder), text), below.is_some()))
     });
     errno::set(before);
     found
 }
 
-fn current_folder(room: &mut [u8; ROOM]) -> Option<&[u8]> {
-    // SAFETY: the buffer and its length; glibc terminates what it writes.
-    let folder = unsafe { libc::getcwd(room.as_mut_ptr().cast(), room.len()) };
-    if folder.is_null() {
-        return None;
-    }
-    CStr::from_bytes_until_nul(room).ok().map(CStr::to_bytes)
+/// The folder that a relative path starts from, as the kernel names it. May change errno.
+pub fn folder_of(dirfd: c_int, room: &mut [u8]) -> Option<&[u8]> {
+    if dirfd == libc::AT_FDCWD { folder::current(room) } else { behind_descriptor(dirfd, room) }
 }
 
 /// What the kernel says is behind a descriptor: a path, for files and folders. May change errno.
-pub fn behind_descriptor(fd: c_int, room: &mut [u8; ROOM]) -> Option<&[u8]> {
+pub fn behind_descriptor(fd: c_int, room: &mut [u8]) -> Option<&[u8]> {
     let number = u32::try_from(fd).ok()?;
     let mut link = [0; 32];
     let link = descriptor_link(number, &mut link);
     // SAFETY: a C string, the buffer and its length.
     let len = unsafe { real::readlink(link.as_ptr(), room.as_mut_ptr().cast(), room.len()) };
     let len = usize::try_from(len).ok()?;
-    // A link that fills the buffer was cut, and none of ours is so long.
-    (len < room.len()).then(|| room.get(..len))?
+    // A link that fills the buffer was cut.
+    if len < room.len() { room.get(..len) } else { None }
 }
 
 /// `/proc/self/fd/N`.

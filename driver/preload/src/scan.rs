@@ -4,7 +4,7 @@ use crate::dirs::open_folder;
 use crate::errno::{self, fail};
 use crate::listing::{self, Entry};
 use crate::real;
-use crate::route;
+use crate::route::{self, Place};
 use crate::types::{CompareDirents, CompareDirents64, FilterDirent, FilterDirent64, Glob, GlobFunctions};
 use core::ffi::{c_char, c_int, c_void};
 use libc::{AT_FDCWD, DIR, dirent, dirent64};
@@ -106,7 +106,7 @@ fn scan<E: Entry>(
 }
 
 macro_rules! scan_hooks {
-    ($($name:ident, $readdir:ident: $entry:ty, $filter:ty, $compare:ty;)*) => {$(
+    ($($name:ident, $scan:ident, $readdir:ident: $entry:ty, $filter:ty, $compare:ty;)*) => {$(
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $name(
             path: *const c_char,
@@ -115,10 +115,21 @@ macro_rules! scan_hooks {
             compare: $compare,
         ) -> c_int {
             stack::align();
-            if route::find(AT_FDCWD, path).is_none() {
-                // SAFETY: the program's own arguments.
-                return unsafe { real::$name(path, list, filter, compare) };
-            }
+            let system = |_, path| {
+                // SAFETY: the program's own arguments, the path perhaps replaced by another.
+                unsafe { real::$name(path, list, filter, compare) }
+            };
+            let ours = |_: &Place| $scan(path, list, filter, compare);
+            route::serve(AT_FDCWD, path, true, system, ours)
+        }
+
+        /// The same of a folder of ours.
+        fn $scan(
+            path: *const c_char,
+            list: *mut *mut *mut $entry,
+            filter: $filter,
+            compare: $compare,
+        ) -> c_int {
             let keep = |entry: &$entry| match filter {
                 // SAFETY: the program's own function, on an entry that lives through the call.
                 Some(filter) => unsafe { filter(entry) != 0 },
@@ -142,8 +153,8 @@ macro_rules! scan_hooks {
 }
 
 scan_hooks! {
-    scandir, readdir: dirent, FilterDirent, CompareDirents;
-    scandir64, readdir64: dirent64, FilterDirent64, CompareDirents64;
+    scandir, scandir_ours, readdir: dirent, FilterDirent, CompareDirents;
+    scandir64, scandir64_ours, readdir64: dirent64, FilterDirent64, CompareDirents64;
 }
 
 /// Whether a pattern may lead into a merged folder: by its first folder's name, or because it is

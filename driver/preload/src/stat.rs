@@ -5,12 +5,16 @@
 //! the same, so that a program which compares the two sees one file.
 
 use crate::errno;
+use crate::links;
 use crate::real;
+use crate::remote;
 use crate::route::{self, Place};
 use core::ffi::{c_char, c_int, c_uint};
 use libc::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
 use vloopback_runtime::edge;
+use vloopback_runtime::paths::Class;
 use vloopback_runtime::stack;
+use vloopback_runtime::tree_image::{Entry, Kind};
 
 /// The major number of every video device.
 const VIDEO_MAJOR: c_uint = 81;
@@ -18,7 +22,14 @@ const VIDEO_MAJOR: c_uint = 81;
 /// A status record in which a plain file can be turned into device node 81:`number`.
 trait Status {
     fn make_device(&mut self, number: u32);
+    /// Makes it that of an entry of the tree that came from the daemon.
+    fn describe(&mut self, entry: &Entry<'_>);
+    /// Whether it is that of a socket like those that our devices' descriptors are.
+    fn is_devices_socket(&self) -> bool;
 }
+
+/// The type and the permission bits of a device's socket.
+const SOCKET: u32 = libc::S_IFSOCK | edge::DEVICE_MODE;
 
 macro_rules! status {
     ($($ty:ty),*) => {$(
@@ -28,6 +39,22 @@ macro_rules! status {
                 self.st_rdev = libc::makedev(VIDEO_MAJOR, number);
                 self.st_size = 0;
                 self.st_blocks = 0;
+            }
+
+            fn describe(&mut self, entry: &Entry<'_>) {
+                self.st_mode = remote::mode(entry);
+                // Narrower fields hold what an image has.
+                self.st_ino = remote::inode(entry) as _;
+                self.st_nlink = 1;
+                self.st_uid = entry.uid;
+                self.st_gid = entry.gid;
+                self.st_size = entry.contents.len() as _;
+                self.st_blocks = 0;
+                self.st_rdev = 0;
+            }
+
+            fn is_devices_socket(&self) -> bool {
+                self.st_mode == SOCKET
             }
         }
     )*};
@@ -48,6 +75,22 @@ impl Status for libc::statx {
         self.stx_size = 0;
         self.stx_blocks = 0;
     }
+
+    fn describe(&mut self, entry: &Entry<'_>) {
+        // The type and the permission bits fit the 16 of the field.
+        self.stx_mode = remote::mode(entry) as u16;
+        self.stx_ino = remote::inode(entry);
+        self.stx_nlink = 1;
+        self.stx_uid = entry.uid;
+        self.stx_gid = entry.gid;
+        self.stx_size = entry.contents.len() as u64;
+        self.stx_blocks = 0;
+        (self.stx_rdev_major, self.stx_rdev_minor) = (0, 0);
+    }
+
+    fn is_devices_socket(&self) -> bool {
+        u32::from(self.stx_mode) == SOCKET
+    }
 }
 
 /// The status of a path. `call` is the C library's own.
@@ -58,12 +101,82 @@ fn stat_at<S: Status>(
     buf: *mut S,
     call: impl Fn(c_int, *const c_char) -> c_int,
 ) -> c_int {
-    let Some(place) = route::find(dirfd, path) else {
-        return call(dirfd, path);
+    let call = &call;
+    let system = |dirfd, path| {
+        let result = call(dirfd, path);
+        // SAFETY: the call has just filled the record there.
+        if result == 0 && follow && unsafe { &*buf }.is_devices_socket() {
+            return stat_socket((dirfd, path), buf, call);
+        }
+        result
     };
+    let ours = |place: &Place| match stat_remote(place, follow, buf, (dirfd, path), call) {
+        Some(result) => result,
+        None => stat_ours(place, follow, buf, (dirfd, path), call),
+    };
+    route::serve(dirfd, path, follow, system, ours)
+}
+
+fn stat_ours<S: Status>(
+    place: &Place,
+    follow: bool,
+    buf: *mut S,
+    (dirfd, path): (c_int, *const c_char),
+    call: impl Fn(c_int, *const c_char) -> c_int,
+) -> c_int {
     match place.device(follow) {
-        Some(number) => stat_node(&place, number, buf, (dirfd, path), call),
+        Some(number) => stat_node(place, number, buf, (dirfd, path), call),
         None => place.call(dirfd, path, call),
+    }
+}
+
+/// The status of a place of the tree that came from the daemon. None: there is none, or the tree's folder is in
+/// reach.
+fn stat_remote<S: Status>(
+    place: &Place,
+    follow: bool,
+    buf: *mut S,
+    (dirfd, path): (c_int, *const c_char),
+    call: impl Fn(c_int, *const c_char) -> c_int,
+) -> Option<c_int> {
+    let image = remote::image()?;
+    let before = errno::get();
+    if place.class == Class::MergedDir {
+        let (dirfd, path) = place.outer(dirfd, path);
+        let result = call(dirfd, path);
+        if result == 0 || errno::get() != libc::ENOENT {
+            return Some(result);
+        }
+        errno::set(before);
+    }
+    let entry = remote::find(&image, place, follow)?;
+    // All fields are filled, and the program's address is looked at, by the kernel.
+    let result = call(AT_FDCWD, c"/".as_ptr());
+    if result == 0 {
+        // SAFETY: the call has just filled the record there.
+        let status = unsafe { &mut *buf };
+        status.describe(&entry);
+        if let Some(number) = place.device(follow).filter(|_| entry.kind == Kind::Node) {
+            status.make_device(number);
+        }
+    }
+    Some(result)
+}
+
+/// The status of a name of a descriptor of ours (`/dev/fd/N`), for which the kernel has a socket.
+#[cold]
+#[inline(never)]
+fn stat_socket<S: Status>(
+    (dirfd, path): (c_int, *const c_char),
+    buf: *mut S,
+    call: impl Fn(c_int, *const c_char) -> c_int,
+) -> c_int {
+    let before = errno::get();
+    let place = links::to_descriptor(dirfd, path);
+    errno::set(before);
+    match place.and_then(|place| place.device(true).map(|number| (place, number))) {
+        Some((place, number)) => stat_node(&place, number, buf, (dirfd, path), call),
+        None => 0,
     }
 }
 
@@ -74,6 +187,7 @@ fn stat_node<S: Status>(
     (dirfd, path): (c_int, *const c_char),
     call: impl Fn(c_int, *const c_char) -> c_int,
 ) -> c_int {
+    let (dirfd, path) = place.outer(dirfd, path);
     let Some(mapped) = place.mapped() else {
         return call(dirfd, path);
     };
@@ -100,6 +214,10 @@ fn stat_fd<S: Status>(
         return bare();
     };
     if let Some(place) = route::node(number) {
+        let path = (AT_FDCWD, c"/".as_ptr());
+        if let Some(result) = stat_remote(&place, true, buf, path, &named) {
+            return result;
+        }
         // Only the tree's file: a real node of this number would be another device.
         let before = errno::get();
         if let Some(mapped) = place.mapped() {

@@ -6,9 +6,11 @@
 
 use crate::errno::fail;
 use crate::fds::closing;
-use crate::open::{Step, settle};
+use crate::links;
+use crate::open::{Step, may_create, settle};
 use crate::real;
-use crate::route;
+use crate::remote;
+use crate::route::{self, Place};
 use core::ffi::{c_char, c_int};
 use libc::{AT_FDCWD, FILE};
 use vloopback_runtime::edge;
@@ -46,18 +48,27 @@ fn open_stream(
     call: impl Fn(*const c_char) -> *mut FILE,
     adopt: impl Fn(c_int) -> *mut FILE,
 ) -> *mut FILE {
-    let Some(place) = route::find(AT_FDCWD, path) else {
-        return call(path);
-    };
     let Some(flags) = flags_of(mode) else {
         return call(path);
     };
-    match settle(&place, flags) {
+    let ours = |place: &Place| match settle(place, flags) {
         Step::Opened(fd) => adopt(fd),
         Step::Refused(errno) => fail(errno),
-        Step::Plain => place.call(AT_FDCWD, path, |_, path| call(path)),
-        Step::Real => call(path),
-    }
+        Step::Plain => match remote::open(place, flags) {
+            Some(fd) => adopt(fd),
+            None => place.call(AT_FDCWD, path, |_, path| call(path)),
+        },
+        Step::Real => call(place.outer(AT_FDCWD, path).1),
+    };
+    let system = |_, path| {
+        if may_create(flags) {
+            if let Some(place) = links::would_create(AT_FDCWD, path) {
+                return ours(&place);
+            }
+        }
+        call(path)
+    };
+    route::serve(AT_FDCWD, path, true, system, ours)
 }
 
 fn close_ours(fd: c_int) {

@@ -4,14 +4,20 @@
 use core::ffi::{CStr, c_int, c_void};
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use vloopback_wire::Request;
+
 use vloopback_ioctl::{Abi, dispatch_v4l1, dispatch_v4l2, is_v4l1, is_v4l2, request_number};
 
 use crate::input::{self, Pieces};
 use crate::session::{self, Pin, Session};
+use crate::sys::FdList;
 use crate::user::Caller;
 use crate::views::Mapping;
 use crate::{chime, client, hidden, output};
 use crate::{process, table, v4l1, v4l2, zero};
+
+/// The permission bits of a device's socket, which no other socket has.
+pub use vloopback_wire::DEVICE_MODE;
 
 /// What a descriptor number is, as far as this process knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -438,6 +444,22 @@ pub fn after_dup(old: c_int, new: c_int) {
 /// The root of the daemon's tree of plain files, without a trailing slash; None where none was named.
 pub fn tree() -> Option<&'static CStr> {
     process::tree()
+}
+
+/// An image of that tree ([`vloopback_wire::tree`]) from the daemon, for who does not reach its folder: a
+/// descriptor that is the caller's. None: no daemon, or none that has one.
+pub fn fetch_tree() -> Option<c_int> {
+    if process::is_foreign() {
+        return None;
+    }
+    let mut fds = FdList::new();
+    let request = Request::Tree;
+    let mut reply = process::ask(&request, None, &mut fds);
+    if matches!(reply, Err(libc::ENODEV)) {
+        // That daemon is gone; there may be a new one.
+        reply = process::ask(&request, None, &mut fds);
+    }
+    (reply.is_ok() && fds.len() == 1).then(|| fds.take(0))
 }
 
 /// The process looked into /proc/video/vloopback: it is legacy from now on.

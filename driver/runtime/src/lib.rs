@@ -44,3 +44,5 @@ mod views;
 mod wait;
 pub mod watch;
 mod zero;
+
+pub use vloopback_wire::tree as tree_image;

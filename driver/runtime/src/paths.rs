@@ -6,8 +6,8 @@
 //! a relative one that passes is worth the question which folder it starts from ([`classify_in`]).
 //!
 //! `.`, `..` and `//` are resolved by text. A path that enters by way of another folder
-//! (`/usr/../dev/video0`) or through somebody's symbolic link is not recognised; no client of
-//! CLIENTS.md does that.
+//! (`/usr/../dev/video0`) or through somebody's symbolic link is not recognised by its text; the preload library
+//! looks at such ones when the kernel has said that there is nothing of the name.
 
 /// The longest normalised path that can be ours, in bytes: the deepest of the tree,
 /// `/sys/devices/virtual/video4linux/videoN/subsystem/videoN/uevent`, fits three times over.
@@ -28,7 +28,8 @@ pub enum Class {
         /// The path is `/proc/video/vloopback` or below it.
         legacy: bool,
     },
-    /// `/proc/modules`, `/sys/module/vloopback` and what is below it: ours for legacy processes only.
+    /// `/proc/modules`, `/proc/devices`, `/sys/module/vloopback` and what is below it: ours for legacy
+    /// processes only.
     Modules,
     /// A file that tells the kernel's release, as uname() does: ours where another one is asked for.
     Release(ReleaseFile),
@@ -163,7 +164,7 @@ pub fn absolute_may_matter_by(byte: impl Fn(usize) -> u8) -> bool {
                 // Not all that begins with an s: /proc/self is asked for too often.
                 return byte(7) == b'y' && byte(8) == b's' && byte(9) == b'/';
             }
-            (5, b"vm")
+            (5, b"vmd")
         }
         b'/' | b'.' => return true,
         _ => return false,
@@ -216,6 +217,25 @@ pub fn relative_may_matter(path: &[u8]) -> bool {
     )
 }
 
+/// Whether the last name of a path is one that something of ours has: who reaches a folder of ours through a link
+/// finds no others there.
+#[must_use]
+pub fn may_end(path: &[u8]) -> bool {
+    let last = path.rsplit(|byte| *byte == b'/').find(|part| !part.is_empty()).unwrap_or(b"");
+    relative_may_matter(last)
+        || matches!(
+            last,
+            b"name"
+                | b"uevent"
+                | b"index"
+                | b"subsystem"
+                | b"coresize"
+                | b"refcnt"
+                | b"initstate"
+                | b"holders"
+        )
+}
+
 fn class_of(path: &[u8]) -> Class {
     if let Some(rest) = path.strip_prefix(b"/dev") {
         return class_in_dev(rest);
@@ -245,7 +265,7 @@ fn class_in_dev(rest: &[u8]) -> Class {
 fn class_in_proc(rest: &[u8]) -> Class {
     match rest {
         b"" => Class::MergedDir,
-        b"/modules" => Class::Modules,
+        b"/modules" | b"/devices" => Class::Modules,
         b"/version" => Class::Release(ReleaseFile::Version),
         b"/sys/kernel/osrelease" => Class::Release(ReleaseFile::OsRelease),
         _ if is_or_below(rest, b"/video") => Class::Tree { legacy: is_or_below(rest, b"/video/vloopback") },
@@ -302,6 +322,33 @@ pub fn decimal(digits: &[u8]) -> Option<u32> {
         number = number * 10 + u32::from(digit - b'0');
     }
     (number < 1 << 20).then_some(number)
+}
+
+/// The number of the descriptor that an absolute path names: `/dev/fd/N`, `/dev/stdin` and its kin,
+/// `/proc/self/fd/N` and the same of the process `pid`.
+#[must_use]
+pub fn descriptor(path: &[u8], pid: u32) -> Option<u32> {
+    let rest = match path {
+        b"/dev/stdin" => return Some(0),
+        b"/dev/stdout" => return Some(1),
+        b"/dev/stderr" => return Some(2),
+        _ => path.strip_prefix(b"/dev/fd/").or_else(|| {
+            let rest = path.strip_prefix(b"/proc/")?;
+            let (process, rest) = rest.split_at_checked(rest.iter().position(|byte| *byte == b'/')?)?;
+            let number = || core::str::from_utf8(process).ok()?.parse().ok();
+            let own = matches!(process, b"self" | b"thread-self") || number() == Some(pid);
+            // A thread has the same descriptors.
+            let rest = match rest.strip_prefix(b"/task/") {
+                Some(thread) => {
+                    let digits = thread.iter().take_while(|byte| byte.is_ascii_digit()).count();
+                    thread.get(digits..)?
+                }
+                None => rest,
+            };
+            if own { rest.strip_prefix(b"/fd/") } else { None }
+        }),
+    };
+    decimal(rest?)
 }
 
 /// The real-looking path of something in the tree: `path` without the tree's root, so `/dev/video0`
@@ -390,7 +437,9 @@ mod tests {
             assert_eq!(class(path), Class::NotOurs, "{path}");
         }
         assert_eq!(class("/proc/videos"), Class::NotOurs);
+        assert_eq!(class("/proc/devices"), Class::Modules);
         assert_eq!(class("/proc/modulesx"), Class::NotOurs);
+        assert_eq!(class("/proc/devices/x"), Class::NotOurs);
         assert_eq!(class("/proc/self/maps"), Class::NotOurs);
         assert_eq!(class("/process/video"), Class::NotOurs);
     }
@@ -493,6 +542,18 @@ mod tests {
     }
 
     #[test]
+    fn last_names() {
+        for path in
+            ["d/video0", "vloopbacks", "x/video0/name", "/home/me/class/", "pipes/.", "x/dev", "a/81:3"]
+        {
+            assert!(may_end(path.as_bytes()), "{path}");
+        }
+        for path in ["", "/", "video0/x", "os.py", "/usr/lib/names", "name/z"] {
+            assert!(!may_end(path.as_bytes()), "{path}");
+        }
+    }
+
+    #[test]
     fn a_path_too_long_for_us_is_not_ours() {
         let mut path = b"/sys/class/video4linux/".to_vec();
         path.resize(LONGEST + 1, b'x');
@@ -500,6 +561,34 @@ mod tests {
         let mut path = vec![b'/'; 4000];
         path.extend_from_slice(b"dev/video7");
         assert_eq!(classify(&path).class, Class::Device(7));
+    }
+
+    #[test]
+    fn descriptors_by_name() {
+        for path in [
+            "/dev/fd/7",
+            "/proc/self/fd/7",
+            "/proc/thread-self/fd/7",
+            "/proc/321/fd/7",
+            "/proc/321/task/322/fd/7",
+            "/proc/self/task/322/fd/7",
+        ] {
+            assert_eq!(descriptor(path.as_bytes(), 321), Some(7), "{path}");
+        }
+        assert_eq!(descriptor(b"/dev/stdin", 1), Some(0));
+        assert_eq!(descriptor(b"/dev/stderr", 1), Some(2));
+        for path in [
+            "/dev/fd",
+            "/dev/fd/",
+            "/dev/fd/x",
+            "/proc/322/fd/7",
+            "/proc/self/fd/7/x",
+            "/proc/fd/7",
+            "fd/7",
+            "",
+        ] {
+            assert_eq!(descriptor(path.as_bytes(), 321), None, "{path}");
+        }
     }
 
     #[test]

@@ -25,12 +25,15 @@
 //! | [`Request::Bell`] | – | none | – |
 //! | [`Request::Closed`] | – | [`Reply::Done`] | – |
 //! | [`Request::SetTimeout`] | a picture in a memory file, if one is set | [`Reply::Done`] | – |
+//! | [`Request::Tree`] | – | [`Reply::Done`] | a memory file with an image of the tree ([`tree`]) |
 //! | [`Request::List`] | – | [`Reply::Text`] | a memory file with the text, if that is longer than a record |
 //!
 //! Every request can be answered with [`Reply::Error`], an errno. Numbers are in the machine's own
 //! byte order: both ends are on one machine.
 
 #![forbid(unsafe_code)]
+
+pub mod tree;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -289,6 +292,8 @@ pub enum Request {
     },
     /// All pipes, as JSON.
     List,
+    /// The tree of plain files, for who does not reach its folder.
+    Tree,
     /// The process closed its last number of the session: if nobody else has it, it has ended when
     /// the reply comes, so that close() is as good as a kernel's.
     Closed {
@@ -484,6 +489,7 @@ impl Request {
             }
             Self::LogStatus { session } => head(41, &[session]),
             Self::Gong { session } => head(42, &[session]),
+            Self::Tree => head(50, &[]),
         }
     }
 
@@ -548,6 +554,7 @@ impl Request {
             }
             41 => Self::LogStatus { session: a[0] },
             42 => Self::Gong { session: a[0] },
+            50 => Self::Tree,
             kind => return Err(WireError::Kind(kind)),
         })
     }
@@ -669,6 +676,7 @@ mod tests {
             Request::Chime { session: 7 },
             Request::RingChime { session: 7 },
             Request::Gong { session: 7 },
+            Request::Tree,
             Request::List,
             Request::Closed { session: 7 },
         ] {

@@ -101,6 +101,11 @@ impl Writer {
         &self.root
     }
 
+    /// What is on disk, by path below the root, as of the last [`Writer::write`].
+    pub fn written(&self) -> impl Iterator<Item = (&Path, &EntryKind)> {
+        self.written.iter().map(|(path, kind)| (path.as_path(), kind))
+    }
+
     /// Makes the tree equal to `snapshot`. Costs one comparison where nothing has changed, and
     /// otherwise writes only the files that differ from the last call's.
     ///

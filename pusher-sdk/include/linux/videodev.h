@@ -6,7 +6,8 @@
  * for vloopback from the interface's numbers and layouts. Put the directory above this one first
  * in the include path:  cc -I pusher-sdk/include old-program.c
  *
- * It may be included together with <linux/videodev2.h>, in either order.
+ * It includes <linux/videodev2.h>, as that of 2.6 did: sources of that time count on it. That one may be
+ * included by itself as well, in either order.
  */
 /* The old header's guard, so that a second copy inside a program's own tree does no harm. */
 #ifndef __LINUX_VIDEODEV_H
@@ -14,6 +15,12 @@
 
 #include <linux/ioctl.h>
 #include <linux/types.h>
+
+/* The guard that V4L2's header had then: a copy of it inside a program's own tree has it still. */
+#ifndef __LINUX_VIDEODEV2_H
+#include <linux/videodev2.h>
+#define __LINUX_VIDEODEV2_H
+#endif
 
 /* ------------------------------------------------------------------ devices and channels ---- */
 

@@ -2,6 +2,8 @@
 
 mod child;
 pub(crate) mod elf;
+mod launcher;
+mod legacy_tools;
 mod program;
 
 use std::ffi::OsString;
@@ -12,8 +14,9 @@ use std::process::Command;
 use crate::args::{EraArgs, RunArgs};
 use crate::exit_codes::ExitCode;
 use crate::failure::Failure;
-use crate::{preload, serve};
+use crate::{env, preload, serve};
 
+pub use launcher::Lost;
 pub use program::{Obstacle, Unserved, find, inspect};
 
 /// The variables that the preload library reads.
@@ -24,6 +27,8 @@ pub mod variables {
     pub const UNAME: &str = "VLOOPBACK_UNAME";
     /// `legacy`: serve by the old rules from the first open on.
     pub const ERA: &str = "VLOOPBACK_ERA";
+    /// Where commands are looked for.
+    pub const PATH: &str = "PATH";
     /// The loader's list of libraries to preload.
     pub const LD_PRELOAD: &str = "LD_PRELOAD";
 }
@@ -40,6 +45,10 @@ pub fn environment(library: &Path, socket: &Path, era: &EraArgs) -> Vec<(&'stati
     }
     if era.legacy || era.uname.is_some() {
         set.push((variables::ERA, "legacy".into()));
+        match legacy_tools::path() {
+            Ok(path) => set.push((variables::PATH, path)),
+            Err(error) => eprintln!("vloopback: warning: no modprobe for legacy programs: {error}"),
+        }
     }
     set
 }
@@ -56,8 +65,19 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     // Before a server is started for nothing.
     let file = program::find(name, path.as_deref()).map_err(|source| not_started(name.into(), source))?;
     let named_library = std::env::var_os(preload::OVERRIDE).is_some_and(|value| !value.is_empty());
-    if let Some(unserved) = program::inspect(&file, path.as_deref(), named_library) {
-        eprintln!("vloopback: warning: {unserved}");
+    if let Some(lost) = launcher::inspect(&args.command, &behind(args)) {
+        eprintln!("vloopback: warning: {lost}");
+    } else {
+        let served = if program::is_loader(&file) {
+            // The loader is no program to judge; what it is told to start is.
+            launcher::behind_loader(arguments).map(PathBuf::from)
+        } else {
+            Some(file)
+        };
+        let unserved = served.and_then(|file| program::inspect(&file, path.as_deref(), named_library));
+        if let Some(unserved) = unserved {
+            eprintln!("vloopback: warning: {unserved}");
+        }
     }
     let library = preload::library()?;
     // Held until the command has ended: the server counts it as a user, so that it outlives the
@@ -68,6 +88,24 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let status = child::run(command).map_err(|source| not_started(name.into(), source))?;
     drop(server);
     Ok(child::exit_code(status))
+}
+
+/// How `vloopback run` is to be called behind a command that loses the environment: with what this call was
+/// given that it would not find again.
+fn behind(args: &RunArgs) -> String {
+    let mut words = vec!["vloopback run".to_owned()];
+    let named = std::env::var_os(variables::SOCKET).is_some_and(|value| !value.is_empty());
+    if args.server.socket.socket.is_some() || named {
+        words.push(format!("--socket {}", env::quoted_text(args.server.socket.path().as_os_str())));
+    }
+    if let Some(release) = &args.era.uname {
+        words.push(format!("--uname {}", env::quoted_text(release.as_ref())));
+    }
+    if args.era.legacy {
+        words.push("--legacy".to_owned());
+    }
+    words.push("--".to_owned());
+    words.join(" ")
 }
 
 fn not_started(name: PathBuf, source: io::Error) -> Failure {
@@ -90,8 +128,8 @@ mod tests {
         let plain = EraArgs::default();
         assert_eq!(set(&plain), ["LD_PRELOAD", "VLOOPBACK_SOCKET"]);
         let legacy = EraArgs { legacy: true, ..plain.clone() };
-        assert_eq!(set(&legacy), ["LD_PRELOAD", "VLOOPBACK_SOCKET", "VLOOPBACK_ERA"]);
+        assert_eq!(set(&legacy), ["LD_PRELOAD", "VLOOPBACK_SOCKET", "VLOOPBACK_ERA", "PATH"]);
         let release = EraArgs { uname: Some("2.4.37".into()), ..plain };
-        assert_eq!(set(&release).len(), 4);
+        assert_eq!(set(&release).len(), 5);
     }
 }

@@ -14,7 +14,7 @@ use super::elf::{self, ReadAt};
 use crate::preload;
 
 /// Where commands are looked for when $PATH is not set, as execvp does.
-const DEFAULT_PATH: &str = "/bin:/usr/bin";
+pub(super) const DEFAULT_PATH: &str = "/bin:/usr/bin";
 /// How many `#!` lines are followed: as many as the kernel follows.
 const SCRIPTS_MAX: usize = 5;
 /// The longest `#!` line that the kernel reads, in bytes.
@@ -123,6 +123,18 @@ pub fn inspect(file: &Path, path: Option<&OsStr>, named_library: bool) -> Option
         file = interpreter(&opened, path)?;
     }
     None
+}
+
+/// Whether `file` is a dynamic loader: the one that this program was started by, or one of another word size.
+pub fn is_loader(file: &Path) -> bool {
+    let identity = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    let own = File::open("/proc/self/exe").ok().and_then(|own| elf::read(&own)?.loader);
+    let own = own.and_then(|loader| identity(Path::new(OsStr::from_bytes(&loader))));
+    if own.is_some() && identity(file) == own {
+        return true;
+    }
+    let named = |path: &Path| path.file_name().is_some_and(|name| name.as_bytes().starts_with(b"ld-linux"));
+    named(file) || std::fs::canonicalize(file).is_ok_and(|real| named(&real))
 }
 
 /// Whether the kernel would change the user or group at its start.
