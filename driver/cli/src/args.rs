@@ -14,11 +14,17 @@ use crate::exit_codes;
 use crate::push::Rate;
 use crate::timeout_image;
 
+/// The build: the version, and a number of the layouts by which a library and a server of one build know each other.
+fn build() -> &'static str {
+    static BUILD: std::sync::LazyLock<String> = std::sync::LazyLock::new(vloopback_daemon::build);
+    &BUILD
+}
+
 /// `vloopback`: a video loopback for Linux that needs no kernel module and no root.
 #[derive(Debug, Parser)]
 #[command(
     name = "vloopback",
-    version,
+    version = build(),
     about = "A video loopback for Linux that needs no kernel module and no root",
     after_help = exit_codes::HELP,
     disable_help_subcommand = true
@@ -33,7 +39,7 @@ pub struct Vloopback {
 #[derive(Debug, Parser)]
 #[command(
     name = "vloopbackd",
-    version,
+    version = build(),
     about = "The vloopback server: makes pipes and serves them until SIGTERM or SIGINT. \
              Prints `ready SOCKET` when it serves",
     after_help = exit_codes::HELP

@@ -30,6 +30,11 @@ pub use server::{Server, ServerHandle, Stopper};
 pub use socket::{Connection, query_list, set_timeout_image, tree_of};
 pub use vloopback_core::{Idle, Profile};
 
+/// What a library and a server tell each other of their build: the version, and a number of what they share.
+pub fn build() -> String {
+    vloopback_wire::build_text(vloopback_ring::LAYOUT)
+}
+
 /// Why a server did not start, or was not reached.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {

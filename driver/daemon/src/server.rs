@@ -231,7 +231,8 @@ struct Session {
     page: Arc<Page<SessionPage>>,
     /// The events that it has subscribed to.
     events: Events,
-    inode: u64,
+    /// Of the program's end of its descriptor.
+    cookie: u64,
     pid: i32,
     uid: u32,
     /// The opener's name, as it was when it was last asked for.
@@ -301,8 +302,8 @@ struct Engine {
     instance: u64,
     connections: HashMap<u32, Connection>,
     sessions: BTreeMap<u32, Session>,
-    /// Devices by the inode of the program's end.
-    inodes: HashMap<u64, u32>,
+    /// Devices by the cookie of the program's end.
+    cookies: HashMap<u64, u32>,
     pipes: Vec<PipeState>,
     next: u32,
     views_stale: bool,
@@ -354,7 +355,7 @@ impl Engine {
             instance: instance(),
             connections: HashMap::new(),
             sessions: BTreeMap::new(),
-            inodes: HashMap::new(),
+            cookies: HashMap::new(),
             pipes: Vec::new(),
             next: 0,
             views_stale: true,
@@ -674,7 +675,8 @@ impl Engine {
                 // A socket that somebody else made speaks with somebody else's rights.
                 let own = |fd: &OwnedFd| {
                     getsockopt(fd, sockopt::SockType) == Ok(SockType::SeqPacket)
-                        && Peer::of(fd).is_ok_and(|peer| peer.uid == uid)
+                        // Root may hand on what it has; it may have become another user since it connected.
+                        && Peer::of(fd).is_ok_and(|peer| uid == 0 || peer.uid == uid)
                 };
                 match fds.into_iter().next().filter(own) {
                     Some(fd) => self.add_connection(fd, sessions, false),
@@ -816,7 +818,7 @@ impl Engine {
     }
 
     fn welcome(&mut self, id: u32, build: [u32; 4]) -> bool {
-        if build != build_id() {
+        if build != build_id(vloopback_ring::LAYOUT) {
             let text =
                 "the library and the daemon are of different builds: use those of one build".to_owned();
             self.answer(id, &Reply::Refused(text), &[]);

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,6 +30,29 @@ pub(crate) struct Claimed {
     path: PathBuf,
     address: UnixAddr,
     lock: Flock<File>,
+}
+
+/// The socket's folder, in which the server makes and removes files, is nobody's to change but this user's and root's:
+/// another could put links there, or take the socket away. Where all may write, nobody may take away another's file if
+/// the folder is sticky, as /tmp is.
+fn check_folder(folder: &Path) -> Result<(), String> {
+    let found = std::fs::metadata(folder).map_err(|e| format!("its folder: {e}"))?;
+    let (own, owner, mode) = (nix::unistd::geteuid().as_raw(), found.uid(), found.mode());
+    if owner != own && owner != 0 {
+        return Err(format!(
+            "its folder {} belongs to user {owner}, who could put links there: choose another with --socket",
+            folder.display()
+        ));
+    }
+    if mode & 0o022 != 0 && mode & 0o1000 == 0 {
+        return Err(format!(
+            "others may write to its folder {} (mode {:o}), and could put links there: chmod go-w, or choose another \
+             with --socket",
+            folder.display(),
+            mode & 0o7777
+        ));
+    }
+    Ok(())
 }
 
 /// A socket that we listen on.
@@ -75,14 +98,24 @@ impl Claimed {
                     .map_err(|e| failed("its directory cannot be made", &e))?;
             }
         }
+        check_folder(path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+            .map_err(|reason| ServerError::Socket { socket: path.to_owned(), reason })?;
         let lock_path = with_suffix(path, ".lock");
         let file = OpenOptions::new()
             .create(true)
             .write(true)
             .truncate(false)
             .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
             .open(&lock_path)
             .map_err(|e| failed(&format!("{} cannot be opened", lock_path.display()), &e))?;
+        let own = file.metadata().is_ok_and(|found| {
+            found.is_file() && found.uid() == nix::unistd::geteuid().as_raw() && found.nlink() == 1
+        });
+        if !own {
+            let what = format!("{} is another's file", lock_path.display());
+            return Err(failed(&what, &"remove it, or choose another folder with --socket"));
+        }
         let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, e)| {
             if e == Errno::EWOULDBLOCK {
                 ServerError::InUse { socket: path.to_owned() }
@@ -149,7 +182,7 @@ impl Connection {
         setsockopt(&fd, SendTimeout, &patience).map_err(unreachable)?;
         connect(fd.as_raw_fd(), &address).map_err(unreachable)?;
         let connection = Self { fd, socket: socket.to_owned() };
-        match connection.ask(&Request::Hello { build: build_id() })? {
+        match connection.ask(&Request::Hello { build: build_id(vloopback_ring::LAYOUT) })? {
             Reply::Welcome { .. } => Ok(connection),
             Reply::Refused(reason) => Err(connection.strange(reason)),
             Reply::Error(e) => Err(ServerError::Unreachable {

@@ -97,7 +97,7 @@ pub struct Format {
 }
 
 /// Words that a [`Format`] takes on the board.
-const WORDS: usize = 28;
+pub(crate) const WORDS: usize = 28;
 
 impl Format {
     fn words(&self) -> [u32; WORDS] {
@@ -252,3 +252,9 @@ impl Board {
         self.copy(self.version.load(Ordering::Acquire))[20].load(Ordering::Acquire)
     }
 }
+
+#[cfg(not(loom))]
+crate::layout::layout!(layout: Board { version, streamers, formats, quotas, priorities });
+
+#[cfg(not(loom))]
+crate::layout::layout!(lifeline_layout: Lifeline { word });

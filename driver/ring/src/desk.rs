@@ -80,3 +80,9 @@ impl Desk {
         }
     }
 }
+
+#[cfg(not(loom))]
+crate::layout::layout!(layout: Desk { armed, reserved, calls, reminders, rows });
+
+#[cfg(not(loom))]
+crate::layout::layout!(row_layout: Row { claims, want, places, turn });

@@ -256,3 +256,9 @@ mod tests {
         assert!(!events.is_pending());
     }
 }
+
+#[cfg(not(loom))]
+crate::layout::layout!(layout: Events { subscribed, has_chime, chiming, reserved, subscriptions });
+
+#[cfg(not(loom))]
+crate::layout::layout!(subscription_layout: Subscription { kind, id, version, taken, sequence, changes, value, reserved, time });

@@ -756,6 +756,9 @@ impl Hatch {
 }
 
 const _: () = assert!(size_of::<Hatch>() <= crate::PAGE_LEN);
+#[cfg(not(loom))]
+#[cfg(not(loom))]
+crate::layout::layout!(layout: Hatch { current, held_since, asked_at, synced, joined, closings, wanted, has_format, number, cursor, draws, holder, held_back, step, serial, order, refusals, has_origin, origin, palette, had, refused, set, clients, is_told, told, channel, v4l2, answerer, hears, readers, looking });
 
 #[cfg(test)]
 mod tests;

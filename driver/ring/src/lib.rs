@@ -36,6 +36,8 @@ mod desk;
 mod events;
 #[cfg(not(loom))]
 pub mod hatch;
+#[cfg(not(loom))]
+mod layout;
 mod lock;
 mod log;
 mod read;
@@ -47,6 +49,8 @@ mod write;
 pub use board::{Board, Format, Lifeline, Pix};
 pub use desk::{ANY_ORDER, ARM_BITS, Desk, Row};
 pub use events::{Event, Events, MAX_SUBSCRIPTIONS, Subscription};
+#[cfg(not(loom))]
+pub use layout::LAYOUT;
 pub use lock::SharedLock;
 pub use log::{Log, Slot};
 pub use read::{Found, Taken, claim_oldest, find_oldest, still_there, unclaim};

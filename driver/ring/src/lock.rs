@@ -66,3 +66,6 @@ impl SharedLock {
         &self.owner
     }
 }
+
+#[cfg(not(loom))]
+crate::layout::layout!(layout: SharedLock { owner, reserved });

@@ -47,3 +47,9 @@ pub struct Log {
     /// The slots.
     pub slots: [Slot; MAX_SLOTS],
 }
+
+#[cfg(not(loom))]
+crate::layout::layout!(layout: Log { seq, lock, reserved, head, rung, unwatched, copies, lost, base, reserved2, slots });
+
+#[cfg(not(loom))]
+crate::layout::layout!(slot_layout: Slot { number, time, len, marks, reserved2 });

@@ -150,3 +150,9 @@ impl SessionPage {
         if self.log.load(Ordering::Relaxed) == log { last } else { last.min(newest) }
     }
 }
+
+#[cfg(not(loom))]
+crate::layout::layout!(layout: SessionPage { lock, kick, armed, rung, streaming, row, ring, last, received, dropped, copies, retries, private, patient, v4l1, priority, count, generation, memory, pix, on, filling, queue, base, zero, refusals, buffers, events, log, bell, refused, reserved });
+
+#[cfg(not(loom))]
+crate::layout::layout!(buffer_layout: Buffer { queued, slot, pending, bytesused, sequence, state, time, start, length, user, marks, least, reserved });

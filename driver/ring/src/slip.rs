@@ -411,3 +411,9 @@ pub(crate) mod tests {
         }
     }
 }
+
+#[cfg(not(loom))]
+crate::layout::layout!(layout: Slip { lock, state, copies, wanted, draws, asked, answered });
+
+#[cfg(not(loom))]
+crate::layout::layout!(message_layout: Message { number, value, data });

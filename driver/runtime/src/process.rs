@@ -34,6 +34,7 @@ static CONNECTION: Local<Connection> = Local::new(Connection {
     owed: 0,
     since: 0,
     told: false,
+    ids: [0; 3],
 });
 /// The connection's number, for those who must not close it.
 static HIDDEN: AtomicI32 = AtomicI32::new(-1);
@@ -56,6 +57,8 @@ struct Connection {
     since: u64,
     /// The user was told that the server does not answer.
     told: bool,
+    /// By which rights it was made: the server asks the kernel for those, whatever the process becomes later.
+    ids: [u32; 3],
 }
 
 /// A call that asks the server fails with this, when a signal has come whose handler was installed with SA_RESTART:
@@ -295,6 +298,7 @@ impl Connection {
         self.epoch = epoch;
         self.greeted = false;
         (self.owed, self.since, self.told) = (0, 0, false);
+        self.ids = sys::ids();
         // Where it cannot be set, calls wait without a limit.
         let _ = sys::limit_waits(self.fd, SLICE);
         HIDDEN.store(self.fd, Ordering::Release);
@@ -400,6 +404,15 @@ impl Connection {
         if self.fd >= 0 {
             return Ok(());
         }
+        let fd = self.reach();
+        // A greeting has its own time.
+        self.since = 0;
+        self.set(fd?, EPOCH.load(Ordering::Acquire));
+        Ok(())
+    }
+
+    /// A new socket that is connected to the server.
+    fn reach(&mut self) -> Result<c_int> {
         let path = SOCKET.get().ok_or(libc::ENOENT)?.to_bytes();
         let mut address = [0u8; 110];
         address[..2].copy_from_slice(&(libc::AF_UNIX as u16).to_ne_bytes());
@@ -408,14 +421,35 @@ impl Connection {
         }
         address[2..2 + path.len()].copy_from_slice(path);
         const NAP: u64 = 10_000_000;
-        let fd = sys::connect(&address, 3 + path.len(), || {
+        sys::connect(&address, 3 + path.len(), || {
             sys::nap(NAP);
             self.be_patient()
-        });
-        // A greeting has its own time.
+        })
+    }
+
+    /// Opens a device by another connection, of the rights that the process has by now, and takes part in it by this
+    /// one.
+    fn open_anew(&mut self, open: &Request, fds: &mut FdList) -> Result<Reply> {
+        let fd = self.reach();
         self.since = 0;
-        self.set(fd?, EPOCH.load(Ordering::Acquire));
-        Ok(())
+        let mut other = Self { fd: fd?, owed: 0, since: 0, told: false, ..*self };
+        let _ = sys::limit_waits(other.fd, SLICE);
+        let hello = Request::Hello { build: build_id(vloopback_ring::LAYOUT) };
+        let opened = match other.exchange(&hello, None, &mut FdList::new()) {
+            Ok(Reply::Welcome { .. }) => other.exchange(open, None, fds),
+            Ok(Reply::Error(errno)) => Err(errno),
+            Ok(_) => Err(libc::EPROTO),
+            Err(e) => Err(e),
+        };
+        let opened = match opened {
+            // The device itself tells which one is meant: it is in the list, and stays there.
+            Ok(reply @ Reply::Session(_)) => {
+                self.exchange(&Request::Attach, Some(fds.get(0)), &mut FdList::new()).map(|_| reply)
+            }
+            opened => opened,
+        };
+        other.drop();
+        opened
     }
 
     /// Says hello, unless it was said.
@@ -424,7 +458,7 @@ impl Connection {
             return Ok(());
         }
         let mut fds = FdList::new();
-        match self.exchange(&Request::Hello { build: build_id() }, None, &mut fds)? {
+        match self.exchange(&Request::Hello { build: build_id(vloopback_ring::LAYOUT) }, None, &mut fds)? {
             Reply::Welcome { peer } if fds.len() == 1 => {
                 // SAFETY: a new mapping of a sealed file of one page.
                 let page = unsafe { sys::mmap(0, PAGE_LEN, libc::PROT_READ, libc::MAP_SHARED, fds.get(0)) }?;
@@ -483,11 +517,11 @@ impl Connection {
 
     fn drop(&mut self) {
         if self.fd >= 0 {
+            let _ = HIDDEN.compare_exchange(self.fd, -1, Ordering::Release, Ordering::Relaxed);
             sys::close(self.fd);
         }
         self.fd = -1;
         (self.owed, self.since) = (0, 0);
-        HIDDEN.store(-1, Ordering::Release);
     }
 }
 
@@ -517,7 +551,12 @@ pub(crate) fn ask(
     let mut connection = CONNECTION.lock(&quiet);
     let fresh = connection.fd < 0 || connection.epoch != epoch();
     connection.connect()?;
-    let mut result = connection.greet().and_then(|()| connection.exchange(request, pass, fds));
+    let mut result = connection.greet().and_then(|()| match request {
+        // A device is opened by the rights that the process has now: it may have given up those that it had when it
+        // connected.
+        Request::Open { .. } if connection.ids != sys::ids() => connection.open_anew(request, fds),
+        _ => connection.exchange(request, pass, fds),
+    });
     if result == Err(libc::ENODEV) && !fresh && matches!(request, Request::Open { .. } | Request::Attach) {
         // That daemon is gone; there may be a new one. Sessions of the old one stay dead.
         connection.connect()?;

@@ -84,6 +84,28 @@ pub(crate) fn restore_signals(old: u64) {
     let _ = unsafe { sys!(rt_sigprocmask, libc::SIG_SETMASK, &raw const old, 0, 8) };
 }
 
+/// By which rights this thread opens files: effective user and group, and a number of its other groups.
+pub(crate) fn ids() -> [u32; 3] {
+    #[cfg(target_arch = "x86")]
+    // SAFETY: they only tell.
+    let (user, group) = unsafe { (sys!(geteuid32), sys!(getegid32)) };
+    #[cfg(not(target_arch = "x86"))]
+    // SAFETY: they only tell.
+    let (user, group) = unsafe { (sys!(geteuid), sys!(getegid)) };
+    let mut groups = [0u32; 64];
+    #[cfg(target_arch = "x86")]
+    // SAFETY: room for so many.
+    let count = unsafe { sys!(getgroups32, groups.len(), groups.as_mut_ptr()) };
+    #[cfg(not(target_arch = "x86"))]
+    // SAFETY: room for so many.
+    let count = unsafe { sys!(getgroups, groups.len(), groups.as_mut_ptr()) };
+    // More groups than that are taken for the same.
+    let count = count.unwrap_or(0).min(groups.len());
+    let mixed =
+        groups[..count].iter().fold(count as u32, |sum, group| (sum ^ group).wrapping_mul(0x0100_0193));
+    [user.unwrap_or(0) as u32, group.unwrap_or(0) as u32, mixed]
+}
+
 /// What pending signals ask of a call that waits with all signals blocked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {

@@ -413,12 +413,24 @@ pub enum Idle {
     Refuse = 2,
 }
 
-/// What tells one build from another: the crate version, padded.
-pub fn build_id() -> [u32; 4] {
-    let mut bytes = [0u8; 16];
-    let version = env!("CARGO_PKG_VERSION").as_bytes();
-    let n = version.len().min(16);
-    bytes[..n].copy_from_slice(&version[..n]);
+/// What tells one build from another, as text of at most 16 bytes: the crate's version, and a number of the layouts of
+/// what they share: `layout` of the shared pages (`vloopback_ring::LAYOUT`), and the protocol's own.
+pub fn build_text(layout: u64) -> String {
+    let wire = [u64::from(PROTOCOL), HEAD_LEN as u64, MAX_RECORD as u64];
+    let mixed = wire.iter().fold(layout, |sum, more| (sum ^ more).wrapping_mul(0x0000_0100_0000_01b3));
+    let number = format!("{mixed:016x}");
+    let version = concat!(env!("CARGO_PKG_VERSION"), "+");
+    version.chars().chain(number.chars()).take(16).collect()
+}
+
+/// The same as the greeting has it, padded with zeros. Without an allocation, for the library.
+pub fn build_id(layout: u64) -> [u32; 4] {
+    let wire = [u64::from(PROTOCOL), HEAD_LEN as u64, MAX_RECORD as u64];
+    let mixed = wire.iter().fold(layout, |sum, more| (sum ^ more).wrapping_mul(0x0000_0100_0000_01b3));
+    let version = concat!(env!("CARGO_PKG_VERSION"), "+").as_bytes();
+    let digit = |k: u32| b"0123456789abcdef"[(mixed >> (60 - 4 * k) & 15) as usize];
+    let mut text = version.iter().copied().chain((0..16).map(digit));
+    let bytes: [u8; 16] = core::array::from_fn(|_| text.next().unwrap_or(0));
     zerocopy::transmute!(bytes)
 }
 
@@ -635,12 +647,20 @@ impl Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_build_is_its_version_and_its_layouts() {
+        assert_ne!(build_id(1), build_id(2));
+        let words = build_id(1);
+        assert_eq!(words.as_bytes(), build_text(1).as_bytes(), "{}", build_text(1));
+        assert!(build_text(1).starts_with(concat!(env!("CARGO_PKG_VERSION"), "+")));
+    }
     use proptest::prelude::*;
 
     #[test]
     fn every_request_comes_back_as_it_went() {
         for request in [
-            Request::Hello { build: build_id() },
+            Request::Hello { build: build_id(5) },
             Request::Open { node: 3, flags: 0o2, legacy: true },
             Request::Attach,
             Request::Split,

@@ -9,10 +9,10 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::epoll::{EpollEvent, EpollFlags};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, bind, getpeername, send, setsockopt, socketpair,
+    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, bind, send, setsockopt, socketpair,
     sockopt::SndBuf,
 };
-use nix::sys::stat::{Mode, fchmod, fstat};
+use nix::sys::stat::{Mode, fchmod};
 use tracing::debug;
 use vloopback_core::{Idle, Refusal, Side};
 use vloopback_proc::owners::process_name;
@@ -86,7 +86,7 @@ impl Engine {
         if !leaves(HEADROOM, &ours) {
             return Err(Errno::EMFILE);
         }
-        let inode = fstat(&theirs)?.st_ino;
+        let cookie = cookie(&theirs)?;
         let event = EpollEvent::new(EpollFlags::empty(), session.into());
         let effects = self.pipes[index].core.open(session, side, access).map_err(errno)?;
         // Only the hang-up is waited for, which is always reported.
@@ -130,7 +130,7 @@ impl Engine {
             end,
             page,
             events,
-            inode,
+            cookie,
             pid,
             uid,
             comm,
@@ -139,7 +139,7 @@ impl Engine {
             given: [None, None],
             _charges: charges,
         };
-        self.inodes.insert(inode, session);
+        self.cookies.insert(cookie, session);
         self.sessions.insert(session, made);
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.sessions.insert(session);
@@ -161,15 +161,8 @@ impl Engine {
             // It came with one: we had no room for it.
             return self.answer(id, &Reply::Error(libc::ENFILE), &[]);
         }
-        let session = fds
-            .first()
-            .and_then(|fd| fstat(fd).ok())
-            .and_then(|stat| self.inodes.get(&stat.st_ino).copied())
-            // An inode's number says nothing in another file system: the name must be ours too.
-            .filter(|session| {
-                getpeername::<UnixAddr>(fds[0].as_raw_fd())
-                    .is_ok_and(|a| a.as_abstract() == Some(&self.device_name(*session)[..]))
-            });
+        let session =
+            fds.first().and_then(|fd| cookie(fd).ok()).and_then(|cookie| self.cookies.get(&cookie).copied());
         let Some(session) = session else {
             return self.answer(id, &Reply::Error(libc::ENODEV), &[]);
         };
@@ -244,7 +237,7 @@ impl Engine {
     pub(super) fn end_session(&mut self, id: u32) {
         let Some(session) = self.sessions.remove(&id) else { return };
         let _ = self.hangups.delete(session.end.as_fd());
-        self.inodes.remove(&session.inode);
+        self.cookies.remove(&session.cookie);
         for holder in &session.holders {
             if let Some(connection) = self.connections.get_mut(holder) {
                 connection.sessions.remove(&id);
@@ -263,6 +256,23 @@ impl Engine {
         }
         // The views are brought up to date once for all that end at this time; before an answer anyway.
     }
+}
+
+/// What tells a socket from all others that there are, for as long as the machine runs (SO_COOKIE, Linux 4.12). Nobody can
+/// choose it; an inode's number, and a name, others can have elsewhere.
+fn cookie(socket: &OwnedFd) -> Result<u64, Errno> {
+    let (mut cookie, mut len) = (0u64, size_of::<u64>() as libc::socklen_t);
+    // SAFETY: room for one answer of that size.
+    let asked = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut len,
+        )
+    };
+    Errno::result(asked).map(|_| cookie)
 }
 
 /// The two ends of a device's descriptor: ours and the program's.

@@ -165,7 +165,7 @@ impl Process {
     /// Says hello on a connection.
     pub fn on(connection: OwnedFd) -> Result<Self, i32> {
         // Who is refused may be so before it has said anything.
-        let hello = Request::Hello { build: build_id() };
+        let hello = Request::Hello { build: build_id(vloopback_ring::LAYOUT) };
         let _ = send(connection.as_raw_fd(), hello.encode().as_bytes(), MsgFlags::MSG_NOSIGNAL);
         match receive(&connection).0 {
             Reply::Welcome { peer } => Ok(Self { connection, peer }),
