@@ -8,6 +8,7 @@
 //! sys/devices/virtual/video4linux/videoN/        name, dev, uevent, index, subsystem
 //! sys/class/video4linux/videoN                   links to the devices
 //! sys/dev/char/81:N
+//! run/udev/data/c81:N                            what udev would know of the node
 //! sys/module/vloopback/                          what lsmod reads: coresize, refcnt, initstate, holders
 //! ```
 //!
@@ -95,6 +96,9 @@ fn map(snapshot: &Snapshot, options: &TreeOptions) -> BTreeMap<PathBuf, EntryKin
         "proc",
         "proc/video",
         "proc/video/vloopback",
+        "run",
+        "run/udev",
+        "run/udev/data",
         "sys",
         "sys/class",
         "sys/class/video4linux",
@@ -141,6 +145,9 @@ fn node(tree: &mut BTreeMap<PathBuf, EntryKind>, pipe: &PipeView, number: u32, d
     file(tree, format!("{device}/uevent"), render::uevent(number));
     file(tree, format!("{device}/index"), render::index().to_owned());
     link(tree, format!("{device}/subsystem"), "../../../../class/video4linux");
+
+    let record = format!("run/udev/data/c{}:{number}", render::VIDEO_MAJOR);
+    file(tree, record, render::udev_record(pipe.index, direction));
 
     let target = format!("../../devices/virtual/video4linux/{name}");
     link(tree, format!("sys/class/video4linux/{name}"), &target);

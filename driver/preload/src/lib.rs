@@ -12,6 +12,7 @@
 //! | `device` | `ioctl` `mmap` `mmap64` `munmap` |
 //! | `poll` | `poll` `__poll` `__poll_chk` `ppoll` `__ppoll_chk` `select` `__select` `pselect` `epoll_ctl`, for V4L2's events |
 //! | `stat` | `stat` `stat64` `lstat` `lstat64` `fstat` `fstat64` `fstatat` `fstatat64` `__xstat` `__xstat64` `__lxstat` `__lxstat64` `__fxstat` `__fxstat64` `__fxstatat` `__fxstatat64` `statx` |
+//! | `statfs` | `statfs` `__statfs` `statfs64` `fstatfs` `fstatfs64` |
 //! | `names` | `access` `eaccess` `euidaccess` `faccessat` `readlink` `readlinkat` `__readlink_chk` `__readlinkat_chk` `realpath` `__realpath_chk` `canonicalize_file_name` `getxattr` `lgetxattr` `listxattr` `llistxattr` |
 //! | `stdio` | `fopen` `fopen64` `freopen` `freopen64` `fclose` |
 //! | `dirs` | `opendir` `fdopendir` `readdir` `readdir64` `readdir_r` `readdir64_r` `closedir` `rewinddir` |
@@ -61,6 +62,7 @@ mod route;
 mod scan;
 mod signals;
 mod stat;
+mod statfs;
 mod stdio;
 #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
 mod system;

@@ -238,6 +238,11 @@ table! {
     #[cfg(target_pointer_width = "32")]
     fn __fstatat64_time64(dirfd: c_int, path: *const c_char, buf: *mut StatTime64, flags: c_int) -> c_int = -1;
 
+    fn statfs(path: *const c_char, buf: *mut libc::statfs) -> c_int = -1;
+    fn statfs64(path: *const c_char, buf: *mut libc::statfs64) -> c_int = -1;
+    fn fstatfs(fd: c_int, buf: *mut libc::statfs) -> c_int = -1;
+    fn fstatfs64(fd: c_int, buf: *mut libc::statfs64) -> c_int = -1;
+
     fn access(path: *const c_char, mode: c_int) -> c_int = -1;
     fn eaccess(path: *const c_char, mode: c_int) -> c_int = -1;
     fn euidaccess(path: *const c_char, mode: c_int) -> c_int = -1;
