@@ -197,6 +197,13 @@ table! {
     fn splice(input: c_int, in_at: *mut off64_t, out: c_int, out_at: *mut off64_t, len: size_t, flags: c_uint) -> ssize_t = -1;
     fn copy_file_range(input: c_int, in_at: *mut off64_t, out: c_int, out_at: *mut off64_t, len: size_t, flags: c_uint) -> ssize_t = -1;
 
+    fn bind(fd: c_int, address: *const libc::sockaddr, len: libc::socklen_t) -> c_int = -1;
+    fn recv(fd: c_int, buf: *mut c_void, len: size_t, flags: c_int) -> ssize_t = -1;
+    fn __recv_chk(fd: c_int, buf: *mut c_void, len: size_t, room: size_t, flags: c_int) -> ssize_t = -1;
+    fn recvfrom(fd: c_int, buf: *mut c_void, len: size_t, flags: c_int, address: *mut libc::sockaddr, address_len: *mut libc::socklen_t) -> ssize_t = -1;
+    fn __recvfrom_chk(fd: c_int, buf: *mut c_void, len: size_t, room: size_t, flags: c_int, address: *mut libc::sockaddr, address_len: *mut libc::socklen_t) -> ssize_t = -1;
+    fn recvmsg(fd: c_int, header: *mut libc::msghdr, flags: c_int) -> ssize_t = -1;
+
     fn poll(fds: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int = -1;
     fn __poll(fds: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int = -1;
     fn __poll_chk(fds: *mut pollfd, count: nfds_t, timeout: c_int, room: size_t) -> c_int = -1;

@@ -251,6 +251,13 @@ pub fn node(number: u32) -> Option<Place> {
     place(found)
 }
 
+/// The place of udev's record of node `number`; None without a tree.
+pub fn udev_record(number: u32) -> Option<Place> {
+    let mut room = [0; NODE_NAME + 8];
+    write_numbered(b"/run/udev/data/c81:", number, &mut room);
+    place(paths::classify(CStr::from_bytes_until_nul(&room).ok()?.to_bytes()))
+}
+
 /// A path buffer for [`behind_descriptor`].
 pub fn buffer() -> [u8; ROOM] {
     [0; ROOM]

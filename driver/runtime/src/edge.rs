@@ -11,7 +11,9 @@ use crate::session::{self, Pin, Session};
 use crate::user::Caller;
 use crate::views::Mapping;
 use crate::{chime, client, hidden, output};
-use crate::{process, table, v4l1, v4l2, zero};
+use crate::{monitor, process, table, v4l1, v4l2, zero};
+
+pub use crate::monitor::News;
 
 /// What a descriptor number is, as far as this process knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -292,7 +294,7 @@ pub fn before_munmap(addr: *mut c_void, len: usize) {
 #[inline]
 pub fn before_close(fd: c_int) -> Close {
     // Nearly every close of a program: one look at the table, one at our connection's number.
-    if table::get(fd) == table::UNKNOWN && fd != process::hidden() {
+    if table::get(fd) == table::UNKNOWN && fd != process::hidden() && !monitor::has_any() {
         return Close::PassThrough;
     }
     before_close_of_known(fd)
@@ -310,6 +312,7 @@ fn before_close_of_known(fd: c_int) -> Close {
             return Close::PassThrough;
         }
     }
+    monitor::end(fd);
     session::forget(fd).map_or(Close::PassThrough, Close::Last)
 }
 
@@ -322,6 +325,7 @@ pub fn after_close(session: u32) {
 /// Before the numbers `first` to `last`, none of them hidden, are really closed.
 pub fn before_close_range(first: u32, last: u32) {
     let (first, last) = (first.min(c_int::MAX as u32) as c_int, last.min(c_int::MAX as u32) as c_int);
+    monitor::end_range(first, last);
     table::each_known(first, last, |fd| {
         session::forget(fd);
     });
@@ -420,8 +424,50 @@ pub fn without_gong(fd: c_int) {
     }
 }
 
+/// The program's socket `fd` listens for devices that come and go: to the kernel's own words, or to udev's.
+pub fn listens(fd: c_int, kernel: bool) {
+    monitor::begin(fd, kernel);
+}
+
+/// Whether any socket of the process listens for devices: while none does, no number is one's.
+#[inline]
+pub fn has_monitors() -> bool {
+    monitor::has_any()
+}
+
+/// The companion of a socket that listens for devices: a hidden descriptor that is readable when there may be
+/// [`news`] for it. Costs no call.
+#[inline]
+pub fn monitor_number(fd: c_int) -> Option<c_int> {
+    monitor::number(fd)
+}
+
+/// The same, if the number still is the socket's.
+pub fn monitor(fd: c_int) -> Option<c_int> {
+    monitor::companion(fd)
+}
+
+/// Whether there is news for a socket whose companion is ready. If not, the companion is hushed.
+pub fn has_news(fd: c_int) -> bool {
+    monitor::has_news(fd)
+}
+
+/// What a socket that listens for devices is to be told next; `peek`: it is told again.
+pub fn news(fd: c_int, peek: bool) -> Option<News> {
+    monitor::next(fd, peek)
+}
+
+/// Waits until a socket that listens for devices has something of its own, or there is [`news`] for it. False: a
+/// signal came.
+pub fn wait_for_news(fd: c_int) -> bool {
+    monitor::wait(fd)
+}
+
 /// After a successful dup, dup2, dup3 or F_DUPFD of `old` to `new`.
 pub fn after_dup(old: c_int, new: c_int) {
+    if old != new {
+        monitor::end(new);
+    }
     session::duplicated(old, new);
 }
 
