@@ -172,3 +172,45 @@ fn a_restarted_server_is_heard_of() {
         hears(&mut listener, lines("add"));
     }
 }
+
+/// A watch of /dev, as browsers and Qt have one, or of a folder that only the pipes are in, is told of nodes as of
+/// files that are made and deleted; what else happens in /dev is told as ever.
+#[test]
+fn a_watch_of_dev_hears_of_nodes() {
+    if !has_python("ctypes") {
+        skip!("no python3");
+    }
+    let common = "import ctypes, os, select, struct, sys\n\
+                  libc = ctypes.CDLL(None, use_errno=True)\n\
+                  CREATE, DELETE, ATTRIB, DELETE_SELF = 0x100, 0x200, 4, 0x400\n\
+                  fd = libc.inotify_init1(os.O_CLOEXEC | FLAGS)\n\
+                  wd = libc.inotify_add_watch(fd, b'FOLDER', CREATE | DELETE | ATTRIB | DELETE_SELF)\n\
+                  # Watches that are made and ended beside it.\n\
+                  other = libc.inotify_add_watch(fd, b'/', CREATE)\n\
+                  assert libc.inotify_rm_watch(fd, other) == 0\n\
+                  second = libc.inotify_init1(os.O_CLOEXEC)\n\
+                  gone = libc.inotify_add_watch(second, b'/dev', CREATE)\n\
+                  assert libc.inotify_rm_watch(second, gone) == 0\n\
+                  assert struct.unpack('iIII', os.read(second, 4096)) == (gone, 0x8000, 0, 0)\n\
+                  os.close(second)\n\
+                  print('listening')\n\
+                  while True:\n    \
+                      select.select([fd], [], [])\n    \
+                      try: events = os.read(fd, 4096)\n    \
+                      except BlockingIOError: continue\n    \
+                      while events:\n        \
+                          number, mask, cookie, size = struct.unpack_from('iIII', events)\n        \
+                          name = events[16:16 + size].rstrip(b'\\0').decode()\n        \
+                          events = events[16 + size:]\n        \
+                          if number == other: continue\n        \
+                          kind = {CREATE: 'add', DELETE: 'remove'}.get(mask, hex(mask))\n        \
+                          if name.startswith('video'): print('watch' if number == wd and not cookie else number, kind, '/dev/' + name)\n        \
+                          elif mask != ATTRIB: print('other', kind, name)\n";
+    for folder in ["/dev", "/dev/v4l", "/sys/class/video4linux"] {
+        for flags in ["0", "os.O_NONBLOCK"] {
+            let env = server();
+            let code = common.replace("FOLDER", folder).replace("FLAGS", flags);
+            comes_and_goes(&env, python(&env, &code), &["watch"]);
+        }
+    }
+}

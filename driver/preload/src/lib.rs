@@ -18,7 +18,8 @@
 //! | `dirs` | `opendir` `fdopendir` `readdir` `readdir64` `readdir_r` `readdir64_r` `closedir` `rewinddir` |
 //! | `scan` | `scandir` `scandir64` `glob` `glob64` |
 //! | `netlink` | `bind` `recv` `__recv_chk` `recvfrom` `__recvfrom_chk` `recvmsg`, for sockets that listen for devices |
-//! | `host` | `uname` `inotify_add_watch` |
+//! | `host` | `uname` |
+//! | `watches` | `inotify_init` `inotify_init1` `inotify_add_watch` `inotify_rm_watch`, and what read() gives of an instance |
 //! | `signals` | `signal` `bsd_signal` `ssignal` `sysv_signal` `__sysv_signal` `sigset` `sigaction` `__sigaction` `sigprocmask` `pthread_sigmask` `sigignore` `sighold` `sigblock` `sigsetmask`: passed through, and noticed |
 //! | `system` | `syscall` (on x86_64, and on i386 also mmap2), for the numbers of `read` `write` `readv` `writev` `open` `openat` `close` `close_range` `dup` `dup2` `dup3` `fcntl` `ioctl` `mmap` `munmap` `uname` |
 //!
@@ -69,6 +70,7 @@ mod stdio;
 #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
 mod system;
 mod types;
+mod watches;
 
 /// The dynamic linker calls this before the program's own constructors. It looks up the C
 /// library's functions and reads the environment into static storage; it opens, allocates and

@@ -286,6 +286,9 @@ table! {
     #[cfg(target_pointer_width = "32")]
     fn __glob64_time64(pattern: *const c_char, flags: c_int, on_error: *mut c_void, result: *mut Glob) -> c_int = libc::GLOB_ABORTED;
 
+    fn inotify_init() -> c_int = -1;
+    fn inotify_init1(flags: c_int) -> c_int = -1;
+    fn inotify_rm_watch(fd: c_int, watch: c_int) -> c_int = -1;
     fn inotify_add_watch(fd: c_int, path: *const c_char, mask: u32) -> c_int = -1;
     fn uname(names: *mut libc::utsname) -> c_int = -1;
 }

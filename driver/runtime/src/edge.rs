@@ -424,6 +424,12 @@ pub fn without_gong(fd: c_int) {
     }
 }
 
+/// Whether this is a child that shares its parent's memory but not its descriptors (vfork): what it does with
+/// numbers changes nothing of what is remembered of them. Costs a system call.
+pub fn is_in_shared_memory() -> bool {
+    process::is_foreign()
+}
+
 /// The program's socket `fd` listens for devices that come and go: to the kernel's own words, or to udev's.
 pub fn listens(fd: c_int, kernel: bool) {
     monitor::begin(fd, kernel);
