@@ -22,7 +22,7 @@ mod socket;
 
 use std::path::{Path, PathBuf};
 
-pub use config::{Config, MAX_BUFFERS, MAX_PIPES, PipeConfig, default_socket};
+pub use config::{Config, FIRST_INPUT, MAX_BUFFERS, MAX_PIPES, Order, PipeConfig, default_socket};
 pub use image::TimeoutImage;
 pub use server::{Server, ServerHandle, Stopper};
 pub use socket::{Connection, query_list, set_timeout_image, tree_of};
