@@ -3,6 +3,7 @@
 //! ```text
 //! dev/videoN                                     owner, group and mode of the pipe
 //! dev/v4l/videoN -> ../videoN                    the names of the devfs era
+//! open/INODE -> ../dev/videoN                    what is behind a program's socket; the daemon's own, by the open
 //! proc/modules                                   the host's text and our module's line
 //! proc/video/vloopback/vloopbacks, vloopbackK
 //! sys/devices/virtual/video4linux/videoN/        name, dev, uevent, index, subsystem
@@ -93,6 +94,8 @@ fn map(snapshot: &Snapshot, options: &TreeOptions) -> BTreeMap<PathBuf, EntryKin
     for dir in [
         "dev",
         "dev/v4l",
+        // Who fills it is not this writer, since what is in it changes with every open.
+        "open",
         "proc",
         "proc/video",
         "proc/video/vloopback",

@@ -37,6 +37,7 @@ mod events;
 mod exports;
 mod pipes;
 mod setup;
+mod users;
 mod zero;
 
 use events::Events;
@@ -249,6 +250,8 @@ struct Engine {
     /// Devices by the inode of the program's end.
     inodes: HashMap<u64, u32>,
     pipes: Vec<PipeState>,
+    /// The tree's files of nodes that somebody has open, by the node's number.
+    held: HashMap<u32, std::fs::File>,
     next: u32,
     views_stale: bool,
     /// Nobody is accepted before: there was no descriptor for one more.
@@ -282,6 +285,7 @@ impl Engine {
             sessions: BTreeMap::new(),
             inodes: HashMap::new(),
             pipes: Vec::new(),
+            held: HashMap::new(),
             next: 0,
             views_stale: true,
             deaf_until: None,

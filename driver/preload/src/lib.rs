@@ -30,6 +30,7 @@
 //! | `poll` | `__ppoll64` `__select64` `__pselect64` |
 //! | `device` `fds` `stat` `scan` | `__ioctl_time64` `__fcntl_time64` `__stat64_time64` `__lstat64_time64` `__fstat64_time64` `__fstatat64_time64` `__glob64_time64` |
 //!
+//! What stat and readlink tell of /proc/PID/fd/N, where that is a device of any process's: see `users`.
 //! What uname() tells, an open of `/proc/version` or `/proc/sys/kernel/osrelease` tells too; see `release`.
 //!
 //! # Not hooked, on purpose
@@ -70,6 +71,7 @@ mod stdio;
 #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
 mod system;
 mod types;
+mod users;
 mod watches;
 
 /// The dynamic linker calls this before the program's own constructors. It looks up the C

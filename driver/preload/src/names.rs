@@ -3,6 +3,7 @@
 use crate::errno::{self, fail};
 use crate::real;
 use crate::route::{self, Place};
+use crate::users;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use libc::{AT_FDCWD, size_t, ssize_t};
 use vloopback_runtime::edge;
@@ -92,9 +93,25 @@ fn readlink_at(
     }
     let answer = call(dirfd, path);
     if let Ok(count) = usize::try_from(answer) {
+        // SAFETY: the C library has just written so many bytes there.
+        let text = unsafe { core::slice::from_raw_parts(buf.cast::<u8>(), count) };
+        // Another process's device.
+        if let Some(node) = users::node_of_link(text) {
+            return give_name(node, buf, len);
+        }
         return unmap(buf, count, answer);
     }
     answer
+}
+
+/// `/dev/videoN` as a link's text.
+fn give_name(node: u32, buf: *mut c_char, len: size_t) -> ssize_t {
+    let mut name = [0; route::NODE_NAME];
+    let name = route::node_name(node, &mut name).to_bytes();
+    let count = name.len().min(len);
+    // SAFETY: the program's buffer of `len` bytes, and no more than that.
+    unsafe { core::ptr::copy_nonoverlapping(name.as_ptr().cast(), buf, count) };
+    ssize_t::try_from(count).unwrap_or(ssize_t::MAX)
 }
 
 /// `/dev/videoN` for the link `/proc/self/fd/K` of a device's descriptor.
@@ -105,15 +122,11 @@ fn descriptor_name(path: *const c_char, buf: *mut c_char, len: size_t) -> Option
     if edge::state(fd) != edge::State::Ours {
         return None;
     }
-    let mut name = [0; route::NODE_NAME];
-    let name = route::node_name(edge::node_of(fd)?, &mut name).to_bytes();
+    let node = edge::node_of(fd)?;
     if buf.is_null() {
         return Some(fail(libc::EFAULT));
     }
-    let count = name.len().min(len);
-    // SAFETY: the program's buffer of `len` bytes, and no more than that.
-    unsafe { core::ptr::copy_nonoverlapping(name.as_ptr().cast(), buf, count) };
-    ssize_t::try_from(count).ok()
+    Some(give_name(node, buf, len))
 }
 
 /// Takes the tree's root off a link's text of `count` bytes that is already in the program's buffer.

@@ -7,6 +7,7 @@
 use crate::errno;
 use crate::real;
 use crate::route::{self, Place};
+use crate::users;
 use core::ffi::{c_char, c_int, c_uint};
 use libc::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
 use vloopback_runtime::edge;
@@ -15,9 +16,15 @@ use vloopback_runtime::stack;
 /// The major number of every video device.
 const VIDEO_MAJOR: c_uint = 81;
 
+/// The file system that nodes are on, as far as programs see it: not the tree's, whose plain files the daemon has
+/// open, which fuser would else take for a user of the node.
+const ANONYMOUS: c_uint = 0;
+
 /// A status record in which a plain file can be turned into device node 81:`number`.
 trait Status {
     fn make_device(&mut self, number: u32);
+    /// The inode, if this is a socket that stands for a device.
+    fn device_socket(&self) -> Option<u64>;
 }
 
 macro_rules! status {
@@ -25,9 +32,14 @@ macro_rules! status {
         impl Status for $ty {
             fn make_device(&mut self, number: u32) {
                 self.st_mode = (self.st_mode & !libc::S_IFMT) | libc::S_IFCHR;
+                self.st_dev = libc::makedev(ANONYMOUS, VIDEO_MAJOR);
                 self.st_rdev = libc::makedev(VIDEO_MAJOR, number);
                 self.st_size = 0;
                 self.st_blocks = 0;
+            }
+
+            fn device_socket(&self) -> Option<u64> {
+                (self.st_mode == libc::S_IFSOCK | edge::DEVICE_MODE).then_some(self.st_ino.into())
             }
         }
     )*};
@@ -43,10 +55,16 @@ impl Status for libc::statx {
         const TYPE: u16 = libc::S_IFMT as u16;
         const DEVICE: u16 = libc::S_IFCHR as u16;
         self.stx_mode = (self.stx_mode & !TYPE) | DEVICE;
+        self.stx_dev_major = ANONYMOUS;
+        self.stx_dev_minor = VIDEO_MAJOR;
         self.stx_rdev_major = VIDEO_MAJOR;
         self.stx_rdev_minor = number;
         self.stx_size = 0;
         self.stx_blocks = 0;
+    }
+
+    fn device_socket(&self) -> Option<u64> {
+        (u32::from(self.stx_mode) == libc::S_IFSOCK | edge::DEVICE_MODE).then_some(self.stx_ino)
     }
 }
 
@@ -59,12 +77,35 @@ fn stat_at<S: Status>(
     call: impl Fn(c_int, *const c_char) -> c_int,
 ) -> c_int {
     let Some(place) = route::find(dirfd, path) else {
-        return call(dirfd, path);
+        let result = call(dirfd, path);
+        if result == 0 {
+            // SAFETY: the call has just filled the record there.
+            if let Some(inode) = unsafe { &*buf }.device_socket() {
+                stat_socket(inode, buf, call);
+            }
+        }
+        return result;
     };
     match place.device(follow) {
         Some(number) => stat_node(&place, number, buf, (dirfd, path), call),
         None => place.call(dirfd, path, call),
     }
+}
+
+/// The record is that of a socket which may stand for a device, as in /proc/PID/fd of any process.
+#[cold]
+fn stat_socket<S: Status>(inode: u64, buf: *mut S, call: impl Fn(c_int, *const c_char) -> c_int) {
+    let before = errno::get();
+    let place = users::node_of(inode).and_then(|number| Some((number, route::node(number)?)));
+    if let Some((number, mapped)) =
+        place.as_ref().and_then(|(number, place)| Some((*number, place.mapped()?)))
+    {
+        if call(AT_FDCWD, mapped.as_ptr()) == 0 {
+            // SAFETY: the call has just filled the record there.
+            unsafe { &mut *buf }.make_device(number);
+        }
+    }
+    errno::set(before);
 }
 
 fn stat_node<S: Status>(

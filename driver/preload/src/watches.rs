@@ -18,6 +18,8 @@ use vloopback_runtime::stack;
 /// What of a mask is about entries of a folder.
 const COMING: u32 = libc::IN_CREATE | libc::IN_MOVED_TO;
 const GOING: u32 = libc::IN_DELETE | libc::IN_MOVED_FROM;
+/// Of what its entries are used for.
+const USE: u32 = libc::IN_OPEN | libc::IN_CLOSE;
 /// The bytes of an event before its name.
 const HEAD: usize = size_of::<inotify_event>();
 /// More such watches than any program is known to have; what is watched beyond tells of real entries only.
@@ -108,7 +110,7 @@ unsafe extern "C" fn inotify_add_watch(fd: c_int, path: *const c_char, mask: u32
     // SAFETY: the program's own arguments, the path and the mask perhaps replaced by others.
     let call = |path: *const c_char, mask: u32| unsafe { real::inotify_add_watch(fd, path, mask) };
     match route::find(AT_FDCWD, path) {
-        Some(place) if place.class == Class::MergedDir && mask & (COMING | GOING) != 0 => {
+        Some(place) if place.class == Class::MergedDir && mask & (COMING | GOING | USE) != 0 => {
             watch_both(&place, (fd, path, mask), call)
         }
         Some(place) => place.call(AT_FDCWD, path, |_, path| call(path, mask)),
@@ -136,7 +138,7 @@ fn watch_both(
     let coming = if mask & COMING != 0 { COMING } else { 0 };
     let going = if mask & GOING != 0 { GOING } else { 0 };
     let how = if theirs < 0 { mask } else { mask & (libc::IN_MASK_ADD | libc::IN_DONT_FOLLOW) };
-    let ours = call(tree.as_ptr(), how | coming | going | libc::IN_ONLYDIR);
+    let ours = call(tree.as_ptr(), how | coming | going | mask & USE | libc::IN_ONLYDIR);
     if ours < 0 {
         errno::set(if theirs < 0 { error } else { before });
         return theirs;
@@ -256,6 +258,10 @@ impl Watch {
             return alone;
         }
         let is_dir = event.mask & libc::IN_ISDIR;
+        if event.mask & USE != 0 {
+            // Of a node; who lists the tree's folder is nobody's business.
+            return alone || (is_dir == 0 && event.mask & mask & USE != 0);
+        }
         let (asked, first, second) = if event.mask & COMING != 0 {
             (mask & COMING, libc::IN_CREATE, libc::IN_MOVED_TO)
         } else if event.mask & GOING != 0 {

@@ -14,6 +14,7 @@ use crate::{chime, client, hidden, output};
 use crate::{monitor, process, table, v4l1, v4l2, zero};
 
 pub use crate::monitor::News;
+pub use vloopback_wire::DEVICE_MODE;
 
 /// What a descriptor number is, as far as this process knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

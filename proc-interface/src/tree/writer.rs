@@ -18,7 +18,7 @@ const MARKER: &str = ".vloopback-tree";
 const STAGING: &str = ".staging";
 
 /// The names at the top of the tree.
-const TOPS: [&str; 4] = ["proc", "dev", "sys", "run"];
+const TOPS: [&str; 5] = ["proc", "dev", "sys", "run", "open"];
 
 /// Why the tree could not be written.
 #[derive(Debug, thiserror::Error)]

@@ -120,6 +120,7 @@ impl Engine {
         }
         self.pipes[index].update_priorities();
         self.apply(index, effects);
+        self.show_open(index, side, inode);
         Ok((session, theirs))
     }
 
@@ -216,6 +217,7 @@ impl Engine {
         debug!(session = id, side = ?Self::side(&session), pid = session.pid, "closed");
         let effects = pipe.core.close(id);
         self.apply(session.pipe, effects);
+        self.show_closed(session.pipe, Self::side(&session), session.inode);
         self.end_zero(id, session.pipe, session.info.input);
         if effects.fed_ended {
             self.notify(session.pipe);
