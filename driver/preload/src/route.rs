@@ -4,11 +4,21 @@
 use crate::errno::{self, Outcome};
 use crate::real;
 use core::ffi::{CStr, c_char, c_int};
+use core::sync::atomic::{AtomicBool, Ordering};
 use vloopback_runtime::edge;
 use vloopback_runtime::paths::{self, Class, Found, Normal};
 
 /// The longest path into the tree: the socket's (108 bytes at most), and one of ours below it.
 const ROOM: usize = 512;
+
+/// Whether this process has named anything of the tree's yet: while it has not, it has opened nothing there.
+static NAMED: AtomicBool = AtomicBool::new(false);
+
+/// See [`NAMED`].
+#[inline]
+pub fn has_named_the_tree() -> bool {
+    NAMED.load(Ordering::Relaxed)
+}
 
 /// A path that may be ours.
 pub struct Place {
@@ -89,7 +99,10 @@ pub fn place(found: Found) -> Option<Place> {
     let tree = edge::tree();
     errno::set(before);
     match tree {
-        Some(tree) => place.map(tree.to_bytes())?,
+        Some(tree) => {
+            place.map(tree.to_bytes())?;
+            NAMED.store(true, Ordering::Relaxed);
+        }
         // Without a tree in reach a device may still be opened: the daemon says.
         None if matches!(class, Class::Device(_) | Class::DeviceLink(_)) => {}
         None => return None,

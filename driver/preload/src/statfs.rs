@@ -128,7 +128,7 @@ fn at_descriptor<R: Record>(
     named: impl Fn(*const c_char) -> c_int,
 ) -> c_int {
     let result = bare();
-    if result != 0 {
+    if result != 0 || !(route::has_named_the_tree() || edge::is_ours(fd)) {
         return result;
     }
     if edge::node_of(fd).is_some() {
