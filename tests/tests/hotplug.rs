@@ -89,9 +89,32 @@ fn pyudev_hears_of_pipes() {
                 print('listening')\n\
                 for device in iter(monitor.poll, None):\n    \
                     known = device.get('ID_V4L_VERSION') == '2' and 'vloopback' in device.get('ID_SERIAL', '')\n    \
-                    if known == (device.action == 'add'):\n        \
-                        print('udev', device.action, device.device_node)\n";
+                    # As with udev, what was known of a device is told with its end, too.\n    \
+                    print('udev' if known else dict(device), device.action, device.device_node)\n";
     comes_and_goes(&env, python(&env, code), &["udev"]);
+}
+
+/// GStreamer's device monitor, by GUdev and so by GLib's poll: it lists the camera that comes, and drops it again.
+#[test]
+fn gstreamers_device_monitor_hears_of_cameras() {
+    if !have("gst-device-monitor-1.0") || !have("stdbuf") {
+        skip!("no gst-device-monitor-1.0 (package gstreamer1.0-plugins-base-apps)");
+    }
+    let env = server();
+    let line = "stdbuf -oL gst-device-monitor-1.0 --follow Video/Source | stdbuf -oL sed -n \
+                -e 's/^Device \\([a-z]*\\):.*/\\1/p' -e 's/^[[:space:]]*name *: *//p'";
+    let mut listener = env.run(&["sh", "-c", line]).start();
+    let mut told = |what: &str, index: u32| {
+        assert_eq!(listener.line().as_deref(), Some(what), "{}", listener.stderr());
+        assert_eq!(listener.line(), Some(format!("Video loopback {index} output")));
+    };
+    told("found", 0);
+    for _ in 0..2 {
+        let (pusher, _) = claim(&env);
+        told("found", 1);
+        give_up(pusher);
+        told("removed", 1);
+    }
 }
 
 /// A socket of the program's own, by each way to wait, one of them in recv itself; and its copy, its child and its

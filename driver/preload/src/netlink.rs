@@ -34,6 +34,11 @@ unsafe extern "C" fn bind(fd: c_int, address: *const sockaddr, len: socklen_t) -
             let before = errno::get();
             if protocol(fd) == Some(libc::NETLINK_KOBJECT_UEVENT) {
                 edge::listens(fd, address.nl_groups & KERNEL != 0);
+                edge::each_node(|number| {
+                    if let Some(kept) = KEPT.get(number as usize) {
+                        kept.keep(number);
+                    }
+                });
             }
             errno::set(before);
         }
@@ -114,9 +119,7 @@ impl Message {
         message.line(b"SEQNUM=", NUMBER.fetch_add(1, Ordering::Relaxed) % 1_000_000_000 + 1_000_000_000);
         if !news.kernel {
             message.put(b"USEC_INITIALIZED=1\0");
-            if news.added {
-                message.put_record(news.node);
-            }
+            message.put_record(news);
             let len = (message.len - HEADER) as u32;
             if let Some(room) = message.bytes.get_mut(20..24) {
                 room.copy_from_slice(&len.to_ne_bytes());
@@ -125,22 +128,14 @@ impl Message {
         message
     }
 
-    /// The properties in udev's record of a node. May change errno.
-    fn put_record(&mut self, node: u32) {
-        let Some(place) = route::udev_record(node) else { return };
-        let Some(path) = place.mapped() else { return };
-        let mut text = [0; 1024];
-        // SAFETY: a C string; a descriptor that is ours; a buffer of that length.
-        let got = unsafe {
-            let fd = real::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC, 0);
-            if fd < 0 {
-                return;
-            }
-            let got = real::read(fd, text.as_mut_ptr().cast(), text.len());
-            real::close(fd);
-            got
-        };
-        let text = usize::try_from(got).ok().and_then(|got| text.get(..got)).unwrap_or(&[]);
+    /// The properties in udev's record of a node; of one that has gone, those that it had. May change errno.
+    fn put_record(&mut self, news: &News) {
+        let Some(kept) = KEPT.get(news.node as usize) else { return };
+        if news.added {
+            kept.keep(news.node);
+        }
+        let mut room = [[0; 4]; RECORD / 4];
+        let text = kept.get(&mut room);
         for property in text.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"E:")) {
             self.put(property);
             self.put(b"\0");
@@ -149,6 +144,51 @@ impl Message {
 
     fn bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or(&[])
+    }
+}
+
+/// Room for a record of udev's.
+const RECORD: usize = 384;
+
+/// A node's record as it was last seen: udev tells what it knew of a device also when that has gone, and who
+/// listens looks at it. Plain words, so that no lock is needed: who writes one writes the same again.
+struct Kept {
+    len: AtomicU32,
+    words: [AtomicU32; RECORD / 4],
+}
+
+static KEPT: [Kept; 256] =
+    [const { Kept { len: AtomicU32::new(0), words: [const { AtomicU32::new(0) }; RECORD / 4] } }; 256];
+
+impl Kept {
+    /// Reads the record of node `number` from the tree. May change errno.
+    fn keep(&self, number: u32) {
+        let Some(place) = route::udev_record(number) else { return };
+        let Some(path) = place.mapped() else { return };
+        let mut text = [[0_u8; 4]; RECORD / 4];
+        // SAFETY: a C string; a descriptor that is ours; a buffer of that length.
+        let got = unsafe {
+            let fd = real::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC, 0);
+            if fd < 0 {
+                return;
+            }
+            let got = real::read(fd, text.as_mut_ptr().cast(), RECORD);
+            real::close(fd);
+            got
+        };
+        let Ok(len) = u32::try_from(got) else { return };
+        for (word, bytes) in self.words.iter().zip(&text) {
+            word.store(u32::from_ne_bytes(*bytes), Ordering::Relaxed);
+        }
+        self.len.store(len, Ordering::Release);
+    }
+
+    fn get<'room>(&self, room: &'room mut [[u8; 4]; RECORD / 4]) -> &'room [u8] {
+        let len = self.len.load(Ordering::Acquire) as usize;
+        for (word, bytes) in self.words.iter().zip(&mut *room) {
+            *bytes = word.load(Ordering::Relaxed).to_ne_bytes();
+        }
+        room.as_flattened().get(..len).unwrap_or(&[])
     }
 }
 

@@ -436,6 +436,11 @@ pub fn listens(fd: c_int, kernel: bool) {
     monitor::begin(fd, kernel);
 }
 
+/// The numbers of the nodes that the daemon's tree has now.
+pub fn each_node(mut f: impl FnMut(u32)) {
+    monitor::each_node(&mut f);
+}
+
 /// Whether any socket of the process listens for devices: while none does, no number is one's.
 #[inline]
 pub fn has_monitors() -> bool {

@@ -304,6 +304,13 @@ fn nodes() -> Nodes {
     found
 }
 
+/// See `edge::each_node`.
+pub(crate) fn each_node(f: &mut impl FnMut(u32)) {
+    for (word, bits) in (0..).zip(nodes()) {
+        (0..64).filter(|bit| bits >> bit & 1 != 0).for_each(|bit| f(word * 64 + bit));
+    }
+}
+
 /// The names in what getdents64 has written.
 fn each_name(mut records: &[u8], mut f: impl FnMut(&[u8])) {
     // Inode and offset of eight bytes each, the record's length, its type, its name.
