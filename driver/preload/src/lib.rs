@@ -37,6 +37,7 @@
 //! | calls | why |
 //! |---|---|
 //! | `epoll_wait` `epoll_pwait` `epoll_pwait2` | the descriptor's own readiness is the device's (CLIENTS.md 3), and for events `epoll_ctl` has registered the chime; see `poll` |
+//! | `recvmmsg` | nobody known listens for devices by it |
 //! | `lseek` | a device has no position: the kernel object behind the descriptor says ESPIPE |
 //! | `telldir` `seekdir` | they know the real entries; see `dirs` |
 //! | `scandirat` `ftw` `nftw` `fts_open` `getdents64` | they read folders below the calls above; no known client lists devices so |

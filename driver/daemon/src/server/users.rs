@@ -20,7 +20,10 @@ impl Engine {
         let node = format!("dev/video{number}");
         // Without a descriptor for it, or the right to open what the pipe's mode says, nobody is told.
         if let Entry::Vacant(place) = self.held.entry(number) {
-            if let Ok(file) = File::options().read(true).write(true).open(root.join(&node)) {
+            let path = root.join(&node);
+            if let Ok(file) =
+                File::options().read(true).write(true).open(&path).or_else(|_| File::open(&path))
+            {
                 place.insert(file);
             }
         }
