@@ -124,7 +124,7 @@ fn a_socket_of_the_kernels_events_hears_of_pipes() {
     if !has_python("socket") {
         skip!("no python3");
     }
-    let start = "import os, select, socket, sys\n\
+    let start = "import os, select, socket, subprocess, sys\n\
                  def listen(flags=0):\n    \
                      s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | flags, 15)\n    \
                      s.bind((0, 1))\n    \
@@ -144,7 +144,9 @@ fn a_socket_of_the_kernels_events_hears_of_pipes() {
                  if os.fork() == 0:\n    \
                      s.close()\n    \
                      os._exit(0)\n\
-                 os.wait()\n";
+                 os.wait()\n\
+                 # Its child shares its memory (vfork) and closes all of its own numbers.\n\
+                 subprocess.run(['true'])\n";
     let ways = [
         "wait = lambda: None",
         "wait = lambda: select.select([s], [], [])",
@@ -203,7 +205,7 @@ fn a_watch_of_dev_hears_of_nodes() {
     if !has_python("ctypes") {
         skip!("no python3");
     }
-    let common = "import ctypes, os, select, struct, sys\n\
+    let common = "import ctypes, os, select, struct, subprocess, sys\n\
                   libc = ctypes.CDLL(None, use_errno=True)\n\
                   CREATE, DELETE, ATTRIB, DELETE_SELF = 0x100, 0x200, 4, 0x400\n\
                   fd = libc.inotify_init1(os.O_CLOEXEC | FLAGS)\n\
@@ -216,6 +218,7 @@ fn a_watch_of_dev_hears_of_nodes() {
                   assert libc.inotify_rm_watch(second, gone) == 0\n\
                   assert struct.unpack('iIII', os.read(second, 4096)) == (gone, 0x8000, 0, 0)\n\
                   os.close(second)\n\
+                  subprocess.run(['true'])\n\
                   print('listening')\n\
                   while True:\n    \
                       select.select([fd], [], [])\n    \

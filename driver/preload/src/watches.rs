@@ -82,6 +82,9 @@ pub(crate) fn forget_range(first: u32, last: u32) {
 
 /// Notes a watch; without room for it, only real entries are told of.
 fn note(fd: c_int, ours: c_int, theirs: c_int, mask: u32) {
+    if !edge::tell_children() || edge::is_in_shared_memory() {
+        return;
+    }
     let same = |watch: &&Watch| watch.ours.load(Ordering::Relaxed) == ours;
     if let Some(watch) = of(fd).find(same) {
         watch.theirs.store(theirs, Ordering::Relaxed);

@@ -425,8 +425,13 @@ pub fn without_gong(fd: c_int) {
     }
 }
 
+/// From now on children that share our memory are told from us. False: they cannot be, for want of memory.
+pub fn tell_children() -> bool {
+    process::settle().is_ok()
+}
+
 /// Whether this is a child that shares its parent's memory but not its descriptors (vfork): what it does with
-/// numbers changes nothing of what is remembered of them. Costs a system call.
+/// numbers changes nothing of what is remembered of them. Costs a system call. Only after [`tell_children`].
 pub fn is_in_shared_memory() -> bool {
     process::is_foreign()
 }

@@ -101,7 +101,8 @@ pub(crate) fn companion(fd: c_int) -> Option<c_int> {
 /// The program's socket `fd` listens from now on: to the kernel's own words, or to udev's. Devices that are there
 /// now are known to whoever begins to listen.
 pub(crate) fn begin(fd: c_int, kernel: bool) {
-    if process::is_foreign() {
+    // A child that shares our memory (vfork) closes its numbers, not ours: it has to be told from us.
+    if process::settle().is_err() || process::is_foreign() {
         return;
     }
     end(fd);
