@@ -109,6 +109,24 @@ pub fn uevent(number: u32) -> String {
     format!("MAJOR={VIDEO_MAJOR}\nMINOR={number}\nDEVNAME=video{number}\n")
 }
 
+/// `/run/udev/data/c81:N`: what udev would have found out of the node, which is what programs that list
+/// cameras by libudev look at (GStreamer, PipeWire, Qt). As by udev's own `v4l_id`, and the two words by which
+/// one camera is told from another wherever its number lands: the serial and the path.
+#[must_use]
+pub fn udev_record(index: u32, direction: Direction) -> String {
+    let (capability, side) = match direction {
+        Direction::Input => ("video_output", "in"),
+        Direction::Output => ("capture", "out"),
+    };
+    let name = gcap_name(index, direction);
+    // As QUERYCAP's bus_info: three digits, so that no name is the beginning of another.
+    let serial = format!("vloopback-{index:03}-{side}");
+    format!(
+        "I:1\nE:ID_V4L_VERSION=2\nE:ID_V4L_PRODUCT={name}\nE:ID_V4L_CAPABILITIES=:{capability}:\n\
+         E:ID_SERIAL={serial}\nE:ID_PATH=platform-{serial}\nE:ID_PATH_TAG=platform-{serial}\nV:1\n"
+    )
+}
+
 /// `/sys/class/video4linux/videoN/index`: which of its parent's nodes this is. Each of ours is
 /// a virtual device of its own, so always the first.
 #[must_use]

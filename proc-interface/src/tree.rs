@@ -3,12 +3,14 @@
 //! ```text
 //! dev/videoN                                     owner, group and mode of the pipe
 //! dev/v4l/videoN -> ../videoN                    the names of the devfs era
+//! open/INODE -> ../dev/videoN                    what is behind a program's socket; the daemon's own, by the open
 //! proc/modules                                   the host's text and our module's line
 //! proc/devices                                   the host's text and video4linux's major number
 //! proc/video/vloopback/vloopbacks, vloopbackK
 //! sys/devices/virtual/video4linux/videoN/        name, dev, uevent, index, subsystem
 //! sys/class/video4linux/videoN                   links to the devices
 //! sys/dev/char/81:N
+//! run/udev/data/c81:N                            what udev would know of the node
 //! sys/module/vloopback/                          what lsmod reads: coresize, refcnt, initstate, holders
 //! ```
 //!
@@ -99,9 +101,14 @@ fn map(snapshot: &Snapshot, options: &TreeOptions) -> BTreeMap<PathBuf, EntryKin
     for dir in [
         "dev",
         "dev/v4l",
+        // Who fills it is not this writer, since what is in it changes with every open.
+        "open",
         "proc",
         "proc/video",
         "proc/video/vloopback",
+        "run",
+        "run/udev",
+        "run/udev/data",
         "sys",
         "sys/class",
         "sys/class/video4linux",
@@ -150,6 +157,9 @@ fn node(tree: &mut BTreeMap<PathBuf, EntryKind>, pipe: &PipeView, number: u32, d
     file(tree, format!("{device}/uevent"), render::uevent(number));
     file(tree, format!("{device}/index"), render::index().to_owned());
     link(tree, format!("{device}/subsystem"), "../../../../class/video4linux");
+
+    let record = format!("run/udev/data/c{}:{number}", render::VIDEO_MAJOR);
+    file(tree, record, render::udev_record(pipe.index, direction));
 
     let target = format!("../../devices/virtual/video4linux/{name}");
     link(tree, format!("sys/class/video4linux/{name}"), &target);

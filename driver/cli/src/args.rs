@@ -110,6 +110,10 @@ pub struct ServerArgs {
     /// First node number; -1: the lowest free ones [default: -1]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub dev_offset: Option<i32>,
+    /// Which nodes have the low numbers: input-first (output = input + 1), output-first (/dev/video0 is a
+    /// camera) [default: input-first]
+    #[arg(long, value_name = "ORDER")]
+    pub order: Option<String>,
     /// The bundle of policies: default, vloopback [default: default]
     #[arg(long, value_name = "P")]
     pub profile: Option<String>,
@@ -154,6 +158,9 @@ impl ServerArgs {
         if let Some(profile) = &self.profile {
             config.profile = profile.parse().map_err(ServerError::Option)?;
         }
+        if let Some(order) = &self.order {
+            config.order = order.parse().map_err(ServerError::Option)?;
+        }
         if let Some(idle) = &self.idle {
             config.idle = Some(idle.parse().map_err(ServerError::Option)?);
         }
@@ -175,7 +182,8 @@ impl ServerArgs {
     }
 
     /// The options that shape a new server, as the user wrote them, for a message about those that
-    /// a running server does not take any more. Empty where there are none.
+    /// a running server does not take any more. Empty where there are none. Without `--order`, of which it
+    /// shows whether it has it.
     pub fn shaping(&self) -> Vec<&'static str> {
         [
             ("--pipes", self.pipes.is_some()),
@@ -208,6 +216,7 @@ impl ServerArgs {
         option("--spares", number(self.spares));
         option("--num-buffers", number(self.num_buffers));
         option("--dev-offset", self.dev_offset.map(|number| number.to_string().into()));
+        option("--order", self.order.clone().map(OsString::from));
         option("--profile", self.profile.clone().map(OsString::from));
         option("--idle", self.idle.clone().map(OsString::from));
         option("--timeout-image", self.timeout_image.clone().map(|path| absolute(path).into()));
@@ -259,6 +268,10 @@ pub struct RunArgs {
     /// What the command is told of the system.
     #[command(flatten)]
     pub era: EraArgs,
+    /// The command takes /dev/video0 for a camera without asking: the server that is started has the outputs
+    /// first, as with --order output-first
+    #[arg(long, conflicts_with = "order")]
+    pub camera: bool,
     /// The options of a server that has to be started first.
     #[command(flatten)]
     pub server: ServerArgs,
@@ -492,7 +505,7 @@ mod tests {
     use super::*;
     use clap::CommandFactory;
     use vloopback_abi::v4l2::fourcc;
-    use vloopback_daemon::Idle;
+    use vloopback_daemon::{Idle, Order};
 
     fn run(arguments: &[&str]) -> RunArgs {
         let words = ["vloopback", "run"].iter().chain(arguments);
@@ -546,6 +559,8 @@ mod tests {
             "4",
             "--dev-offset",
             "-1",
+            "--order",
+            "output-first",
             "--profile",
             "vloopback",
             "--idle",
@@ -587,6 +602,18 @@ mod tests {
         assert!(args.config().unwrap_err().to_string().contains("nonesuch"));
         let args = ServerArgs { idle: Some("sleep".into()), ..ServerArgs::default() };
         assert!(args.config().unwrap_err().to_string().contains("sleep"));
+    }
+
+    #[test]
+    fn the_order_of_the_nodes_is_told() {
+        for order in [Order::InputFirst, Order::OutputFirst] {
+            let args = ServerArgs { order: Some(order.word().into()), ..ServerArgs::default() };
+            assert_eq!(args.config().unwrap().order, order);
+        }
+        let args = ServerArgs { order: Some("low".into()), ..ServerArgs::default() };
+        assert!(args.config().unwrap_err().to_string().contains("output-first"));
+        let both = ["vloopback", "run", "--camera", "--order", "input-first", "--", "true"];
+        assert!(Vloopback::try_parse_from(both).is_err());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use serde::Deserialize;
-use vloopback_daemon::{ServerError, query_list};
+use vloopback_daemon::{Order, ServerError, query_list};
 
 use crate::args::ListArgs;
 use crate::exit_codes::ExitCode;
@@ -141,7 +141,28 @@ pub fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::Success)
 }
 
-/// The pipes as a table, and under each the processes that have it open.
+/// Which nodes of a server's pipes have the low numbers. None: it has no pipes.
+pub fn order(pipes: &[Pipe]) -> Option<Order> {
+    let number = |node: &str| node.strip_prefix("/dev/video").and_then(|digits| digits.parse::<u32>().ok());
+    let first = pipes.first()?;
+    let (input, output) = (number(&first.input)?, number(&first.output)?);
+    Some(if output < input { Order::OutputFirst } else { Order::InputFirst })
+}
+
+/// Which node a camera program wants, where there is one; empty where there is no pipe.
+fn hint(pipes: &[Pipe]) -> String {
+    let Some((first, order)) = pipes.first().zip(order(pipes)) else {
+        return String::new();
+    };
+    let camera = shown(&first.output);
+    let more = match order {
+        Order::OutputFirst => "",
+        Order::InputFirst => "; for one that takes /dev/video0 unasked: vloopback run --camera",
+    };
+    format!("A camera program opens the OUTPUT, such as {camera}{more}\n")
+}
+
+/// The pipes as a table, and under each the processes that have it open; then which node is a camera.
 fn table(pipes: &[Pipe]) -> String {
     let mut rows = vec![
         ["PIPE", "INPUT", "OUTPUT", "PUSHER", "CLIENTS", "FORMAT", "WRITTEN", "READ", "DROPPED", "UNWATCHED"]
@@ -206,6 +227,7 @@ fn table(pipes: &[Pipe]) -> String {
             out.push('\n');
         }
     }
+    out.push_str(&hint(pipes));
     out
 }
 
@@ -250,7 +272,8 @@ mod tests {
     fn a_table_with_owners() {
         let text = table(&parse(JSON).unwrap());
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines.len(), 6, "{text}");
+        assert_eq!(lines.len(), 7, "{text}");
+        assert!(lines[6].contains("/dev/video1") && lines[6].contains("--camera"), "{text}");
         assert_eq!(lines[4], "      zero-copy, 4096 bytes, at VIDIOCSYNC, 2 wait");
         assert!(lines[5].contains("NV12 64x48"), "{text}");
         assert!(lines[0].starts_with("PIPE  INPUT"));
@@ -258,6 +281,16 @@ mod tests {
         assert_eq!(lines[2], "      pusher mo?tion (7): wrote 9, unwatched 0");
         let at = |line: &str, word: &str| line.find(word).unwrap();
         assert_eq!(at(lines[1], "/dev/video1"), at(lines[3], "/dev/video3"));
+    }
+
+    #[test]
+    fn which_nodes_have_the_low_numbers() {
+        let mut pipes = parse(JSON).unwrap();
+        assert_eq!(order(&pipes), Some(Order::InputFirst));
+        (pipes[0].input, pipes[0].output) = ("/dev/video64".into(), "/dev/video0".into());
+        assert_eq!(order(&pipes), Some(Order::OutputFirst));
+        assert_eq!(hint(&pipes), "A camera program opens the OUTPUT, such as /dev/video0\n");
+        assert_eq!((order(&[]), hint(&[])), (None, String::new()));
     }
 
     #[test]

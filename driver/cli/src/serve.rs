@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use vloopback_daemon::{Connection, Profile, Server, ServerError, ServerHandle};
+use vloopback_daemon::{Connection, Order, Profile, Server, ServerError, ServerHandle};
 
 use crate::args::ServerArgs;
 use crate::exit_codes::ExitCode;
 use crate::failure::{Failure, server_code};
+use crate::list;
 use crate::run::variables;
 
 /// How long a server that `run` started stays after its last user.
@@ -149,7 +150,7 @@ impl Reached {
 /// [`Failure::Server`] and [`Failure::ServerStart`].
 pub fn reach_or_start(args: &ServerArgs) -> Result<Reached, Failure> {
     let config = args.config()?;
-    let (socket, profile) = (config.socket, config.profile);
+    let (socket, profile) = (config.socket.clone(), config.profile);
     let deadline = Instant::now() + START_WAIT;
     let mut started: Option<Instant> = None;
     loop {
@@ -167,6 +168,9 @@ pub fn reach_or_start(args: &ServerArgs) -> Result<Reached, Failure> {
                 if started.is_some() {
                     warn_of_profile(profile);
                 }
+                if args.order.is_some() {
+                    warn_of_order(config.order, &socket);
+                }
                 return Ok(Reached { socket, new: started.is_some(), _connection: connection });
             }
             Err(ServerError::Unreachable { .. }) if Instant::now() < deadline => {}
@@ -179,6 +183,23 @@ pub fn reach_or_start(args: &ServerArgs) -> Result<Reached, Failure> {
             // Somebody else's server has the lock and will listen in a moment, or be gone.
             std::thread::sleep(START_STEP);
         }
+    }
+}
+
+/// Says so where the server that answers has other nodes first than was asked for.
+fn warn_of_order(wanted: Order, socket: &Path) {
+    // What it cannot tell it need not be blamed for.
+    let Ok(pipes) = list::pipes(socket) else { return };
+    let Some((first, order)) = pipes.first().zip(list::order(&pipes)) else { return };
+    if order != wanted {
+        eprintln!(
+            "vloopback: warning: the server that runs at {} has its nodes {}, not {}: the camera of its first pipe \
+             is {}; end it first, or give another --socket for a server of its own",
+            socket.display(),
+            order.word(),
+            wanted.word(),
+            first.output
+        );
     }
 }
 

@@ -59,7 +59,8 @@ fn list_as_table_and_json() {
     let _server = server(&place, &["--pipes", "2"]);
     let (code, stdout, stderr) = outcome(&mut place.vloopback(&["list"]));
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
-    assert_eq!(stdout.lines().count(), 3, "{stdout}");
+    // Two pipes, what the columns are, and which node is a camera.
+    assert_eq!(stdout.lines().count(), 4, "{stdout}");
     let (_, json, _) = outcome(&mut place.vloopback(&["list", "--json"]));
     let pipes = vloopback_cli::list::parse(&json).unwrap();
     assert_eq!(pipes.iter().map(|pipe| pipe.index).collect::<Vec<_>>(), [0, 1]);

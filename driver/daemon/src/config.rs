@@ -19,6 +19,42 @@ pub const MAX_BUFFERS: u32 = 30;
 /// The longest time limit for silent pushers: as v4l2loopback's.
 pub(crate) const MAX_TIMEOUT: Duration = Duration::from_millis(100_000);
 
+/// Which nodes of the pipes have the low numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// A pipe's two nodes are neighbours, the input first: what programs of the old driver's time rest on.
+    #[default]
+    InputFirst,
+    /// Outputs are numbered from 0 on, inputs from [`FIRST_INPUT`] on: /dev/video0 is a camera, for programs
+    /// that take it without asking.
+    OutputFirst,
+}
+
+/// The lowest number of an input where outputs have the low ones: programs that try node after node to find
+/// cameras (Firefox) try those below.
+pub const FIRST_INPUT: u32 = 64;
+
+impl Order {
+    /// The word on the command line and in the file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::InputFirst => "input-first",
+            Self::OutputFirst => "output-first",
+        }
+    }
+}
+
+impl std::str::FromStr for Order {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        [Self::InputFirst, Self::OutputFirst]
+            .into_iter()
+            .find(|order| order.word() == word)
+            .ok_or_else(|| format!("'{word}' is no order; there are: input-first, output-first"))
+    }
+}
+
 /// What the server is asked to be. Options as the old module's, and where to listen.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -31,8 +67,11 @@ pub struct Config {
     pub spare_timeout: Duration,
     /// V4L1 frames a client may map, 2 to [`MAX_BUFFERS`].
     pub num_buffers: u32,
-    /// -1: the lowest free node numbers, input the lower; else input 2n+off, output 2n+1+off.
+    /// -1: the lowest free node numbers; else input 2n+off, output 2n+1+off, or where outputs come first
+    /// output n+off, input n+off+[`FIRST_INPUT`].
     pub dev_offset: i32,
+    /// Which nodes have the low numbers.
+    pub order: Order,
     /// Where to listen.
     pub socket: PathBuf,
     /// The bundle of policies.
@@ -80,6 +119,7 @@ impl Default for Config {
             spare_timeout: Duration::from_secs(10),
             num_buffers: 2,
             dev_offset: -1,
+            order: Order::InputFirst,
             socket: default_socket(None),
             profile: Profile::Default,
             idle: None,
@@ -105,6 +145,7 @@ struct FileConfig {
     spare_timeout: Option<u32>,
     num_buffers: Option<u32>,
     dev_offset: Option<i32>,
+    order: Option<String>,
     socket: Option<PathBuf>,
     profile: Option<String>,
     idle: Option<String>,
@@ -140,7 +181,7 @@ struct FilePipe {
 
 impl Config {
     /// The options as `path` (TOML) has them: keys pipes, spares, spare_timeout (seconds), num_buffers,
-    /// dev_offset, socket, profile, idle, exclusive (true or false), mode (octal, as "0660"), group (number),
+    /// dev_offset, order, socket, profile, idle, exclusive (true or false), mode (octal, as "0660"), group (number),
     /// answer_timeout (seconds), timeout_image (file), timeout (milliseconds); a table `[limits]` of what each user may
     /// take, with connections, open_devices and memory (MiB); and a table `[[pipe]]` for each
     /// pipe from 0 on that has a timeout_image, timeout or exclusive of its own. Pictures' files are looked for
@@ -157,6 +198,9 @@ impl Config {
         }
         if let Some(name) = file.idle {
             self.idle = Some(name.parse().map_err(|e| bad(format!("key idle: {e}")))?);
+        }
+        if let Some(order) = file.order {
+            self.order = order.parse().map_err(|e| bad(format!("key order: {e}")))?;
         }
         if let Some(mode) = file.mode {
             self.mode = u32::from_str_radix(&mode, 8)
@@ -236,7 +280,12 @@ impl Config {
         range("--num-buffers", self.num_buffers.into(), 2, MAX_BUFFERS.into())?;
         range("--dev-offset", self.dev_offset.into(), -1, 254)?;
         if self.dev_offset >= 0 {
-            let last = i64::from(self.dev_offset) + 2 * i64::from(self.pipes) - 1;
+            let pipes = i64::from(self.pipes);
+            let above = match self.order {
+                Order::InputFirst => 2 * pipes,
+                Order::OutputFirst => i64::from(FIRST_INPUT) + pipes,
+            };
+            let last = i64::from(self.dev_offset) + above - 1;
             range("the last node number that --dev-offset and --pipes give", last, 0, 255)?;
         }
         Ok(())
@@ -320,6 +369,22 @@ mod tests {
         let error = merged("idle = \"never\"").expect_err("there is none").to_string();
         assert!(error.contains("key idle") && error.contains("placeholder, wait, refuse"), "{error}");
         assert!(merged("idle = 3").is_err() && merged("idel = \"wait\"").is_err());
+    }
+
+    #[test]
+    fn a_file_names_the_order_of_the_nodes() {
+        assert_eq!(merged("pipes = 2").expect("a good file").order, Order::InputFirst);
+        for order in [Order::InputFirst, Order::OutputFirst] {
+            let config = merged(&format!("order = \"{}\"", order.word())).expect("a good file");
+            assert_eq!(config.order, order);
+        }
+        let error = merged("order = \"output\"").expect_err("there is none").to_string();
+        assert!(error.contains("key order") && error.contains("input-first, output-first"), "{error}");
+        let last = |offset| {
+            let text = format!("pipes = 64\ndev_offset = {offset}\norder = \"output-first\"");
+            merged(&text).expect("a good file").check()
+        };
+        assert!(last(128).is_ok() && last(129).is_err());
     }
 
     #[test]

@@ -38,6 +38,7 @@ mod exports;
 mod pipes;
 mod setup;
 mod tree_image;
+mod users;
 mod zero;
 
 use events::Events;
@@ -231,8 +232,9 @@ struct Session {
     page: Arc<Page<SessionPage>>,
     /// The events that it has subscribed to.
     events: Events,
-    /// Of the program's end of its descriptor.
+    /// Of the program's end of its descriptor: what tells it from all other sockets, and what /proc shows of it.
     cookie: u64,
+    inode: u64,
     pid: i32,
     uid: u32,
     /// The opener's name, as it was when it was last asked for.
@@ -305,6 +307,8 @@ struct Engine {
     /// Devices by the cookie of the program's end.
     cookies: HashMap<u64, u32>,
     pipes: Vec<PipeState>,
+    /// The tree's files of nodes that somebody has open, by the node's number.
+    held: HashMap<u32, std::fs::File>,
     next: u32,
     views_stale: bool,
     views_written: Instant,
@@ -357,6 +361,7 @@ impl Engine {
             sessions: BTreeMap::new(),
             cookies: HashMap::new(),
             pipes: Vec::new(),
+            held: HashMap::new(),
             next: 0,
             views_stale: true,
             views_written: Instant::now(),

@@ -5,12 +5,14 @@
 
 use crate::errno::{self, fail};
 use crate::real;
+use crate::watches;
 use core::ffi::{c_int, c_uint};
 use vloopback_runtime::edge;
 use vloopback_runtime::stack;
 
 /// Closes `fd` by `close`, with the runtime told before and, for a device's last number, after.
 pub(crate) fn closing(fd: c_int, close: impl FnOnce() -> c_int) -> c_int {
+    watches::forget(fd);
     match edge::before_close(fd) {
         edge::Close::PassThrough => close(),
         edge::Close::Hidden => fail(libc::EBADF),
@@ -71,6 +73,7 @@ pub(crate) fn close_some(
     let closes = flags & libc::CLOSE_RANGE_CLOEXEC as c_int == 0;
     around_hidden(first, last, |first, last| {
         if closes {
+            watches::forget_range(first, last);
             edge::before_close_range(first, last);
         }
         call(first, last)
@@ -90,6 +93,7 @@ unsafe extern "C" fn closefrom(lowest: c_int) {
     let lowest = c_uint::try_from(lowest).unwrap_or(0);
     let before = errno::get();
     around_hidden(lowest, c_uint::MAX, |first, last| {
+        watches::forget_range(first, last);
         edge::before_close_range(first, last);
         // SAFETY: a part of what the program wants closed.
         let result = unsafe { real::close_range(first, last, 0) };
@@ -139,6 +143,7 @@ pub(crate) fn dup_onto(old: c_int, new: c_int, call: impl Fn() -> c_int) -> c_in
     edge::make_room(new);
     let result = call();
     if result >= 0 {
+        watches::forget(result);
         edge::after_dup(old, result);
     }
     result

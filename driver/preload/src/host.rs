@@ -1,9 +1,7 @@
-//! uname and inotify.
+//! uname.
 
 use crate::real;
-use crate::route::{self, Place};
 use core::ffi::{c_char, c_int};
-use libc::AT_FDCWD;
 use vloopback_runtime::edge;
 use vloopback_runtime::stack;
 
@@ -32,17 +30,4 @@ pub(crate) fn names_by(names: *mut libc::utsname, call: impl Fn() -> c_int) -> c
         }
     }
     result
-}
-
-/// A watch of a device or of a file in the tree goes to the tree's file. A watch of a folder that
-/// is merged (/dev) goes to the real one alone, since one watch number cannot stand for two: nodes
-/// of ours that come later are not told.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn inotify_add_watch(fd: c_int, path: *const c_char, mask: u32) -> c_int {
-    stack::align();
-    // SAFETY: the program's own arguments, the path perhaps replaced by another.
-    let call = |path: *const c_char| unsafe { real::inotify_add_watch(fd, path, mask) };
-    let follow = mask & libc::IN_DONT_FOLLOW == 0;
-    let ours = |place: &Place| place.call(AT_FDCWD, path, |_, path| call(path));
-    route::serve(AT_FDCWD, path, follow, |_, path| call(path), ours)
 }

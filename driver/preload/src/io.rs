@@ -6,6 +6,7 @@
 
 use crate::errno::{count, fail};
 use crate::real;
+use crate::watches;
 use core::ffi::{c_int, c_uint, c_void};
 use libc::{iovec, off_t, off64_t, size_t, ssize_t};
 use vloopback_runtime::edge::{self, State};
@@ -52,9 +53,27 @@ macro_rules! transfer_hooks {
     )*};
 }
 
+macro_rules! read_hooks {
+    ($($name:ident;)*) => {$(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(fd: c_int, buf: *mut c_void, len: size_t) -> ssize_t {
+            stack::align();
+            if ours(fd) {
+                return read_ours(fd, buf, len);
+            }
+            // SAFETY: the program's own arguments.
+            let call = || unsafe { real::read(fd, buf, len) };
+            if watches::concern(fd) { watches::read_by(fd, buf, len, call) } else { call() }
+        }
+    )*};
+}
+
+read_hooks! {
+    __read;
+    read;
+}
+
 transfer_hooks! {
-    __read => read, read_ours; *mut c_void, size_t;
-    read => read, read_ours; *mut c_void, size_t;
     pread => pread, read_ours; *mut c_void, size_t, at: off_t;
     pread64 => pread64, read_ours; *mut c_void, size_t, at: off64_t;
     __pread64 => pread64, read_ours; *mut c_void, size_t, at: off64_t;
@@ -92,7 +111,8 @@ macro_rules! fortified_hooks {
                 return read_ours(fd, buf, len);
             }
             // SAFETY: the program's own arguments.
-            unsafe { real::$name(fd, buf, len, $($at,)? room) }
+            let call = || unsafe { real::$name(fd, buf, len, $($at,)? room) };
+            if watches::concern(fd) { watches::read_by(fd, buf, len, call) } else { call() }
         }
     )*};
 }

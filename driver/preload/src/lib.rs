@@ -10,14 +10,17 @@
 //! | `fds` | `close` `__close` `close_range` `closefrom` `dup` `dup2` `__dup2` `dup3` `fcntl` `fcntl64` `__fcntl` |
 //! | `io` | `read` `__read` `__read_chk` `readv` `pread` `pread64` `__pread64` `__pread_chk` `__pread64_chk` `preadv` `preadv64` `preadv2` `preadv64v2` `write` `__write` `writev` `pwrite` `pwrite64` `__pwrite64` `pwritev` `pwritev64` `pwritev2` `pwritev64v2` `sendfile` `sendfile64` `splice` `copy_file_range` |
 //! | `device` | `ioctl` `mmap` `mmap64` `munmap` |
-//! | `poll` | `poll` `__poll` `__poll_chk` `ppoll` `__ppoll_chk` `select` `__select` `pselect` `epoll_ctl`, for V4L2's events |
+//! | `poll` | `poll` `__poll` `__poll_chk` `ppoll` `__ppoll_chk` `select` `__select` `pselect` `epoll_ctl`, for V4L2's events, zero-copy requests and devices that come and go |
 //! | `stat` | `stat` `stat64` `lstat` `lstat64` `fstat` `fstat64` `fstatat` `fstatat64` `__xstat` `__xstat64` `__lxstat` `__lxstat64` `__fxstat` `__fxstat64` `__fxstatat` `__fxstatat64` `statx` |
+//! | `statfs` | `statfs` `__statfs` `statfs64` `fstatfs` `fstatfs64` |
 //! | `names` | `access` `eaccess` `euidaccess` `faccessat` `readlink` `readlinkat` `__readlink_chk` `__readlinkat_chk` `realpath` `__realpath_chk` `canonicalize_file_name` `getxattr` `lgetxattr` `listxattr` `llistxattr` |
 //! | `stdio` | `fopen` `fopen64` `freopen` `freopen64` `fclose` |
 //! | `dirs` | `opendir` `fdopendir` `readdir` `readdir64` `readdir_r` `readdir64_r` `closedir` `rewinddir` |
 //! | `scan` | `scandir` `scandir64` `glob` `glob64` |
 //! | `folder` | `chdir` `fchdir` `getcwd` `__getcwd_chk` `get_current_dir_name` `getwd` `__getwd_chk` |
-//! | `host` | `uname` `inotify_add_watch` |
+//! | `netlink` | `bind` `recv` `__recv_chk` `recvfrom` `__recvfrom_chk` `recvmsg`, for sockets that listen for devices |
+//! | `host` | `uname` |
+//! | `watches` | `inotify_init` `inotify_init1` `inotify_add_watch` `inotify_rm_watch`, and what read() gives of an instance |
 //! | `signals` | `signal` `bsd_signal` `ssignal` `sysv_signal` `__sysv_signal` `sigset` `sigaction` `__sigaction` `sigprocmask` `pthread_sigmask` `sigignore` `sighold` `sigblock` `sigsetmask`: passed through, and noticed |
 //! | `system` | `syscall` (on x86_64, and on i386 also mmap2), for the numbers of `read` `write` `readv` `writev` `open` `openat` `close` `close_range` `dup` `dup2` `dup3` `fcntl` `ioctl` `mmap` `munmap` `uname` |
 //!
@@ -28,12 +31,14 @@
 //! | `poll` | `__ppoll64` `__select64` `__pselect64` |
 //! | `device` `fds` `stat` `scan` | `__ioctl_time64` `__fcntl_time64` `__stat64_time64` `__lstat64_time64` `__fstat64_time64` `__fstatat64_time64` `__glob64_time64` |
 //!
+//! What stat and readlink tell of /proc/PID/fd/N, where that is a device of any process's: see `users`.
 //! What uname() tells, an open of `/proc/version` or `/proc/sys/kernel/osrelease` tells too; see `release`.
 //!
 //! # Not hooked, on purpose
 //! | calls | why |
 //! |---|---|
 //! | `epoll_wait` `epoll_pwait` `epoll_pwait2` | the descriptor's own readiness is the device's (CLIENTS.md 3), and for events `epoll_ctl` has registered the chime; see `poll` |
+//! | `recvmmsg` | nobody known listens for devices by it |
 //! | `lseek` | a device has no position: the kernel object behind the descriptor says ESPIPE |
 //! | `telldir` `seekdir` | they know the real entries; see `dirs` |
 //! | `scandirat` `ftw` `nftw` `fts_open` `getdents64` | they read folders below the calls above; no known client lists devices so |
@@ -41,7 +46,7 @@
 //! | `chdir` | a program that changes into a folder which only the tree has is not known |
 //! | `unlink` `rename` `chmod` `chown` `mknod` | the nodes and files are the daemon's, not the program's to change |
 //! | `mremap` `mprotect` `madvise` | they act on real mappings, as after any mmap |
-//! | `recvmsg` `execve` `fork` | a descriptor that comes by one of these is looked at when it is first used |
+//! | `execve` `fork` | a descriptor that comes by one of these, or by `recvmsg`, is looked at when it is first used |
 //!
 //! Calls that glibc makes inside itself pass no hook; where that matters (fopen, scandir, glob,
 //! closedir) the outer call has one.
@@ -56,6 +61,7 @@ mod io;
 mod links;
 mod listing;
 mod names;
+mod netlink;
 mod open;
 mod poll;
 mod real;
@@ -65,10 +71,13 @@ mod route;
 mod scan;
 mod signals;
 mod stat;
+mod statfs;
 mod stdio;
 #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
 mod system;
 mod types;
+mod users;
+mod watches;
 
 /// The dynamic linker calls this before the program's own constructors. It looks up the C
 /// library's functions and reads the environment into static storage; it opens, allocates and

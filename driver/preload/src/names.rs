@@ -6,6 +6,7 @@ use crate::links;
 use crate::real;
 use crate::remote;
 use crate::route::{self, Place};
+use crate::users;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use libc::{AT_FDCWD, size_t, ssize_t};
 use vloopback_runtime::edge;
@@ -130,12 +131,18 @@ fn named(
     let before = errno::get();
     let number = links::to_descriptor(dirfd, path).and_then(|place| place.device(true));
     errno::set(before);
+    // Or another process's device.
+    Some(give_name(number.or_else(|| users::node_of_link(text))?, buf, len))
+}
+
+/// `/dev/videoN` as a link's text.
+fn give_name(node: u32, buf: *mut c_char, len: size_t) -> ssize_t {
     let mut name = [0; route::NODE_NAME];
-    let name = route::node_name(number?, &mut name).to_bytes();
+    let name = route::node_name(node, &mut name).to_bytes();
     let count = name.len().min(len);
     // SAFETY: the program's buffer of `len` bytes, and no more than that.
     unsafe { core::ptr::copy_nonoverlapping(name.as_ptr().cast(), buf, count) };
-    ssize_t::try_from(count).ok()
+    ssize_t::try_from(count).unwrap_or(ssize_t::MAX)
 }
 
 /// Takes the tree's root off a link's text of `count` bytes that is already in the program's buffer.

@@ -1,11 +1,13 @@
-//! poll, select and epoll_ctl, for V4L2's events and for requests to a zero-copy pusher.
+//! poll, select and epoll_ctl, for V4L2's events, for requests to a zero-copy pusher, and for who listens for
+//! devices.
 //!
 //! What a device tells by its readiness the kernel object behind the descriptor tells itself, but for two
 //! things. POLLPRI, an event, no such object raises without POLLIN (CLIENTS.md 3): for that the open file has a
 //! second, hidden descriptor, its *chime*. And a zero-copy pusher's clients make its *gong* readable, another
 //! one, because that needs no help of the daemon's (`runtime/zero/gong.rs`). Where a program asks for POLLPRI
 //! of one of ours that has subscribed to events, or for POLLIN of one that has a gong, that companion is asked
-//! along, and what it says becomes the descriptor's. epoll gets it as a second member with the program's own
+//! along, and what it says becomes the descriptor's. So it is with a socket that listens for devices that come
+//! and go, and its companion (`runtime/monitor.rs`). epoll gets it as a second member with the program's own
 //! data: epoll_wait needs no hook. All other calls go on to the C library at once: what is looked at for that
 //! is the program's own list.
 //!
@@ -195,16 +197,27 @@ enum Kind {
     Chime = 1,
     /// Requests to a zero-copy pusher: POLLIN.
     Gong = 2,
+    /// Devices that come and go, of a socket that listens for those: POLLIN.
+    Monitor = 3,
 }
 
 impl Kind {
-    const ALL: [Self; 2] = [Self::Chime, Self::Gong];
+    const ALL: [Self; 3] = [Self::Chime, Self::Gong, Self::Monitor];
+
+    /// The one with this number; there are no others.
+    const fn numbered(number: c_ulong) -> Self {
+        match number {
+            1 => Self::Chime,
+            2 => Self::Gong,
+            _ => Self::Monitor,
+        }
+    }
 
     /// What a program asks for where this one is concerned.
     const fn concerns(self) -> i16 {
         match self {
             Self::Chime => libc::POLLPRI,
-            Self::Gong => libc::POLLIN | libc::POLLRDNORM,
+            Self::Gong | Self::Monitor => libc::POLLIN | libc::POLLRDNORM,
         }
     }
 
@@ -212,7 +225,7 @@ impl Kind {
     const fn asks(self) -> i16 {
         match self {
             Self::Chime => libc::POLLPRI | libc::POLLIN,
-            Self::Gong => libc::POLLIN,
+            Self::Gong | Self::Monitor => libc::POLLIN,
         }
     }
 
@@ -222,6 +235,7 @@ impl Kind {
         match self {
             Self::Chime => true,
             Self::Gong => edge::has_gongs(),
+            Self::Monitor => edge::has_monitors(),
         }
     }
 
@@ -230,6 +244,7 @@ impl Kind {
         match self {
             Self::Chime => edge::has_events(fd),
             Self::Gong => edge::gong_number(fd).is_some(),
+            Self::Monitor => edge::monitor_number(fd).is_some(),
         }
     }
 
@@ -238,6 +253,7 @@ impl Kind {
         match self {
             Self::Chime => edge::chime(fd).filter(|_| edge::has_events(fd)),
             Self::Gong => edge::gong(fd),
+            Self::Monitor => edge::monitor(fd),
         }
     }
 
@@ -246,6 +262,7 @@ impl Kind {
         match self {
             Self::Chime => edge::known_chime(fd),
             Self::Gong => edge::gong(fd),
+            Self::Monitor => edge::monitor(fd),
         }
     }
 }
@@ -273,6 +290,9 @@ fn heard(kind: Kind, fd: c_int, companion: c_int, ready: i16) -> Said {
         Kind::Gong if gone || edge::gong_number(fd) != Some(companion) => Said::Gone,
         Kind::Gong if edge::has_request(fd) => Said::Ready,
         Kind::Gong => Said::Nothing,
+        Kind::Monitor if gone || edge::monitor_number(fd) != Some(companion) => Said::Gone,
+        Kind::Monitor if edge::has_news(fd) => Said::Ready,
+        Kind::Monitor => Said::Nothing,
     }
 }
 
@@ -363,7 +383,7 @@ fn poll_with_companions(list: &mut [pollfd], until: Until, mask: Mask) -> c_int 
         }
         for k in 0..companions {
             let (place, said) = (kinds[k].fd as usize, entries[count + k].revents);
-            let kind = if kinds[k].events == Kind::Chime as i16 { Kind::Chime } else { Kind::Gong };
+            let kind = Kind::numbered(kinds[k].events as c_ulong);
             // The doorman's byte, too, may be of a request that was withdrawn.
             let own = entries[place].revents;
             let has_byte = kind == Kind::Gong && own & kind.concerns() != 0 && own & GONE == 0;
@@ -505,7 +525,7 @@ fn needs(kind: Kind, count: c_int, set: *const fd_set) -> bool {
 /// Whether a companion must be asked for any number of the sets to read and of exceptions.
 #[inline]
 fn is_concerned(count: c_int, read: *const fd_set, except: *const fd_set) -> bool {
-    needs(Kind::Chime, count, except) || needs(Kind::Gong, count, read)
+    needs(Kind::Chime, count, except) || needs(Kind::Gong, count, read) || needs(Kind::Monitor, count, read)
 }
 
 /// The program's sets: to read, to write, exceptions. Null where there is none.
@@ -522,7 +542,7 @@ fn select_with_companions(count: usize, sets: Sets, until: Until, mask: *const s
             // SAFETY: the program's own set, of so many bits; of none where it is null.
             unsafe { members(set, count) }.filter(move |&fd| kind.is_needed(fd)).map(move |fd| (kind, fd))
         };
-        of(Kind::Chime, sets[2]).chain(of(Kind::Gong, sets[0]))
+        of(Kind::Chime, sets[2]).chain(of(Kind::Gong, sets[0])).chain(of(Kind::Monitor, sets[0]))
     };
     let (mut most, mut highest) = (0, 0);
     for companion in asked().filter_map(|(kind, fd)| kind.of(fd)) {
@@ -577,7 +597,7 @@ fn select_with_companions(count: usize, sets: Sets, until: Until, mask: *const s
             break ready;
         }
         for three in threes.chunks_exact_mut(3) {
-            let kind = if three[0] == Kind::Chime as c_ulong { Kind::Chime } else { Kind::Gong };
+            let kind = Kind::numbered(three[0]);
             let (fd, companion) = (three[1] as c_int, three[2] as c_int);
             let rings = companion != 0 && (has(except, companion) || has(read, companion));
             put(except, companion, false);
@@ -712,7 +732,7 @@ fn follow(epoll: c_int, operation: c_int, fd: c_int, event: Option<epoll_event>)
         // A gong that is hung later would not be in it.
         edge::without_gong(fd);
     }
-    for (companion, stands_for) in [(chime, URGENT), (gong, READ)] {
+    for (companion, stands_for) in [(chime, URGENT), (gong, READ), (edge::monitor(fd), READ)] {
         let Some(companion) = companion else { continue };
         let before = errno::get();
         let call = |operation: c_int, event: *mut epoll_event| {
@@ -742,7 +762,10 @@ unsafe extern "C" fn epoll_ctl(epoll: c_int, operation: c_int, fd: c_int, event:
         // SAFETY: the kernel has read it.
         let event = (operation != libc::EPOLL_CTL_DEL).then(|| unsafe { event.read_unaligned() });
         // An unknown one is looked at if it asks for events.
-        if edge::is_ours(fd) || event.is_some_and(|event| event.events & URGENT != 0) {
+        if edge::is_ours(fd)
+            || event.is_some_and(|event| event.events & URGENT != 0)
+            || edge::monitor_number(fd).is_some()
+        {
             follow(epoll, operation, fd, event);
         }
     }

@@ -197,6 +197,13 @@ table! {
     fn splice(input: c_int, in_at: *mut off64_t, out: c_int, out_at: *mut off64_t, len: size_t, flags: c_uint) -> ssize_t = -1;
     fn copy_file_range(input: c_int, in_at: *mut off64_t, out: c_int, out_at: *mut off64_t, len: size_t, flags: c_uint) -> ssize_t = -1;
 
+    fn bind(fd: c_int, address: *const libc::sockaddr, len: libc::socklen_t) -> c_int = -1;
+    fn recv(fd: c_int, buf: *mut c_void, len: size_t, flags: c_int) -> ssize_t = -1;
+    fn __recv_chk(fd: c_int, buf: *mut c_void, len: size_t, room: size_t, flags: c_int) -> ssize_t = -1;
+    fn recvfrom(fd: c_int, buf: *mut c_void, len: size_t, flags: c_int, address: *mut libc::sockaddr, address_len: *mut libc::socklen_t) -> ssize_t = -1;
+    fn __recvfrom_chk(fd: c_int, buf: *mut c_void, len: size_t, room: size_t, flags: c_int, address: *mut libc::sockaddr, address_len: *mut libc::socklen_t) -> ssize_t = -1;
+    fn recvmsg(fd: c_int, header: *mut libc::msghdr, flags: c_int) -> ssize_t = -1;
+
     fn poll(fds: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int = -1;
     fn __poll(fds: *mut pollfd, count: nfds_t, timeout: c_int) -> c_int = -1;
     fn __poll_chk(fds: *mut pollfd, count: nfds_t, timeout: c_int, room: size_t) -> c_int = -1;
@@ -237,6 +244,11 @@ table! {
     fn __fstat64_time64(fd: c_int, buf: *mut StatTime64) -> c_int = -1;
     #[cfg(target_pointer_width = "32")]
     fn __fstatat64_time64(dirfd: c_int, path: *const c_char, buf: *mut StatTime64, flags: c_int) -> c_int = -1;
+
+    fn statfs(path: *const c_char, buf: *mut libc::statfs) -> c_int = -1;
+    fn statfs64(path: *const c_char, buf: *mut libc::statfs64) -> c_int = -1;
+    fn fstatfs(fd: c_int, buf: *mut libc::statfs) -> c_int = -1;
+    fn fstatfs64(fd: c_int, buf: *mut libc::statfs64) -> c_int = -1;
 
     fn access(path: *const c_char, mode: c_int) -> c_int = -1;
     fn eaccess(path: *const c_char, mode: c_int) -> c_int = -1;
@@ -282,6 +294,9 @@ table! {
     fn getwd(buf: *mut c_char) -> *mut c_char = core::ptr::null_mut();
     fn __getwd_chk(buf: *mut c_char, room: size_t) -> *mut c_char = core::ptr::null_mut();
 
+    fn inotify_init() -> c_int = -1;
+    fn inotify_init1(flags: c_int) -> c_int = -1;
+    fn inotify_rm_watch(fd: c_int, watch: c_int) -> c_int = -1;
     fn inotify_add_watch(fd: c_int, path: *const c_char, mask: u32) -> c_int = -1;
     fn uname(names: *mut libc::utsname) -> c_int = -1;
 }

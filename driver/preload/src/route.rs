@@ -7,11 +7,21 @@ use crate::links;
 use crate::real;
 use crate::remote;
 use core::ffi::{CStr, c_char, c_int};
+use core::sync::atomic::{AtomicBool, Ordering};
 use vloopback_runtime::edge;
 use vloopback_runtime::paths::{self, Class, Found, LONGEST, Normal};
 
 /// The longest path into the tree: the socket's (108 bytes at most), and one of ours below it.
 const ROOM: usize = 512;
+
+/// Whether this process has named anything of the tree's yet: while it has not, it has opened nothing there.
+static NAMED: AtomicBool = AtomicBool::new(false);
+
+/// See [`NAMED`].
+#[inline]
+pub fn has_named_the_tree() -> bool {
+    NAMED.load(Ordering::Relaxed)
+}
 
 /// A path that may be ours.
 pub struct Place {
@@ -176,7 +186,10 @@ pub fn place(found: Found) -> Option<Place> {
     let tree = edge::tree();
     errno::set(before);
     match tree {
-        Some(tree) => place.map(tree.to_bytes())?,
+        Some(tree) => {
+            place.map(tree.to_bytes())?;
+            NAMED.store(true, Ordering::Relaxed);
+        }
         // Without a tree in reach a device may still be opened: the daemon says.
         None if matches!(class, Class::Device(_) | Class::DeviceLink(_)) => {}
         None => return None,
@@ -352,6 +365,13 @@ pub fn node(number: u32) -> Option<Place> {
     let mut room = [0; NODE_NAME];
     let found = paths::classify(node_name(number, &mut room).to_bytes());
     place(found)
+}
+
+/// The place of udev's record of node `number`; None without a tree.
+pub fn udev_record(number: u32) -> Option<Place> {
+    let mut room = [0; NODE_NAME + 8];
+    write_numbered(b"/run/udev/data/c81:", number, &mut room);
+    place(paths::classify(CStr::from_bytes_until_nul(&room).ok()?.to_bytes()))
 }
 
 /// A path buffer for [`behind_descriptor`].

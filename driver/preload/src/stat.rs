@@ -9,6 +9,7 @@ use crate::links;
 use crate::real;
 use crate::remote;
 use crate::route::{self, Place};
+use crate::users;
 use core::ffi::{c_char, c_int, c_uint};
 use libc::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
 use vloopback_runtime::edge;
@@ -19,13 +20,17 @@ use vloopback_runtime::tree_image::{Entry, Kind};
 /// The major number of every video device.
 const VIDEO_MAJOR: c_uint = 81;
 
+/// The file system that nodes are on, as far as programs see it: not the tree's, whose plain files the daemon has
+/// open, which fuser would else take for a user of the node.
+const ANONYMOUS: c_uint = 0;
+
 /// A status record in which a plain file can be turned into device node 81:`number`.
 trait Status {
     fn make_device(&mut self, number: u32);
     /// Makes it that of an entry of the tree that came from the daemon.
     fn describe(&mut self, entry: &Entry<'_>);
-    /// Whether it is that of a socket like those that our devices' descriptors are.
-    fn is_devices_socket(&self) -> bool;
+    /// The inode, if this is a socket that stands for a device.
+    fn device_socket(&self) -> Option<u64>;
 }
 
 /// The type and the permission bits of a device's socket.
@@ -36,6 +41,7 @@ macro_rules! status {
         impl Status for $ty {
             fn make_device(&mut self, number: u32) {
                 self.st_mode = (self.st_mode & !libc::S_IFMT) | libc::S_IFCHR;
+                self.st_dev = libc::makedev(ANONYMOUS, VIDEO_MAJOR);
                 self.st_rdev = libc::makedev(VIDEO_MAJOR, number);
                 self.st_size = 0;
                 self.st_blocks = 0;
@@ -53,8 +59,8 @@ macro_rules! status {
                 self.st_rdev = 0;
             }
 
-            fn is_devices_socket(&self) -> bool {
-                self.st_mode == SOCKET
+            fn device_socket(&self) -> Option<u64> {
+                (self.st_mode == SOCKET).then_some(self.st_ino.into())
             }
         }
     )*};
@@ -70,6 +76,8 @@ impl Status for libc::statx {
         const TYPE: u16 = libc::S_IFMT as u16;
         const DEVICE: u16 = libc::S_IFCHR as u16;
         self.stx_mode = (self.stx_mode & !TYPE) | DEVICE;
+        self.stx_dev_major = ANONYMOUS;
+        self.stx_dev_minor = VIDEO_MAJOR;
         self.stx_rdev_major = VIDEO_MAJOR;
         self.stx_rdev_minor = number;
         self.stx_size = 0;
@@ -88,8 +96,8 @@ impl Status for libc::statx {
         (self.stx_rdev_major, self.stx_rdev_minor) = (0, 0);
     }
 
-    fn is_devices_socket(&self) -> bool {
-        u32::from(self.stx_mode) == SOCKET
+    fn device_socket(&self) -> Option<u64> {
+        (u32::from(self.stx_mode) == SOCKET).then_some(self.stx_ino)
     }
 }
 
@@ -105,8 +113,9 @@ fn stat_at<S: Status>(
     let system = |dirfd, path| {
         let result = call(dirfd, path);
         // SAFETY: the call has just filled the record there.
-        if result == 0 && follow && unsafe { &*buf }.is_devices_socket() {
-            return stat_socket((dirfd, path), buf, call);
+        let socket = || unsafe { &*buf }.device_socket();
+        if let Some(inode) = (result == 0 && follow).then(socket).flatten() {
+            return stat_socket(inode, (dirfd, path), buf, call);
         }
         result
     };
@@ -163,16 +172,20 @@ fn stat_remote<S: Status>(
     Some(result)
 }
 
-/// The status of a name of a descriptor of ours (`/dev/fd/N`), for which the kernel has a socket.
+/// The status of a name of a device's descriptor (`/dev/fd/N`, `/proc/PID/fd/N` of any process), for which the kernel
+/// has a socket with this inode.
 #[cold]
 #[inline(never)]
 fn stat_socket<S: Status>(
+    inode: u64,
     (dirfd, path): (c_int, *const c_char),
     buf: *mut S,
     call: impl Fn(c_int, *const c_char) -> c_int,
 ) -> c_int {
     let before = errno::get();
-    let place = links::to_descriptor(dirfd, path);
+    let place = links::to_descriptor(dirfd, path)
+        // Of another process, perhaps.
+        .or_else(|| users::node_of(inode).and_then(route::node));
     errno::set(before);
     match place.and_then(|place| place.device(true).map(|number| (place, number))) {
         Some((place, number)) => stat_node(&place, number, buf, (dirfd, path), call),

@@ -14,7 +14,9 @@ use crate::sys::FdList;
 use crate::user::Caller;
 use crate::views::Mapping;
 use crate::{chime, client, hidden, output};
-use crate::{process, table, v4l1, v4l2, zero};
+use crate::{monitor, process, table, v4l1, v4l2, zero};
+
+pub use crate::monitor::News;
 
 /// The permission bits of a device's socket, which no other socket has.
 pub use vloopback_wire::DEVICE_MODE;
@@ -308,7 +310,7 @@ pub fn before_munmap(addr: *mut c_void, len: usize) {
 #[inline]
 pub fn before_close(fd: c_int) -> Close {
     // Nearly every close of a program: one look at the table, one at our connection's number.
-    if table::get(fd) == table::UNKNOWN && fd != process::hidden() {
+    if table::get(fd) == table::UNKNOWN && fd != process::hidden() && !monitor::has_any() {
         return Close::PassThrough;
     }
     before_close_of_known(fd)
@@ -326,6 +328,7 @@ fn before_close_of_known(fd: c_int) -> Close {
             return Close::PassThrough;
         }
     }
+    monitor::end(fd);
     session::forget(fd).map_or(Close::PassThrough, Close::Last)
 }
 
@@ -338,6 +341,7 @@ pub fn after_close(session: u32) {
 /// Before the numbers `first` to `last`, none of them hidden, are really closed.
 pub fn before_close_range(first: u32, last: u32) {
     let (first, last) = (first.min(c_int::MAX as u32) as c_int, last.min(c_int::MAX as u32) as c_int);
+    monitor::end_range(first, last);
     table::each_known(first, last, |fd| {
         session::forget(fd);
     });
@@ -436,8 +440,66 @@ pub fn without_gong(fd: c_int) {
     }
 }
 
+/// From now on children that share our memory are told from us. False: they cannot be, for want of memory.
+pub fn tell_children() -> bool {
+    process::settle().is_ok()
+}
+
+/// Whether this is a child that shares its parent's memory but not its descriptors (vfork): what it does with
+/// numbers changes nothing of what is remembered of them. Costs a system call. Only after [`tell_children`].
+pub fn is_in_shared_memory() -> bool {
+    process::is_foreign()
+}
+
+/// The program's socket `fd` listens for devices that come and go: to the kernel's own words, or to udev's.
+pub fn listens(fd: c_int, kernel: bool) {
+    monitor::begin(fd, kernel);
+}
+
+/// The numbers of the nodes that the daemon's tree has now.
+pub fn each_node(mut f: impl FnMut(u32)) {
+    monitor::each_node(&mut f);
+}
+
+/// Whether any socket of the process listens for devices: while none does, no number is one's.
+#[inline]
+pub fn has_monitors() -> bool {
+    monitor::has_any()
+}
+
+/// The companion of a socket that listens for devices: a hidden descriptor that is readable when there may be
+/// [`news`] for it. Costs no call.
+#[inline]
+pub fn monitor_number(fd: c_int) -> Option<c_int> {
+    monitor::number(fd)
+}
+
+/// The same, if the number still is the socket's.
+pub fn monitor(fd: c_int) -> Option<c_int> {
+    monitor::companion(fd)
+}
+
+/// Whether there is news for a socket whose companion is ready. If not, the companion is hushed.
+pub fn has_news(fd: c_int) -> bool {
+    monitor::has_news(fd)
+}
+
+/// What a socket that listens for devices is to be told next; `peek`: it is told again.
+pub fn news(fd: c_int, peek: bool) -> Option<News> {
+    monitor::next(fd, peek)
+}
+
+/// Waits until a socket that listens for devices has something of its own, or there is [`news`] for it. False: a
+/// signal came.
+pub fn wait_for_news(fd: c_int) -> bool {
+    monitor::wait(fd)
+}
+
 /// After a successful dup, dup2, dup3 or F_DUPFD of `old` to `new`.
 pub fn after_dup(old: c_int, new: c_int) {
+    if old != new {
+        monitor::end(new);
+    }
     session::duplicated(old, new);
 }
 

@@ -1,5 +1,5 @@
 //! Descriptors of ours in the program's table that belong to one open file: the chime, the gong and its
-//! mallet.
+//! mallet, the companion of a socket that listens for devices.
 //!
 //! They are close-on-exec, at the top of the range, left open by close, close_range and closefrom, and move
 //! away from where the program wants a number of its own. What raw system calls did to a number shows by its
@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use crate::lock::{Local, NoSignals};
 use crate::session::{self, Session};
 use crate::sys;
-use crate::{process, table};
+use crate::{monitor, process, table};
 
 /// Fetching and moving are one at a time, and so is what must not meet a descriptor that moves.
 pub(crate) static MOVING: Local<()> = Local::new(());
@@ -28,6 +28,11 @@ pub(crate) struct Hidden {
 }
 
 impl Hidden {
+    /// None, where there is no zeroed memory for it.
+    pub(crate) const fn none() -> Self {
+        Self { number: AtomicI32::new(0), inode: AtomicU64::new(0) }
+    }
+
     /// The number; raw system calls may have put something else there since.
     #[inline]
     pub(crate) fn number(&self) -> Option<c_int> {
@@ -115,5 +120,6 @@ pub(crate) fn make_room(fd: c_int) {
             hidden.leave(fd);
         }
     });
+    monitor::each_hidden(|hidden| hidden.leave(fd));
     table::replace(fd, table::HIDDEN, table::UNKNOWN);
 }

@@ -13,6 +13,7 @@
 //! | `zero` | what a zero-copy pusher and its clients do |
 //! | `client`, `output` | what every client does, and a V4L1 one |
 //! | `chime`, `hidden` | how poll learns of V4L2's events; descriptors of ours that the program does not know of |
+//! | `monitor` | sockets of the program's that listen for devices that come and go |
 //! | `ring_map`, `views` | the ring's memory here, and where the program has its frames |
 //! | `wait` | sleeping on words that other processes change |
 //! | `lock`, `sys`, `user` | signals, system calls without libc, the program's pointers |
@@ -27,6 +28,7 @@ pub mod edge;
 mod hidden;
 mod input;
 mod lock;
+mod monitor;
 pub mod native;
 pub mod native_zero;
 mod output;

@@ -159,6 +159,13 @@ pub fn absolute_may_matter_by(byte: impl Fn(usize) -> u8) -> bool {
     let (end, initials): (usize, &[u8]) = match byte(1) {
         b'd' if byte(2) == b'e' && byte(3) == b'v' => (4, b"v"),
         b's' if byte(2) == b'y' && byte(3) == b's' => (4, b"cdm"),
+        // Nothing of ours but udev's records: /run itself is asked for too often.
+        b'r' => {
+            return byte(2) == b'u'
+                && byte(3) == b'n'
+                && byte(4) == b'/'
+                && matches!(byte(5), b'u' | b'/' | b'.');
+        }
         b'p' if byte(2) == b'r' && byte(3) == b'o' && byte(4) == b'c' => {
             if byte(5) == b'/' && byte(6) == b's' {
                 // Not all that begins with an s: /proc/self is asked for too often.
@@ -191,6 +198,7 @@ pub fn relative_may_matter(path: &[u8]) -> bool {
                 part.starts_with(b"video") || part.starts_with(b"vloopback") || part.starts_with(b"v4l")
             }
             Some(b'8') => part.starts_with(b"81:"),
+            Some(b'c') => part.starts_with(b"c81:"),
             _ => false,
         };
         if telling {
@@ -246,6 +254,9 @@ fn class_of(path: &[u8]) -> Class {
     if let Some(rest) = path.strip_prefix(b"/sys") {
         return class_in_sys(rest);
     }
+    if let Some(rest) = path.strip_prefix(b"/run/udev") {
+        return class_in_udev(rest);
+    }
     Class::NotOurs
 }
 
@@ -298,6 +309,15 @@ fn class_in_sys(rest: &[u8]) -> Class {
             decimal(name).is_some()
         });
     if below_ours { Class::Tree { legacy: false } } else { Class::NotOurs }
+}
+
+/// udev's records of devices, below /run/udev.
+fn class_in_udev(rest: &[u8]) -> Class {
+    match rest {
+        b"" | b"/data" => Class::MergedDir,
+        _ if rest.strip_prefix(b"/data/c81:").and_then(decimal).is_some() => Class::Tree { legacy: false },
+        _ => Class::NotOurs,
+    }
 }
 
 fn is_or_below(path: &[u8], dir: &[u8]) -> bool {
@@ -497,6 +517,27 @@ mod tests {
     }
 
     #[test]
+    fn records_of_udev() {
+        for path in ["/run/udev", "/run/udev/data", "/run//udev/data/."] {
+            assert_eq!(class(path), Class::MergedDir, "{path}");
+        }
+        assert_eq!(class("/run/udev/data/c81:14"), Class::Tree { legacy: false });
+        for path in [
+            "/run",
+            "/run/",
+            "/run/udev/data/c81:",
+            "/run/udev/data/c81:x",
+            "/run/udev/data/c80:1",
+            "/run/udev/data/c81:1/x",
+            "/run/udev/control",
+            "/run/user/1000/pulse",
+            "/running",
+        ] {
+            assert_eq!(class(path), Class::NotOurs, "{path}");
+        }
+    }
+
+    #[test]
     fn relative_paths_start_from_their_folder() {
         let found = classify_in(b"/dev", b"video4");
         assert_eq!(found.class, Class::Device(4));
@@ -605,7 +646,7 @@ mod tests {
     /// the early no turns away is never ours.
     #[test]
     fn early_no_never_loses_a_path_of_ours() {
-        const PIECES: [&str; 13] = [
+        const PIECES: [&str; 17] = [
             "",
             ".",
             "..",
@@ -619,6 +660,10 @@ mod tests {
             "81:1",
             "proc",
             "modules",
+            "run",
+            "udev",
+            "data",
+            "c81:1",
         ];
         let mut stack = vec![Vec::new()];
         while let Some(parts) = stack.pop() {
@@ -640,7 +685,7 @@ mod tests {
             // A way in by another folder is the one exception that the module names.
             let detour = parts
                 .first()
-                .is_some_and(|first| !matches!(*first, "" | "." | ".." | "dev" | "sys" | "proc"))
+                .is_some_and(|first| !matches!(*first, "" | "." | ".." | "dev" | "sys" | "proc" | "run"))
                 || parts.contains(&"..");
             if !detour {
                 assert_eq!(quick.class, full.class, "{path}");

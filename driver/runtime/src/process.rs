@@ -217,8 +217,8 @@ pub(crate) fn is_foreign() -> bool {
     sys::getpid() != PID.load(Ordering::Relaxed)
 }
 
-/// Makes the page that tells forks, once.
-fn settle() -> Result<()> {
+/// Makes the page that tells forks, once. Before it is made, a child that shares our memory is not told from us.
+pub(crate) fn settle() -> Result<()> {
     if !HOME.load(Ordering::Acquire).is_null() {
         return Ok(());
     }

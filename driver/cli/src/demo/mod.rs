@@ -514,6 +514,10 @@ fn print_next() {
     println!("  {me} run --pipes 2 -- cat /proc/video/vloopback/vloopbacks");
     println!("  {me} run --uname 2.6 -- sh -c 'uname -r; cat /sys/class/video4linux/*/name'");
     println!("  {me} run -- sh    # a shell in which every program sees the pipes");
+    println!(
+        "A program that watches opens a pipe's output, /dev/video1 of the first; one that takes /dev/video0 unasked:"
+    );
+    println!("  {me} run --camera -- PROGRAM    # here /dev/video0 is the camera");
     let missing: Vec<&str> = TOOLS
         .iter()
         .filter(|kind| matches!(tool::obstacle(**kind), Some(tool::Obstacle::NotInstalled)))

@@ -11,7 +11,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::args::{EraArgs, RunArgs};
+use vloopback_daemon::Order;
+
+use crate::args::{EraArgs, RunArgs, ServerArgs};
 use crate::exit_codes::ExitCode;
 use crate::failure::Failure;
 use crate::{env, preload, serve};
@@ -82,7 +84,7 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let library = preload::library()?;
     // Held until the command has ended: the server counts it as a user, so that it outlives the
     // pauses between a script's programs.
-    let server = serve::reach_or_start(&args.server)?;
+    let server = serve::reach_or_start(&args.server())?;
     let mut command = Command::new(name);
     command.args(arguments).envs(environment(&library, server.socket(), &args.era));
     let status = child::run(command).map_err(|source| not_started(name.into(), source))?;
@@ -106,6 +108,17 @@ fn behind(args: &RunArgs) -> String {
     }
     words.push("--".to_owned());
     words.join(" ")
+}
+
+impl RunArgs {
+    /// The server's options, with what `--camera` means for it.
+    fn server(&self) -> ServerArgs {
+        let mut server = self.server.clone();
+        if self.camera {
+            server.order = Some(Order::OutputFirst.word().to_owned());
+        }
+        server
+    }
 }
 
 fn not_started(name: PathBuf, source: io::Error) -> Failure {

@@ -12,7 +12,7 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, bind, send, setsockopt, socketpair,
     sockopt::SndBuf,
 };
-use nix::sys::stat::{Mode, fchmod};
+use nix::sys::stat::{Mode, fchmod, fstat};
 use tracing::debug;
 use vloopback_core::{Idle, Refusal, Side};
 use vloopback_proc::owners::process_name;
@@ -86,7 +86,7 @@ impl Engine {
         if !leaves(HEADROOM, &ours) {
             return Err(Errno::EMFILE);
         }
-        let cookie = cookie(&theirs)?;
+        let (cookie, inode) = (cookie(&theirs)?, fstat(&theirs)?.st_ino);
         let event = EpollEvent::new(EpollFlags::empty(), session.into());
         let effects = self.pipes[index].core.open(session, side, access).map_err(errno)?;
         // Only the hang-up is waited for, which is always reported.
@@ -131,6 +131,7 @@ impl Engine {
             page,
             events,
             cookie,
+            inode,
             pid,
             uid,
             comm,
@@ -146,6 +147,7 @@ impl Engine {
         }
         self.pipes[index].update_priorities();
         self.apply(index, effects);
+        self.show_open(index, side, inode);
         Ok((session, theirs))
     }
 
@@ -250,6 +252,7 @@ impl Engine {
         debug!(session = id, side = ?Self::side(&session), pid = session.pid, "closed");
         let effects = pipe.core.close(id);
         self.apply(session.pipe, effects);
+        self.show_closed(session.pipe, Self::side(&session), session.inode);
         self.end_zero(id, session.pipe, session.info.input);
         if effects.fed_ended {
             self.notify(session.pipe);

@@ -16,7 +16,7 @@ use vloopback_ring::{Board, Desk, Format, Log, MAX_ROWS, Pix, SessionPage};
 
 use super::{Engine, Session};
 use crate::bell::Bell;
-use crate::config::MAX_PIPES;
+use crate::config::{FIRST_INPUT, MAX_PIPES, Order};
 use crate::image::TimeoutImage;
 use crate::memory::{Page, RingMemory, Writer, ZeroMemory};
 use crate::placeholder::{Placeholder, Sign};
@@ -422,13 +422,25 @@ impl Engine {
         };
         let taken = |n: u32| self.pipes.iter().any(|p| p.input == n || p.output == n) || real(n);
         if let Ok(offset) = u32::try_from(self.config.dev_offset) {
-            let input = 2 * index + offset;
-            if let Some(n) = [input, input + 1].into_iter().find(|&n| n > 255 || taken(n)) {
+            let (input, output) = match self.config.order {
+                Order::InputFirst => (2 * index + offset, 2 * index + offset + 1),
+                Order::OutputFirst => (index + offset + FIRST_INPUT, index + offset),
+            };
+            if let Some(n) = [input, output].into_iter().find(|&n| n > 255 || taken(n)) {
                 return Err(ServerError::Option(format!(
                     "--dev-offset {offset} would make /dev/video{n}, which is taken or above 255: choose another"
                 )));
             }
-            return Ok((input, input + 1));
+            return Ok((input, output));
+        }
+        if self.config.order == Order::OutputFirst {
+            let lowest = |from: u32| (from..=255).find(|&n| !taken(n));
+            let nodes = lowest(0).zip(lowest(FIRST_INPUT)).and_then(|(output, input)| {
+                // Real nodes have pushed the outputs that far up.
+                let input = if input == output { lowest(output + 1)? } else { input };
+                Some((input, output))
+            });
+            return nodes.ok_or_else(|| ServerError::Option("no two node numbers are free below 256".into()));
         }
         // Old programs take output = input + 1 for granted.
         (0..255)

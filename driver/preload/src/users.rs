@@ -1,0 +1,56 @@
+//! Devices as fuser and lsof meet them: behind /proc/PID/fd/N of any process.
+//!
+//! What the kernel has there is a socket, with permission bits that no other socket has. Which node it stands for
+//! the daemon's tree says: `open/INODE` leads to it.
+
+use crate::errno;
+use crate::real;
+use crate::route;
+use core::ffi::CStr;
+use vloopback_runtime::edge;
+use vloopback_runtime::paths;
+
+/// The node behind a socket with this inode, in whatever process. None: it is no device of our server's.
+#[cold]
+pub(crate) fn node_of(inode: u64) -> Option<u32> {
+    const LEADS_TO: &[u8] = b"../dev/video";
+    let before = errno::get();
+    let found = edge::tree().and_then(|tree| {
+        let mut room = route::buffer();
+        let path = join(tree.to_bytes(), inode, &mut room)?;
+        let mut text = [0; 64];
+        // SAFETY: a C string, the buffer and its length.
+        let len = unsafe { real::readlink(path.as_ptr(), text.as_mut_ptr().cast(), text.len()) };
+        let text = text.get(..usize::try_from(len).ok()?)?;
+        text.strip_prefix(LEADS_TO).and_then(paths::decimal)
+    });
+    errno::set(before);
+    found
+}
+
+/// `TREE/open/INODE`.
+fn join<'room>(tree: &[u8], mut inode: u64, room: &'room mut [u8]) -> Option<&'room CStr> {
+    let mut digits = [0; 20];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        *digits.get_mut(first)? = b'0' + (inode % 10) as u8;
+        inode /= 10;
+        if inode == 0 {
+            break;
+        }
+    }
+    let mut at = 0;
+    for piece in [tree, b"/open/", digits.get(first..)?, b"\0"] {
+        room.get_mut(at..at + piece.len())?.copy_from_slice(piece);
+        at += piece.len();
+    }
+    CStr::from_bytes_until_nul(room).ok()
+}
+
+/// The node that a link in /proc stands for, by the link's text.
+pub(crate) fn node_of_link(text: &[u8]) -> Option<u32> {
+    let digits = text.strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
+    let digits = core::str::from_utf8(digits).ok()?;
+    node_of(digits.parse().ok()?)
+}
