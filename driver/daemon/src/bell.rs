@@ -254,6 +254,8 @@ impl State {
             let met = page.zero.load(Ordering::SeqCst) == *number;
             hatch.refusals() != if met { page.refusals.load(Ordering::SeqCst) } else { 0 }
         });
-        has_frame || news || (!live && hasty)
+        // Of a frame that is read in parts.
+        let rest = page.rest.load(Ordering::SeqCst) != 0;
+        has_frame || rest || news || (!live && hasty)
     }
 }

@@ -82,6 +82,13 @@ impl Server {
     /// [`ServerError::System`] when memory, descriptors or the file system give out.
     pub fn start(config: Config) -> Result<ServerHandle, ServerError> {
         config.check()?;
+        if !Path::new("/proc/self/fd").exists() {
+            // Descriptors for reading only are opened there.
+            return Err(ServerError::system(
+                "the server needs /proc, which is not mounted here",
+                Errno::ENOENT,
+            ));
+        }
         let socket = config.socket.clone();
         let stop = EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)
             .map_err(|e| ServerError::system("making an eventfd", e))?;

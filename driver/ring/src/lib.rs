@@ -123,7 +123,7 @@ const _: () = {
     assert!(offset_of!(Desk, rows) == 128);
     assert!(size_of::<Buffer>() == 64 && offset_of!(Buffer, time) == 24 && offset_of!(Buffer, user) == 40);
     assert!(size_of::<Subscription>() == 40 && size_of::<Events>() == 656);
-    assert!(size_of::<SessionPage>() == 2888 && offset_of!(SessionPage, events) == 2216);
+    assert!(size_of::<SessionPage>() == 2896 && offset_of!(SessionPage, events) == 2216);
     assert!(offset_of!(SessionPage, log) == 2872 && offset_of!(SessionPage, bell) == 2876);
     assert!(offset_of!(SessionPage, ring) == 28 && offset_of!(SessionPage, last) == 32);
     assert!(offset_of!(SessionPage, private) == 72 && offset_of!(SessionPage, pix) == 104);

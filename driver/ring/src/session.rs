@@ -120,6 +120,11 @@ pub struct SessionPage {
     /// sleeps there in a way that no wake is meant for (FUTEX_WAIT_REQUEUE_PI). The ringer wakes them by their own
     /// pages then.
     pub refused: AtomicU32,
+    /// Of a V4L2 program that reads or writes less than a frame: bytes of a frame that are not read yet, or are gathered
+    /// so far.
+    pub rest: AtomicU32,
+    /// Where in that frame the next read goes on.
+    pub rest_at: AtomicU32,
     reserved: AtomicU32,
 }
 
@@ -152,7 +157,7 @@ impl SessionPage {
 }
 
 #[cfg(not(loom))]
-crate::layout::layout!(layout: SessionPage { lock, kick, armed, rung, streaming, row, ring, last, received, dropped, copies, retries, private, patient, v4l1, priority, count, generation, memory, pix, on, filling, queue, base, zero, refusals, buffers, events, log, bell, refused, reserved });
+crate::layout::layout!(layout: SessionPage { lock, kick, armed, rung, streaming, row, ring, last, received, dropped, copies, retries, private, patient, v4l1, priority, count, generation, memory, pix, on, filling, queue, base, zero, refusals, buffers, events, log, bell, refused, rest, rest_at, reserved });
 
 #[cfg(not(loom))]
 crate::layout::layout!(buffer_layout: Buffer { queued, slot, pending, bytesused, sequence, state, time, start, length, user, marks, least, reserved });

@@ -279,7 +279,7 @@ impl<'a> Locked<'a> {
             self.session.ring_bell();
             return self.want_frame();
         }
-        if self.oldest()?.is_none() {
+        if page.rest.load(Ordering::Relaxed) == 0 && self.oldest()?.is_none() {
             self.hush(fd);
             page.armed.store(1, Ordering::SeqCst);
             desk.arm(client);

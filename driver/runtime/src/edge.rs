@@ -14,7 +14,7 @@ use crate::sys::FdList;
 use crate::user::Caller;
 use crate::views::Mapping;
 use crate::{chime, client, hidden, output};
-use crate::{monitor, process, table, v4l1, v4l2, zero};
+use crate::{monitor, part, process, table, v4l1, v4l2, zero};
 
 pub use crate::monitor::News;
 
@@ -146,7 +146,7 @@ fn read_by(session: &Session, fd: c_int, buf: usize, len: usize) -> Result<usize
 /// `buf` is the caller's pointer, checked here: a bad one gives EFAULT.
 pub unsafe fn write(fd: c_int, buf: *const c_void, len: usize) -> Result<usize, c_int> {
     let piece = libc::iovec { iov_base: buf.cast_mut(), iov_len: len };
-    process::restarting(|| input::write(&*pin(fd)?, &Pieces { iov: core::slice::from_ref(&piece) }))
+    process::restarting(|| part::write(&*pin(fd)?, fd, &Pieces { iov: core::slice::from_ref(&piece) }))
 }
 
 /// The most pieces that readv and writev take (IOV_MAX).
@@ -205,7 +205,7 @@ pub unsafe fn readv(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<
 pub unsafe fn writev(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<usize, c_int> {
     let session = pin(fd)?;
     // SAFETY: the caller's promise.
-    unsafe { with_pieces(iov, count, |pieces| input::write(&session, &Pieces { iov: pieces })) }
+    unsafe { with_pieces(iov, count, |pieces| part::write(&session, fd, &Pieces { iov: pieces })) }
 }
 
 /// ioctl(2) on one of ours.

@@ -26,15 +26,33 @@ pub(crate) struct Pieces<'a> {
 }
 
 impl Pieces<'_> {
-    fn len(&self) -> Option<usize> {
+    pub(crate) fn len(&self) -> Option<usize> {
         self.iov.iter().try_fold(0usize, |sum, v| sum.checked_add(v.iov_len))
     }
 
-    fn check(&self, session: &Session) -> Result<()> {
+    pub(crate) fn check(&self, session: &Session) -> Result<()> {
         for piece in self.iov {
             session.known.readable(piece.iov_base as usize, piece.iov_len).map_err(|_| libc::EFAULT)?;
         }
         Ok(())
+    }
+
+    /// Copies `len` bytes from byte `from` on, or all that there are.
+    ///
+    /// # Safety
+    /// `to` has room for `len` bytes, and the pieces were checked.
+    pub(crate) unsafe fn copy_part(&self, mut from: usize, mut to: *mut u8, mut len: usize) {
+        for piece in self.iov {
+            let skipped = from.min(piece.iov_len);
+            from -= skipped;
+            let part = (piece.iov_len - skipped).min(len);
+            // SAFETY: inside the piece, and the caller's promise.
+            unsafe {
+                core::ptr::copy_nonoverlapping(piece.iov_base.cast::<u8>().add(skipped), to, part);
+                to = to.add(part);
+            }
+            len -= part;
+        }
     }
 
     /// Copies the first `len` bytes, or all if there are fewer.

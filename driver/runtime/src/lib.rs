@@ -14,6 +14,7 @@
 //! | `client`, `output` | what every client does, and a V4L1 one |
 //! | `chime`, `hidden` | how poll learns of V4L2's events; descriptors of ours that the program does not know of |
 //! | `monitor` | sockets of the program's that listen for devices that come and go |
+//! | `part` | frames in parts: V4L2's read() and write() as a stream of bytes |
 //! | `ring_map`, `views` | the ring's memory here, and where the program has its frames |
 //! | `wait` | sleeping on words that other processes change |
 //! | `lock`, `sys`, `user` | signals, system calls without libc, the program's pointers |
@@ -32,6 +33,7 @@ mod monitor;
 pub mod native;
 pub mod native_zero;
 mod output;
+mod part;
 pub mod paths;
 mod process;
 mod ring_map;

@@ -12,14 +12,15 @@ use crate::client::{
     until_done, with_locks,
 };
 use crate::lock::NoSignals;
+use crate::part;
 use crate::session::Session;
 use crate::sys::Result;
 use crate::v4l2;
 use crate::views::Mapping;
 use crate::zero;
 
-/// read(2): one frame, or as much of it as there is room for. 0 (end of file) once nobody feeds the
-/// pipe.
+/// read(2): one frame, or as much of it as there is room for; a V4L2 program gets the rest with its next one. 0 (end of
+/// file) once nobody feeds the pipe.
 ///
 /// # Errors
 /// EAGAIN, EINTR, EFAULT, ENODEV; EBADF if opened for writing only; EBUSY while this
@@ -48,6 +49,13 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
             if page.count.load(Ordering::Relaxed) != 0 || (begins && v4l2::is_owned_elsewhere(session)) {
                 return Err(libc::EBUSY);
             }
+            // To V4L2's programs a read is a part of a stream.
+            let in_parts = v4l2::is_client(session);
+            if in_parts {
+                if let Some(count) = part::read_rest(locked, fd, buf, len)? {
+                    return Ok(Step::Done(count));
+                }
+            }
             v4l2::check_read(session, begins)?;
             began |= begins;
             if fed(session, NOBODY)? && !zero::is_zero(session) {
@@ -61,7 +69,8 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
                 return Ok(Step::Sleep);
             }
             let format = locked.session.board().format();
-            let room = len.min(format.frame_len.max(format.pix.sizeimage) as usize);
+            let whole = format.frame_len.max(format.pix.sizeimage) as usize;
+            let room = len.min(whole);
             session.known.writable(buf, room).map_err(|_| libc::EFAULT)?;
             if began && !may_wait(fd) {
                 // A stream that begins now has no frame yet, as with a camera: not even one that was published
@@ -72,12 +81,15 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
             if locked.oldest()?.is_some() {
                 not_a_card(session, NOBODY)?;
             }
-            // SAFETY: `room` bytes at `buf` were just checked.
-            match unsafe { locked.copy_oldest(buf as *mut u8, room) }? {
-                Some(taken) => {
-                    locked.set_readiness(fd)?;
-                    Ok(Step::Done(taken.len as usize))
-                }
+            let got = if in_parts && len < whole {
+                part::read_begin(locked, fd, (buf, room), whole)?
+            } else {
+                // SAFETY: `room` bytes at `buf` were just checked.
+                let taken = unsafe { locked.copy_oldest(buf as *mut u8, room) }?;
+                taken.map(|taken| locked.set_readiness(fd).map(|()| taken.len as usize)).transpose()?
+            };
+            match got {
+                Some(count) => Ok(Step::Done(count)),
                 None => {
                     // The format may have changed since the look above, and its frames gone with it.
                     v4l2::check_read(session, false)?;

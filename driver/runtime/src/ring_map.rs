@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering;
 use vloopback_ring::{Log, MAX_SLOTS, PAGE_LEN};
 use vloopback_wire::{Reply, Request};
 
+use crate::part::Part;
 use crate::process;
 use crate::session::Session;
 use crate::sys::{self, FdList, Result};
@@ -27,6 +28,8 @@ pub(crate) struct RingMap {
     pub(crate) log_number: u32,
     old_logs: [usize; KEPT],
     old: usize,
+    /// Memory of a frame that is read or written in parts.
+    pub(crate) part: Part,
 }
 
 impl RingMap {
@@ -96,6 +99,18 @@ impl RingMap {
         Ok(())
     }
 
+    /// The same, where there may be none. False: there is none, or it has gone at this moment.
+    ///
+    /// # Errors
+    /// ENOMEM, EMFILE, ENODEV.
+    pub(crate) fn refresh_if_any(&mut self, session: &Session) -> Result<bool> {
+        match self.refresh(session) {
+            Ok(()) => Ok(true),
+            Err(libc::EINVAL) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
     /// The slots go.
     fn unmap_slots(&mut self) {
         if self.number != 0 {
@@ -126,6 +141,7 @@ impl RingMap {
     /// All goes: the session has no user any more.
     pub(crate) fn unmap_all(&mut self) {
         self.unmap_slots();
+        self.part.forget();
         let log = core::mem::take(&mut self.log);
         for log in self.old_logs.iter_mut().map(core::mem::take).chain([log]).filter(|log| *log != 0) {
             // SAFETY: the session's last user is gone.

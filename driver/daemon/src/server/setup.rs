@@ -264,7 +264,11 @@ impl Engine {
         let s = self.sessions.get(&session).ok_or(Errno::EBADF)?;
         if on {
             let (client, legacy) = (s.info.client, s.info.legacy);
-            pipe.bell.add(session, client, legacy, s.end.clone(), s.page.clone())?;
+            if let Err(e) = pipe.bell.add(session, client, legacy, s.end.clone(), s.page.clone()) {
+                // It is not counted among those whom nobody would ring.
+                pipe.core.stream(session, false, 0, fewer).map_err(errno)?;
+                return Err(e);
+            }
         } else {
             pipe.bell.remove(session);
         }

@@ -95,10 +95,9 @@ fn hold(page: &SessionPage) -> u32 {
 fn follow(locked: &mut Locked) -> Result<bool> {
     let session = locked.session;
     let page = session.page();
-    if session.board().ring() == 0 {
+    if !locked.ring.refresh_if_any(session)? {
         return Ok(false);
     }
-    locked.ring.refresh(session)?;
     if page.ring.load(Ordering::Relaxed) != locked.ring.number {
         // What the program holds lies in a ring that nobody writes any more.
         for buffer in &page.buffers {
@@ -205,8 +204,7 @@ pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Res
         }
         queue::lay_out(locked)?;
         let board = session.board();
-        if board.ring() != 0 && frozen(page).same_frames(&board.format().pix) {
-            locked.ring.refresh(session)?;
+        if frozen(page).same_frames(&board.format().pix) && locked.ring.refresh_if_any(session)? {
             locked.views.prefer_direct(index, &locked.ring)?;
         }
         let (ring, views) = (&locked.ring, &mut locked.views);
@@ -248,10 +246,9 @@ pub(super) fn qbuf(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4
 
 /// The newest publication of the ring in force. None: there is no ring.
 fn newest(locked: &mut Locked) -> Result<Option<u64>> {
-    if locked.session.board().ring() == 0 {
+    if !locked.ring.refresh_if_any(locked.session)? {
         return Ok(None);
     }
-    locked.ring.refresh(locked.session)?;
     Ok(Some(locked.log()?.head.load(Ordering::Acquire)))
 }
 
@@ -274,9 +271,7 @@ pub(super) fn streamon(session: &Session, fd: c_int) -> Result<()> {
         }
         check(session, &session.board().format())?;
         page.patient.store(u32::from(is_patient(session)), Ordering::Relaxed);
-        if session.board().ring() != 0 {
-            locked.ring.refresh(session)?;
-        }
+        locked.ring.refresh_if_any(session)?;
         locked.ask_for_row(hold(page), true)?;
         // What was published before it was counted is not its: were the others to leave before it comes, the
         // writer would leave frames out after that.

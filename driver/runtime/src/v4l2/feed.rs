@@ -225,9 +225,7 @@ pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Res
         if wanted.prot & libc::PROT_WRITE == 0 {
             return Err(libc::EINVAL);
         }
-        if session.board().ring() != 0 {
-            locked.ring.refresh(session)?;
-        }
+        locked.ring.refresh_if_any(session)?;
         queue::lay_out(locked)?;
         show_slot(locked, index)?;
         let (ring, views) = (&locked.ring, &mut locked.views);

@@ -206,6 +206,8 @@ fn only(fine: bool) -> Answer<()> {
 /// # Errors
 /// EBUSY: another's pipe. ENOMEM, ENODEV.
 pub(crate) fn set_format(session: &Session, pix: &V4l2PixFormat) -> Result<()> {
+    // What was gathered of a frame was of the former format.
+    session.page().rest.store(0, Ordering::Relaxed);
     process::tell(&Request::SetFormat { session: session.info().session, format: to_wire(&nearest(pix)) })
 }
 

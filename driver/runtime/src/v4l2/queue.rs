@@ -143,6 +143,7 @@ pub(super) fn clear(locked: &mut Locked) {
         let _ = process::tell(&Request::Export { session, generation, index: 0, len: 0, read_only: false });
     }
     locked.views.forget_all();
+    page.rest.store(0, Ordering::Relaxed);
     page.private.store(0, Ordering::Relaxed);
     page.count.store(0, Ordering::Relaxed);
 }

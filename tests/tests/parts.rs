@@ -1,0 +1,99 @@
+//! To V4L2's programs read() and write() are a stream of bytes, as with the kernel's videobuf2: a short read is continued
+//! in the same frame, short writes gather until a frame is full. `cat`, `dd`, `head` and whatever reads files do so.
+
+use std::fs;
+
+use vloopback_tests::cases::{pass, step};
+use vloopback_tests::{Env, Job, Running, number};
+
+const SIZE: &str = "64x48";
+
+fn push(env: &Env, extra: &[&str]) -> Running {
+    let input = env.pipe(0).input;
+    let args = [&["--device", input.as_str(), "--size", SIZE], extra].concat();
+    let mut pusher = env.program("push_motion", &args).start();
+    pusher.event("setup");
+    pusher
+}
+
+fn case(env: &Env, name: &str) -> Job {
+    env.program("parts", &[name, "--device", &env.pipe(0).output, "--size", SIZE])
+}
+
+/// Reads of any size, and of two processes that share the open file: each frame is whole.
+#[test]
+fn a_short_read_is_continued() {
+    let env = Env::new(1);
+    let _pusher = push(&env, &["--fps", "100"]);
+    pass(case(&env, "reads"), |_, _| {});
+    pass(case(&env, "shared"), |_, _| {});
+}
+
+/// A wrong bit in the pusher's frames is seen.
+#[test]
+#[should_panic(expected = "is whole")]
+fn a_wrong_bit_is_seen() {
+    let env = Env::new(1);
+    let _pusher = push(&env, &["--fps", "100", "--wrong-all"]);
+    pass(case(&env, "reads"), |_, _| {});
+}
+
+#[test]
+fn poll_tells_of_what_is_left() {
+    let env = Env::new(1);
+    let mut pusher = push(&env, &["--step", "--report", "1"]);
+    pass(case(&env, "polls"), step(&mut pusher));
+}
+
+/// Writes of any size become whole frames.
+#[test]
+fn short_writes_gather() {
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    let args = ["writes", "--device", pipe.input.as_str(), "--size", SIZE];
+    let mut pusher = env.program("parts", &args).start();
+    pusher.event("setup");
+    let args = ["--device", pipe.output.as_str(), "--size", SIZE, "--frames", "40"];
+    let result = env.program("v4l2_client", &args).start().result();
+    let counts = ["torn", "errors", "back"].map(|key| number(&result, key));
+    assert_eq!(counts, [0, 0, 0], "{result}");
+    pusher.order();
+    pusher.event("pass");
+}
+
+/// The tools that everybody has: no byte is lost between `dd`'s blocks and `cat`, and `cat FILE > /dev/videoN` is as many
+/// frames as the file has.
+#[test]
+fn cat_and_dd() {
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    // YUYV of 64x48, 40 frames, each of one value.
+    let film: Vec<u8> = (1..=40u8).flat_map(|frame| vec![frame; 6144]).collect();
+    let file = env.dir().join("film");
+    fs::write(&file, &film).expect("a file");
+    env.run(&["v4l2-ctl", "-d", &pipe.input, "-x", "width=64,height=48,pixelformat=YUYV"]).output().ok();
+    let seen = env.dir().join("seen");
+    let script = format!(
+        "dd if={out} of={seen} bs=1000 iflag=fullblock count=123 2>/dev/null & reader=$!; \
+         while kill -0 $reader 2>/dev/null; do dd if={film} of={input} bs=500 2>/dev/null; done; wait $reader",
+        out = pipe.output,
+        input = pipe.input,
+        film = file.display(),
+        seen = seen.display(),
+    );
+    env.run(&["sh", "-c", &script]).output().ok();
+    let seen = fs::read(&seen).expect("what was read");
+    assert_eq!(seen.len(), 123_000);
+    for (k, frame) in seen.chunks(6144).enumerate() {
+        assert!(frame.iter().all(|byte| *byte == frame[0]), "frame {k} is whole");
+    }
+    let written = |env: &Env| {
+        let list =
+            env.own("vloopback").args(["list", "--json", "--socket"]).arg(env.socket()).output().ok().text();
+        let list: serde_json::Value = serde_json::from_str(&list).expect("JSON");
+        list[0]["counters"]["written"].as_u64().expect("a count")
+    };
+    let before = written(&env);
+    env.run(&["sh", "-c", &format!("cat {} > {}", file.display(), pipe.input)]).output().ok();
+    assert_eq!(written(&env) - before, 40, "as many frames as the file has");
+}
