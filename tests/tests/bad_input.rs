@@ -219,9 +219,9 @@ fn no_memory_for_the_ring() {
     others.undisturbed();
 }
 
-/// A read that is shorter than a frame gives no bytes of another frame.
+/// A read that is shorter than a frame gives its next bytes, and none of another frame's.
 #[test]
-fn a_short_read_gives_the_frames_beginning_or_an_error() {
+fn a_short_read_gives_the_frames_next_bytes_or_an_error() {
     if !have("python3") {
         skip!("no python3");
     }
@@ -232,15 +232,15 @@ fn a_short_read_gives_the_frames_beginning_or_an_error() {
     let code = format!(
         "import os, sys\nfd = os.open('{}', os.O_RDONLY)\n\
          for _ in range(20):\n    \
-           try:\n        sys.stdout.buffer.write(os.read(fd, 1000).ljust(1000, b'\\0'))\n    \
+           try:\n        sys.stdout.buffer.write(os.read(fd, 1000))\n    \
            except OSError as e:\n        assert e.errno == 22, e\n",
         pipe.output
     );
     let ended = env.run(&["python3", "-c", &code]).output().ok();
-    for piece in ended.stdout.chunks(1000) {
-        let number = pattern::number(piece).expect("a frame begins here");
-        assert_eq!(piece, &pattern::frame(number, 320 * 240 * 3 / 2)[..1000]);
-    }
+    let read = &ended.stdout;
+    assert!(read.len() >= 1000, "{} bytes", read.len());
+    let number = pattern::number(read).expect("a frame begins here");
+    assert_eq!(read, &pattern::frame(number, 320 * 240 * 3 / 2)[..read.len()]);
     drop(pusher);
 }
 

@@ -11,6 +11,7 @@ use core::cell::Cell;
 use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
+use vloopback_abi::v4l2::pixel::DEFAULT;
 use vloopback_abi::v4l2::{Fourcc, PixelFormat};
 use vloopback_ring::PAGE_LEN;
 use vloopback_wire::Request;
@@ -145,7 +146,11 @@ pub(crate) fn write(session: &Session, fd: c_int, bytes: &Pieces) -> Result<usiz
     };
     let len = bytes.len().ok_or(libc::EINVAL)?;
     let begun = page.rest.load(Ordering::Relaxed) != 0;
-    let in_parts = len != 0 && whole != 0 && !varies && (begun || len != whole);
+    // Bytes that come before anybody has set a format are no picture, as with the old driver.
+    let (pix, first) = (&format.pix, &DEFAULT);
+    let first = (first.pixelformat, first.width, first.height);
+    let is_set = format.palette != 0 || (pix.fourcc, pix.width, pix.height) != first;
+    let in_parts = len != 0 && whole != 0 && is_set && !varies && (begun || len != whole);
     let info = session.info();
     let has_buffers = page.count.load(Ordering::Relaxed) != 0;
     if !in_parts
