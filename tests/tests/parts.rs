@@ -65,7 +65,8 @@ fn short_writes_gather() {
 /// frames as the file has.
 #[test]
 fn cat_and_dd() {
-    let env = Env::new(1);
+    // No cards between the writers.
+    let env = Env::builder().args(&["--idle", "wait"]).start();
     let pipe = env.pipe(0);
     // YUYV of 64x48, 40 frames, each of one value.
     let film: Vec<u8> = (1..=40u8).flat_map(|frame| vec![frame; 6144]).collect();
@@ -75,7 +76,7 @@ fn cat_and_dd() {
     let seen = env.dir().join("seen");
     let script = format!(
         "dd if={out} of={seen} bs=1000 iflag=fullblock count=123 2>/dev/null & reader=$!; \
-         while kill -0 $reader 2>/dev/null; do dd if={film} of={input} bs=500 2>/dev/null; done; wait $reader",
+         while kill -0 $reader 2>/dev/null; do cat {film}; done | dd of={input} bs=500 2>/dev/null; wait $reader",
         out = pipe.output,
         input = pipe.input,
         film = file.display(),

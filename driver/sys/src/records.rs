@@ -164,12 +164,16 @@ pub fn receive(socket: c_int, record: &mut [u8], fds: &mut FdList, flags: c_int)
     message.msg_iovlen = 1;
     message.msg_control = control.bytes.as_mut_ptr().cast();
     message.msg_controllen = control.bytes.len() as _;
+    let mut was_reset = false;
     let len = loop {
         let flags = libc::MSG_CMSG_CLOEXEC | flags;
         // SAFETY: the message describes memory that lives.
         match unsafe { syscall!(Sysno::recvmsg, socket, &raw mut message, flags) } {
             Ok(n) => break n,
             Err(e) if e.into_raw() == libc::EINTR => {}
+            // The peer has closed without reading what we sent. The kernel says so once, and before it gives what the
+            // peer had sent: why it closed, perhaps.
+            Err(e) if e.into_raw() == libc::ECONNRESET && !was_reset => was_reset = true,
             Err(e) => return Err(e.into_raw()),
         }
     };
@@ -260,6 +264,26 @@ mod tests {
         assert_eq!(open_files(), before + 1, "what was taken out stays");
         drop(first);
         assert_eq!(open_files(), before);
+    }
+
+    /// A peer that says why, and closes without having read what was sent to it.
+    #[test]
+    fn a_last_word_is_received() {
+        let _alone = ALONE.lock();
+        let mut pair = [-1; 2];
+        // SAFETY: room for two descriptors.
+        let made = unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_SEQPACKET, 0, pair.as_mut_ptr()) };
+        assert_eq!(made, 0);
+        // SAFETY: the kernel has just made them; they are ours alone.
+        let [ours, theirs] = pair.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+        send(ours.as_raw_fd(), [b"hello", b""], &[], 0).expect("sent");
+        send(theirs.as_raw_fd(), [b"no", b""], &[], 0).expect("sent");
+        drop(theirs);
+        let (mut record, mut fds) = ([0; 8], FdList::new());
+        let received = receive(ours.as_raw_fd(), &mut record, &mut fds, 0);
+        assert_eq!((received, &record[..2]), (Ok(Received { len: 2, cut: false }), &b"no"[..]));
+        let end = receive(ours.as_raw_fd(), &mut record, &mut fds, 0);
+        assert_eq!(end, Ok(Received { len: 0, cut: false }));
     }
 
     #[test]

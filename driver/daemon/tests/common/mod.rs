@@ -250,8 +250,13 @@ fn receive(connection: &OwnedFd) -> (Reply, Vec<OwnedFd>) {
     let mut record = vec![0; vloopback_wire::MAX_RECORD];
     let mut space = cmsg_space!([RawFd; 8]);
     let mut iov = [IoSliceMut::new(&mut record)];
-    let message = recvmsg::<UnixAddr>(raw, &mut iov, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)
-        .expect("the daemon answers");
+    let mut flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    // A daemon that has closed says why behind the reset, which is told once.
+    let mut byte = [0];
+    if recv(raw, &mut byte, MsgFlags::MSG_PEEK) == Err(nix::errno::Errno::ECONNRESET) {
+        flags |= MsgFlags::MSG_DONTWAIT;
+    }
+    let message = recvmsg::<UnixAddr>(raw, &mut iov, Some(&mut space), flags).expect("the daemon answers");
     let mut fds = Vec::new();
     for control in message.cmsgs().expect("whole") {
         if let ControlMessageOwned::ScmRights(raw) = control {
