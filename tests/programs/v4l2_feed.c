@@ -108,13 +108,16 @@ static void case_write(void)
     if (set(fd, "YU12", 320, 240, &f))
         fail("VIDIOC_S_FMT");
     len = f.fmt.pix.sizeimage;
-    for (i = 0; i < 6; i++) {
-        const size_t wrong[] = { 0, 1, len - 1, len + 1, 2 * len, 614400 };
-        n = write(fd, frame, wrong[i]);
-        expect(n == -1 && errno == EINVAL, "write of %zu bytes where a frame has %zu gives EINVAL, not %zd %s", wrong[i],
-               len, n, n == -1 ? strerrorname_np(errno) : "");
+    n = write(fd, frame, 0);
+    expect(n == -1 && errno == EINVAL, "write of no bytes gives EINVAL, not %zd", n);
+    /* A stream of bytes: what is no frame is a part of one, or several. */
+    for (i = 0; i < 5; i++) {
+        const size_t part[] = { 1, len - 1, len + 1, 2 * len, 614400 };
+        n = write(fd, frame, part[i]);
+        expect(n == (ssize_t)part[i], "write of %zu bytes where a frame has %zu takes them, not %zd %s", part[i], len,
+               n, n == -1 ? strerrorname_np(errno) : "");
     }
-    expect(write(fd, frame, len) == (ssize_t)len, "a whole frame");
+    expect(write(fd, frame, len) == (ssize_t)len, "a whole frame's bytes");
     count = 4;
     given = ask_buffers(fd, OUTPUT, V4L2_MEMORY_MMAP, &count);
     expect(given == EBUSY || given == 0, "REQBUFS after write gives %s", strerrorname_np(given));
