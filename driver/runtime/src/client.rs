@@ -176,7 +176,7 @@ impl<'a> Locked<'a> {
     /// Whether the mapped log is the one in force. After a claim, or a copy: if it is, no other pusher has written to
     /// the slot. (The daemon puts another log on the board before it gives it to a pusher, and a pusher that gets it
     /// later sees the claim.) What a former pusher writes into its log is no proof of anything.
-    fn is_in_force(&self) -> bool {
+    pub(crate) fn is_in_force(&self) -> bool {
         fence(Ordering::SeqCst);
         let is_it = self.session.board().log() == self.ring.log_number;
         self.outdated.set(self.outdated.get() || !is_it);

@@ -115,7 +115,12 @@ fn follow(locked: &mut Locked) -> Result<bool> {
         // The ring came after the stream began: all that it holds is the client's.
         page.last.store(0, Ordering::Relaxed);
         let head = locked.log()?.head.load(Ordering::Acquire);
-        let base = locked.oldest()?.map_or(head, |found| found.number.saturating_sub(1));
+        let oldest = locked.oldest()?;
+        if !locked.is_in_force() {
+            // An emptied log: what it held, the next one tells. The caller looks again.
+            return Ok(false);
+        }
+        let base = oldest.map_or(head, |found| found.number.saturating_sub(1));
         page.last.store(base, Ordering::Relaxed);
         page.base.store(base, Ordering::Relaxed);
     }
