@@ -138,6 +138,17 @@ pub struct Env {
 }
 
 impl Env {
+    /// Starts a V4L2 pusher of YUYV frames of `size` at 50 a second, whose numbers begin at `first`; its first
+    /// frame has been pushed.
+    pub fn push_numbered(&self, input: &str, size: (usize, usize), first: u32) -> Running {
+        let (size, first) = (format!("{}x{}", size.0, size.1), first.to_string());
+        let words =
+            ["--device", input, "--format", "YUYV", "--size", &size, "--fps", "50", "--first", &first];
+        let mut pusher = self.program("v4l2_pusher", &[&words[..], &["--report", "1"]].concat()).start();
+        pusher.frame(0);
+        pusher
+    }
+
     /// A daemon with this many pipes.
     pub fn new(pipes: u32) -> Env {
         Env::builder().args(&["--pipes", &pipes.to_string()]).start()

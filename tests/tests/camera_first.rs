@@ -9,14 +9,6 @@ const FRAME: usize = SIZE.0 * SIZE.1 * 2;
 /// The numbers of the frames that are pushed.
 const OURS: std::ops::Range<u32> = 0..1_000_000;
 
-fn push(env: &Env, input: &str, first: u32) -> Running {
-    let (size, first) = (format!("{}x{}", SIZE.0, SIZE.1), first.to_string());
-    let words = ["--device", input, "--format", "YUYV", "--size", &size, "--fps", "50", "--first", &first];
-    let mut pusher = env.program("v4l2_pusher", &[&words[..], &["--report", "1"]].concat()).start();
-    pusher.frame(0);
-    pusher
-}
-
 fn numbers(env: &Env) -> Vec<(String, String)> {
     env.pipes().into_iter().map(|pipe| (pipe.input, pipe.output)).collect()
 }
@@ -35,7 +27,8 @@ fn outputs_have_the_low_numbers() {
     let env = Env::builder().args(&["--pipes", "2", "--spares", "1", "--order", "output-first"]).start();
     let node = |n: u32| format!("/dev/video{n}");
     assert_eq!(numbers(&env), [(node(64), node(0)), (node(65), node(1))]);
-    let _pushers: Vec<Running> = env.pipes().iter().map(|pipe| push(&env, &pipe.input, 0)).collect();
+    let _pushers: Vec<Running> =
+        env.pipes().iter().map(|pipe| env.push_numbered(&pipe.input, SIZE, 0)).collect();
     env.until("a spare has come", |pipes| pipes.len() == 3);
     assert_eq!(numbers(&env)[2], (node(66), node(2)));
     let told = env.own("vloopback").args(["list", "--socket"]).arg(env.socket()).output().ok().text();
@@ -83,7 +76,10 @@ fn programs_that_take_video0_see_the_camera() {
     }
     let env = Env::builder().args(&["--pipes", "2", "--order", "output-first"]).start();
     let pipes = env.pipes();
-    let _pushers = [push(&env, &pipes[0].input, OURS.start), push(&env, &pipes[1].input, OURS.end)];
+    let _pushers = [
+        env.push_numbered(&pipes[0].input, SIZE, OURS.start),
+        env.push_numbered(&pipes[1].input, SIZE, OURS.end),
+    ];
     let path = env.dir().join("saved");
     let place = path.to_str().expect("a path in UTF-8");
     let to = format!("--stream-to={place}");

@@ -41,14 +41,6 @@ fn appears(list: &mut Running, name: &str) {
     }
 }
 
-fn push(env: &Env, input: &str, first: u32) -> Running {
-    let (size, first) = (format!("{}x{}", SIZE.0, SIZE.1), first.to_string());
-    let words = ["--device", input, "--format", "YUYV", "--size", &size, "--fps", "50", "--first", &first];
-    let mut pusher = env.program("v4l2_pusher", &[&words[..], &["--report", "1"]].concat()).start();
-    pusher.frame(0);
-    pusher
-}
-
 /// The numbers of the frames that a program of the session gets from a camera; each is whole.
 fn seen(env: &Env, camera: &str) -> Vec<u32> {
     let path = env.dir().join("saved");
@@ -100,12 +92,12 @@ fn every_output_is_a_camera_of_the_session() {
     let camera = |index: u32| format!("v4l2_input.platform-vloopback-{index:03}-out");
     appears(&mut list, &camera(0));
 
-    let _first = push(&env, &env.pipe(0).input, 0);
+    let _first = env.push_numbered(&env.pipe(0).input, SIZE, 0);
     let numbers = seen(&env, &camera(0));
     assert!(numbers.iter().all(|n| *n < 1_000_000), "{numbers:?}");
     // The claim made a pipe, which the session has heard of.
     appears(&mut list, &camera(1));
-    let _second = push(&env, &env.pipe(1).input, 1_000_000);
+    let _second = env.push_numbered(&env.pipe(1).input, SIZE, 1_000_000);
     let others = seen(&env, &camera(1));
     assert!(others.iter().all(|n| (1_000_000..2_000_000).contains(n)), "{others:?}");
 

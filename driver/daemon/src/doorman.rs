@@ -130,8 +130,8 @@ impl Doorman {
     }
 }
 
-/// Whether what was sent by this end has not been read yet.
-fn is_unread(end: &OwnedFd) -> bool {
+/// Whether what was sent by this end has not been read yet. Where the system cannot say, it counts as read.
+pub(crate) fn is_unread(end: &OwnedFd) -> bool {
     let mut waiting = 0;
     // SAFETY: a valid descriptor, and an int to write to.
     let asked = unsafe { unread(end.as_raw_fd(), &mut waiting) };

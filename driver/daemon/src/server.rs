@@ -25,6 +25,7 @@ use vloopback_sys::records::{self, FdList};
 use vloopback_wire::{HEAD_LEN, MAX_RECORD, Reply, Request, SessionInfo, build_id};
 use zerocopy::IntoBytes;
 
+use crate::doorman::is_unread;
 use crate::lifeline::Life;
 use crate::memory::Page;
 use crate::peer::Peer;
@@ -192,8 +193,6 @@ const HELD_BACK: Duration = Duration::from_millis(10);
 /// Processes whose names are asked for at a time.
 const NAMES: usize = 256;
 
-nix::ioctl_read_bad!(unread, libc::TIOCOUTQ, libc::c_int);
-
 /// A process's connection.
 #[derive(Debug)]
 struct Connection {
@@ -212,17 +211,9 @@ struct Connection {
 }
 
 impl Connection {
-    /// Whether the last answer, should it have had descriptors, was read.
-    fn has_read(&self) -> bool {
-        let mut waiting = 0;
-        // SAFETY: a valid descriptor, and an int to write to.
-        let asked = unsafe { unread(self.fd.as_raw_fd(), &mut waiting) };
-        asked.is_err() || waiting == 0
-    }
-
     /// Descriptors that it has received by now are charged no more.
     fn settle(&mut self) {
-        if self.in_flight.is_some() && self.has_read() {
+        if self.in_flight.is_some() && !is_unread(&self.fd) {
             self.in_flight = None;
         }
     }

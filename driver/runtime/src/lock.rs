@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::{process, sys};
 
-/// No signal is blocked by the program, as far as is known: nothing of ours has blocked any.
+/// In `PROGRAMS`: this code has blocked nothing in this thread. (A mask with [`OURS`] in it is never a program's.)
 const ALL: u64 = u64::MAX;
 /// The bit of signal 32, which the C library lets no program block: with it a mask is ours.
 const OURS: u64 = 1 << 31;

@@ -416,22 +416,25 @@ pub enum Idle {
 /// What tells one build from another, as text of at most 16 bytes: the crate's version, and a number of the layouts of
 /// what they share: `layout` of the shared pages (`vloopback_ring::LAYOUT`), and the protocol's own.
 pub fn build_text(layout: u64) -> String {
-    let wire = [u64::from(PROTOCOL), HEAD_LEN as u64, MAX_RECORD as u64];
-    let mixed = wire.iter().fold(layout, |sum, more| (sum ^ more).wrapping_mul(0x0000_0100_0000_01b3));
-    let number = format!("{mixed:016x}");
+    let number = format!("{:016x}", mixed(layout));
     let version = concat!(env!("CARGO_PKG_VERSION"), "+");
     version.chars().chain(number.chars()).take(16).collect()
 }
 
 /// The same as the greeting has it, padded with zeros. Without an allocation, for the library.
 pub fn build_id(layout: u64) -> [u32; 4] {
-    let wire = [u64::from(PROTOCOL), HEAD_LEN as u64, MAX_RECORD as u64];
-    let mixed = wire.iter().fold(layout, |sum, more| (sum ^ more).wrapping_mul(0x0000_0100_0000_01b3));
+    let mixed = mixed(layout);
     let version = concat!(env!("CARGO_PKG_VERSION"), "+").as_bytes();
     let digit = |k: u32| b"0123456789abcdef"[(mixed >> (60 - 4 * k) & 15) as usize];
     let mut text = version.iter().copied().chain((0..16).map(digit));
     let bytes: [u8; 16] = core::array::from_fn(|_| text.next().unwrap_or(0));
     zerocopy::transmute!(bytes)
+}
+
+/// One number of all that two builds must have alike: the layout of the shared pages, and that of the records.
+fn mixed(layout: u64) -> u64 {
+    let wire = [u64::from(PROTOCOL), HEAD_LEN as u64, MAX_RECORD as u64];
+    wire.iter().fold(layout, |sum, more| (sum ^ more).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 fn head(kind: u32, used: &[u32]) -> Head {
