@@ -110,6 +110,8 @@ pub struct Pipe {
     /// `pix` is the format in force. Not so before any was set, and while a V4L1 pusher has set what
     /// V4L2 has no name for.
     pix_in_force: bool,
+    /// A pusher or a client has set a format, at some time: [`Pipe::pix`] is somebody's choice.
+    chosen: bool,
     /// Nominal seconds a frame; None before anybody said so.
     interval: Option<(u32, u32)>,
     /// Pushers that ever fed the pipe.
@@ -139,6 +141,7 @@ impl Pipe {
             size: None,
             pix: pixel::DEFAULT,
             pix_in_force: false,
+            chosen: false,
             interval: None,
             feeds: 0,
             fed: false,
@@ -237,6 +240,7 @@ impl Pipe {
             .and_then(|format| format.pix(size.width, size.height))
             .filter(|pix| pix.sizeimage == size.frame_len);
         self.pix_in_force = pix.is_some();
+        self.chosen |= self.pix_in_force;
         self.pix = pix.unwrap_or(self.pix);
     }
 
@@ -315,6 +319,7 @@ impl Pipe {
             self.adopt(plan, &pix);
         }
         self.pix = pix;
+        self.chosen = true;
         effects.board = true;
         effects.views = true;
         Ok(effects)
@@ -614,7 +619,7 @@ impl Pipe {
             self.adopt(self.bounded_plan(&pix)?, &pix);
             effects.format = true;
         }
-        self.zero_format = true;
+        (self.zero_format, self.chosen) = (true, true);
         Ok(effects)
     }
 
@@ -684,6 +689,11 @@ impl Pipe {
     /// Whether [`Pipe::pix`] is the format in force.
     pub fn pix_in_force(&self) -> bool {
         self.pix_in_force
+    }
+
+    /// Whether somebody has set [`Pipe::pix`], now or earlier. Not so of the default, also while a placeholder shows it.
+    pub fn is_chosen(&self) -> bool {
+        self.chosen
     }
 
     /// Whether the frames of the format in force vary in length.

@@ -94,10 +94,12 @@ pub struct Format {
     pub zero: u32,
     /// Which log that ring has: another one for each pusher. Never used twice by a pipe; 0 while there is none.
     pub log: u32,
+    /// 1: somebody has set `pix`. 0: it is the default that every V4L2 device has.
+    pub chosen: u32,
 }
 
 /// Words that a [`Format`] takes on the board.
-pub(crate) const WORDS: usize = 28;
+pub(crate) const WORDS: usize = 29;
 
 impl Format {
     fn words(&self) -> [u32; WORDS] {
@@ -131,6 +133,7 @@ impl Format {
             p[4],
             p[5],
             self.log,
+            self.chosen,
         ]
     }
 
@@ -138,7 +141,7 @@ impl Format {
         let [palette, width, height, frame_len, buf_len, frames, ring, slots, feed, varies, rest @ ..] =
             words;
         let [num, den, fourcc, pix_width, pix_height, bytesperline, sizeimage, rest @ ..] = rest;
-        let [colorspace, colours, field, zero, p0, p1, p2, p3, p4, p5, log] = rest;
+        let [colorspace, colours, field, zero, p0, p1, p2, p3, p4, p5, log, chosen] = rest;
         let picture = [p0, p1, p2, p3, p4, p5];
         let pix = Pix {
             fourcc,
@@ -167,6 +170,7 @@ impl Format {
             interval,
             zero,
             log,
+            chosen,
         }
     }
 }

@@ -111,9 +111,9 @@ const _: () = {
     assert!(align_of::<AtomicU64>() == 8);
     assert!(size_of::<SharedLock>() == 8);
     assert!(size_of::<Lifeline>() == 4);
-    assert!(size_of::<Board>() == 368);
+    assert!(size_of::<Board>() == 376);
     assert!(offset_of!(Board, streamers) == 4);
-    assert!(offset_of!(Board, quotas) == 232 && offset_of!(Board, priorities) == 360);
+    assert!(offset_of!(Board, quotas) == 240 && offset_of!(Board, priorities) == 368);
     assert!(size_of::<Slot>() == 64 && offset_of!(Slot, time) == 8);
     assert!(offset_of!(Slot, len) == 16 && offset_of!(Slot, marks) == 20);
     assert!(size_of::<Log>() == 2176 && offset_of!(Log, base) == 56);

@@ -125,7 +125,8 @@ pub struct SessionPage {
     pub rest: AtomicU32,
     /// Where in that frame the next read goes on.
     pub rest_at: AtomicU32,
-    reserved: AtomicU32,
+    /// 1: the open file has been used by V4L2 requests.
+    pub v4l2: AtomicU32,
 }
 
 impl SessionPage {
@@ -157,7 +158,7 @@ impl SessionPage {
 }
 
 #[cfg(not(loom))]
-crate::layout::layout!(layout: SessionPage { lock, kick, armed, rung, streaming, row, ring, last, received, dropped, copies, retries, private, patient, v4l1, priority, count, generation, memory, pix, on, filling, queue, base, zero, refusals, buffers, events, log, bell, refused, rest, rest_at, reserved });
+crate::layout::layout!(layout: SessionPage { lock, kick, armed, rung, streaming, row, ring, last, received, dropped, copies, retries, private, patient, v4l1, priority, count, generation, memory, pix, on, filling, queue, base, zero, refusals, buffers, events, log, bell, refused, rest, rest_at, v4l2 });
 
 #[cfg(not(loom))]
 crate::layout::layout!(buffer_layout: Buffer { queued, slot, pending, bytesused, sequence, state, time, start, length, user, marks, least, reserved });

@@ -134,6 +134,7 @@ fn numbered_format(n: u32) -> Format {
         interval: [n + 24, n + 25],
         zero: n + 26,
         log: n + 27,
+        chosen: n + 28,
     }
 }
 
@@ -513,7 +514,7 @@ fn the_pages_have_one_layout() {
     assert_eq!(core::mem::offset_of!(Desk, calls), 72);
     assert_eq!(core::mem::offset_of!(Desk, rows), 128);
     assert_eq!(core::mem::offset_of!(Board, streamers), 4);
-    assert_eq!(core::mem::offset_of!(Board, quotas), 8 + 2 * 4 * 28);
+    assert_eq!(core::mem::offset_of!(Board, quotas), 8 + 2 * 4 * 29);
 }
 
 /// A client that streams alone and takes frames in slots 0 and 1 only.

@@ -248,6 +248,7 @@ fn do_ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int> {
         return dispatch_v4l1(&mut node, &Caller, Abi::NATIVE, request, arg).map_err(|e| e.raw());
     }
     if is_v4l2(request) && session.info().v4l2 {
+        session.page().v4l2.store(1, Ordering::Relaxed);
         if let Some(answer) = v4l2::forward(&session, request, arg) {
             return answer;
         }

@@ -11,7 +11,6 @@ use core::cell::Cell;
 use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
-use vloopback_abi::v4l2::pixel::DEFAULT;
 use vloopback_abi::v4l2::{Fourcc, PixelFormat};
 use vloopback_ring::PAGE_LEN;
 use vloopback_wire::Request;
@@ -146,11 +145,10 @@ pub(crate) fn write(session: &Session, fd: c_int, bytes: &Pieces) -> Result<usiz
     };
     let len = bytes.len().ok_or(libc::EINVAL)?;
     let begun = page.rest.load(Ordering::Relaxed) != 0;
-    // Bytes that come before anybody has set a format are no picture, as with the old driver.
-    let (pix, first) = (&format.pix, &DEFAULT);
-    let first = (first.pixelformat, first.width, first.height);
-    let is_set = format.palette != 0 || (pix.fourcc, pix.width, pix.height) != first;
-    let in_parts = len != 0 && whole != 0 && is_set && !varies && (begun || len != whole);
+    // A V4L2 device always has a format. But who has said nothing may be a program of V4L1, to which bytes that come
+    // before anybody has set a format are no picture.
+    let is_known = format.chosen != 0 || page.v4l2.load(Ordering::Relaxed) != 0;
+    let in_parts = len != 0 && whole != 0 && is_known && !varies && (begun || len != whole);
     let info = session.info();
     let has_buffers = page.count.load(Ordering::Relaxed) != 0;
     if !in_parts

@@ -141,6 +141,7 @@ impl PipeState {
             interval: [interval.0, interval.1],
             zero: self.core.zero(),
             log: ring.map_or(0, |r| r.log_number),
+            chosen: self.core.is_chosen().into(),
         });
         // Not before: who finds nothing in it any more finds the new one on the board.
         if let Some(former) = self.former.take() {
