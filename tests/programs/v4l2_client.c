@@ -6,7 +6,8 @@
  * Besides the frames' bytes it looks at what V4L2 says of them; the event "stream" tells:
  *     sequence    of the first frame
  *     skew        frames whose number and sequence do not go on together (a gap not counted, or one too many)
- *     stamps      timestamps that are not between STREAMON and now, or not later than the one before
+ *     stamps      timestamps that are not between STREAMON and now, or not later than the one before; the first frame may
+ *                 be the picture that was there, and older
  *     wrong       other fields that are not as they have to be
  *     cards       frames of no test pusher; each is told in an event "card"
  *     interval    nanoseconds from card to card by their timestamps: the median of all
@@ -85,7 +86,7 @@ static void look_at_buffer(const struct v4l2_buffer *b)
     if (b->reserved || b->reserved2)
         wrong("reserved fields");
     /* Microseconds are cut off, so that a stamp may seem to lie a little before. */
-    if (monotonic && (stamp < meta.start - 1000 || stamp > now || (meta.frames && stamp < meta.last_stamp)))
+    if (monotonic && ((meta.frames && stamp < meta.start - 1000) || stamp > now || (meta.frames && stamp < meta.last_stamp)))
         meta.stamps++;
     meta.last_stamp = stamp;
     if (!meta.frames)

@@ -493,7 +493,8 @@ static void case_push_export(void)
     }
 }
 
-/* A pusher's own timestamps and flags reach its clients. */
+/* A pusher's flags reach its clients, and its timestamps in the clients' clock: with the steps that it gave them. If
+ * they are of CLOCK_MONOTONIC they are its own. */
 static void case_push_times(void)
 {
     static const uint32_t kinds[] = { 0, V4L2_BUF_FLAG_KEYFRAME, V4L2_BUF_FLAG_PFRAME, V4L2_BUF_FLAG_BFRAME };
@@ -501,31 +502,46 @@ static void case_push_times(void)
     struct queue q;
     struct v4l2_buffer b, seen;
     uint32_t i;
+    int64_t last = 0;
     begin_pushing();
     queue_open(input, &q, OUTPUT, BUFFERS, PROT_READ | PROT_WRITE);
     client = open_node(O_RDWR);
     start(client, &taken, BUFFERS);
     streams(input, OUTPUT, 1);
-    for (i = 0; i < 12; i++) {
-        int64_t before = now_ns();
+    for (i = 0; i < 15; i++) {
+        int64_t before = now_ns(), given = 0, stamp;
+        uint32_t clock;
         b = buffer_of(&q, i % BUFFERS);
         if (i >= BUFFERS)
             GIVES(0, input, VIDIOC_DQBUF, &b);
         fill(q.buffer[b.index].start);
         b.bytesused = (uint32_t)len;
         b.flags = kinds[i % 4];
-        b.timestamp.tv_sec = i < 6 ? 1000 + i : 0;
-        b.timestamp.tv_usec = i < 6 ? 250 * i : 0;
+        if (i < 5)
+            /* Taken a little before. */
+            given = before / 1000 * 1000 - 40000000;
+        else if (i < 10)
+            /* Another clock. */
+            given = 3000000000000000 + 250000 * (int64_t)i;
+        b.timestamp.tv_sec = given / 1000000000;
+        b.timestamp.tv_usec = given % 1000000000 / 1000;
         GIVES(0, input, VIDIOC_QBUF, &b);
         seen = arrives("with a time");
         expect((seen.flags & kept) == kinds[i % 4], "flags 0x%x", seen.flags);
-        if (i < 6) {
-            expect((seen.flags & V4L2_BUF_FLAG_TIMESTAMP_MASK) == V4L2_BUF_FLAG_TIMESTAMP_COPY, "copied: 0x%x", seen.flags);
-            expect(seen.timestamp.tv_sec == 1000 + (long)i && seen.timestamp.tv_usec == 250 * (long)i, "as it was");
+        stamp = stamp_ns(&seen);
+        clock = seen.flags & V4L2_BUF_FLAG_TIMESTAMP_MASK;
+        if (i < 5) {
+            expect(clock == V4L2_BUF_FLAG_TIMESTAMP_COPY, "copied: 0x%x", seen.flags);
+            expect(stamp == given, "as it was");
         } else {
-            expect((seen.flags & V4L2_BUF_FLAG_TIMESTAMP_MASK) == V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC, "own: 0x%x", seen.flags);
-            expect(stamp_ns(&seen) >= before / 1000 * 1000 && stamp_ns(&seen) <= now_ns(), "of now");
+            expect(clock == V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC, "not copied: 0x%x", seen.flags);
+            expect(stamp > last, "never back");
+            if (i > 5 && i < 10)
+                expect(stamp - last == 250000, "a step as it was given, not %lld", (long long)(stamp - last));
+            else
+                expect(stamp >= before / 1000 * 1000 && stamp <= now_ns() + 1250000, "of now");
         }
+        last = stamp;
     }
 }
 

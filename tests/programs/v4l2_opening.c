@@ -625,6 +625,8 @@ static void case_nonblock(void)
     close(fd);
     fd = open_node(O_RDWR | O_NONBLOCK);
     start(fd, &q, 2);
+    /* The picture that is there. */
+    take(fd, &q, 1);
     b = buffer_of(&q, 0);
     GIVES(EAGAIN, fd, VIDIOC_DQBUF, &b);
     /* "no buffer is in the driver outgoing queue": with none queued, too. */

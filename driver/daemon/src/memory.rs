@@ -264,6 +264,7 @@ impl RingMemory {
         let head = self.head();
         let numbers = (self.number, log_number);
         let mut ring = Self::with_slots(self.slots.clone(), numbers, head, writer)?;
+        ring.log.clock.follow(&self.log.clock, crate::clock::now());
         ring.charge.clone_from(&self.charge);
         for (old, new) in self.log.slots.iter().zip(&ring.log.slots).take(self.slots.count as usize) {
             let number = old.number.load(Ordering::Acquire);

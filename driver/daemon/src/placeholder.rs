@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use tracing::warn;
 use vloopback_abi::v4l2::V4l2PixFormat;
-use vloopback_ring::{Board, Desk, SessionPage, cancel, pick, publish};
+use vloopback_ring::{Board, Desk, SessionPage, cancel, pick, publish, stamp};
 
 use crate::bell::Bell;
 use crate::clock::now;
@@ -309,7 +309,8 @@ impl Placeholder {
                 return Ok(None);
             }
             state.shown += 1;
-            publish(log, &self.desk, picked, card.len() as u32, now())
+            let time = stamp(log, None, now()).time;
+            publish(log, &self.desk, picked, card.len() as u32, time)
         };
         futex::wake_all(&log.seq);
         Ok(Some(number))

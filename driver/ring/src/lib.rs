@@ -32,6 +32,7 @@ pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 mod board;
+mod clock;
 mod desk;
 mod events;
 #[cfg(not(loom))]
@@ -47,17 +48,18 @@ pub mod slip;
 mod write;
 
 pub use board::{Board, Format, Lifeline, Pix};
+pub use clock::{Clock, Stamp};
 pub use desk::{ANY_ORDER, ARM_BITS, Desk, Row};
 pub use events::{Event, Events, MAX_SUBSCRIPTIONS, Subscription};
 #[cfg(not(loom))]
 pub use layout::LAYOUT;
 pub use lock::SharedLock;
 pub use log::{Log, Slot};
-pub use read::{Found, Taken, claim_oldest, find_oldest, still_there, unclaim};
+pub use read::{Found, Taken, claim_oldest, find_oldest, find_present, still_there, unclaim};
 pub use session::{Buffer, EXPORTED, MAX_BUFFERS, PREPARED, RINGING, SessionPage};
 pub use write::{
     Picked, cancel, given_back, invalidate_half_written, is_newest, pick, pick_this, publish, publish_marked,
-    retire,
+    retire, stamp,
 };
 
 /// The most slots a ring can have: what a claim word has bits for.
@@ -123,7 +125,7 @@ const _: () = {
     assert!(offset_of!(Desk, rows) == 128);
     assert!(size_of::<Buffer>() == 64 && offset_of!(Buffer, time) == 24 && offset_of!(Buffer, user) == 40);
     assert!(size_of::<Subscription>() == 40 && size_of::<Events>() == 656);
-    assert!(size_of::<SessionPage>() == 2896 && offset_of!(SessionPage, events) == 2216);
+    assert!(size_of::<SessionPage>() == 2904 && offset_of!(SessionPage, events) == 2216);
     assert!(offset_of!(SessionPage, log) == 2872 && offset_of!(SessionPage, bell) == 2876);
     assert!(offset_of!(SessionPage, ring) == 28 && offset_of!(SessionPage, last) == 32);
     assert!(offset_of!(SessionPage, private) == 72 && offset_of!(SessionPage, pix) == 104);

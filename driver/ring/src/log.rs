@@ -1,5 +1,6 @@
 //! What was published where.
 
+use crate::clock::Clock;
 use crate::{AtomicU32, AtomicU64, MAX_SLOTS, SharedLock};
 
 /// One slot's entry.
@@ -9,7 +10,7 @@ use crate::{AtomicU32, AtomicU64, MAX_SLOTS, SharedLock};
 pub struct Slot {
     /// The number of the publication that it holds; 0 while it holds none or is being written.
     pub number: AtomicU64,
-    /// When it was published, CLOCK_MONOTONIC nanoseconds.
+    /// Its time in the stream's clock ([`Clock`]), nanoseconds.
     pub time: AtomicU64,
     /// Bytes of the frame.
     pub len: AtomicU32,
@@ -43,13 +44,19 @@ pub struct Log {
     pub lost: AtomicU64,
     /// The newest publication's number when the log was made: no client can have had a later one.
     pub base: AtomicU64,
-    reserved2: [AtomicU64; 8],
+    /// [`Log::unwatched`] when the newest publication was made: while it is the same the pusher has given nothing since.
+    pub seen: AtomicU64,
+    /// Publications of which nobody streamed to see them: a slow pusher's newest frame, for who comes later.
+    pub kept: AtomicU64,
+    /// What time it is in the stream.
+    pub clock: Clock,
+    reserved2: AtomicU64,
     /// The slots.
     pub slots: [Slot; MAX_SLOTS],
 }
 
 #[cfg(not(loom))]
-crate::layout::layout!(layout: Log { seq, lock, reserved, head, rung, unwatched, copies, lost, base, reserved2, slots });
+crate::layout::layout!(layout: Log { seq, lock, reserved, head, rung, unwatched, copies, lost, base, seen, kept, clock, reserved2, slots });
 
 #[cfg(not(loom))]
 crate::layout::layout!(slot_layout: Slot { number, time, len, marks, reserved2 });

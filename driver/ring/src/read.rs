@@ -45,6 +45,20 @@ pub fn find_oldest(log: &Log, slots: usize, mask: u32, last: u64) -> Option<Foun
     None
 }
 
+/// The newest publication, if its pusher has given no other frame since, watched or not: the picture that is there.
+/// It is of the log's own pusher, not of a former one. None: there is none, or it is not in the ring any more.
+///
+/// Who asks has been counted among those who stream: a frame that is given from then on is published.
+pub fn find_present(log: &Log, slots: usize) -> Option<Found> {
+    let head = log.head.load(Ordering::SeqCst);
+    let seen = log.seen.load(Ordering::SeqCst);
+    if head <= log.base.load(Ordering::Relaxed) || log.unwatched.load(Ordering::SeqCst) != seen {
+        return None;
+    }
+    let found = find_oldest(log, slots, u32::MAX, head - 1)?;
+    (found.number == head).then_some(found)
+}
+
 /// Whether the slot still holds that publication. After a copy: whether the copy is whole.
 #[inline]
 pub fn still_there(log: &Log, found: Found) -> bool {

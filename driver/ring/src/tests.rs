@@ -505,6 +505,23 @@ fn slot_counts_beyond_the_log_are_cut() {
 }
 
 #[test]
+fn the_present_picture_is_the_pushers_newest_frame_and_its_own() {
+    let p = Pages::new();
+    p.log.base.store(7, Ordering::Relaxed);
+    p.log.head.store(7, Ordering::Relaxed);
+    p.log.slots[1].number.store(7, Ordering::Relaxed);
+    assert_eq!(find_present(&p.log, 4), None, "a former pusher's");
+    let (slot, number) = p.write(4);
+    assert_eq!(find_present(&p.log, 4), Some(Found { slot, number }));
+    p.log.unwatched.fetch_add(1, Ordering::SeqCst);
+    assert_eq!(find_present(&p.log, 4), None, "another came that nobody saw");
+    let (slot, number) = p.write(4);
+    assert_eq!(find_present(&p.log, 4), Some(Found { slot, number }));
+    p.log.slots[slot].number.store(0, Ordering::Relaxed);
+    assert_eq!(find_present(&p.log, 4), None, "it is being overwritten");
+}
+
+#[test]
 fn the_pages_have_one_layout() {
     // 64 and 32-bit processes share them: no field may move with the machine's word.
     assert_eq!(size_of::<Slot>(), 64);

@@ -1,6 +1,6 @@
 //! The writer's side. Who calls these holds [`Log::lock`](crate::Log).
 
-use crate::{ANY_ORDER, Board, Desk, Log, MAX_ROWS, MAX_SLOTS, Ordering, Row, fence, window};
+use crate::{ANY_ORDER, Board, Desk, Log, MAX_ROWS, MAX_SLOTS, Ordering, Row, Stamp, fence, window};
 
 /// A slot that is the writer's until it is published or cancelled.
 #[derive(Debug, PartialEq, Eq)]
@@ -154,6 +154,12 @@ pub fn retire(board: &Board, log: &Log, desk: &Desk, slot: usize, slots: usize) 
     }
 }
 
+/// The time of the frame that is published next, at `now`, if its writer says that it was taken at `given`
+/// ([`Clock::stamp`](crate::Clock::stamp)).
+pub fn stamp(log: &Log, given: Option<u64>, now: u64) -> Stamp {
+    log.clock.stamp(given, now, log.unwatched.load(Ordering::Relaxed) != log.seen.load(Ordering::Relaxed))
+}
+
 /// Publishes the slot that now holds a frame of `len` bytes. Returns its number. The caller then
 /// wakes whoever waits on [`Log::seq`](crate::Log) and those who are armed.
 pub fn publish(log: &Log, desk: &Desk, picked: Picked, len: u32, time: u64) -> u64 {
@@ -173,6 +179,7 @@ pub fn publish_marked(log: &Log, desk: &Desk, picked: Picked, len: u32, time: u6
     slot.len.store(len, Ordering::Relaxed);
     slot.time.store(time, Ordering::Relaxed);
     slot.marks.store(marks, Ordering::Relaxed);
+    log.seen.store(log.unwatched.load(Ordering::Relaxed), Ordering::Relaxed);
     slot.number.store(number, Ordering::Release);
     log.head.store(number, Ordering::Release);
     // SeqCst: a client that arms itself after this sees the publication, one that armed itself

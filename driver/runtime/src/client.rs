@@ -5,7 +5,9 @@ use core::cell::Cell;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 
-use vloopback_ring::{Found, Log, RINGING, Taken, claim_oldest, find_oldest, still_there, unclaim};
+use vloopback_ring::{
+    Found, Log, RINGING, Taken, claim_oldest, find_oldest, find_present, still_there, unclaim,
+};
 use vloopback_wire::{Reply, Request};
 
 use crate::lock::{LocalGuard, NoSignals};
@@ -126,6 +128,7 @@ impl<'a> Locked<'a> {
         if streaming == 0 {
             own(self.session)?;
             // What was published before it came is not its.
+            page.late.store(0, Ordering::Relaxed);
             let head = self.log()?.head.load(Ordering::Acquire);
             page.last.store(head, Ordering::Relaxed);
             // From now on poll tells of frames.
@@ -137,7 +140,28 @@ impl<'a> Locked<'a> {
             self.ask_for_row(hold, false)?;
         }
         page.streaming.store(streaming | how, Ordering::Relaxed);
+        if streaming == 0 && how == BY_READ && v4l2::is_client(self.session) {
+            // By V4L1's rules it waits for the next one.
+            self.begin_with_present()?;
+        }
         Ok(())
+    }
+
+    /// A stream that begins, of a client that has been counted, begins with the present pusher's picture, if that is
+    /// there: who looks at slides, or at a screen that stands still, sees them at once. False: it is not.
+    ///
+    /// # Errors
+    /// EINVAL: there is no ring.
+    pub(crate) fn begin_with_present(&self) -> Result<bool> {
+        let page = self.session.page();
+        let present = match self.session.board().feed() {
+            0 => None,
+            _ => find_present(self.log()?, self.ring.slots),
+        };
+        let Some(found) = present.filter(|_| self.is_in_force()) else { return Ok(false) };
+        page.last.store(found.number - 1, Ordering::Relaxed);
+        page.late.store(1, Ordering::Relaxed);
+        Ok(true)
     }
 
     /// Tells the daemon that the client streams, and notes the row that it gets on the desk, which is
@@ -201,6 +225,16 @@ impl<'a> Locked<'a> {
     /// Counts a frame that the client got.
     pub(crate) fn count(&self, number: u64) {
         let page = self.session.page();
+        if page.late.load(Ordering::Relaxed) != 0 {
+            page.late.store(0, Ordering::Relaxed);
+            let last = page.last.load(Ordering::Relaxed);
+            if number > last + 1 {
+                // The picture that was there has gone: its stream begins behind it.
+                page.last.store(last + 1, Ordering::Relaxed);
+                let base = page.base.load(Ordering::Relaxed);
+                page.base.store(base.max(last + 1), Ordering::Relaxed);
+            }
+        }
         let last = page.last.swap(number, Ordering::Relaxed);
         page.received.fetch_add(1, Ordering::Relaxed);
         page.dropped.fetch_add(number.saturating_sub(last).saturating_sub(1), Ordering::Relaxed);

@@ -5,8 +5,8 @@ use core::sync::atomic::Ordering;
 
 use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l1::{VideoPicture, VideoWindow};
-use vloopback_abi::v4l2::{Fourcc, PixelFormat};
-use vloopback_ring::{Log, Picked, Pix, cancel, pick, publish_marked, retire};
+use vloopback_abi::v4l2::{Fourcc, PixelFormat, V4L2_BUF_FLAG_TIMESTAMP_COPY};
+use vloopback_ring::{Log, Picked, Pix, cancel, pick, publish_marked, retire, stamp};
 use vloopback_wire::Request;
 
 use crate::lock::NoSignals;
@@ -115,13 +115,13 @@ pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
     if format.ring == 0 || format.feed == 0 || len == 0 || !fits {
         return Err(libc::EINVAL);
     }
-    if board.streamers.load(Ordering::Acquire) == 0
-        && session.log_number.load(Ordering::Acquire) == format.log
-    {
+    let keep = is_unwatched(session) && session.pace.keeps(format.log, len, sys::about_now());
+    if !keep && is_unwatched(session) && session.log_number.load(Ordering::Acquire) == format.log {
         let log = session.log.load(Ordering::Acquire);
         // SAFETY: logs stay mapped while the session has users.
-        unsafe { &*log }.unwatched.fetch_add(1, Ordering::Relaxed);
-        return Ok(len);
+        if leave_out(session, unsafe { &*log }) {
+            return Ok(len);
+        }
     }
     loop {
         let quiet = NoSignals::new();
@@ -131,7 +131,7 @@ pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
         let Some(log) = ring.log() else { return Err(libc::EINVAL) };
         match log.lock.try_lock(process::peer()?) {
             Ok(()) => {
-                let done = put(session, &ring, log, frame, len.min(whole));
+                let done = put(session, &ring, log, frame, (len.min(whole), keep));
                 give_back(log);
                 return done.map(|()| len);
             }
@@ -152,15 +152,36 @@ fn is_frame(pix: &Pix, len: usize) -> bool {
     if varies { len != 0 && len <= whole } else { len == whole }
 }
 
-/// Picks the slot for a frame of `len` bytes, with the right to write held. None: nobody streams, or
-/// no slot is free; the frame is counted as dropped.
+/// Whether nobody streams.
+pub(crate) fn is_unwatched(session: &Session) -> bool {
+    session.board().streamers.load(Ordering::Acquire) == 0
+}
+
+/// Counts a frame that nobody streams to see. False: somebody has come at this moment, it is to be published.
+///
+/// Who comes is counted first and looks at the number then: either it sees that there was a frame, or we see it.
+pub(crate) fn leave_out(session: &Session, log: &Log) -> bool {
+    log.unwatched.fetch_add(1, Ordering::SeqCst);
+    let is_unwatched = session.board().streamers.load(Ordering::SeqCst) == 0;
+    if !is_unwatched {
+        log.unwatched.fetch_sub(1, Ordering::SeqCst);
+    }
+    is_unwatched
+}
+
+/// Picks the slot for a frame of `len` bytes, with the right to write held. None: nobody streams, and the frame is not
+/// one to `keep` ([`Pace`](crate::pace::Pace)), or no slot is free; the frame is counted as dropped.
 ///
 /// # Errors
 /// EINVAL: longer than a slot, or the log speaks of a slot that is not mapped.
-pub(crate) fn reserve(session: &Session, ring: &RingMap, log: &Log, len: usize) -> Result<Option<Picked>> {
+pub(crate) fn reserve(
+    session: &Session,
+    ring: &RingMap,
+    log: &Log,
+    (len, keep): (usize, bool),
+) -> Result<Option<Picked>> {
     let board = session.board();
-    if board.streamers.load(Ordering::Acquire) == 0 {
-        log.unwatched.fetch_add(1, Ordering::Relaxed);
+    if !keep && is_unwatched(session) && leave_out(session, log) {
         return Ok(None);
     }
     if len > ring.slot_len {
@@ -184,8 +205,14 @@ pub(crate) fn reserve(session: &Session, ring: &RingMap, log: &Log, len: usize) 
 ///
 /// # Errors
 /// As [`reserve`].
-pub(crate) fn put(session: &Session, ring: &RingMap, log: &Log, frame: &Pieces, len: usize) -> Result<()> {
-    let Some(picked) = reserve(session, ring, log, len)? else { return Ok(()) };
+pub(crate) fn put(
+    session: &Session,
+    ring: &RingMap,
+    log: &Log,
+    frame: &Pieces,
+    (len, keep): (usize, bool),
+) -> Result<()> {
+    let Some(picked) = reserve(session, ring, log, (len, keep))? else { return Ok(()) };
     // SAFETY: the slot is ours until it is published, and slot_len >= len; the pieces were checked.
     unsafe { frame.copy_to(ring.slot(picked.slot), len) };
     log.copies.fetch_add(1, Ordering::Relaxed);
@@ -196,19 +223,27 @@ pub(crate) fn put(session: &Session, ring: &RingMap, log: &Log, frame: &Pieces, 
 /// What a pusher says of a frame besides its bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Said {
-    /// When it was taken, nanoseconds; None: now.
+    /// When it was taken, nanoseconds of its own clock; None: now.
     pub(crate) time: Option<u64>,
     /// Flags for its clients.
     pub(crate) marks: u32,
 }
 
-/// Publishes a slot that holds a frame now and wakes whoever waits for it. The caller has the right
+/// Publishes a slot that holds a frame now and wakes whoever waits for it, if anybody streams. The caller has the right
 /// to write.
 pub(crate) fn show(session: &Session, log: &Log, picked: Picked, slots: usize, len: u32, said: Said) {
     let desk = session.desk();
     let time = sys::now();
     let slot = picked.slot;
-    publish_marked(log, desk, picked, len, said.time.unwrap_or(time), said.marks);
+    let stamp = stamp(log, said.time, time);
+    // The clients' time is the pusher's own, or the driver's (V4L2 specification, Buffer Flags).
+    let marks = if stamp.is_given { said.marks } else { said.marks & !V4L2_BUF_FLAG_TIMESTAMP_COPY };
+    publish_marked(log, desk, picked, len, stamp.time, marks);
+    if session.board().streamers.load(Ordering::SeqCst) == 0 {
+        // For who comes later.
+        log.kept.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
     retire(session.board(), log, desk, slot, slots);
     let refused = !sys::futex_wake_all(&log.seq);
     if refused {

@@ -33,6 +33,7 @@ mod monitor;
 pub mod native;
 pub mod native_zero;
 mod output;
+mod pace;
 mod part;
 pub mod paths;
 mod process;

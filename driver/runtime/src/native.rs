@@ -24,7 +24,7 @@ use zerocopy::FromZeros;
 use crate::input::{self, Pieces, Said, give_back, show};
 use crate::lock::NoSignals;
 use crate::session::{self, Pin, Session};
-use crate::sys::Result;
+use crate::sys::{self, Result};
 use crate::{edge, process, table, v4l2};
 
 /// The longest path of a socket, bytes: what an address of AF_UNIX has room for.
@@ -77,22 +77,30 @@ unsafe impl Sync for Filling {}
 struct Tally {
     unwatched: u64,
     lost: u64,
+    kept: u64,
 }
 
 impl Tally {
     fn of(log: &Log) -> Self {
-        Self { unwatched: log.unwatched.load(Ordering::Relaxed), lost: log.lost.load(Ordering::Relaxed) }
+        let [unwatched, lost, kept] =
+            [&log.unwatched, &log.lost, &log.kept].map(|of| of.load(Ordering::Relaxed));
+        Self { unwatched, lost, kept }
     }
 
     fn since(self, begin: Self) -> Self {
         Self {
             unwatched: self.unwatched.saturating_sub(begin.unwatched),
             lost: self.lost.saturating_sub(begin.lost),
+            kept: self.kept.saturating_sub(begin.kept),
         }
     }
 
     fn plus(self, other: Self) -> Self {
-        Self { unwatched: self.unwatched + other.unwatched, lost: self.lost + other.lost }
+        Self {
+            unwatched: self.unwatched + other.unwatched,
+            lost: self.lost + other.lost,
+            kept: self.kept + other.kept,
+        }
     }
 }
 
@@ -101,7 +109,7 @@ impl Tally {
 pub struct Counters {
     /// Published: the clients that stream could take them.
     pub published: u64,
-    /// Dropped because nobody streamed: neither copied nor published.
+    /// Given while nobody streamed. The newest of a slow pusher's is kept for who comes; the others are not even copied.
     pub unwatched: u64,
     /// Dropped because no slot was free, which takes a client that misbehaves on purpose.
     pub lost: u64,
@@ -296,12 +304,13 @@ impl Input {
         if format.ring == 0 || format.feed == 0 || len == 0 {
             return Err(libc::EINVAL);
         }
-        if board.streamers.load(Ordering::Acquire) == 0
-            && session.log_number.load(Ordering::Acquire) == format.log
-        {
+        // It is made in place: nothing is copied.
+        let keep = input::is_unwatched(session) && session.pace.keeps(format.log, 0, sys::about_now());
+        if !keep && input::is_unwatched(session) && session.log_number.load(Ordering::Acquire) == format.log {
             if let Some(log) = self.log() {
-                log.unwatched.fetch_add(1, Ordering::Relaxed);
-                return Ok(None);
+                if input::leave_out(session, log) {
+                    return Ok(None);
+                }
             }
         }
         let filling = loop {
@@ -320,7 +329,7 @@ impl Input {
                     continue;
                 }
             }
-            match input::reserve(session, &ring, log, len) {
+            match input::reserve(session, &ring, log, (len, keep)) {
                 Ok(Some(Picked { slot })) => {
                     break Filling {
                         slot,
@@ -424,8 +433,8 @@ impl Input {
             return Counters { watchers, ..Counters::default() };
         };
         let sum = self.past.plus(Tally::of(log).since(self.begin));
-        let published = log.head.load(Ordering::Relaxed).saturating_sub(self.head);
-        Counters { published, unwatched: sum.unwatched, lost: sum.lost, watchers }
+        let published = log.head.load(Ordering::Relaxed).saturating_sub(self.head).saturating_sub(sum.kept);
+        Counters { published, unwatched: sum.unwatched + sum.kept, lost: sum.lost, watchers }
     }
 
     fn log(&self) -> Option<&Log> {

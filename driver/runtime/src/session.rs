@@ -11,6 +11,7 @@ use vloopback_wire::{DEVICE_MODE, DEVICE_PREFIX, Reply, Request, SessionInfo};
 
 use crate::hidden::{self, Hidden};
 use crate::lock::{Local, NoSignals};
+use crate::pace::Pace;
 use crate::process;
 use crate::ring_map::RingMap;
 use crate::sys::{self, FdList, Result};
@@ -40,6 +41,8 @@ pub(crate) struct Session {
     pub(crate) log: AtomicPtr<Log>,
     /// Its number.
     pub(crate) log_number: AtomicU32,
+    /// How fast its frames come while nobody watches.
+    pub(crate) pace: Pace,
     /// The pipe was claimed through this session.
     pub(crate) claimed: AtomicBool,
     pub(crate) ring: Local<RingMap>,

@@ -277,11 +277,20 @@ pub(crate) fn futex_wait_any_until(words: &[(&AtomicU32, u32)], deadline: u64) -
         .map_err(|e| e.into_raw())
 }
 
+/// The same to some milliseconds, in a fifth of the time.
+pub(crate) fn about_now() -> u64 {
+    clock(libc::CLOCK_MONOTONIC_COARSE)
+}
+
 /// CLOCK_MONOTONIC in nanoseconds.
 pub(crate) fn now() -> u64 {
+    clock(libc::CLOCK_MONOTONIC)
+}
+
+fn clock(id: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: a valid timespec. This one libc symbol is not hooked and is no system call.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    unsafe { libc::clock_gettime(id, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 

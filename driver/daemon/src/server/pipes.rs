@@ -58,6 +58,8 @@ pub(super) struct PipeState {
     pub(super) claim: Option<Charge>,
     /// What sessions and rings that are gone had counted.
     past: Counters,
+    /// Publications of former logs that were kept for who comes later: they count as unwatched.
+    kept: u64,
     /// Since when nobody has it open, as far as that was asked for.
     unused_since: Option<Instant>,
 }
@@ -96,6 +98,7 @@ impl PipeState {
             timeout: Duration::ZERO,
             claim: None,
             past: Counters::default(),
+            kept: 0,
             unused_since: None,
         };
         pipe.update_board();
@@ -198,6 +201,9 @@ impl PipeState {
             let head = self.head();
             let mut made = RingMemory::new(plan, (number, log_number), head, writer)?;
             made.charge = Some(Arc::new(charge));
+            if let Some(former) = &self.ring {
+                made.log.clock.follow(&former.log.clock, crate::clock::now());
+            }
             let stays = |former: &&Arc<RingMemory>| former.slot_len == plan.buf_len && !self.stale;
             if let Some(former) = self.ring.as_ref().filter(stays) {
                 made.carry_over(former)?;
@@ -262,9 +268,11 @@ impl PipeState {
     fn remember_ring(&mut self) {
         if let Some(ring) = &self.ring {
             self.head = ring.head();
-            for (sum, more) in
-                [(&mut self.past.unwatched, &ring.log.unwatched), (&mut self.past.copies, &ring.log.copies)]
-            {
+            for (sum, more) in [
+                (&mut self.past.unwatched, &ring.log.unwatched),
+                (&mut self.past.copies, &ring.log.copies),
+                (&mut self.kept, &ring.log.kept),
+            ] {
                 *sum = sum.saturating_add(more.load(Ordering::Relaxed));
             }
         }
@@ -324,9 +332,10 @@ impl PipeState {
 
     fn view(&self, sessions: &BTreeMap<u32, Session>) -> PipeView {
         let mut counters = self.past;
-        let mut unwatched = 0;
+        let (mut unwatched, mut kept) = (0, self.kept);
         if let Some(ring) = &self.ring {
             unwatched = ring.log.unwatched.load(Ordering::Relaxed);
+            kept = kept.saturating_add(ring.log.kept.load(Ordering::Relaxed));
             counters.copies = counters.copies.saturating_add(ring.log.copies.load(Ordering::Relaxed));
         }
         counters.unwatched = counters.unwatched.saturating_add(unwatched);
@@ -335,6 +344,7 @@ impl PipeState {
         let synced = self.zero.as_ref().map_or(0, |memory| memory.hatch.synced());
         let written = self.placeholder.written(head).saturating_add(counters.unwatched);
         counters.written = counters.written.saturating_add(synced).saturating_add(written);
+        counters.unwatched = counters.unwatched.saturating_add(kept);
         let mut owners = Vec::new();
         for session in self.owners(sessions) {
             let (role, received, dropped) = if session.info.input {

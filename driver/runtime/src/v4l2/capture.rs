@@ -289,6 +289,9 @@ pub(super) fn streamon(session: &Session, fd: c_int) -> Result<()> {
             Ok(base) => base,
         };
         page.last.store(base.unwrap_or(0), Ordering::Relaxed);
+        page.late.store(0, Ordering::Relaxed);
+        let late = base.is_some() && locked.begin_with_present()?;
+        let base = base.map(|base| if late { page.last.load(Ordering::Relaxed) } else { base });
         page.base.store(base.unwrap_or(NO_BASE), Ordering::Relaxed);
         page.streaming.store(BY_BUFFERS, Ordering::Relaxed);
         page.on.store(1, Ordering::Relaxed);

@@ -18,7 +18,7 @@ use vloopback_ring::{Log, PREPARED, Picked, cancel, given_back, is_newest, pick_
 use super::queue::{self, describe, enqueue, is_queued};
 use super::{frozen, to_v4l2};
 use crate::client::{Locked, Step, may_wait, until_done, with_locks};
-use crate::input::{Said, give_back, reserve, show};
+use crate::input::{Said, give_back, is_unwatched, leave_out, reserve, show};
 use crate::process;
 use crate::session::Session;
 use crate::sys::{self, Result};
@@ -253,8 +253,8 @@ pub(super) fn length(session: &Session, asked: &V4l2Buffer) -> Result<u32> {
 }
 
 /// When the program says that the frame was taken, nanoseconds, and what else it says of it. A timestamp that
-/// is not zero is the pusher's own clock, which clients get as it is (V4L2 specification, Buffer Flags,
-/// V4L2_BUF_FLAG_TIMESTAMP_COPY); else it is the moment at which the frame is published.
+/// is not zero is the pusher's own clock (V4L2 specification, Buffer Flags, V4L2_BUF_FLAG_TIMESTAMP_COPY), which clients
+/// get in theirs ([`vloopback_ring::Clock`]); else it is the moment at which the frame is published.
 fn said(asked: &V4l2Buffer) -> (u64, u32) {
     let marks = asked.flags & queue::KEPT_MARKS;
     if asked.timestamp == V4l2Timeval::default() {
@@ -272,22 +272,26 @@ fn publish(locked: &mut Locked, log: &Log, index: usize) -> Result<()> {
     let len = buffer.bytesused.load(Ordering::Relaxed);
     buffer.pending.store(0, Ordering::Relaxed);
     let marks = buffer.marks.load(Ordering::Relaxed);
+    let given = buffer.time.load(Ordering::Relaxed);
     if marks & V4L2_BUF_FLAG_TIMESTAMP_COPY == 0 {
         buffer.time.store(sys::now(), Ordering::Relaxed);
     }
-    let said = Said { time: Some(buffer.time.load(Ordering::Relaxed)), marks };
-    if session.board().streamers.load(Ordering::Acquire) == 0 {
+    let said = Said { time: Some(given), marks };
+    let slot = slot_of(session, index);
+    let copied = if slot.is_some() { 0 } else { len as usize };
+    let number = locked.ring.log_number;
+    let keep = is_unwatched(session) && session.pace.keeps(number, copied, sys::about_now());
+    if !keep && is_unwatched(session) && leave_out(session, log) {
         // A slot that is being filled stays the buffer's.
-        log.unwatched.fetch_add(1, Ordering::Relaxed);
         return Ok(());
     }
-    if let Some(slot) = slot_of(session, index) {
+    if let Some(slot) = slot {
         buffer.slot.store(0, Ordering::Relaxed);
         page.filling.fetch_and(!(1 << slot), Ordering::Relaxed);
         show(session, log, Picked { slot }, locked.ring.slots, len, said);
         return Ok(());
     }
-    let Some(picked) = reserve(session, &locked.ring, log, len as usize)? else { return Ok(()) };
+    let Some(picked) = reserve(session, &locked.ring, log, (len as usize, keep))? else { return Ok(()) };
     let from = if queue::is_mmap(page) {
         locked.views.private_frame(index).map(|from| (from, locked.views.len_of(index)))
     } else {

@@ -121,7 +121,7 @@ fn publish(session: &Session, hatch: &Hatch) -> Result<()> {
     }
     let frame = Pieces { iov: core::slice::from_ref(&piece) };
     let head = log.head.load(Ordering::Relaxed);
-    let done = input::put(session, &ring, log, &frame, len);
+    let done = input::put(session, &ring, log, &frame, (len, false));
     let streams = session.board().streamers.load(Ordering::SeqCst) != 0;
     if streams && log.head.load(Ordering::Relaxed) == head {
         // There was no room for it; whoever wanted it wants it still.
