@@ -46,6 +46,7 @@ static struct {
     int nonblock;        /* --nonblock */
     const char *sizes;   /* --sizes WxH,WxH… */
     const char *format;  /* --format FOURCC: V4L2's name of the pixel format */
+    const char *clock;   /* --clock zero|date|monotonic: whose timestamps a V4L2 pusher gives; none else */
     const char *io;      /* --io mmap|read|write: how frames go to and from a V4L2 node */
     const char *by;      /* --by poll|select|epoll: how it waits for its turn; else the call itself does */
     int buffers;         /* --buffers N: V4L2 buffers to ask for, default 4 */
@@ -233,6 +234,8 @@ static UNUSED void begin(int argc, char **argv)
             opt.sizes = argv[++i];
         else if (!strcmp(a, "--format"))
             opt.format = argv[++i];
+        else if (!strcmp(a, "--clock"))
+            opt.clock = argv[++i];
         else if (!strcmp(a, "--io"))
             opt.io = argv[++i];
         else if (!strcmp(a, "--by"))

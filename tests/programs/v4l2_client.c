@@ -8,6 +8,7 @@
  *     skew        frames whose number and sequence do not go on together (a gap not counted, or one too many)
  *     stamps      timestamps that are not between STREAMON and now, or not later than the one before; the first frame may
  *                 be the picture that was there, and older
+ *     leap        the most nanoseconds by which a step from a timestamp to the next differs from the time that passed
  *     wrong       other fields that are not as they have to be
  *     cards       frames of no test pusher; each is told in an event "card"
  *     interval    nanoseconds from card to card by their timestamps: the median of all
@@ -18,7 +19,7 @@ static struct {
     long frames, cards, skew, stamps, wrong, distinct;
     uint32_t sequence, last_sequence, number, at;
     int have_number;
-    int64_t start, last_stamp, last_card;
+    int64_t start, last_stamp, last_card, last_seen, leap;
     uint64_t card;
     /* Nanoseconds from card to card. */
     int64_t intervals[1024];
@@ -68,6 +69,7 @@ static void look_at_buffer(const struct v4l2_buffer *b)
     const unsigned char *frame = q.buffer[b->index].start;
     uint32_t number, steps = 1;
     int64_t stamp = stamp_ns(b), now = now_ns();
+    int64_t leap = stamp - meta.last_stamp - (now - meta.last_seen);
     int monotonic;
     if (b->type != V4L2_BUF_TYPE_VIDEO_CAPTURE || b->memory != V4L2_MEMORY_MMAP)
         wrong("type and memory");
@@ -86,9 +88,14 @@ static void look_at_buffer(const struct v4l2_buffer *b)
     if (b->reserved || b->reserved2)
         wrong("reserved fields");
     /* Microseconds are cut off, so that a stamp may seem to lie a little before. */
-    if (monotonic && ((meta.frames && stamp < meta.start - 1000) || stamp > now || (meta.frames && stamp < meta.last_stamp)))
+    if (meta.frames && (stamp < meta.start - 1000 || stamp < meta.last_stamp))
         meta.stamps++;
+    else if (monotonic && stamp > now && !opt.clock)
+        meta.stamps++;
+    if (meta.frames && llabs(leap) > meta.leap)
+        meta.leap = llabs(leap);
     meta.last_stamp = stamp;
+    meta.last_seen = now;
     if (!meta.frames)
         meta.sequence = b->sequence;
     else if ((int32_t)(b->sequence - meta.last_sequence) <= 0)
@@ -132,8 +139,9 @@ static long long interval(void)
 static void tell(void)
 {
     say("{\"event\":\"stream\",\"sequence\":%u,\"skew\":%ld,\"stamps\":%ld,\"wrong\":%ld,\"cards\":%ld,"
-        "\"interval\":%lld,\"distinct\":%ld}",
-        meta.sequence, meta.skew, meta.stamps, meta.wrong, meta.cards, interval(), meta.distinct);
+        "\"leap\":%lld,\"interval\":%lld,\"distinct\":%ld}",
+        meta.sequence, meta.skew, meta.stamps, meta.wrong, meta.cards, (long long)meta.leap,
+        interval(), meta.distinct);
 }
 
 /* Waits for a frame, where the call itself is not to. */

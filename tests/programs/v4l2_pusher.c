@@ -62,6 +62,30 @@ static long by_write(int fd, int clock)
     return number;
 }
 
+/* Gives a buffer with the frame's time by the clock that was asked for: from zero, the date, or CLOCK_MONOTONIC. */
+static int put_with_time(int fd, struct queue *q, unsigned index, size_t len)
+{
+    static int64_t begin;
+    struct v4l2_buffer b = buffer_of(q, index);
+    int64_t time = now_ns();
+    if (!begin)
+        begin = time;
+    if (!strcmp(opt.clock, "zero")) {
+        time -= begin;
+    } else if (!strcmp(opt.clock, "date")) {
+        struct timespec date;
+        clock_gettime(CLOCK_REALTIME, &date);
+        time = (int64_t)date.tv_sec * 1000000000 + date.tv_nsec;
+    }
+    b.bytesused = (uint32_t)len;
+    b.timestamp.tv_sec = time / 1000000000;
+    b.timestamp.tv_usec = time % 1000000000 / 1000;
+    if (ioctl(fd, VIDIOC_QBUF, &b))
+        return -1;
+    q->buffer[index].queued = 1;
+    return 0;
+}
+
 static long by_mmap(int fd, int clock)
 {
     struct queue q;
@@ -80,7 +104,8 @@ static long by_mmap(int fd, int clock)
         } else {
             index = b.index;
         }
-        if (queue_put(fd, &q, index, fill(q.buffer[index].start, number))) {
+        size_t bytes = fill(q.buffer[index].start, number);
+        if (opt.clock ? put_with_time(fd, &q, index, bytes) : queue_put(fd, &q, index, bytes)) {
             if (given_up("VIDIOC_QBUF"))
                 break;
             continue;

@@ -73,3 +73,35 @@ fn a_second_reader_sees_the_picture_that_the_first_one_has() {
     pusher.frame(9);
     assert_eq!(first.frame(9), 9, "the first one has it once");
 }
+
+/// A client watches while pushers come and go, each with a clock of its own, and the placeholder in between: what it
+/// sees is one clock that never goes back and never jumps.
+#[test]
+fn one_clock_over_all_pushers() {
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    let v4l1 = ["--device", pipe.input.as_str(), "--size", SIZE, "--fps", "50", "--frames", "20"];
+    let v4l2 = [&v4l1[..], &["--format", "YU12"]].concat();
+    // The first one sets the format that the client takes.
+    env.program("v4l2_pusher", &v4l2).output().ok();
+    let args = ["--device", &pipe.output, "--size", SIZE, "--clock", "any", "--restart", "--report", "1"];
+    let mut client = env.program("v4l2_client", &args).start();
+    client.event("card");
+    for clock in ["zero", "date", "monotonic", "zero", "none", "v4l1", "date"] {
+        let mut pusher = match clock {
+            "v4l1" => env.program("push_motion", &v4l1).start(),
+            "none" => env.program("v4l2_pusher", &v4l2).start(),
+            clock => env.program("v4l2_pusher", &[&v4l2[..], &["--clock", clock]].concat()).start(),
+        };
+        client.frame(0);
+        if clock == "date" {
+            pusher.kill();
+        }
+        pusher.finish();
+        client.event("card");
+    }
+    client.end_input();
+    let stream = client.event("stream");
+    assert_eq!((number(&stream, "stamps"), number(&stream, "wrong")), (0, 0), "{stream}");
+    assert!(number(&stream, "leap") < 3_000_000_000, "{stream}");
+}

@@ -48,7 +48,8 @@ impl Belongings {
 /// What comes and goes without a leak; a leak of one a round, or of half a page, is far more in the rounds between two
 /// looks.
 const DESCRIPTORS: usize = 8;
-const MAPPINGS: usize = 16;
+/// A client keeps up to 16 logs of former pushers; how many it has by the first look depends on who was faster.
+const MAPPINGS: usize = 16 + 16;
 const MEMORY: u64 = 512;
 const FILES: usize = 4;
 
