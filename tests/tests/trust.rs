@@ -1,9 +1,13 @@
 //! What hostile programs, dying servers and servers that do not answer may do to others: nothing. (What needs no
 //! program is in `driver/daemon/tests/trust.rs`.)
 
-use rustix::process::Signal;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Signal, geteuid};
 use vloopback_tests::cases::pass;
-use vloopback_tests::{Env, Running, number};
+use vloopback_tests::{Env, Job, Running, binary, copy_program, have, number, program, skip};
 
 const SIZE: &str = "64x48";
 
@@ -142,4 +146,154 @@ fn a_silent_server_keeps_no_signal_waiting() {
         }
         _ => {}
     });
+}
+
+const NOBODY: u32 = 65534;
+const SOMEBODY: u32 = 65533;
+
+/// A server of user nobody, on a socket in `folder`, whose node 0 is an input and 1 an output.
+fn server_of_nobody(folder: &Path) -> (Running, PathBuf) {
+    let socket = folder.join("s");
+    let mut server = as_user(NOBODY, binary("vloopbackd")).arg("--socket").arg(&socket).start();
+    let mut before = Vec::new();
+    while let Some(line) = server.line() {
+        if line.starts_with("ready ") {
+            return (server, socket);
+        }
+        before.push(line);
+    }
+    panic!("no server of nobody: {before:?} {}", server.stderr());
+}
+
+fn as_user(uid: u32, program: impl AsRef<Path>) -> Job {
+    let (user, group) = (format!("--reuid={uid}"), format!("--regid={uid}"));
+    Job::new("setpriv").args([&user, &group, "--clear-groups", "--"]).arg(program.as_ref())
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).expect("chmod");
+}
+
+/// Whoever can put a socket where a client looks could show it what he likes. A server of another user is used where
+/// root or the client's own user gave him the place (a service's folder in /run), not where anybody could have made
+/// it; its own users, and those of a server of root's, always reach it. The library, the SDK and the tools refuse
+/// alike, and name the socket and the user.
+#[test]
+fn a_server_of_another_user_is_refused() {
+    if !geteuid().is_root() || !have("setpriv") {
+        skip!("only root can become another user, by setpriv (package util-linux)");
+    }
+    let env = Env::builder().open_to_all().start();
+    // Programs that every user can read.
+    let (probe, library) = (env.dir().join("probe"), env.dir().join("library.so"));
+    copy_program(&program("probe"), &probe);
+    copy_program(&env.library(), &library);
+    let folder = env.dir().join("theirs");
+    fs::create_dir(&folder).expect("a folder");
+    chown(&folder, Some(NOBODY), Some(NOBODY)).expect("chown");
+    let (server, socket) = server_of_nobody(&folder);
+    let list = fs::read_to_string(folder.join("s.d/proc/video/vloopback/vloopbacks")).expect("the list");
+    let words: Vec<&str> = list.lines().last().expect("a pipe").split('\t').collect();
+    let (input, output) = (format!("/dev/{}", words[1]), format!("/dev/{}", words[3]));
+
+    let preloaded = |uid: u32| {
+        let job = as_user(uid, &probe).args(["open", "--device", &output]);
+        let ended = job.env("LD_PRELOAD", &library).env("VLOOPBACK_SOCKET", &socket).output();
+        let errno = ended.text().split("\"errno\":").nth(1).and_then(|rest| {
+            rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse::<i32>().ok())
+        });
+        (errno.unwrap_or_else(|| panic!("{}{}", ended.text(), ended.stderr)), ended.stderr.clone())
+    };
+    let sdk = || {
+        let mut agent = Job::new(env!("CARGO_BIN_EXE_conform_sdk")).arg(&socket).start();
+        agent.event("start");
+        agent.send(format!("open {input}\n").as_bytes());
+        let errno = number(&agent.event("done"), "errno");
+        agent.end_input();
+        (errno, agent.finish().stderr.clone())
+    };
+    let tool = |words: &[&str]| env.own("vloopback").args(words).arg("--socket").arg(&socket).output();
+    let named = |said: &str| {
+        assert!(said.contains(socket.to_str().expect("UTF-8")), "{said}");
+        assert!(said.contains("user 65534"), "{said}");
+    };
+    // Of the mode nobody's own node has, root and nobody may open it, somebody may not: that is the server's answer.
+    let all_are_served = || {
+        for uid in [0, NOBODY] {
+            assert_eq!(preloaded(uid), (0, String::new()), "user {uid}");
+        }
+        assert_eq!(preloaded(SOMEBODY), (13, String::new()), "by the node's mode");
+        assert_eq!(sdk(), (0, String::new()));
+        tool(&["list"]).ok();
+    };
+    let only_nobody_is_served = || {
+        for uid in [0, SOMEBODY] {
+            let (errno, said) = preloaded(uid);
+            assert_eq!(errno, 13, "user {uid}: {said}");
+            named(&said);
+        }
+        assert_eq!(preloaded(NOBODY), (0, String::new()), "its own user's");
+        let (errno, said) = sdk();
+        assert_eq!(errno, 13, "{said}");
+        named(&said);
+        for words in
+            [&["list"][..], &["snapshot", "0", "x.png"], &["push", "0", "--pattern", "--frames", "1"]]
+        {
+            let ended = tool(words);
+            assert_eq!(ended.code(), 3, "{words:?}: {}", ended.stderr);
+            named(&ended.stderr);
+        }
+        let run = env.own("vloopback").args(["run", "--socket"]).arg(&socket).args(["--", "true"]).output();
+        assert_eq!(run.code(), 3, "{}", run.stderr);
+        named(&run.stderr);
+    };
+
+    // Root has given the folder to nobody, as to a service.
+    all_are_served();
+    // Others may change it.
+    for mode in [0o777, 0o1777, 0o775] {
+        set_mode(&folder, mode);
+        only_nobody_is_served();
+    }
+    set_mode(&folder, 0o755);
+    all_are_served();
+    // Nobody has made it, where everybody can make folders.
+    set_mode(env.dir(), 0o1777);
+    only_nobody_is_served();
+    // It is a third user's.
+    set_mode(env.dir(), 0o755);
+    chown(&folder, Some(SOMEBODY), None).expect("chown");
+    let (errno, said) = preloaded(0);
+    assert_eq!(errno, 13, "{said}");
+    named(&said);
+    drop(server);
+}
+
+/// A container that does not know the server's user is told 65534, of the server and of the folders' owners alike,
+/// and goes on: who made it has put the socket there.
+#[test]
+fn a_container_goes_on_with_a_server_that_it_does_not_know() {
+    if !geteuid().is_root() || !have("setpriv") {
+        skip!("only root can become another user, by setpriv (package util-linux)");
+    }
+    let env = Env::builder().open_to_all().without_daemon();
+    let config = env.dir().join("config.toml");
+    fs::write(&config, "mode = \"0666\"\n").expect("a file");
+    let mut server = env.daemon_job().arg("--config").arg(&config).start();
+    while server.line().is_some_and(|line| !line.starts_with("ready ")) {}
+    let (probe, library) = (env.dir().join("probe"), env.dir().join("library.so"));
+    copy_program(&program("probe"), &probe);
+    copy_program(&env.library(), &library);
+    let container =
+        |words: &[&str]| as_user(SOMEBODY, "unshare").args(["--user", "--map-root-user"]).args(words);
+    if !container(&["true"]).output().status.success() {
+        skip!("no user namespaces here");
+    }
+    let told = container(&["stat", "-c", "%u", env.socket().to_str().expect("UTF-8")]).output().ok().text();
+    assert_eq!(told, "65534\n");
+    let words = [probe.to_str().expect("UTF-8"), "open", "--device", &env.pipe(0).output];
+    let ended =
+        container(&words).env("LD_PRELOAD", &library).env("VLOOPBACK_SOCKET", env.socket()).output().ok();
+    assert!(ended.text().contains("\"errno\":0"), "{}{}", ended.text(), ended.stderr);
+    assert_eq!(ended.stderr, "");
 }

@@ -202,22 +202,39 @@ fn pusher(env: &Env, pipe: &Pipe, kind: &str, size: &str) -> Running {
     pusher
 }
 
-/// A client hears of each pusher's format and of each one's end, and nothing when one comes back as it was.
+/// A client hears of each pusher's format, and nothing when one comes back as it was. Of a pusher's end it hears where
+/// its stream ends with it (`--idle refuse`): else it waits for the next one, or sees the card meanwhile.
 #[test]
 fn clients_hear_of_pushers() {
-    for kind in ["v4l1", "write", "mmap"] {
-        let env = Env::new(1);
+    for (kind, idle) in [
+        ("v4l1", "placeholder"),
+        ("write", "wait"),
+        ("mmap", "placeholder"),
+        ("v4l1", "refuse"),
+        ("write", "refuse"),
+        ("mmap", "refuse"),
+    ] {
+        let env = Env::builder().args(&["--idle", idle]).start();
         let pipe = env.pipe(0);
+        // Without a pusher nobody opens the node under `refuse`.
+        let mut first = pusher(&env, &pipe, kind, "160x120");
         let mut client = case(&env, "stream", "poll").start();
         client.event("look");
-        for (size, changes) in [("320x240", true), ("320x240", false), ("64x48", true)] {
-            let mut pusher = pusher(&env, &pipe, kind, size);
-            if changes {
-                assert_eq!(heard(&mut client), [SOURCE_CHANGE], "{kind} {size}");
-            }
+        let ends = |client: &mut Running, mut pusher: Running| {
             pusher.end_input();
             pusher.finish().ok();
-            assert_eq!(heard(&mut client), [EOS], "{kind} {size}: and no change");
+            if idle == "refuse" {
+                assert_eq!(heard(client), [EOS], "{kind}: and no change");
+            }
+        };
+        first.event("frame");
+        ends(&mut client, first);
+        for (size, changes) in [("320x240", true), ("320x240", false), ("64x48", true)] {
+            let pusher = pusher(&env, &pipe, kind, size);
+            if changes {
+                assert_eq!(heard(&mut client), [SOURCE_CHANGE], "{kind} {idle} {size}: and no end");
+            }
+            ends(&mut client, pusher);
         }
         client.end_input();
         client.event("pass");
@@ -228,14 +245,42 @@ fn clients_hear_of_pushers() {
 /// A pusher that is killed ends like any other.
 #[test]
 fn clients_hear_of_a_killed_pusher() {
-    let env = Env::new(1);
+    let env = Env::builder().args(&["--idle", "refuse"]).start();
     let pipe = env.pipe(0);
+    let mut first = pusher(&env, &pipe, "write", "320x240");
     let mut client = case(&env, "stream", "epoll").start();
     client.event("look");
-    let mut pusher = pusher(&env, &pipe, "write", "320x240");
-    assert_eq!(heard(&mut client), [SOURCE_CHANGE]);
-    pusher.kill();
+    first.kill();
     assert_eq!(heard(&mut client), [EOS]);
+}
+
+/// v4l2-ctl, which stops when it hears of an end, goes on over the end of a pusher: with the card, or with the next
+/// pusher's frames.
+#[test]
+fn v4l2_ctl_goes_on_over_an_end() {
+    if !have("v4l2-ctl") {
+        skip!("no v4l2-ctl (package v4l-utils)");
+    }
+    for idle in ["placeholder", "wait"] {
+        let env = Env::builder().args(&["--idle", idle]).start();
+        let pipe = env.pipe(0);
+        let mut first = pusher(&env, &pipe, "write", "64x48");
+        let saved = env.dir().join("saved");
+        let to = format!("--stream-to={}", saved.display());
+        let words =
+            ["v4l2-ctl", "-d", pipe.output.as_str(), "--stream-mmap", "--stream-count=200", to.as_str()];
+        let tool = env.run(&words).start();
+        env.until("the tool streams", |pipes| pipes[0].output_status != "-");
+        first.frame(20);
+        first.end_input();
+        first.finish().ok();
+        let mut second = pusher(&env, &pipe, "write", "64x48");
+        tool.finish().ok();
+        let len = std::fs::metadata(&saved).expect("a file").len();
+        assert_eq!(len, 200 * 64 * 48 * 3 / 2, "{idle}");
+        second.end_input();
+        second.finish().ok();
+    }
 }
 
 /// Today's tool waits for events by select, by epoll and in DQEVENT.

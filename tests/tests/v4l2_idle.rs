@@ -167,6 +167,40 @@ fn wait_blocks_until_a_pusher_comes() {
     }
 }
 
+/// How many clients stream from the first pipe.
+fn streaming(env: &Env) -> u64 {
+    let job = env.own("vloopback").args(["list", "--json", "--socket"]).arg(env.socket());
+    let list: serde_json::Value = serde_json::from_str(&job.output().ok().text()).expect("JSON");
+    list[0]["streaming"].as_u64().expect("a number")
+}
+
+/// A reader that came before the pusher and has asked for no format takes the pusher's, whatever it is; one that has
+/// asked has that format, and is told that the pusher's is another one.
+#[test]
+fn a_reader_that_came_first_takes_what_comes() {
+    for (name, size, len) in [("YU12", "64x48", 4608), ("YUYV", "320x240", 153_600)] {
+        let (env, pipe) = env("wait");
+        let saved = env.dir().join("saved");
+        let (from, to) = (format!("if={}", pipe.output), format!("of={}", saved.display()));
+        let block = format!("bs={len}");
+        let reader =
+            env.run(&["dd", &from, &to, &block, "count=5", "iflag=fullblock", "status=none"]).start();
+        let args = ["--device", pipe.output.as_str(), "--io", "read", "--frames", "5"];
+        let mut asked = env.program("v4l2_client", &args).start();
+        assert_eq!(asked.event("ready")["format"], "YUYV");
+        env.until("both read", |_| streaming(&env) == 2);
+        let args = ["--device", pipe.input.as_str(), "--format", name, "--size", size, "--fps", "50"];
+        let mut pusher = env.program("v4l2_pusher", &args).start();
+        reader.finish().ok();
+        let bytes = std::fs::read(&saved).expect("a file");
+        let numbers = vloopback_tests::pattern::frames(&bytes, len, 5, &(0..10_000)).expect("whole frames");
+        assert_eq!(numbers.len(), 5, "{name} {size}");
+        assert_eq!(number(&asked.event("error"), "errno"), 5, "{name} {size}");
+        pusher.end_input();
+        pusher.finish().ok();
+    }
+}
+
 /// While it waits, a signal, STREAMOFF and close end the wait, and O_NONBLOCK gives EAGAIN.
 #[test]
 fn a_wait_ends_as_it_does_with_a_pusher() {

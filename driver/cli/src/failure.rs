@@ -103,7 +103,9 @@ impl Failure {
 pub fn server_code(error: &ServerError) -> ExitCode {
     match error {
         ServerError::Option(_) | ServerError::Config { .. } => ExitCode::Usage,
-        ServerError::Unreachable { .. } | ServerError::Protocol { .. } => ExitCode::NoServer,
+        ServerError::Unreachable { .. } | ServerError::Stranger { .. } | ServerError::Protocol { .. } => {
+            ExitCode::NoServer
+        }
         _ => ExitCode::Failure,
     }
 }

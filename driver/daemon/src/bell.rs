@@ -36,7 +36,7 @@ struct Ringing {
 impl Ringing {
     /// The old rules hold for it: no pusher, no frames.
     fn is_old(&self) -> bool {
-        self.legacy || self.page.v4l1.load(Ordering::Relaxed) != 0
+        self.page.is_old(self.legacy)
     }
 }
 

@@ -60,6 +60,14 @@ pub enum ServerError {
         /// The system's words.
         reason: String,
     },
+    /// Who listens there is not to be trusted.
+    #[error("the server at {} is not used: {reason}", socket.display())]
+    Stranger {
+        /// Its path.
+        socket: PathBuf,
+        /// Whose it is, and why that is not enough.
+        reason: String,
+    },
     /// Something else listens there, or a server of another build.
     #[error("the server at {} does not fit: {reason}", socket.display())]
     Protocol {

@@ -254,6 +254,13 @@ impl Session {
             self.given[1] = self.given[0].replace(charge.clone());
         }
     }
+
+    /// Whether its stream ends when the pusher's frames do.
+    fn is_told_of_ends(&self) -> bool {
+        let idle = |policy| self.info.idle == policy as u32;
+        let (wait, placeholder) = (idle(vloopback_wire::Idle::Wait), idle(vloopback_wire::Idle::Placeholder));
+        !self.page.is_patient(self.info.legacy, wait, placeholder)
+    }
 }
 
 /// What an epoll event is about.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt as _, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeVal;
 use vloopback_sys::records::{self, FdList};
+use vloopback_sys::server;
 use vloopback_wire::{MAX_RECORD, Reply, Request, build_id};
 use zerocopy::IntoBytes;
 
@@ -169,8 +171,10 @@ impl Connection {
     /// Connects to the server at `socket`.
     ///
     /// # Errors
-    /// [`ServerError::Unreachable`] with the remedy, [`ServerError::Protocol`] if something else answers.
+    /// [`ServerError::Unreachable`] with the remedy, [`ServerError::Protocol`] if something else answers,
+    /// [`ServerError::Stranger`] if it is another user's.
     pub fn to(socket: &Path) -> Result<Self, ServerError> {
+        let whole = std::path::absolute(socket).unwrap_or_else(|_| socket.to_owned());
         let unreachable =
             |e: Errno| ServerError::Unreachable { socket: socket.to_owned(), reason: e.desc().into() };
         let address = UnixAddr::new(socket).map_err(unreachable)?;
@@ -181,6 +185,10 @@ impl Connection {
         setsockopt(&fd, ReceiveTimeout, &patience).map_err(unreachable)?;
         setsockopt(&fd, SendTimeout, &patience).map_err(unreachable)?;
         connect(fd.as_raw_fd(), &address).map_err(unreachable)?;
+        if let Err(why) = server::check(fd.as_raw_fd(), whole.as_os_str().as_bytes()) {
+            let (socket, reason) = (socket.to_owned(), why.to_string());
+            return Err(ServerError::Stranger { socket, reason });
+        }
         let connection = Self { fd, socket: socket.to_owned() };
         match connection.ask(&Request::Hello { build: build_id(vloopback_ring::LAYOUT) })? {
             Reply::Welcome { .. } => Ok(connection),

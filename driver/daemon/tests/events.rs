@@ -9,6 +9,7 @@ use vloopback_abi::v4l2::{
     V4L2_CID_BRIGHTNESS, V4L2_CID_CONTRAST, V4L2_CID_HUE, V4L2_EVENT_ALL, V4L2_EVENT_CTRL, V4L2_EVENT_EOS,
     V4L2_EVENT_SOURCE_CHANGE, V4L2_EVENT_SUB_FL_ALLOW_FEEDBACK, V4L2_EVENT_SUB_FL_SEND_INITIAL,
 };
+use vloopback_daemon::Idle;
 use vloopback_ring::Event;
 use vloopback_wire::Request;
 
@@ -73,16 +74,44 @@ fn a_pusher_of_v4l1_sets_controls() {
     assert_eq!(taken(&input), []);
 }
 
+/// Of an end those whose stream ends with it: not who waits, nor who sees the card. Another program's rules are those
+/// of the requests that it makes.
+#[test]
+fn who_goes_on_hears_of_no_end() {
+    for (idle, v4l1, hears) in [
+        (Idle::Placeholder, false, false),
+        (Idle::Placeholder, true, true),
+        (Idle::Wait, false, false),
+        (Idle::Wait, true, false),
+        (Idle::Refuse, false, true),
+    ] {
+        let daemon = Daemon::with(|config| config.idle = Some(idle));
+        let input = daemon.input(0);
+        input.set_format(b"YUYV", 64, 48).expect("there is such a format");
+        input.feed().expect("it fits");
+        let output = daemon.output(0);
+        output.page.v4l1.store(u32::from(v4l1), Ordering::SeqCst);
+        for kind in [V4L2_EVENT_SOURCE_CHANGE, V4L2_EVENT_EOS] {
+            subscribe(&output, kind, 0, 0).expect("an output has them");
+        }
+        input.set_format(b"YUYV", 320, 240).expect("there is such a format");
+        let change = (V4L2_EVENT_SOURCE_CHANGE, 0, 0);
+        let wanted = if hears { vec![(V4L2_EVENT_EOS, 0, 0), change] } else { vec![change] };
+        assert_eq!(taken(&output), wanted, "{idle:?} {v4l1}");
+    }
+}
+
 #[test]
 fn clients_hear_of_formats_and_ends() {
-    let daemon = Daemon::new();
-    let (input, output) = (daemon.input(0), daemon.output(0));
+    let daemon = Daemon::with(|config| config.idle = Some(Idle::Refuse));
+    let input = daemon.input(0);
+    input.set_format(b"YUYV", 640, 480).expect("the default");
+    input.feed().expect("it fits");
+    let output = daemon.output(0);
     for kind in [V4L2_EVENT_SOURCE_CHANGE, V4L2_EVENT_EOS] {
         subscribe(&output, kind, 0, V4L2_EVENT_SUB_FL_SEND_INITIAL).expect("an output has them");
         assert_eq!(subscribe(&input, kind, 0, 0), Err(EINVAL));
     }
-    input.set_format(b"YUYV", 640, 480).expect("the default");
-    input.feed().expect("it fits");
     assert_eq!(taken(&output), [], "the format that there was");
     input.set_format(b"YUYV", 320, 240).expect("there is such a format");
     assert_eq!(taken(&output), [(V4L2_EVENT_EOS, 0, 0), (V4L2_EVENT_SOURCE_CHANGE, 0, 0)]);

@@ -162,6 +162,22 @@ impl SessionPage {
 }
 
 #[cfg(not(loom))]
+impl SessionPage {
+    /// Whether the old driver's rules hold for the open file: a `legacy` process has opened it, or it has been used by
+    /// V4L1's requests.
+    pub fn is_old(&self, legacy: bool) -> bool {
+        legacy || self.v4l1.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether the client waits while nobody feeds the pipe, for a pusher (under the policy `wait`) or for the
+    /// placeholder's next frame (`placeholder`). Old programs, and new ones that speak V4L1, are told of the end instead;
+    /// under a third policy all are.
+    pub fn is_patient(&self, legacy: bool, wait: bool, placeholder: bool) -> bool {
+        (wait && !(legacy && self.is_old(true))) || (placeholder && !self.is_old(legacy))
+    }
+}
+
+#[cfg(not(loom))]
 crate::layout::layout!(layout: SessionPage { lock, kick, armed, rung, streaming, row, ring, last, received, dropped, copies, retries, private, patient, v4l1, priority, count, generation, memory, pix, on, filling, queue, base, zero, refusals, buffers, events, log, bell, refused, rest, rest_at, v4l2, late, reserved });
 
 #[cfg(not(loom))]

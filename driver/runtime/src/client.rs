@@ -553,12 +553,10 @@ pub(crate) fn disown(session: &Session) {
     }
 }
 
-/// Whether the client waits while nobody feeds the pipe: for a pusher, or for the placeholder's next
-/// frame. Old programs, and new ones that speak V4L1, are told of the end instead.
+/// Whether the client waits while nobody feeds the pipe ([`vloopback_ring::SessionPage::is_patient`]).
 pub(crate) fn is_patient(session: &Session) -> bool {
     let info = session.info();
-    let v4l1 = session.page().v4l1.load(Ordering::Relaxed) != 0;
-    !info.legacy && (info.idle == IDLE_WAIT || (info.idle == IDLE_PLACEHOLDER && !v4l1))
+    session.page().is_patient(info.legacy, info.idle == IDLE_WAIT, info.idle == IDLE_PLACEHOLDER)
 }
 
 /// Whether somebody feeds the pipe.

@@ -56,7 +56,9 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
                     return Ok(Step::Done(count));
                 }
             }
-            v4l2::check_read(session, begins)?;
+            // Who came before the pusher and has asked for no format takes the pusher's.
+            let open = v4l2::takes_what_comes(session);
+            v4l2::check_read(session, begins || open)?;
             began |= begins;
             if fed(session, NOBODY)? && !zero::is_zero(session) {
                 locked.settle(BY_READ)?;
@@ -67,6 +69,10 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
                     locked.set_readiness(fd)?;
                 }
                 return Ok(Step::Sleep);
+            }
+            if open {
+                // What has been mapped just now may be of another format.
+                v4l2::check_read(session, true)?;
             }
             let format = locked.session.board().format();
             let whole = format.frame_len.max(format.pix.sizeimage) as usize;
@@ -92,7 +98,7 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
                 Some(count) => Ok(Step::Done(count)),
                 None => {
                     // The format may have changed since the look above, and its frames gone with it.
-                    v4l2::check_read(session, false)?;
+                    v4l2::check_read(session, open)?;
                     if may_wait(fd) {
                         locked.disarm();
                     } else {

@@ -8,6 +8,7 @@ use vloopback_wire::{Reply, Request, build_id};
 use zerocopy::IntoBytes;
 
 use vloopback_sys::records::{self, Received};
+use vloopback_sys::server;
 
 use crate::lock::{Local, NoSignals, blocked_by_program};
 use crate::sys::{self, Asked, FdList, Result};
@@ -421,10 +422,16 @@ impl Connection {
         }
         address[2..2 + path.len()].copy_from_slice(path);
         const NAP: u64 = 10_000_000;
-        sys::connect(&address, 3 + path.len(), || {
+        let fd = sys::connect(&address, 3 + path.len(), || {
             sys::nap(NAP);
             self.be_patient()
-        })
+        })?;
+        if let Err(why) = server::check(fd, path) {
+            sys::close(fd);
+            refuse(path, &why);
+            return Err(libc::EACCES);
+        }
+        Ok(fd)
     }
 
     /// Opens a device by another connection, of the rights that the process has by now, and takes part in it by this
@@ -525,6 +532,35 @@ impl Connection {
     }
 }
 
+/// Tells once why the server is not talked to: a program that looks for cameras asks many times.
+fn refuse(socket: &[u8], why: &server::Refused) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if TOLD.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let mut line = Line { bytes: [0; 512], len: 0 };
+    // A line that is too long is cut.
+    let _ = core::fmt::Write::write_fmt(&mut line, format_args!("{why}"));
+    let reason = core::str::from_utf8(&line.bytes[..line.len]).unwrap_or("it is another user's");
+    let socket = core::str::from_utf8(socket).unwrap_or("");
+    complain(&["the server at ", socket, " is not used: ", reason]);
+}
+
+/// Text that is put together without an allocation: a signal handler may ask the daemon.
+struct Line {
+    bytes: [u8; 512],
+    len: usize,
+}
+
+impl core::fmt::Write for Line {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        let to = self.bytes.get_mut(self.len..self.len + text.len()).ok_or(core::fmt::Error)?;
+        to.copy_from_slice(text.as_bytes());
+        self.len += text.len();
+        Ok(())
+    }
+}
+
 /// One line on the standard error, for what no errno can say.
 fn complain(reason: &[&str]) {
     for piece in ["vloopback: "].iter().chain(reason).chain(&["\n"]) {
@@ -537,7 +573,7 @@ fn complain(reason: &[&str]) {
 /// [`Reply::Error`]) and the lifeline of the daemon that answered.
 ///
 /// # Errors
-/// The daemon's errno; ENOENT or ECONNREFUSED if none is there, EACCES if it must not be reached,
+/// The daemon's errno; ENOENT or ECONNREFUSED if none is there, EACCES if it must not be reached or is another user's,
 /// ENODEV if it ended meanwhile. While it does not answer, signals are seen to: EINTR, or [`RESTART`], when a handler
 /// is to run. ETIMEDOUT: it has not answered for 10 seconds; what it answers later is thrown away, so that the
 /// connection is good again once it does.

@@ -1,5 +1,6 @@
 //! The ring of a pipe as this process has it mapped.
 
+use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
 use vloopback_ring::{Log, MAX_SLOTS, PAGE_LEN};
@@ -30,6 +31,8 @@ pub(crate) struct RingMap {
     old: usize,
     /// Memory of a frame that is read or written in parts.
     pub(crate) part: Part,
+    /// The session whose ring it is.
+    session: u32,
 }
 
 impl RingMap {
@@ -44,6 +47,32 @@ impl RingMap {
     pub(crate) fn slot(&self, k: usize) -> *mut u8 {
         debug_assert!(k < self.slots);
         (self.base + k * self.slot_len) as *mut u8
+    }
+
+    /// Slot `k` from byte `within` on shows at `at`, too, where the system knows no second view of a mapping
+    /// ([`sys::duplicate`]): the slots' file is asked for again.
+    ///
+    /// # Errors
+    /// EIO: the ring is no longer in force. As [`process::ask`], as mmap(2).
+    ///
+    /// # Safety
+    /// The range at `at` is the caller's to replace; `within + len` is inside the slot.
+    pub(crate) unsafe fn show_slot(
+        &self,
+        k: usize,
+        within: usize,
+        len: usize,
+        at: usize,
+        prot: c_int,
+    ) -> Result<()> {
+        let mut fds = FdList::new();
+        match process::ask(&Request::Ring { session: self.session }, None, &mut fds)? {
+            (Reply::Ring { ring, .. }, _) if ring == self.number && fds.len() == 2 => {}
+            _ => return Err(libc::EIO),
+        }
+        sys::check_file(fds.get(1), self.slots * self.slot_len)?;
+        // SAFETY: the caller's promise; the file is as long as the ring.
+        unsafe { sys::map_over(at, len, prot, fds.get(1), k * self.slot_len + within) }
     }
 
     /// Makes this the ring in force, and its log. Nothing happens if it is. An output's page is brought into line with
@@ -90,6 +119,7 @@ impl RingMap {
             (self.slots, self.slot_len, self.base) = (slots, slot_len, base as usize);
         }
         self.keep_log(input);
+        self.session = session.info().session;
         (self.number, self.log_number, self.log) = (ring, log, new_log as usize);
         if let (false, Some(new_log)) = (input, self.log()) {
             session.page().follow_log(log, new_log.base.load(Ordering::Relaxed));

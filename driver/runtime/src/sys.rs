@@ -33,13 +33,54 @@ pub(crate) fn getpid() -> i32 {
 /// # Safety
 /// As mmap(2): with MAP_FIXED whatever was there is replaced.
 pub(crate) unsafe fn mmap(addr: usize, len: usize, prot: c_int, flags: c_int, fd: c_int) -> Result<*mut u8> {
+    // SAFETY: the caller's promise.
+    unsafe { mmap_from(addr, len, prot, flags, fd, 0) }
+}
+
+/// The same, of a file from `offset` on, whole pages.
+///
+/// # Safety
+/// As [`mmap`].
+unsafe fn mmap_from(
+    addr: usize,
+    len: usize,
+    prot: c_int,
+    flags: c_int,
+    fd: c_int,
+    offset: usize,
+) -> Result<*mut u8> {
     #[cfg(target_pointer_width = "64")]
     // SAFETY: the caller's promise.
-    let result = unsafe { sys!(mmap, addr, len, prot, flags, fd, 0) };
+    let result = unsafe { sys!(mmap, addr, len, prot, flags, fd, offset) };
+    // In pages of 4096 bytes.
     #[cfg(target_pointer_width = "32")]
     // SAFETY: the caller's promise.
-    let result = unsafe { sys!(mmap2, addr, len, prot, flags, fd, 0) };
+    let result = unsafe { sys!(mmap2, addr, len, prot, flags, fd, offset >> 12) };
     result.map(|p| p as *mut u8)
+}
+
+/// Puts a shared view of a memory file, from `offset` on, at `at`, whatever was there.
+///
+/// # Safety
+/// The range at `at` is the caller's to replace. The file is as long as that, and cannot shrink.
+pub(crate) unsafe fn map_over(at: usize, len: usize, prot: c_int, fd: c_int, offset: usize) -> Result<()> {
+    // SAFETY: the caller's promise.
+    unsafe { mmap_from(at, len, prot, libc::MAP_SHARED | libc::MAP_FIXED, fd, offset) }.map(drop)
+}
+
+/// A memory file of `len` bytes, which are zeros.
+pub(crate) fn new_memory_file(len: usize) -> Result<c_int> {
+    let name = c"vloopback-frame";
+    // SAFETY: a valid name; makes a descriptor that is ours.
+    let fd = unsafe { sys!(memfd_create, name.as_ptr(), libc::MFD_CLOEXEC) }? as c_int;
+    // SAFETY: our own file.
+    match unsafe { sys!(ftruncate, fd, len) } {
+        Ok(_) => Ok(fd),
+        Err(e) => {
+            close(fd);
+            Err(e)
+        }
+    }
 }
 
 /// Unmaps memory that this crate mapped.
@@ -52,6 +93,10 @@ pub(crate) unsafe fn munmap(addr: *mut u8, len: usize) {
 }
 
 /// A second view of a shared mapping, at `at`, whatever was there: mremap(2) with an old size of 0.
+///
+/// # Errors
+/// ENOMEM. EINVAL: this system has no such mremap; valgrind is one. Then nothing has changed, and the memory's file
+/// has to be mapped there ([`map_over`]).
 ///
 /// # Safety
 /// `from` is a MAP_SHARED mapping of at least `len` bytes; the range at `at` is the caller's to replace.

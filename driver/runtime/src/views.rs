@@ -247,7 +247,11 @@ impl Views {
         self.bound |= 1 << frame;
         self.direct &= !(1 << frame);
         self.stale &= !(1 << frame);
-        self.show(frame, ring)
+        match self.show(frame, ring) {
+            // See `move_private`.
+            Err(libc::EINVAL) => self.show_file(frame, fd),
+            shown => shown,
+        }
     }
 
     /// Frame `i` is memory of `len` bytes that the program brought by a descriptor; `file` tells one file from
@@ -343,14 +347,58 @@ impl Views {
             return Ok(());
         }
         let into_frame = start - place.start;
-        let from = if self.is_direct(frame, ring.number) && frame < ring.slots {
-            ring.slot(frame) as usize
-        } else {
-            self.private_frame(frame)? as usize
-        } + into_frame;
+        let direct = self.is_direct(frame, ring.number) && frame < ring.slots;
+        let from = if direct { ring.slot(frame) as usize } else { self.private_frame(frame)? as usize };
+        let (len, at) = (end - start, addr + start - offset);
         // SAFETY: `from` is a shared mapping with that many bytes behind it; the target is the
         // program's mapping of this very frame.
-        unsafe { sys::duplicate(from as *mut u8, end - start, addr + start - offset, prot) }
+        match unsafe { sys::duplicate((from + into_frame) as *mut u8, len, at, prot) } {
+            // SAFETY: the target as above, and the slot is as long as the frame.
+            Err(libc::EINVAL) if direct => unsafe { ring.show_slot(frame, into_frame, len, at, prot) },
+            Err(libc::EINVAL) => self.move_private(frame),
+            shown => shown,
+        }
+    }
+
+    /// Puts a frame's private memory into a file that is mapped at all its places at once, with what it shows: where
+    /// the system knows no second view of a mapping ([`sys::duplicate`]), under valgrind. (A child that was forked
+    /// before goes on in the former memory.)
+    ///
+    /// # Errors
+    /// EINVAL: an exported buffer's, whose file is the daemon's. EMFILE, ENOMEM.
+    fn move_private(&mut self, frame: usize) -> Result<()> {
+        if self.is_bound(frame) {
+            return Err(libc::EINVAL);
+        }
+        let Frame { private, private_len, .. } = self.table[frame];
+        let fd = sys::new_memory_file(private_len)?;
+        // SAFETY: a new mapping of a new file, which nobody else has.
+        let moved = unsafe { sys::mmap(0, private_len, 3, libc::MAP_SHARED, fd) }.and_then(|new| {
+            // SAFETY: both have so many bytes; the former one is ours.
+            unsafe {
+                core::ptr::copy_nonoverlapping(private as *const u8, new, private_len);
+                sys::munmap(private as *mut u8, private_len);
+            }
+            self.table[frame].private = new as usize;
+            self.show_file(frame, fd)
+        });
+        sys::close(fd);
+        moved
+    }
+
+    /// The program's mappings of frame `i` show this file, which has as many bytes.
+    fn show_file(&self, frame: usize, fd: c_int) -> Result<()> {
+        let place = self.table[frame];
+        for &View { addr, len, offset, prot } in &self.views[..self.count] {
+            let start = place.start.max(offset);
+            let end = (place.start + place.len).min(offset + len);
+            if start < end {
+                let (len, at) = (end - start, addr + start - offset);
+                // SAFETY: the target is the program's mapping of this very frame.
+                unsafe { sys::map_over(at, len, prot, fd, start - place.start) }?;
+            }
+        }
+        Ok(())
     }
 
     fn show(&mut self, frame: usize, ring: &RingMap) -> Result<()> {

@@ -4,6 +4,7 @@
 //! Nothing here allocates, locks or keeps state: signal handlers may call in.
 
 pub mod records;
+pub mod server;
 
 /// An errno as a result's error.
 pub type Result<T> = core::result::Result<T, core::ffi::c_int>;

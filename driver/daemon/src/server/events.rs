@@ -150,7 +150,8 @@ impl Engine {
     }
 
     /// Tells the clients of a pipe, but for the one that has brought it about, that its format is another one,
-    /// or that its pusher's frames have ended.
+    /// or that its pusher's frames have ended: that only those for whom the stream ends with them. The others wait for a
+    /// pusher or see a placeholder, and a program that hears of an end stops.
     pub(super) fn tell_clients(&mut self, index: usize, format: bool, ended: bool, setter: Option<u32>) {
         let event = |kind, changes| Event { kind, changes, ..Event::default() };
         let ends = ended.then(|| event(V4L2_EVENT_EOS, 0));
@@ -158,7 +159,9 @@ impl Engine {
         for event in ends.into_iter().chain(changes) {
             let clients = self.sessions.iter_mut().filter(|(_, s)| s.pipe == index && !s.info.input);
             for (_, session) in clients.filter(|(id, _)| setter != Some(**id)) {
-                session.events.post(&session.page, event, false);
+                if event.kind != V4L2_EVENT_EOS || session.is_told_of_ends() {
+                    session.events.post(&session.page, event, false);
+                }
             }
         }
     }

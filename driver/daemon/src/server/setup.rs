@@ -79,11 +79,9 @@ impl Engine {
     fn may_take_over(&self, session: u32, index: usize) -> bool {
         let Some(pusher) = self.pipes[index].core.pusher() else { return false };
         let is_v4l2 = |id: u32| {
-            self.sessions.get(&id).is_some_and(|s| {
-                !s.info.legacy
-                    && s.page.v4l1.load(Ordering::Relaxed) == 0
-                    && s.page.count.load(Ordering::Relaxed) == 0
-            })
+            self.sessions
+                .get(&id)
+                .is_some_and(|s| !s.page.is_old(s.info.legacy) && s.page.count.load(Ordering::Relaxed) == 0)
         };
         let one_process =
             self.connections.values().any(|c| c.sessions.contains(&session) && c.sessions.contains(&pusher));
@@ -361,9 +359,11 @@ impl Engine {
 
     /// Whether somebody streams who is shown a placeholder: not those whom the old rules tell of the end.
     fn is_watched(&self, index: usize) -> bool {
-        self.pipes[index].core.openers().filter(|(_, opener)| opener.streaming).any(|(id, _)| {
-            self.sessions.get(&id).is_some_and(|s| !s.info.legacy && s.page.v4l1.load(Ordering::Relaxed) == 0)
-        })
+        self.pipes[index]
+            .core
+            .openers()
+            .filter(|(_, opener)| opener.streaming)
+            .any(|(id, _)| self.sessions.get(&id).is_some_and(|s| !s.page.is_old(s.info.legacy)))
     }
 
     /// What the placeholder needs, where one is to be shown and can be drawn.

@@ -150,7 +150,14 @@ fn let_slot_go(locked: &Locked, index: usize) {
 /// Whether an open file is a V4L2 program's: it was not started as a legacy process, and has made no V4L1
 /// request by this descriptor.
 pub(crate) fn is_client(session: &Session) -> bool {
-    !session.info().legacy && session.page().v4l1.load(Ordering::Relaxed) == 0
+    !session.page().is_old(session.info().legacy)
+}
+
+/// Whether a reader takes the format that there is when its first frame comes: it has asked for none and has had no
+/// byte of any.
+pub(crate) fn takes_what_comes(session: &Session) -> bool {
+    let page = session.page();
+    page.v4l2.load(Ordering::Relaxed) == 0 && page.received.load(Ordering::Relaxed) == 0
 }
 
 /// Before a V4L2 client reads a zero-copy pipe: what its format is, and that the client has met the pusher.
@@ -168,7 +175,7 @@ pub(crate) fn begin_read(session: &Session) -> Result<()> {
 }
 
 /// The first read freezes a V4L2 client's format (DESIGN.md 7), so that it never takes bytes of one format
-/// for another's.
+/// for another's: it `begins`, also where it looks again and [`takes_what_comes`].
 ///
 /// # Errors
 /// EIO: the pipe has another format by now, or one that V4L2 has no name for.

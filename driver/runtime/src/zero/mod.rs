@@ -204,10 +204,30 @@ impl Place {
             return Err(libc::EINVAL);
         }
         // SAFETY: the range lies in our own mapping, and the place is what we reserved.
-        unsafe { sys::duplicate(inside.frames.add(self.offset), self.len, self.at, self.prot) }?;
+        match unsafe { sys::duplicate(inside.frames.add(self.offset), self.len, self.at, self.prot) } {
+            Err(libc::EINVAL) => self.show_again(session, &inside)?,
+            shown => shown?,
+        }
         let at = self.at;
         core::mem::forget(self);
         Ok(at)
+    }
+
+    /// The same where the system knows no second view of a mapping ([`sys::duplicate`]): the frames' file is asked for
+    /// again.
+    ///
+    /// # Errors
+    /// EIO: another pusher's by now. As [`process::ask`], as mmap(2).
+    fn show_again(&self, session: &Session, inside: &Inside) -> Result<()> {
+        let mut fds = FdList::new();
+        let request = Request::Zero { session: session.info().session, len: inside.len as u32 };
+        match process::ask(&request, None, &mut fds)? {
+            (Reply::Zero { zero, .. }, _) if zero == inside.zero && !fds.is_empty() => {}
+            _ => return Err(libc::EIO),
+        }
+        sys::check_file(fds.get(0), inside.len)?;
+        // SAFETY: the place is what we reserved, and the range lies in the file.
+        unsafe { sys::map_over(self.at, self.len, self.prot, fds.get(0), self.offset) }
     }
 }
 
