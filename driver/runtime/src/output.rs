@@ -70,6 +70,9 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
                 }
                 return Ok(Step::Sleep);
             }
+            if !in_parts {
+                locked.pass_former();
+            }
             let format = locked.session.board().format();
             let whole = format.frame_len.max(format.pix.sizeimage) as usize;
             let room = len.min(whole);
@@ -232,6 +235,7 @@ pub(crate) fn sync(session: &Session, fd: c_int, frame: i32) -> Result<()> {
             return Ok(Step::Sleep);
         }
         locked.settle(BY_MMAP)?;
+        locked.pass_former();
         match deliver(locked, frame)? {
             true => {
                 locked.set_readiness(fd)?;

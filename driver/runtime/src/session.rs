@@ -56,6 +56,8 @@ pub(crate) struct Session {
     /// whose frames are copied for it.
     pub(crate) shown: AtomicU32,
     pub(crate) copied: AtomicU32,
+    /// The program has had a frame of a zero-copy pusher's that did not come by the ring.
+    pub(crate) drawn: AtomicBool,
     /// Calls that are in that memory, or in former ones.
     pub(crate) inside: AtomicU32,
     /// Former pushers' memory, kept while somebody is in it.
@@ -427,6 +429,7 @@ fn make(info: SessionInfo, lifeline: &'static Lifeline, pages: [c_int; 3]) -> Re
     session.mallet_of.store(0, Ordering::Release);
     session.shown.store(0, Ordering::Release);
     session.copied.store(0, Ordering::Release);
+    session.drawn.store(false, Ordering::Release);
     session.deaf.store(false, Ordering::Release);
     session.unheard.store(0, Ordering::Release);
     session.numbers.store(0, Ordering::Release);

@@ -303,6 +303,7 @@ pub(crate) fn forward(session: &Session, number: u32, arg: usize) -> Result<c_in
     shown::answered(session, &turn.inside, asked, data);
     drop(turn);
     if asked == request::SYNC {
+        session.drawn.store(true, Ordering::Relaxed);
         session.page().received.fetch_add(1, Ordering::Relaxed);
     }
     if ioc::ioc_dir(number) & ioc::READ != 0 {
@@ -328,6 +329,7 @@ pub(crate) fn read_frame(session: &Session, buf: usize, len: usize) -> Result<us
         match turn.copy_frame(buf, len) {
             Ok(Some(count)) => {
                 let page = session.page();
+                session.drawn.store(true, Ordering::Relaxed);
                 page.received.fetch_add(1, Ordering::Relaxed);
                 page.copies.fetch_add(1, Ordering::Relaxed);
                 return Ok(count);
