@@ -4,6 +4,7 @@
  * of the pusher that is asked for have numbers from FIRST on; what SYNC says is there has to be such a frame, whole,
  * and one that was not there before. After --patience failures in a row it gives up. "through FRAMES FIRST WIDTH
  * HEIGHT": the pusher before may still be there, so its next frames are right, too, until the first of the new one's.
+ * "map FRAMES FIRST WIDTH HEIGHT": it asks VIDIOCGMBUF and maps anew before; nothing is unmapped.
  * --twist, before the second order:
  *     again    it asks VIDIOCGMBUF once more
  *     part     it unmaps a page of the last frame, and looks at the others
@@ -178,7 +179,11 @@ static int next_order(void)
         n++;
     line[n] = 0;
     through = !strncmp(line, "through ", 8);
-    return sscanf(through ? line + 8 : line, "%ld %ld %d %d", &wanted, &first, &width, &height) == 4;
+    if (!strncmp(line, "map ", 4)) {
+        map_frames(fd, PROT_READ | PROT_WRITE, &m);
+        base = m.base;
+    }
+    return sscanf(line + strcspn(line, "0123456789"), "%ld %ld %d %d", &wanted, &first, &width, &height) == 4;
 }
 
 int main(int argc, char **argv)

@@ -32,7 +32,11 @@ const SECOND: &str = "1000000";
 const FRAMES: i64 = 12;
 
 fn push(env: &Env, pipe: &Pipe, mode: Mode, size: &str, first: &str) -> Running {
-    let device = ["--device", pipe.input.as_str(), "--size", size, "--first", first];
+    push_with(env, pipe, mode, size, first, &[])
+}
+
+fn push_with(env: &Env, pipe: &Pipe, mode: Mode, size: &str, first: &str, extra: &[&str]) -> Running {
+    let device = [&["--device", pipe.input.as_str(), "--size", size, "--first", first], extra].concat();
     let mut pusher = match mode {
         One => env.program("push_motion", &[&device[..], &["--fps", "100"]].concat()),
         // It draws with each VIDIOCMCAPTURE.
@@ -121,6 +125,66 @@ fn closed_and_replaced_later() {
     all_changes(End::Closed, true);
 }
 
+/// Programs that know the driver of old: they are told of a pusher's end.
+#[test]
+fn a_legacy_client() {
+    for change in CHANGES {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let first = push(&env, &pipe, change.0, SIZE, "0");
+        let args = ["--device", pipe.output.as_str(), "--patience", "50"];
+        let mut client = env.program_legacy("restart_mapped", &args).start();
+        client.event("ready");
+        sees("before", &take(&mut client, &format!("{FRAMES} 0 320 240")), FRAMES);
+        leave(&env, first, End::Killed);
+        // While nobody pushes.
+        let took = take(&mut client, &format!("{FRAMES} {SECOND} 320 240"));
+        sees(&format!("{change:?}"), &took, 0);
+        assert_eq!((number(&took, "errors"), number(&took, "einval")), (50, 50), "{change:?}: {took}");
+        let second = push(&env, &pipe, change.1, SIZE, SECOND);
+        let took = take(&mut client, &format!("{FRAMES} {SECOND} 320 240"));
+        sees(&format!("{change:?}"), &took, FRAMES);
+        drop(second);
+    }
+}
+
+/// It sleeps in VIDIOCSYNC until the next pusher comes. (A zero-copy pusher leaves no ring behind that could be waited
+/// for: there VIDIOCMCAPTURE is EINVAL meanwhile.)
+#[test]
+fn a_client_that_waits_for_a_pusher() {
+    for change in CHANGES.into_iter().filter(|(first, _)| *first == One) {
+        let env = Env::builder().args(&["--pipes", "1", "--idle", "wait"]).start();
+        let pipe = env.pipe(0);
+        let first = push(&env, &pipe, change.0, SIZE, "0");
+        let mut client = begin(&env, &pipe, &[]);
+        leave(&env, first, End::Killed);
+        client.send(format!("{FRAMES} {SECOND} 320 240\n").as_bytes());
+        assert!(client.event_if_soon("took", Duration::from_millis(300)).is_none(), "{change:?}: it waits");
+        let second = push(&env, &pipe, change.1, SIZE, SECOND);
+        sees(&format!("{change:?}"), &client.event("took"), FRAMES);
+        drop(second);
+    }
+}
+
+/// The new pusher has its frames at other places than the client was told.
+#[test]
+fn frames_at_other_places() {
+    for origin in ["4096", "1000"] {
+        for (mode, here, there) in [(Zero, "0", origin), (Zero, origin, "0"), (One, "", origin)] {
+            let env = Env::new(1);
+            let pipe = env.pipe(0);
+            let at = if mode == Zero { vec!["--origin", here] } else { vec![] };
+            let first = push_with(&env, &pipe, mode, SIZE, "0", &at);
+            let mut client = begin(&env, &pipe, &[]);
+            leave(&env, first, End::Closed);
+            let second = push_with(&env, &pipe, Zero, SIZE, SECOND, &["--origin", there]);
+            let took = take(&mut client, &format!("{FRAMES} {SECOND} 320 240"));
+            sees(&format!("{mode:?} {here} {there}"), &took, FRAMES);
+            drop(second);
+        }
+    }
+}
+
 /// It asks for frames all the time, while one pusher leaves and the other comes.
 #[test]
 fn a_client_that_asks_all_the_time() {
@@ -162,7 +226,17 @@ fn refused(what: &str, took: &Value) {
 #[test]
 fn larger_frames_are_refused() {
     for change in CHANGES {
-        refused(&format!("{change:?}"), &after(change, End::Closed, false, "640x480", &[]));
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let first = push(&env, &pipe, change.0, SIZE, "0");
+        let mut client = begin(&env, &pipe, &[]);
+        leave(&env, first, End::Closed);
+        let second = push(&env, &pipe, change.1, "640x480", SECOND);
+        let order = format!("{FRAMES} {SECOND} 640 480");
+        refused(&format!("{change:?}"), &take(&mut client, &order));
+        // VIDIOCGMBUF and mmap mend it.
+        sees(&format!("{change:?}, mapped anew"), &take(&mut client, &format!("map {order}")), FRAMES);
+        drop(second);
     }
 }
 

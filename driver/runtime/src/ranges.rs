@@ -30,8 +30,8 @@ impl View {
     /// What of it lies in a range of addresses.
     fn cut(self, from: usize, to: usize) -> Option<Self> {
         let (addr, end) = (self.addr.max(from), (self.addr + self.len).min(to));
-        let offset = self.offset + addr.saturating_sub(self.addr);
-        (addr < end).then_some(Self { addr, len: end - addr, offset, prot: self.prot })
+        let offset = self.offset + (addr - self.addr);
+        (addr < end).then(|| Self { addr, len: end - addr, offset, prot: self.prot })
     }
 }
 
