@@ -39,6 +39,7 @@ const HOOKED: &[&str] = &[
     "mmap",
     "mmap64",
     "munmap",
+    "mremap",
     "read",
     "__read_chk",
     "readv",

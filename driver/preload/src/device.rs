@@ -132,3 +132,25 @@ unsafe extern "C" fn munmap(addr: *mut c_void, len: size_t) -> c_int {
     // SAFETY: the program's own arguments.
     unsafe { real::munmap(addr, len) }
 }
+
+/// What the library knows of a device's memory follows it to another address.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn mremap(
+    addr: *mut c_void,
+    len: size_t,
+    new_len: size_t,
+    flags: c_int,
+    to: *mut c_void,
+) -> *mut c_void {
+    stack::align();
+    if flags & libc::MREMAP_FIXED != 0 {
+        // What was mapped there goes.
+        edge::before_munmap(to, new_len);
+    }
+    // SAFETY: the program's own arguments.
+    let now = unsafe { real::mremap(addr, len, new_len, flags, to) };
+    if now != libc::MAP_FAILED {
+        edge::after_mremap(addr, len, now, new_len);
+    }
+    now
+}

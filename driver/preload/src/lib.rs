@@ -9,7 +9,7 @@
 //! | `open` | `open` `open64` `openat` `openat64` `creat` `creat64` `__open` `__open64` `__open_2` `__open64_2` `__openat_2` `__openat64_2` |
 //! | `fds` | `close` `__close` `close_range` `closefrom` `dup` `dup2` `__dup2` `dup3` `fcntl` `fcntl64` `__fcntl` |
 //! | `io` | `read` `__read` `__read_chk` `readv` `pread` `pread64` `__pread64` `__pread_chk` `__pread64_chk` `preadv` `preadv64` `preadv2` `preadv64v2` `write` `__write` `writev` `pwrite` `pwrite64` `__pwrite64` `pwritev` `pwritev64` `pwritev2` `pwritev64v2` `sendfile` `sendfile64` `splice` `copy_file_range` |
-//! | `device` | `ioctl` `mmap` `mmap64` `munmap` |
+//! | `device` | `ioctl` `mmap` `mmap64` `munmap` `mremap` |
 //! | `poll` | `poll` `__poll` `__poll_chk` `ppoll` `__ppoll_chk` `select` `__select` `pselect` `epoll_ctl`, for V4L2's events, zero-copy requests and devices that come and go |
 //! | `stat` | `stat` `stat64` `lstat` `lstat64` `fstat` `fstat64` `fstatat` `fstatat64` `__xstat` `__xstat64` `__lxstat` `__lxstat64` `__fxstat` `__fxstat64` `__fxstatat` `__fxstatat64` `statx` |
 //! | `statfs` | `statfs` `__statfs` `statfs64` `fstatfs` `fstatfs64` |
@@ -45,7 +45,7 @@
 //! | `fread` `fwrite` and the rest of stdio | see `stdio` |
 //! | `chdir` | a program that changes into a folder which only the tree has is not known |
 //! | `unlink` `rename` `chmod` `chown` `mknod` | the nodes and files are the daemon's, not the program's to change |
-//! | `mremap` `mprotect` `madvise` | they act on real mappings, as after any mmap |
+//! | `mprotect` `madvise` | they act on real mappings, as after any mmap |
 //! | `execve` `fork` | a descriptor that comes by one of these, or by `recvmsg`, is looked at when it is first used |
 //!
 //! Calls that glibc makes inside itself pass no hook; where that matters (fopen, scandir, glob,

@@ -154,6 +154,7 @@ table! {
     fn mmap(addr: *mut c_void, len: size_t, prot: c_int, flags: c_int, fd: c_int, offset: off_t) -> *mut c_void = libc::MAP_FAILED;
     fn mmap64(addr: *mut c_void, len: size_t, prot: c_int, flags: c_int, fd: c_int, offset: off64_t) -> *mut c_void = libc::MAP_FAILED;
     fn munmap(addr: *mut c_void, len: size_t) -> c_int = -1;
+    fn mremap(addr: *mut c_void, len: size_t, new_len: size_t, flags: c_int; to: *mut c_void) -> *mut c_void = libc::MAP_FAILED;
 
     #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
     fn syscall(number: c_long; a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> c_long = -1;

@@ -240,6 +240,22 @@ impl<'a> Locked<'a> {
         page.dropped.fetch_add(number.saturating_sub(last).saturating_sub(1), Ordering::Relaxed);
     }
 
+    /// A client that has had frames of a zero-copy pusher's memory since it took one of the ring: what lies there of
+    /// former pushers is older than those. The ring in force is mapped.
+    pub(crate) fn pass_former(&self) {
+        if !self.session.drawn.load(Ordering::Relaxed) || !self.session.drawn.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        if let Some(log) = self.ring.log() {
+            let page = self.session.page();
+            let begins = log.base.load(Ordering::Relaxed);
+            // Never backwards; and a number that can't be true is none.
+            if page.last.load(Ordering::Relaxed) < begins && begins <= log.head.load(Ordering::Acquire) {
+                page.last.store(begins, Ordering::Relaxed);
+            }
+        }
+    }
+
     pub(crate) fn oldest(&self) -> Result<Option<Found>> {
         let last = self.session.page().last.load(Ordering::Relaxed);
         let found = find_oldest(self.log()?, self.ring.slots, u32::MAX, last);

@@ -307,6 +307,15 @@ pub fn before_munmap(addr: *mut c_void, len: usize) {
     session::each(|session| output::unmapped(session, addr as usize, len));
 }
 
+/// After the real mremap of a range of `len` bytes (0: what is there got a second view) to `to`: our record of it
+/// follows.
+pub fn after_mremap(addr: *mut c_void, len: usize, to: *mut c_void, new_len: usize) {
+    if MAPPED.load(Ordering::Relaxed) == 0 || process::is_foreign() {
+        return;
+    }
+    session::each(|session| output::moved(session, addr as usize, len, to as usize, new_len));
+}
+
 /// Before the real close of any number.
 #[inline]
 pub fn before_close(fd: c_int) -> Close {

@@ -16,6 +16,7 @@
 //! | `monitor` | sockets of the program's that listen for devices that come and go |
 //! | `part` | frames in parts: V4L2's read() and write() as a stream of bytes |
 //! | `ring_map`, `views` | the ring's memory here, and where the program has its frames |
+//! | `ranges` | what a V4L1 program has mapped while the kind of pusher changes |
 //! | `wait` | sleeping on words that other processes change |
 //! | `lock`, `sys`, `user` | signals, system calls without libc, the program's pointers |
 //!
@@ -37,6 +38,7 @@ mod pace;
 mod part;
 pub mod paths;
 mod process;
+mod ranges;
 mod ring_map;
 mod session;
 pub mod stack;

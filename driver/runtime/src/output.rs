@@ -4,7 +4,7 @@ use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::palette::Palette;
-use vloopback_abi::v4l1::VideoMmap;
+use vloopback_abi::v4l1::{VideoMbuf, VideoMmap};
 use vloopback_ring::unclaim;
 
 use crate::client::{
@@ -13,6 +13,8 @@ use crate::client::{
 };
 use crate::lock::NoSignals;
 use crate::part;
+use crate::process;
+use crate::ranges::Layout;
 use crate::session::Session;
 use crate::sys::Result;
 use crate::v4l2;
@@ -74,6 +76,9 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
                 // What has been mapped just now may be of another format.
                 v4l2::check_read(session, true)?;
             }
+            if !in_parts {
+                locked.pass_former();
+            }
             let format = locked.session.board().format();
             let whole = format.frame_len.max(format.pix.sizeimage) as usize;
             let room = len.min(whole);
@@ -126,6 +131,13 @@ pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Res
         let (ring, views) = (&locked.ring, &mut locked.views);
         // SAFETY: the caller's promise.
         let at = unsafe { views.map(ring, direct, wanted) }?;
+        // What it has besides, of a former pusher's, is not what it looks at.
+        views.ranges.drop_views();
+        if views.ranges.told_of() != 0 {
+            // A zero-copy pusher has told it where its frames are, and has gone since.
+            views.become_ranges()?;
+        }
+        session.shown.store(0, Ordering::SeqCst);
         let private = views.private_len() as u64;
         session.page().private.store(private, Ordering::Relaxed);
         if let Some(row) = locked.row() {
@@ -133,6 +145,19 @@ pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Res
         }
         Ok(Step::Done(at))
     })
+}
+
+/// VIDIOCGMBUF has told the program where a one-copy pipe's frames are.
+pub(crate) fn told(session: &Session, layout: &VideoMbuf) {
+    let quiet = NoSignals::new();
+    session.views.lock(&quiet).ranges.tell(Layout::new(layout), 0);
+    session.shown.store(0, Ordering::SeqCst);
+}
+
+/// The program has moved a range that may be a client's frames.
+pub(crate) fn moved(session: &Session, addr: usize, len: usize, to: usize, new_len: usize) {
+    let quiet = NoSignals::new();
+    session.views.lock(&quiet).moved(addr, len, to, new_len);
 }
 
 /// The program unmaps a range that may be a client's frames.
@@ -175,11 +200,15 @@ pub(crate) fn mcapture(session: &Session, fd: c_int, order: &VideoMmap) -> Resul
     let format = session.board().format();
     let frame = order.frame as usize;
     // The palette is checked, the size is not: clients probe formats at 20x20.
-    if !same_layout(order.format, format.palette) || order.frame >= format.frames {
+    if !same_layout(order.format, format.palette) {
         return Err(libc::EINVAL);
     }
     with_locks(session, fd, |locked| {
+        let copies = has_frame(locked, frame)?;
         locked.settle(BY_MMAP)?;
+        if copies {
+            return Ok(Step::Done(()));
+        }
         let row = locked.row();
         let number = locked.ring.number;
         if let Some(row) = row {
@@ -201,15 +230,18 @@ pub(crate) fn mcapture(session: &Session, fd: c_int, order: &VideoMmap) -> Resul
 /// VIDIOCSYNC: waits until a frame is there, in the memory of the frame that it names.
 pub(crate) fn sync(session: &Session, fd: c_int, frame: i32) -> Result<()> {
     no_buffers(session)?;
-    let frame = usize::try_from(frame)
-        .ok()
-        .filter(|&f| f < session.board().format().frames as usize)
-        .ok_or(libc::EINVAL)?;
+    let frame = usize::try_from(frame).map_err(|_| libc::EINVAL)?;
     with_locks(session, fd, |locked| {
+        if zero::is_zero(session) {
+            // It came while this one waited: its frames are asked for.
+            return Err(process::RESTART);
+        }
+        has_frame(locked, frame)?;
         if !fed(session, libc::EINVAL)? {
             return Ok(Step::Sleep);
         }
         locked.settle(BY_MMAP)?;
+        locked.pass_former();
         match deliver(locked, frame)? {
             true => {
                 locked.set_readiness(fd)?;
@@ -240,7 +272,7 @@ fn deliver(locked: &mut Locked, frame: usize) -> Result<bool> {
     not_a_card(session, libc::EINVAL)?;
     let row = locked.row();
     if let Some(row) = row {
-        session.desk().rows[row].want.fetch_and(!(1 << frame), Ordering::SeqCst);
+        session.desk().rows[row].want.fetch_and(!(1u32 << frame), Ordering::SeqCst);
         if locked.views.is_direct(frame, number) && found.slot == frame {
             if let Some(taken) = locked.claim(row, 1 << frame)? {
                 locked.count(taken.found.number);
@@ -251,7 +283,55 @@ fn deliver(locked: &mut Locked, frame: usize) -> Result<bool> {
     deliver_copy(locked, frame, row)
 }
 
+/// Whether the program has mapped what was another kind of pusher's memory, so that frames are copied to where it was
+/// told that they are.
+///
+/// # Errors
+/// EINVAL: it has not been told of this frame, or its mapping has no room for one of the format in force.
+fn has_frame(locked: &Locked, frame: usize) -> Result<bool> {
+    let format = locked.session.board().format();
+    let ranges = &locked.views.ranges;
+    let copies = locked.views.is_empty() && !ranges.is_empty();
+    if copies && ranges.told().is_told() {
+        ranges.place_of(frame, format.frame_len as usize)?;
+    } else if frame >= format.frames as usize {
+        return Err(libc::EINVAL);
+    }
+    Ok(copies)
+}
+
+/// As [`deliver_copy`], for a program whose mapping was another kind of pusher's memory.
+fn deliver_to_range(locked: &mut Locked, frame: usize, row: Option<usize>) -> Result<bool> {
+    let session = locked.session;
+    let format = session.board().format();
+    let ranges = &mut locked.views.ranges;
+    if !ranges.told().is_told() {
+        // It knows the places by itself; there is one way to lay frames out that it can know.
+        ranges.tell(Layout::even(format.buf_len as usize, format.frames as usize), 0);
+    }
+    ranges.show_canvas()?;
+    let (to, room) = ranges.place_of(frame, format.frame_len as usize)?;
+    let taken = match row {
+        Some(row) => {
+            // It holds no slots: none is at a place of its own.
+            unclaim(session.desk(), row, u32::MAX);
+            locked.tell_places(row);
+            // SAFETY: the canvas has so much room there.
+            unsafe { locked.copy_held(row, to, room) }?
+        }
+        // SAFETY: as above.
+        None => unsafe { locked.copy_oldest(to, room) }?,
+    };
+    if let Some(taken) = taken {
+        locked.views.ranges.copied(frame, taken.len as usize);
+    }
+    Ok(taken.is_some())
+}
+
 fn deliver_copy(locked: &mut Locked, frame: usize, row: Option<usize>) -> Result<bool> {
+    if locked.views.is_empty() && !locked.views.ranges.is_empty() {
+        return deliver_to_range(locked, frame, row);
+    }
     if locked.views.is_empty() {
         // Nothing mapped: the wait is all that the client asked for.
         let Some(found) = locked.oldest()? else { return Ok(false) };

@@ -55,6 +55,12 @@ pub(crate) struct Session {
     pub(crate) slip: AtomicPtr<Slip>,
     pub(crate) frames: AtomicPtr<u8>,
     pub(crate) zero_len: AtomicUsize,
+    /// The zero-copy memory to which what the program has mapped was brought (`zero::shown`), 0: to none; and the one
+    /// whose frames are copied for it.
+    pub(crate) shown: AtomicU32,
+    pub(crate) copied: AtomicU32,
+    /// The program has had a frame of a zero-copy pusher's that did not come by the ring.
+    pub(crate) drawn: AtomicBool,
     /// Calls that are in that memory, or in former ones.
     pub(crate) inside: AtomicU32,
     /// Former pushers' memory, kept while somebody is in it.
@@ -153,6 +159,7 @@ impl Session {
             }
             ring.unmap_all();
             views.forget_all();
+            views.ranges.forget_all();
         }
         self.keep_zero();
         self.sweep_zero();
@@ -423,6 +430,9 @@ fn make(info: SessionInfo, lifeline: &'static Lifeline, pages: [c_int; 3]) -> Re
     session.pixel_name.store(chosen_name(&info), Ordering::Release);
     session.asked_palettes.store(0, Ordering::Release);
     session.mallet_of.store(0, Ordering::Release);
+    session.shown.store(0, Ordering::Release);
+    session.copied.store(0, Ordering::Release);
+    session.drawn.store(false, Ordering::Release);
     session.deaf.store(false, Ordering::Release);
     session.unheard.store(0, Ordering::Release);
     session.numbers.store(0, Ordering::Release);

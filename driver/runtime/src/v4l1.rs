@@ -162,6 +162,9 @@ impl V4l1Device for Node<'_> {
         for (k, offset) in layout.offsets.iter_mut().enumerate().take(format.frames as usize) {
             *offset = k as i32 * format.buf_len as i32;
         }
+        if !self.is_input() {
+            output::told(self.session, &layout);
+        }
         Ok(layout)
     }
 

@@ -13,12 +13,9 @@ use core::ffi::c_int;
 
 use vloopback_ring::{MAX_BUFFERS, PAGE_LEN};
 
+use crate::ranges::{Layout, List, Ranges, View};
 use crate::ring_map::RingMap;
 use crate::sys::{self, Result};
-
-/// Mappings that a program makes of one open device: in V4L1 one, or two with a second thread's; in V4L2
-/// one a buffer, and some map each twice.
-const MAX_VIEWS: usize = 72;
 
 /// The arguments of mmap(2); `offset` in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -28,16 +25,6 @@ pub(crate) struct Mapping {
     pub(crate) prot: c_int,
     pub(crate) flags: c_int,
     pub(crate) offset: usize,
-}
-
-/// One mmap of the program's.
-#[derive(Clone, Copy, Debug)]
-struct View {
-    addr: usize,
-    len: usize,
-    /// Where in the device's memory it begins.
-    offset: usize,
-    prot: c_int,
 }
 
 /// A frame's place, and its memory.
@@ -58,8 +45,7 @@ struct Frame {
 /// All of them. All zeros: none.
 #[derive(Debug)]
 pub(crate) struct Views {
-    views: [View; MAX_VIEWS],
-    count: usize,
+    views: List,
     table: [Frame; MAX_BUFFERS],
     /// How many frames there are.
     pub(crate) frames: usize,
@@ -76,11 +62,45 @@ pub(crate) struct Views {
     bound: u32,
     /// The REQBUFS that this is the layout of, 0 for V4L1's.
     generation: u32,
+    /// What the program has mapped of a zero-copy pusher's memory, or had mapped before the kind of pusher changed: not
+    /// among the views of frames.
+    pub(crate) ranges: Ranges,
 }
 
 impl Views {
     pub(crate) fn is_empty(&self) -> bool {
-        self.count == 0
+        self.views.is_empty()
+    }
+
+    /// Whether the program has V4L1 frames mapped, of whatever pusher.
+    pub(crate) fn has_any_of_v4l1(&self) -> bool {
+        !self.ranges.is_empty() || (!self.is_empty() && !self.is_of_buffers())
+    }
+
+    /// The pusher is of another kind now: what the program has mapped of V4L1 frames are ranges from here on, and show
+    /// what they show until something is put there.
+    ///
+    /// # Errors
+    /// ENOMEM: more than there is room for.
+    pub(crate) fn become_ranges(&mut self) -> Result<()> {
+        if self.is_empty() || self.is_of_buffers() {
+            return Ok(());
+        }
+        if !self.ranges.told().is_told() {
+            self.ranges.tell(Layout::even(self.len_of(0), self.frames), 0);
+        }
+        for view in self.views.iter() {
+            self.ranges.push(*view)?;
+        }
+        self.forget_all();
+        Ok(())
+    }
+
+    /// The program has mapped anew: what it has of V4L1 frames besides goes on showing what it shows.
+    pub(crate) fn forget_frames(&mut self) {
+        if !self.is_of_buffers() {
+            self.forget_all();
+        }
     }
 
     /// Whether frame `i` shows slot `i` of this ring.
@@ -156,7 +176,7 @@ impl Views {
     pub(crate) fn is_mapped(&self, frame: usize) -> bool {
         let Frame { start, len, .. } = self.table[frame];
         let end = start + len;
-        self.views[..self.count].iter().any(|v| v.offset < end && start < v.offset + v.len)
+        self.views.iter().any(|v| v.offset < end && start < v.offset + v.len)
     }
 
     /// Whether frame `i` can show slot `i` of this ring, and is not to stay private.
@@ -300,7 +320,7 @@ impl Views {
     /// Makes a mapping for the program. `direct`: frames show slots of `ring` (which has as many).
     ///
     /// # Errors
-    /// ENOMEM; EINVAL for a range that does not fit; ENOMEM for more than 72 mappings of one device.
+    /// ENOMEM, also for more than 72 mappings of one device; EINVAL for a range that does not fit.
     ///
     /// # Safety
     /// As mmap(2): with MAP_FIXED what is at `addr` goes.
@@ -313,7 +333,7 @@ impl Views {
         if len == 0 || offset % PAGE_LEN != 0 || end > total {
             return Err(libc::EINVAL);
         }
-        if self.count == MAX_VIEWS {
+        if self.views.is_full() {
             return Err(libc::ENOMEM);
         }
         let keep = flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE);
@@ -324,11 +344,10 @@ impl Views {
             self.direct = if direct { (((1u64 << self.frames) - 1) & 0xffff_ffff) as u32 } else { 0 };
             self.ring = ring.number;
         }
-        self.views[self.count] = View { addr: at, len: rounded, offset, prot };
-        self.count += 1;
+        self.views.push(View { addr: at, len: rounded, offset, prot })?;
         for frame in 0..self.frames {
-            if let Err(e) = self.show_in(self.count - 1, frame, ring) {
-                self.count -= 1;
+            if let Err(e) = self.show_in(self.views.len() - 1, frame, ring) {
+                self.views.pop();
                 // SAFETY: made just now, nobody knows of it.
                 unsafe { sys::munmap(at as *mut u8, rounded) };
                 return Err(e);
@@ -389,7 +408,7 @@ impl Views {
     /// The program's mappings of frame `i` show this file, which has as many bytes.
     fn show_file(&self, frame: usize, fd: c_int) -> Result<()> {
         let place = self.table[frame];
-        for &View { addr, len, offset, prot } in &self.views[..self.count] {
+        for &View { addr, len, offset, prot } in self.views.iter() {
             let start = place.start.max(offset);
             let end = (place.start + place.len).min(offset + len);
             if start < end {
@@ -402,7 +421,7 @@ impl Views {
     }
 
     fn show(&mut self, frame: usize, ring: &RingMap) -> Result<()> {
-        (0..self.count).try_for_each(|view| self.show_in(view, frame, ring))
+        (0..self.views.len()).try_for_each(|view| self.show_in(view, frame, ring))
     }
 
     /// Frame `i` shows private memory from now on.
@@ -434,27 +453,19 @@ impl Views {
 
     /// The program unmaps a range. True: nothing of the device is mapped any more.
     pub(crate) fn unmapped(&mut self, addr: usize, len: usize) -> bool {
-        if self.count == 0 {
-            return false;
-        }
-        let end = addr.saturating_add(len.next_multiple_of(PAGE_LEN));
-        let mut k = 0;
-        while k < self.count {
-            let v = self.views[k];
-            if addr < v.addr + v.len && v.addr < end {
-                // A part of a mapping may stay with the program; it shows what it shows.
-                self.count -= 1;
-                self.views[k] = self.views[self.count];
-            } else {
-                k += 1;
-            }
-        }
-        self.count == 0
+        let touched = self.views.remove(addr, len) | self.ranges.unmapped(addr, len);
+        touched && self.is_empty() && self.ranges.is_empty()
+    }
+
+    /// The program has moved a range to another address, or has made a second view of it (`len` 0).
+    pub(crate) fn moved(&mut self, addr: usize, len: usize, to: usize, new_len: usize) {
+        self.views.moved(addr, len, to, new_len);
+        self.ranges.moved(addr, len, to, new_len);
     }
 
     /// The device is closed; the program's mappings stay with the program.
     pub(crate) fn forget_all(&mut self) {
-        self.count = 0;
+        self.views.clear();
         for frame in 0..self.frames {
             self.release_private(frame);
         }

@@ -12,7 +12,7 @@ use vloopback_ring::hatch::PATIENCE;
 use vloopback_ring::slip::{MAX_DATA, Phase, Slip};
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::{Inside, NUMBER_MAX, call_daemon, enter, gong, knock};
+use super::{Inside, NUMBER_MAX, call_daemon, enter, gong, knock, shown};
 use crate::client::own;
 use crate::lock::NoSignals;
 use crate::process;
@@ -158,6 +158,10 @@ impl<'a> Turn<'a> {
         }
     }
 
+    pub(super) fn session(&self) -> &'a Session {
+        self.session
+    }
+
     /// Whether a handler that interrupted a wait of this turn has taken it over.
     fn is_lost(&self) -> bool {
         self.place.is_some_and(|(asker, turn)| {
@@ -285,8 +289,21 @@ pub(crate) fn forward(session: &Session, number: u32, arg: usize) -> Result<c_in
     let asked = forwarded::neutral_number(abi, number);
     let sent = if has_data { forwarded::widen(abi, asked, &mut bytes) } else { 0 };
     let data = &mut bytes[..sent];
-    Turn::take(session)?.ask(asked, data)?;
+    let turn = Turn::take(session)?;
+    let copy = if shown::shows(asked) {
+        shown::settle(&turn)?;
+        shown::Copy::of(&turn, asked, data)?
+    } else {
+        None
+    };
+    turn.ask_for(asked, data, copy.is_some())?;
+    if let Some(copy) = copy {
+        copy.make(&turn)?;
+    }
+    shown::answered(session, &turn.inside, asked, data);
+    drop(turn);
     if asked == request::SYNC {
+        session.drawn.store(true, Ordering::Relaxed);
         session.page().received.fetch_add(1, Ordering::Relaxed);
     }
     if ioc::ioc_dir(number) & ioc::READ != 0 {
@@ -312,6 +329,7 @@ pub(crate) fn read_frame(session: &Session, buf: usize, len: usize) -> Result<us
         match turn.copy_frame(buf, len) {
             Ok(Some(count)) => {
                 let page = session.page();
+                session.drawn.store(true, Ordering::Relaxed);
                 page.received.fetch_add(1, Ordering::Relaxed);
                 page.copies.fetch_add(1, Ordering::Relaxed);
                 return Ok(count);

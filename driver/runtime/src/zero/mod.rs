@@ -12,6 +12,7 @@ pub(crate) mod ask;
 pub(crate) mod capture;
 pub(crate) mod gong;
 pub(crate) mod pusher;
+mod shown;
 
 use core::ffi::c_int;
 use core::sync::atomic::Ordering;
@@ -24,6 +25,7 @@ use vloopback_wire::{Reply, Request};
 use crate::client::own;
 use crate::lock::NoSignals;
 use crate::process;
+use crate::ranges::View;
 use crate::session::Session;
 use crate::sys::{self, FdList, Result};
 use crate::views::Mapping;
@@ -194,11 +196,11 @@ impl Place {
         self.offset.checked_add(self.len).and_then(|end| u32::try_from(end).ok()).ok_or(libc::EINVAL)
     }
 
-    /// Lets the frames' memory show there.
+    /// Lets the frames' memory show there. Returns which one it is.
     ///
     /// # Errors
     /// EINVAL: not inside it. ENOMEM.
-    fn show(self, session: &Session) -> Result<usize> {
+    fn show(&self, session: &Session) -> Result<u32> {
         let inside = Inside::enter(session).ok_or(libc::EINVAL)?;
         if self.end()? as usize > inside.len {
             return Err(libc::EINVAL);
@@ -208,9 +210,14 @@ impl Place {
             Err(libc::EINVAL) => self.show_again(session, &inside)?,
             shown => shown?,
         }
+        Ok(inside.zero)
+    }
+
+    /// It is the program's.
+    fn keep(self) -> usize {
         let at = self.at;
         core::mem::forget(self);
-        Ok(at)
+        at
     }
 
     /// The same where the system knows no second view of a mapping ([`sys::duplicate`]): the frames' file is asked for
@@ -233,7 +240,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // SAFETY: nothing shows there, and nobody knows of it.
+        // SAFETY: nobody knows of it.
         unsafe { sys::munmap(self.at as *mut u8, self.len) };
     }
 }
@@ -259,7 +266,8 @@ pub(crate) unsafe fn mmap_input(session: &Session, fd: c_int, wanted: &Mapping) 
     gong::hang(session);
     session.pusher_fd.store(fd, Ordering::Relaxed);
     pusher::arm(session, fd);
-    place.show(session)
+    place.show(session)?;
+    Ok(place.keep())
 }
 
 /// mmap(2) on an output of a zero-copy pipe: the pusher's own memory.
@@ -274,5 +282,8 @@ pub(crate) unsafe fn mmap_output(session: &Session, wanted: &Mapping) -> Result<
     let place = unsafe { Place::reserve(wanted) }?;
     join(session, 0)?;
     own(session)?;
-    place.show(session)
+    let zero = place.show(session)?;
+    let view = View { addr: place.at, len: place.len, offset: place.offset, prot: place.prot };
+    shown::mapped(session, view, zero)?;
+    Ok(place.keep())
 }
