@@ -188,7 +188,7 @@ impl Pusher {
         let format = self.format.as_ref().ok_or_else(|| self.no_format())?;
         planes::check(&format.shapes, planes)
             .map_err(|reason| PusherError::Planes { device: self.device.clone(), reason })?;
-        match self.input.begin() {
+        match self.input.begin(true) {
             Ok(None) => return Ok(()),
             Ok(Some(slot)) => planes::copy(&format.shapes, planes, slot),
             Err(errno) => return Err(self.failure(errno)),
@@ -235,7 +235,7 @@ impl Pusher {
     /// False: nobody wants a frame.
     pub(crate) fn begin_slot(&mut self) -> Result<bool, PusherError> {
         let wanted = self.format.as_ref().ok_or_else(|| self.no_format())?.frame_len;
-        match self.input.begin().map(|slot| slot.map(|slot| slot.len())) {
+        match self.input.begin(false).map(|slot| slot.map(|slot| slot.len())) {
             Ok(Some(len)) if len != wanted => {
                 // A fork of this pusher set another format.
                 self.input.cancel();

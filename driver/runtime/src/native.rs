@@ -287,13 +287,14 @@ impl Input {
 
     /// Begins a frame in place: the ring's own slot, exactly as long as a frame. What is in it is
     /// some former frame. None: nobody wants a frame now, which counts as one that nobody saw.
-    /// A frame that is being filled already is cancelled.
+    /// A frame that is being filled already is cancelled. With `may_keep` a slow pusher's frame is wanted also while nobody
+    /// watches, for who comes later.
     ///
     /// Until [`Input::publish`] or [`Input::cancel`] this process has the pipe's right to write.
     ///
     /// # Errors
     /// As [`Input::write`].
-    pub fn begin(&mut self) -> Result<Option<&mut [u8]>> {
+    pub fn begin(&mut self, may_keep: bool) -> Result<Option<&mut [u8]>> {
         self.cancel();
         let session = &self.session;
         session.alive()?;
@@ -304,8 +305,8 @@ impl Input {
         if format.ring == 0 || format.feed == 0 || len == 0 {
             return Err(libc::EINVAL);
         }
-        // It is made in place: nothing is copied.
-        let keep = input::is_unwatched(session) && session.pace.keeps(format.log, 0, sys::about_now());
+        let keep =
+            may_keep && input::is_unwatched(session) && session.pace.keeps(format.log, len, sys::about_now());
         if !keep && input::is_unwatched(session) && session.log_number.load(Ordering::Acquire) == format.log {
             if let Some(log) = self.log() {
                 if input::leave_out(session, log) {

@@ -193,11 +193,13 @@ impl Work {
         let mut progress = Progress::new();
         let mut shown = Instant::now();
         let mut pace = Pace::new(self.rate, shown);
+        let slow = self.rate.frames <= self.rate.seconds.saturating_mul(SLOW);
         let mut left = self.frames;
         while left != Some(0) {
-            // Made before it is due, so that making it costs no punctuality; not at all for nobody.
+            // Made before it is due, so that making it costs no punctuality; for nobody only if it is so slow that who comes
+            // would have to wait for the next one.
             let mut frame = None;
-            if pusher.is_watched() {
+            if slow || pusher.is_watched() {
                 frame = frames.next()?;
                 if frame.is_none() {
                     break;
@@ -236,6 +238,9 @@ impl Work {
         !matches!(self.ends.recv_timeout(left), Err(RecvTimeoutError::Timeout))
     }
 }
+
+/// So many frames a second are few.
+const SLOW: u32 = 10;
 
 /// All frames, whatever became of them.
 fn total(counters: &Counters) -> u64 {
