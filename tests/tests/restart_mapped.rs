@@ -255,16 +255,18 @@ fn whatever_the_client_has_done_meanwhile() {
 /// From one pusher to the next and on, with one mapping, or by read().
 #[test]
 fn many_changes_in_a_row() {
-    for extra in [&[][..], &["--twist", "read"], &["--twist", "select"]] {
-        many_changes(extra);
+    for mode in [One, Zero] {
+        for extra in [&[][..], &["--twist", "read"], &["--twist", "select"]] {
+            many_changes(mode, extra);
+        }
     }
 }
 
 #[track_caller]
-fn many_changes(extra: &[&str]) {
+fn many_changes(mode: Mode, extra: &[&str]) {
     let env = Env::new(1);
     let pipe = env.pipe(0);
-    let mut pusher = push(&env, &pipe, Zero, SIZE, "0");
+    let mut pusher = push(&env, &pipe, mode, SIZE, "0");
     let mut client = begin(&env, &pipe, extra);
     for (round, mode) in [One, Zero, Zero, One, One, Zero, One].into_iter().enumerate() {
         leave(&env, pusher, if round % 2 == 0 { End::Killed } else { End::Closed });

@@ -288,8 +288,11 @@ fn deliver(locked: &mut Locked, frame: usize) -> Result<bool> {
 ///
 /// # Errors
 /// EINVAL: it has not been told of this frame, or its mapping has no room for one of the format in force.
-fn has_frame(locked: &Locked, frame: usize) -> Result<bool> {
+fn has_frame(locked: &mut Locked, frame: usize) -> Result<bool> {
     let format = locked.session.board().format();
+    if !locked.views.ranges.is_empty() {
+        locked.views.become_frames(format.buf_len as usize, format.frames as usize);
+    }
     let ranges = &locked.views.ranges;
     let copies = locked.views.is_empty() && !ranges.is_empty();
     if copies && ranges.told().is_told() {

@@ -36,7 +36,7 @@ impl View {
 }
 
 /// A list of views; all zeros: none.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct List {
     views: [View; MAX_VIEWS],
     count: usize,
@@ -261,6 +261,12 @@ impl Ranges {
     /// See [`List::moved`].
     pub(crate) fn moved(&mut self, addr: usize, len: usize, to: usize, new_len: usize) {
         self.list.moved(addr, len, to, new_len);
+    }
+
+    /// The program's mappings, if they lead to frames of that many bytes, one behind the other, and to nothing else.
+    pub(crate) fn as_frames(&self, len: usize, frames: usize) -> Option<&List> {
+        let is_it = self.told == Layout::even(len, frames) && self.end() <= len * frames;
+        (is_it && !self.is_empty()).then_some(&self.list)
     }
 
     /// They go on showing what they show.

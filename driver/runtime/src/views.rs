@@ -96,6 +96,20 @@ impl Views {
         Ok(())
     }
 
+    /// A one-copy pusher has its frames where the program was told that they are: its ranges are views of frames again,
+    /// which show what they show until it is their turn.
+    pub(crate) fn become_frames(&mut self, len: usize, frames: usize) {
+        if !self.is_empty() || frames == 0 || frames > MAX_BUFFERS {
+            return;
+        }
+        let Some(list) = self.ranges.as_frames(len, frames) else { return };
+        let list = *list;
+        self.lay_out(len, frames);
+        self.views = list;
+        self.stale = u32::MAX >> (MAX_BUFFERS - frames);
+        self.ranges.drop_views();
+    }
+
     /// The program has mapped anew: what it has of V4L1 frames besides goes on showing what it shows.
     pub(crate) fn forget_frames(&mut self) {
         if !self.is_of_buffers() {
