@@ -325,6 +325,27 @@ static void standard_output(void)
     close(fd);
 }
 
+/* A child of vfork has its parent's variables: what it does to number 1 changes nothing of the parent's streams. */
+static void vforks(void)
+{
+    int fd = open_node(O_WRONLY), status;
+    FILE *kept = stdout;
+    pid_t child;
+    choose_format(fd);
+    say("{\"event\":\"setup\"}");
+    child = vfork();
+    if (!child) {
+        dup2(fd, 1);
+        execlp("bash", "bash", "-c", "printf %4608s x", (char *)NULL);
+        _exit(1);
+    }
+    waitpid(child, &status, 0);
+    expect(status == 0, "the child writes: status %#x", status);
+    expect(stdout == kept && fileno(stdout) == 1, "the parent has its stream");
+    expect(fputs("\n", stdout) >= 0 && fflush(stdout) == 0, "and it is as it was");
+    close(fd);
+}
+
 /* A frame that is left in the stream at the program's end is written by exit. */
 static void at_exit(void)
 {
@@ -358,7 +379,8 @@ int main(int argc, char **argv)
     static const struct a_case cases[] = {
         { "reads", reads }, { "reopens", reopens }, { "forks", forks }, { "threads", threads },
         { "standard_input", standard_input }, { "writes", writes }, { "appends", appends },
-        { "unbuffered", unbuffered }, { "standard_output", standard_output }, { "at_exit", at_exit }, { "gone", gone },
+        { "unbuffered", unbuffered }, { "standard_output", standard_output }, { "at_exit", at_exit }, { "vforks", vforks },
+        { "gone", gone },
     };
     begin_taking(argc, argv);
     frame = malloc(len);

@@ -98,6 +98,15 @@ fn exit_writes_what_is_left() {
     assert_eq!(written(&env), 1);
 }
 
+/// A child between vfork and exec makes a device its standard output: its parent's streams stay as they are.
+#[test]
+fn a_child_of_vfork_changes_no_stream_of_its_parents() {
+    let env = Env::new(1);
+    let input = env.pipe(0).input;
+    pass(env.program("stdio", &["vforks", "--device", &input, "--size", SIZE]), |_, _| {});
+    assert_eq!(written(&env), 1);
+}
+
 /// A server that has died is an error of the stream's, not a hang.
 #[test]
 fn a_device_that_is_gone_is_an_error() {

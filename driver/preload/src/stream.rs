@@ -396,10 +396,8 @@ fn settle_standard(fd: c_int, is_device: bool) {
         let stream = standard.stream.load(Ordering::Relaxed);
         // What the stream still has goes to the number, whatever it is now: then it stays in its place.
         // SAFETY: a stream of ours that is not closed.
-        if !stream.is_null()
-            && unsafe { __fpending(stream) == 0 && !has_read_ahead(stream) }
-            && !is_in_shared_memory()
-        {
+        let is_empty = !stream.is_null() && unsafe { __fpending(stream) == 0 && !has_read_ahead(stream) };
+        if is_empty && !is_in_shared_memory() {
             standard.put_back(stream, true);
         }
     }
