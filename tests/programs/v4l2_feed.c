@@ -109,7 +109,7 @@ static void case_write(void)
         fail("VIDIOC_S_FMT");
     len = f.fmt.pix.sizeimage;
     n = write(fd, frame, 0);
-    expect(n == -1 && errno == EINVAL, "write of no bytes gives EINVAL, not %zd", n);
+    expect(n == 0, "write of no bytes takes none, not %zd", n);
     /* A stream of bytes: what is no frame is a part of one, or several. */
     for (i = 0; i < 5; i++) {
         const size_t part[] = { 1, len - 1, len + 1, 2 * len, 614400 };

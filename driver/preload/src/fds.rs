@@ -5,6 +5,7 @@
 
 use crate::errno::{self, fail};
 use crate::real;
+use crate::stream;
 use crate::watches;
 use core::ffi::{c_int, c_uint};
 use vloopback_runtime::edge;
@@ -24,7 +25,7 @@ pub(crate) fn closing(fd: c_int, close: impl FnOnce() -> c_int) -> c_int {
     }
 }
 
-fn close_one(fd: c_int) -> c_int {
+pub(crate) fn close_one(fd: c_int) -> c_int {
     // SAFETY: the program's own argument.
     closing(fd, || unsafe { real::close(fd) })
 }
@@ -124,6 +125,7 @@ pub(crate) fn dup_by(fd: c_int, call: impl Fn() -> c_int) -> c_int {
     let new = call();
     if new >= 0 {
         edge::after_dup(fd, new);
+        stream::settle(new);
     }
     new
 }
@@ -145,6 +147,7 @@ pub(crate) fn dup_onto(old: c_int, new: c_int, call: impl Fn() -> c_int) -> c_in
     if result >= 0 {
         watches::forget(result);
         edge::after_dup(old, result);
+        stream::settle(result);
     }
     result
 }
@@ -175,6 +178,7 @@ pub(crate) fn control(fd: c_int, command: c_int, call: impl Fn() -> c_int) -> c_
     let result = call();
     if result >= 0 && matches!(command, libc::F_DUPFD | libc::F_DUPFD_CLOEXEC) {
         edge::after_dup(fd, result);
+        stream::settle(result);
     }
     result
 }

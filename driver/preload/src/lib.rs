@@ -14,7 +14,7 @@
 //! | `stat` | `stat` `stat64` `lstat` `lstat64` `fstat` `fstat64` `fstatat` `fstatat64` `__xstat` `__xstat64` `__lxstat` `__lxstat64` `__fxstat` `__fxstat64` `__fxstatat` `__fxstatat64` `statx` |
 //! | `statfs` | `statfs` `__statfs` `statfs64` `fstatfs` `fstatfs64` |
 //! | `names` | `access` `eaccess` `euidaccess` `faccessat` `readlink` `readlinkat` `__readlink_chk` `__readlinkat_chk` `realpath` `__realpath_chk` `canonicalize_file_name` `getxattr` `lgetxattr` `listxattr` `llistxattr` |
-//! | `stdio` | `fopen` `fopen64` `freopen` `freopen64` `fclose` |
+//! | `stdio` | `fopen` `fopen64` `_IO_fopen` `fdopen` `_IO_fdopen` `freopen` `freopen64` `fclose` `_IO_fclose`, whose streams over devices are of a kind of their own; see `stream` |
 //! | `dirs` | `opendir` `fdopendir` `readdir` `readdir64` `readdir_r` `readdir64_r` `closedir` `rewinddir` |
 //! | `scan` | `scandir` `scandir64` `glob` `glob64` |
 //! | `folder` | `chdir` `fchdir` `getcwd` `__getcwd_chk` `get_current_dir_name` `getwd` `__getwd_chk` |
@@ -42,7 +42,8 @@
 //! | `lseek` | a device has no position: the kernel object behind the descriptor says ESPIPE |
 //! | `telldir` `seekdir` | they know the real entries; see `dirs` |
 //! | `scandirat` `ftw` `nftw` `fts_open` `getdents64` | they read folders below the calls above; no known client lists devices so |
-//! | `fread` `fwrite` and the rest of stdio | see `stdio` |
+//! | `fread` `fwrite` and the rest of stdio | a stream over a device calls us back; see `stream` |
+//! | `dprintf` `vdprintf` | they make a stream of their own inside the C library |
 //! | `chdir` | a program that changes into a folder which only the tree has is not known |
 //! | `unlink` `rename` `chmod` `chown` `mknod` | the nodes and files are the daemon's, not the program's to change |
 //! | `mprotect` `madvise` | they act on real mappings, as after any mmap |
@@ -73,6 +74,7 @@ mod signals;
 mod stat;
 mod statfs;
 mod stdio;
+mod stream;
 #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
 mod system;
 mod types;
@@ -81,12 +83,14 @@ mod watches;
 
 /// The dynamic linker calls this before the program's own constructors. It looks up the C
 /// library's functions and reads the environment into static storage; it opens, allocates and
-/// starts nothing (a constructor that did has hung programs; see CLIENTS.md 2).
+/// starts nothing (a constructor that did has hung programs; see CLIENTS.md 2). The one exception is a program whose
+/// standard input or output is a device: it gets a stream for that.
 extern "C" fn construct() {
     vloopback_runtime::stack::align();
     real::resolve_all();
     vloopback_runtime::edge::configure_from_env();
     folder::look();
+    stream::look();
 }
 
 #[used]

@@ -12,6 +12,7 @@ use crate::real;
 use crate::release;
 use crate::remote;
 use crate::route::{self, Place};
+use crate::stream;
 use core::ffi::{c_char, c_int, c_uint};
 use libc::{AT_FDCWD, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_TRUNC};
 use vloopback_runtime::edge;
@@ -68,7 +69,10 @@ fn settle_device(place: &Place, number: u32, flags: c_int, link: bool) -> Step {
         return Step::Plain;
     }
     match edge::open_device(number, flags & !(O_CREAT | O_EXCL | O_TRUNC | O_NOFOLLOW)) {
-        Ok(fd) => Step::Opened(fd),
+        Ok(fd) => {
+            stream::settle(fd);
+            Step::Opened(fd)
+        }
         Err(edge::OpenError::Errno(errno)) => Step::Refused(errno),
         Err(edge::OpenError::NotServed) => Step::Real,
     }

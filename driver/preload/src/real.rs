@@ -271,6 +271,8 @@ table! {
     fn freopen(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE = core::ptr::null_mut();
     fn freopen64(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE = core::ptr::null_mut();
     fn fclose(stream: *mut FILE) -> c_int = libc::EOF;
+    fn fdopen(fd: c_int, mode: *const c_char) -> *mut FILE = core::ptr::null_mut();
+    fn lseek64(fd: c_int, offset: off64_t, whence: c_int) -> off64_t = -1;
 
     fn opendir(path: *const c_char) -> *mut DIR = core::ptr::null_mut();
     fn fdopendir(fd: c_int) -> *mut DIR = core::ptr::null_mut();

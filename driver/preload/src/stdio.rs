@@ -1,8 +1,4 @@
-//! fopen, freopen and fclose.
-//!
-//! A stream over a device has the device's descriptor, so `ioctl(fileno(f), …)` works; but what
-//! glibc reads and writes for the stream does not pass through here and meets the bare kernel
-//! object. No program of LEGACY.md reads pictures through stdio.
+//! fopen, fdopen, freopen and fclose. What a stream over a device is: see [`stream`].
 
 use crate::errno::fail;
 use crate::fds::closing;
@@ -11,9 +7,10 @@ use crate::open::{Step, may_create, settle};
 use crate::real;
 use crate::remote;
 use crate::route::{self, Place};
+use crate::stream;
 use core::ffi::{c_char, c_int};
 use libc::{AT_FDCWD, FILE};
-use vloopback_runtime::edge;
+use vloopback_runtime::edge::{self, State};
 use vloopback_runtime::stack;
 
 /// open's flags for fopen's mode; None where fopen itself would refuse the mode.
@@ -41,21 +38,22 @@ fn flags_of(mode: *const c_char) -> Option<c_int> {
 }
 
 /// One fopen or freopen. `call` is the C library's own with another path; `adopt` makes a stream
-/// of a device's new descriptor.
+/// of a device's new descriptor, `of_file` of a plain file's.
 fn open_stream(
     path: *const c_char,
     mode: *const c_char,
     call: impl Fn(*const c_char) -> *mut FILE,
-    adopt: impl Fn(c_int) -> *mut FILE,
+    adopt: impl Fn(c_int, c_int) -> *mut FILE,
+    of_file: impl Fn(c_int) -> *mut FILE,
 ) -> *mut FILE {
     let Some(flags) = flags_of(mode) else {
         return call(path);
     };
     let ours = |place: &Place| match settle(place, flags) {
-        Step::Opened(fd) => adopt(fd),
+        Step::Opened(fd) => adopt(fd, flags),
         Step::Refused(errno) => fail(errno),
         Step::Plain => match remote::open(place, flags) {
-            Some(fd) => adopt(fd),
+            Some(fd) => of_file(fd),
             None => place.call(AT_FDCWD, path, |_, path| call(path)),
         },
         Step::Real => call(place.outer(AT_FDCWD, path).1),
@@ -76,9 +74,10 @@ fn close_ours(fd: c_int) {
     closing(fd, || unsafe { real::close(fd) });
 }
 
-fn stream_of(fd: c_int, mode: *const c_char) -> *mut FILE {
+/// glibc's own stream over a plain file.
+fn stream_of_file(fd: c_int, mode: *const c_char) -> *mut FILE {
     // SAFETY: an open descriptor, and the mode that the program gave.
-    let stream = unsafe { libc::fdopen(fd, mode) };
+    let stream = unsafe { real::fdopen(fd, mode) };
     if stream.is_null() {
         let errno = crate::errno::get();
         close_ours(fd);
@@ -87,8 +86,8 @@ fn stream_of(fd: c_int, mode: *const c_char) -> *mut FILE {
     stream
 }
 
-/// Puts a device's descriptor under a stream that exists.
-fn restream(fd: c_int, mode: *const c_char, stream: *mut FILE) -> *mut FILE {
+/// Puts a plain file's descriptor under a stream of glibc's own.
+fn restream_file(fd: c_int, mode: *const c_char, stream: *mut FILE) -> *mut FILE {
     // glibc can reopen only by a path: a harmless one first, for the mode and the buffers.
     // SAFETY: C strings, and the program's own stream.
     let reopened = unsafe { real::freopen(c"/dev/null".as_ptr(), mode, stream) };
@@ -96,18 +95,69 @@ fn restream(fd: c_int, mode: *const c_char, stream: *mut FILE) -> *mut FILE {
         close_ours(fd);
         return reopened;
     }
-    // SAFETY: a live stream.
-    let number = unsafe { libc::fileno(reopened) };
-    // SAFETY: two open descriptors; what is replaced is /dev/null.
-    if unsafe { real::dup2(fd, number) } == number {
-        edge::after_dup(fd, number);
-    }
-    close_ours(fd);
-    reopened
+    if put_under(fd, number_of(reopened), 0) { reopened } else { core::ptr::null_mut() }
 }
 
-macro_rules! stream_hooks {
-    ($($open:ident, $reopen:ident;)*) => {$(
+fn stream_of(fd: c_int, flags: c_int) -> *mut FILE {
+    let stream = stream::over(fd, flags);
+    if stream.is_null() {
+        let errno = crate::errno::get();
+        close_ours(fd);
+        return fail(errno);
+    }
+    stream
+}
+
+/// Gives a new descriptor of a device the number that a stream has. False, with errno: it could not be done.
+pub(crate) fn put_under(fd: c_int, number: c_int, flags: c_int) -> bool {
+    if fd == number {
+        return true;
+    }
+    // SAFETY: two descriptors; what is replaced is the stream's, which has been written out.
+    let result = unsafe { real::dup3(fd, number, flags & libc::O_CLOEXEC) };
+    if result == number {
+        edge::after_dup(fd, number);
+    }
+    let errno = crate::errno::get();
+    close_ours(fd);
+    crate::errno::set(errno);
+    result == number
+}
+
+/// freopen's end: puts a device's descriptor under a stream that exists.
+fn restream(fd: c_int, flags: c_int, stream: *mut FILE) -> *mut FILE {
+    if stream::is_ours(stream) {
+        return if stream::renew(stream, fd, flags) { stream } else { core::ptr::null_mut() };
+    }
+    if let Some(number) = stream::standard_number(stream) {
+        // SAFETY: a live stream.
+        unsafe { libc::fflush(stream) };
+        if put_under(fd, number, flags) {
+            return stream::take_place(number, flags);
+        }
+        return core::ptr::null_mut();
+    }
+    // Another stream of glibc's cannot become one of ours, and would hang or lose what passes through it. As after any
+    // freopen that fails, it is closed.
+    close_ours(fd);
+    // SAFETY: the program's own stream, and a path that cannot be opened.
+    unsafe { real::freopen(c"".as_ptr(), c"r".as_ptr(), stream) };
+    fail(libc::EOPNOTSUPP)
+}
+
+/// Before a freopen: what the stream has goes where it belongs, and its number is another file's from now on.
+fn before_reopen(stream: *mut FILE) {
+    if stream::is_ours(stream) {
+        let before = crate::errno::get();
+        // SAFETY: a live stream. A failure is nobody's to hear, as in glibc's own.
+        unsafe { libc::fflush(stream) };
+        crate::errno::set(before);
+    }
+    let _ = edge::before_close(number_of(stream));
+}
+
+macro_rules! open_hooks {
+    ($($open:ident => $real:ident;)*) => {$(
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $open(path: *const c_char, mode: *const c_char) -> *mut FILE {
             stack::align();
@@ -115,11 +165,22 @@ macro_rules! stream_hooks {
                 path,
                 mode,
                 // SAFETY: the program's own arguments, the path perhaps replaced by another.
-                |path| unsafe { real::$open(path, mode) },
-                |fd| stream_of(fd, mode),
+                |path| unsafe { real::$real(path, mode) },
+                stream_of,
+                |fd| stream_of_file(fd, mode),
             )
         }
+    )*};
+}
 
+open_hooks! {
+    fopen => fopen;
+    fopen64 => fopen64;
+    _IO_fopen => fopen;
+}
+
+macro_rules! reopen_hooks {
+    ($($reopen:ident;)*) => {$(
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $reopen(
             path: *const c_char,
@@ -127,21 +188,56 @@ macro_rules! stream_hooks {
             stream: *mut FILE,
         ) -> *mut FILE {
             stack::align();
-            let _ = edge::before_close(number_of(stream));
+            // No path: the same file in another mode. A device is opened once more.
+            let mut room = [0; route::NODE_NAME];
+            let path = match edge::node_of(number_of(stream)) {
+                Some(node) if path.is_null() && stream::is_ours(stream) => {
+                    route::node_name(node, &mut room).as_ptr()
+                }
+                _ => path,
+            };
+            before_reopen(stream);
             open_stream(
                 path,
                 mode,
                 // SAFETY: the program's own arguments, the path perhaps replaced by another.
-                |path| unsafe { real::$reopen(path, mode, stream) },
-                |fd| restream(fd, mode, stream),
+                |path| unsafe { real::$reopen(path, mode, stream::native(stream)) },
+                |fd, flags| restream(fd, flags, stream),
+                |fd| restream_file(fd, mode, stream::native(stream)),
             )
         }
     )*};
 }
 
-stream_hooks! {
-    fopen, freopen;
-    fopen64, freopen64;
+reopen_hooks! {
+    freopen;
+    freopen64;
+}
+
+macro_rules! fdopen_hooks {
+    ($($name:ident;)*) => {$(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(fd: c_int, mode: *const c_char) -> *mut FILE {
+            stack::align();
+            match flags_of(mode) {
+                Some(flags) if edge::state(fd) == State::Ours => {
+                    let (may_read, may_write) = edge::access(fd);
+                    let kind = flags & libc::O_ACCMODE;
+                    if (kind != libc::O_WRONLY && !may_read) || (kind != libc::O_RDONLY && !may_write) {
+                        return fail(libc::EINVAL);
+                    }
+                    stream::over(fd, flags)
+                }
+                // SAFETY: the program's own arguments.
+                _ => unsafe { real::fdopen(fd, mode) },
+            }
+        }
+    )*};
+}
+
+fdopen_hooks! {
+    fdopen;
+    _IO_fdopen;
 }
 
 /// The number behind a stream, -1 where it has none (a string, a cookie) or is no stream.
@@ -153,10 +249,22 @@ fn number_of(stream: *mut FILE) -> c_int {
     fd
 }
 
-// The descriptor is closed inside glibc, which no hook sees.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn fclose(stream: *mut FILE) -> c_int {
-    stack::align();
-    // SAFETY: the program's own argument.
-    closing(number_of(stream), || unsafe { real::fclose(stream) })
+macro_rules! close_hooks {
+    ($($name:ident;)*) => {$(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(stream: *mut FILE) -> c_int {
+            stack::align();
+            if stream::is_ours(stream) {
+                return stream::close_stream(stream);
+            }
+            // The descriptor is closed inside glibc, which no hook sees.
+            // SAFETY: the program's own argument.
+            closing(number_of(stream), || unsafe { real::fclose(stream) })
+        }
+    )*};
+}
+
+close_hooks! {
+    fclose;
+    _IO_fclose;
 }

@@ -10,7 +10,7 @@ use vloopback_ioctl::{Abi, dispatch_v4l1, dispatch_v4l2, is_v4l1, is_v4l2, reque
 
 use crate::input::{self, Pieces};
 use crate::session::{self, Pin, Session};
-use crate::sys::FdList;
+use crate::sys::{self, FdList};
 use crate::user::Caller;
 use crate::views::Mapping;
 use crate::{chime, client, hidden, output};
@@ -389,6 +389,17 @@ pub fn make_room(fd: c_int) {
 /// Whether the number is known as one of our devices; it is not looked at.
 pub fn is_ours(fd: c_int) -> bool {
     table::is_session(table::get(fd))
+}
+
+/// Whether a number looks like a device of some server's: one system call, and nothing is made or remembered. For the
+/// moment when a program starts.
+pub fn looks_like_ours(fd: c_int) -> bool {
+    sys::socket_mode(fd) == Some(DEVICE_MODE)
+}
+
+/// Whether one of our descriptors may be read, and written.
+pub fn access(fd: c_int) -> (bool, bool) {
+    session::of(fd).map_or((false, false), |session| session.access())
 }
 
 /// Whether an open file of ours is behind a number, and has subscribed to V4L2 events: poll and its kin learn

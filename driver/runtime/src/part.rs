@@ -148,7 +148,7 @@ pub(crate) fn write(session: &Session, fd: c_int, bytes: &Pieces) -> Result<usiz
     // A V4L2 device always has a format. But who has said nothing may be a program of V4L1, to which bytes that come
     // before anybody has set a format are no picture.
     let is_known = format.chosen != 0 || page.v4l2.load(Ordering::Relaxed) != 0;
-    let in_parts = len != 0 && whole != 0 && is_known && !varies && (begun || len != whole);
+    let in_parts = whole != 0 && is_known && !varies && (begun || len != whole);
     let info = session.info();
     let has_buffers = page.count.load(Ordering::Relaxed) != 0;
     if !in_parts
@@ -161,6 +161,10 @@ pub(crate) fn write(session: &Session, fd: c_int, bytes: &Pieces) -> Result<usiz
         return input::write(session, bytes);
     }
     session.alive()?;
+    if len == 0 {
+        // No bytes are a part, too, as vb2 has it. (Python's print ends with such a write.)
+        return Ok(0);
+    }
     session.claim()?;
     if !fed {
         v4l2::feed(session, 0)?;
