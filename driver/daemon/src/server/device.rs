@@ -19,6 +19,8 @@ use vloopback_proc::owners::process_name;
 use vloopback_ring::{RINGING, SessionPage};
 use vloopback_wire::{DEVICE_MODE, DEVICE_PREFIX, Reply, SessionInfo};
 
+use crate::config::Share;
+
 use super::{Engine, Events, Exports, HEADROOM, Session, leaves};
 use crate::memory::{Page, RingMemory};
 use crate::quota::Resource;
@@ -118,6 +120,7 @@ impl Engine {
             } as u32,
             v4l2: self.config.profile != vloopback_core::Profile::Vloopback,
             exclusive: pipe.core.options().exclusive,
+            shared: self.config.share_of(pipe.index) == Share::All,
             answer_timeout: self.config.answer_timeout.as_millis().try_into().unwrap_or(u32::MAX),
         };
         if side == Side::Output && (!info.legacy || pipe.zero.is_some()) {
