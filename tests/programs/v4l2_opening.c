@@ -485,6 +485,41 @@ static void watch_along(void)
     }
 }
 
+/* With share = "all": two descriptors of one process stream, each with a queue and a sequence of its own, a third one
+ * reads; what one of them does is nothing to the others. */
+static void case_shared_in_one(void)
+{
+    int a = open_node(O_RDWR), b = open_node(O_RDWR), c = open_node(O_RDWR | O_NONBLOCK), given, number = CAPTURE;
+    unsigned char *frame = calloc(1, len);
+    struct queue p, q;
+    uint32_t k, read_number;
+    start(a, &p, 4);
+    start(b, &q, 6);
+    expect(read(c, frame, len) < 0 && errno == EAGAIN, "read begins, and has nothing yet: %s", strerrorname_np(errno));
+    for (k = 0; k < 12; k++) {
+        want();
+        given = (int)take(a, &p, 1);
+        expect(given == (int)k, "frame %u of the first one, not %d", k, given);
+        if (k >= 4 && k < 8)
+            continue; /* The second one is slow, and has all frames that the ring still holds. */
+        do
+            given = (int)take(b, &q, 1);
+        while (given < (int)k);
+        expect(given == (int)k, "frame %u of the second one, not %d", k, given);
+    }
+    expect(read(c, frame, len) == (ssize_t)len && pattern_number(frame, len, &read_number) &&
+               pattern_differs(frame, len, read_number) < 0,
+           "the third one reads a whole frame: %s", strerrorname_np(errno));
+    GIVES(0, a, VIDIOC_STREAMOFF, &number);
+    close(a);
+    for (; k < 16; k++) {
+        want();
+        given = (int)take(b, &q, 1);
+        expect(given == (int)k, "frame %u when the first one has ended, not %d", k, given);
+    }
+    free(frame);
+}
+
 static void case_shared(void)
 {
     int fd = open_node(O_RDWR), i, status;
@@ -756,6 +791,7 @@ int main(int argc, char **argv)
         { "owner-by-data", case_owner_by_data },
         { "exclusive", case_exclusive },
         { "shared", case_shared },
+        { "shared-in-one", case_shared_in_one },
         { "record", case_record },
         { "background", case_background },
         { "modes", case_modes },

@@ -1,7 +1,7 @@
 //! What a process of another era is told (DESIGN.md 7 and 8; LEGACY.md 2): the kernel's release, wherever it
 //! looks for it, and the module.
 
-use vloopback_tests::{Env, have, skip};
+use vloopback_tests::{Env, Running, have, number, skip};
 
 /// The text that a shell command prints in the environment.
 #[track_caller]
@@ -138,5 +138,48 @@ fn lsmod_lists_the_module_and_its_users() {
     assert_eq!(shell(&env, &["--legacy"], "ls -d /sys/module/vloop*"), "/sys/module/vloopback\n");
     if !have("lsmod") {
         skip!("no lsmod (package kmod)");
+    }
+}
+
+/// Today's programs in the session of an old one (`run --uname 2.4 -- sh`) are today's: who makes V4L2 requests only
+/// sees the card when the old pusher has ended, or been killed, and the next one's frames after it. A V4L1 client beside
+/// it is told of the end as the old driver told it.
+#[test]
+fn a_program_of_today_beside_an_old_pusher() {
+    for session in [&["--uname", "2.4"][..], &["--uname", "2.6"], &["--legacy"]] {
+        let env = Env::new(1);
+        let pipe = env.pipe(0);
+        let push = |first: &str| {
+            let args = ["--device", &pipe.input, "--size", "64x48", "--fps", "50", "--first", first];
+            let mut pusher =
+                env.program_with(session, "push_motion", &[&args[..], &["--report", "1"]].concat()).start();
+            pusher.event("frame");
+            pusher
+        };
+        let mut pusher = push("0");
+        let watch = |name: &str, more: &[&str]| {
+            let args = ["--device", &pipe.output, "--size", "64x48", "--report", "1"];
+            let mut client = env.program_with(session, name, &[&args[..], more].concat()).start();
+            client.event("frame");
+            client
+        };
+        let ways = [&[][..], &["--by", "poll"], &["--io", "read"], &["--io", "read", "--by", "poll"]];
+        let mut clients: Vec<Running> = ways.map(|way| watch("v4l2_client", way)).into();
+        let mut old = watch("client_motion", &["--ask"]);
+        pusher.kill();
+        for client in &mut clients {
+            client.event("card");
+        }
+        assert_eq!(number(&old.event("error"), "errno"), 22, "{session:?}");
+        let next = push("1000");
+        for client in &mut clients {
+            client.frame(1000);
+        }
+        for mut client in clients {
+            client.end_input();
+            let result = client.event("result");
+            assert_eq!((number(&result, "torn"), number(&result, "errors")), (0, 0), "{session:?}: {result}");
+        }
+        drop((old, next));
     }
 }

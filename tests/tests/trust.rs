@@ -170,6 +170,11 @@ fn as_user(uid: u32, program: impl AsRef<Path>) -> Job {
     Job::new("setpriv").args([&user, &group, "--clear-groups", "--"]).arg(program.as_ref())
 }
 
+/// What env(1) is to set for a program, and for no other: the library is of the program's word size.
+fn served(library: &Path, socket: &Path) -> [String; 2] {
+    [format!("LD_PRELOAD={}", library.display()), format!("VLOOPBACK_SOCKET={}", socket.display())]
+}
+
 fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, Permissions::from_mode(mode)).expect("chmod");
 }
@@ -197,8 +202,8 @@ fn a_server_of_another_user_is_refused() {
     let (input, output) = (format!("/dev/{}", words[1]), format!("/dev/{}", words[3]));
 
     let preloaded = |uid: u32| {
-        let job = as_user(uid, &probe).args(["open", "--device", &output]);
-        let ended = job.env("LD_PRELOAD", &library).env("VLOOPBACK_SOCKET", &socket).output();
+        let job = as_user(uid, "env").args(served(&library, &socket)).arg(&probe);
+        let ended = job.args(["open", "--device", &output]).output();
         let errno = ended.text().split("\"errno\":").nth(1).and_then(|rest| {
             rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse::<i32>().ok())
         });
@@ -292,8 +297,7 @@ fn a_container_goes_on_with_a_server_that_it_does_not_know() {
     let told = container(&["stat", "-c", "%u", env.socket().to_str().expect("UTF-8")]).output().ok().text();
     assert_eq!(told, "65534\n");
     let words = [probe.to_str().expect("UTF-8"), "open", "--device", &env.pipe(0).output];
-    let ended =
-        container(&words).env("LD_PRELOAD", &library).env("VLOOPBACK_SOCKET", env.socket()).output().ok();
+    let ended = container(&["env"]).args(served(&library, env.socket())).args(words).output().ok();
     assert!(ended.text().contains("\"errno\":0"), "{}{}", ended.text(), ended.stderr);
     assert_eq!(ended.stderr, "");
 }

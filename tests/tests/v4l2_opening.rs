@@ -137,6 +137,33 @@ fn shared_data_streams() {
     fed("shared");
 }
 
+/// The same within a process, where the pipe's option `share = "all"` says so: a web server that streams twice. Without
+/// it the second one is refused, and told of the option, once.
+#[test]
+fn shared_data_streams_within_a_process() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("config.toml");
+    std::fs::write(&file, "pipes = 2\n[[pipe]]\n[[pipe]]\nshare = \"all\"\n").expect("a file");
+    let by_file = Env::builder().args(&["--config", file.to_str().expect("UTF-8")]).start();
+    let by_option = Env::builder().args(&["--share", "all"]).start();
+    for (env, index) in [(&by_file, 1), (&by_option, 0)] {
+        let pipe = env.pipe(index);
+        let mut pusher = pusher(env, &pipe);
+        let args = ["shared-in-one", "--device", &pipe.output, "--size", SIZE];
+        pass(env.program("v4l2_opening", &args), step(&mut pusher));
+        env.until("all are gone", |pipes| pipes[index].output_status == "-");
+    }
+    let pipe = by_file.pipe(0);
+    let _pusher = pusher(&by_file, &pipe);
+    let args = ["shared-in-one", "--device", &pipe.output, "--size", SIZE];
+    let mut refused = by_file.program("v4l2_opening", &args).start();
+    refused.event("failed");
+    let said = refused.finish().stderr.clone();
+    let option = format!("streams from {}: EBUSY", pipe.output);
+    assert!(said.contains(&option) && said.contains("--share all"), "{said}");
+    assert_eq!(said.matches("--share all").count(), 1, "{said}");
+}
+
 /// Application Priority, VIDIOC_S_PRIORITY: RECORD is for one open file, and blocks all others from changing
 /// properties (EBUSY) but not from asking; its close gives it back, that of one of two descriptors does not.
 #[test]

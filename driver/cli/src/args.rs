@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use vloopback_abi::v4l2::fourcc::Fourcc;
 use vloopback_abi::v4l2::pixel::SIZES;
-use vloopback_daemon::{Config, ServerError, default_socket};
+use vloopback_daemon::{Config, ServerError, Share, default_socket};
 
 use crate::exit_codes;
 use crate::push::Rate;
@@ -124,6 +124,10 @@ pub struct ServerArgs {
     /// One program in all streams from a pipe, others get EBUSY; else any number of programs do
     #[arg(long)]
     pub exclusive: bool,
+    /// Who may stream from a pipe at once: processes (one descriptor of each), all (a program may stream twice)
+    /// [default: processes]
+    #[arg(long, value_name = "WHO", conflicts_with = "exclusive")]
+    pub share: Option<String>,
     /// The picture that clients see while nobody pushes, in place of the no-signal card: .png, .jpg, or what
     /// ffmpeg reads
     #[arg(long, value_name = "FILE")]
@@ -164,7 +168,14 @@ impl ServerArgs {
         if let Some(idle) = &self.idle {
             config.idle = Some(idle.parse().map_err(ServerError::Option)?);
         }
-        config.exclusive |= self.exclusive;
+        // The command line goes before the file: of the two it may name one.
+        if self.exclusive {
+            (config.exclusive, config.share) = (true, Share::Processes);
+        }
+        if let Some(share) = &self.share {
+            config.share = share.parse().map_err(ServerError::Option)?;
+            config.exclusive &= config.share != Share::All;
+        }
         if let Some(socket) = &self.socket.socket {
             config.socket = socket.clone();
         }
@@ -193,6 +204,7 @@ impl ServerArgs {
             ("--profile", self.profile.is_some()),
             ("--idle", self.idle.is_some()),
             ("--exclusive", self.exclusive),
+            ("--share", self.share.is_some()),
             ("--timeout-image", self.timeout_image.is_some()),
             ("--timeout", self.timeout.is_some()),
             ("--config", self.config.is_some()),
@@ -219,6 +231,7 @@ impl ServerArgs {
         option("--order", self.order.clone().map(OsString::from));
         option("--profile", self.profile.clone().map(OsString::from));
         option("--idle", self.idle.clone().map(OsString::from));
+        option("--share", self.share.clone().map(OsString::from));
         option("--timeout-image", self.timeout_image.clone().map(|path| absolute(path).into()));
         option("--timeout", number(self.timeout));
         option("--config", self.config.clone().map(|path| absolute(path).into()));
@@ -581,6 +594,32 @@ mod tests {
         let parsed = Vloopbackd::try_parse_from(std::iter::once(name).chain(again)).unwrap().server;
         assert_eq!(parsed, args);
         assert_eq!(args.shaping().len(), 10);
+        let args = Vloopbackd::try_parse_from(["vloopbackd", "--share", "all"]).unwrap().server;
+        let again = [OsString::from("vloopbackd")].into_iter().chain(args.to_arguments("/run/s".into()));
+        assert_eq!(Vloopbackd::try_parse_from(again).unwrap().server.share.as_deref(), Some("all"));
+        assert_eq!(args.shaping(), ["--share"]);
+        assert_eq!(args.config().unwrap().share, Share::All);
+    }
+
+    #[test]
+    fn a_pipe_is_shared_or_not() {
+        use std::io::Write;
+        assert!(Vloopbackd::try_parse_from(["vloopbackd", "--share", "all", "--exclusive"]).is_err());
+        let args = ServerArgs { share: Some("some".into()), ..ServerArgs::default() };
+        assert!(args.config().unwrap_err().to_string().contains("processes, all"));
+        // The command line goes before the file.
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        writeln!(file, "exclusive = true").unwrap();
+        let with = |share: Option<&str>, exclusive| ServerArgs {
+            share: share.map(Into::into),
+            exclusive,
+            config: Some(file.path().into()),
+            ..ServerArgs::default()
+        };
+        let config = with(Some("all"), false).config().unwrap();
+        assert_eq!((config.exclusive, config.share), (false, Share::All));
+        let config = with(None, true).config().unwrap();
+        assert_eq!((config.exclusive, config.share), (true, Share::Processes));
     }
 
     #[test]

@@ -55,6 +55,37 @@ impl std::str::FromStr for Order {
     }
 }
 
+/// Whose open files of a pipe's output may stream at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Share {
+    /// One of each process, as the V4L2 specification has one owner of a stream.
+    #[default]
+    Processes,
+    /// All: a program may stream twice.
+    All,
+}
+
+impl Share {
+    /// The word on the command line and in the file.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Processes => "processes",
+            Self::All => "all",
+        }
+    }
+}
+
+impl std::str::FromStr for Share {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        [Self::Processes, Self::All]
+            .into_iter()
+            .find(|share| share.word() == word)
+            .ok_or_else(|| format!("'{word}' is not what can share a pipe; there are: processes, all"))
+    }
+}
+
 /// What the server is asked to be. Options as the old module's, and where to listen.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -78,8 +109,10 @@ pub struct Config {
     pub profile: Profile,
     /// What a client meets while nobody pushes; None: what the profile says.
     pub idle: Option<Idle>,
-    /// One open file in all has a pipe's stream; else one of each process.
+    /// One open file in all has a pipe's stream; else as [`Config::share`] says.
     pub exclusive: bool,
+    /// Whose open files may stream at once.
+    pub share: Share,
     /// Permission bits of the nodes.
     pub mode: u32,
     /// Group of the nodes by number; None: group "video" for root's server, else the own one.
@@ -109,6 +142,8 @@ pub struct PipeConfig {
     pub timeout: Option<Duration>,
     /// As [`Config::exclusive`].
     pub exclusive: Option<bool>,
+    /// As [`Config::share`].
+    pub share: Option<Share>,
 }
 
 impl Default for Config {
@@ -124,6 +159,7 @@ impl Default for Config {
             profile: Profile::Default,
             idle: None,
             exclusive: false,
+            share: Share::Processes,
             mode: 0o660,
             group: None,
             answer_timeout: Duration::from_secs(10),
@@ -150,6 +186,7 @@ struct FileConfig {
     profile: Option<String>,
     idle: Option<String>,
     exclusive: Option<bool>,
+    share: Option<String>,
     mode: Option<String>,
     group: Option<u32>,
     answer_timeout: Option<u32>,
@@ -177,14 +214,15 @@ struct FilePipe {
     timeout_image: Option<PathBuf>,
     timeout: Option<u32>,
     exclusive: Option<bool>,
+    share: Option<String>,
 }
 
 impl Config {
     /// The options as `path` (TOML) has them: keys pipes, spares, spare_timeout (seconds), num_buffers,
-    /// dev_offset, order, socket, profile, idle, exclusive (true or false), mode (octal, as "0660"), group (number),
+    /// dev_offset, order, socket, profile, idle, exclusive (true or false), share ("processes", "all"), mode (octal, as "0660"), group (number),
     /// answer_timeout (seconds), timeout_image (file), timeout (milliseconds); a table `[limits]` of what each user may
     /// take, with connections, open_devices and memory (MiB); and a table `[[pipe]]` for each
-    /// pipe from 0 on that has a timeout_image, timeout or exclusive of its own. Pictures' files are looked for
+    /// pipe from 0 on that has a timeout_image, timeout, exclusive or share of its own. Pictures' files are looked for
     /// where this file is. What it does not name stays as it is.
     ///
     /// # Errors
@@ -214,6 +252,10 @@ impl Config {
             file.spare_timeout.map_or(self.spare_timeout, |seconds| Duration::from_secs(seconds.into()));
         self.num_buffers = file.num_buffers.unwrap_or(self.num_buffers);
         self.exclusive = file.exclusive.unwrap_or(self.exclusive);
+        let share = |word: Option<String>| {
+            word.map(|word| word.parse::<Share>()).transpose().map_err(|e| bad(format!("key share: {e}")))
+        };
+        self.share = share(file.share)?.unwrap_or(self.share);
         self.dev_offset = file.dev_offset.unwrap_or(self.dev_offset);
         self.socket = file.socket.unwrap_or_else(|| self.socket.clone());
         self.group = file.group.or(self.group);
@@ -223,12 +265,15 @@ impl Config {
         self.timeout_image = file.timeout_image.map(beside).or(self.timeout_image.take());
         self.timeout = file.timeout.map_or(self.timeout, millis);
         if !file.pipe.is_empty() {
-            let own = |pipe: FilePipe| PipeConfig {
-                timeout_image: pipe.timeout_image.map(beside),
-                timeout: pipe.timeout.map(millis),
-                exclusive: pipe.exclusive,
+            let own = |pipe: FilePipe| {
+                Ok(PipeConfig {
+                    timeout_image: pipe.timeout_image.map(beside),
+                    timeout: pipe.timeout.map(millis),
+                    exclusive: pipe.exclusive,
+                    share: share(pipe.share)?,
+                })
             };
-            self.pipe = file.pipe.into_iter().map(own).collect();
+            self.pipe = file.pipe.into_iter().map(own).collect::<Result<_, ServerError>>()?;
         }
         let limits = &mut self.limits;
         limits.connections = file.limits.connections.unwrap_or(limits.connections);
@@ -250,9 +295,16 @@ impl Config {
         own.or(self.timeout_image.as_ref()).and_then(|file| self.pictures.get(file)).cloned()
     }
 
-    /// Whether one open file in all has a pipe's stream.
+    /// Whether one open file in all has a pipe's stream. Where a pipe says of its own that all share it, not.
     pub(crate) fn exclusive_of(&self, index: u32) -> bool {
-        self.pipe.get(index as usize).and_then(|pipe| pipe.exclusive).unwrap_or(self.exclusive)
+        let own = self.pipe.get(index as usize);
+        let shared = own.and_then(|pipe| pipe.share) == Some(Share::All);
+        own.and_then(|pipe| pipe.exclusive).unwrap_or(self.exclusive && !shared)
+    }
+
+    /// Whose open files of a pipe may stream at once.
+    pub(crate) fn share_of(&self, index: u32) -> Share {
+        self.pipe.get(index as usize).and_then(|pipe| pipe.share).unwrap_or(self.share)
     }
 
     /// For how long a pusher of a pipe may be silent.
@@ -277,6 +329,13 @@ impl Config {
         let longest = self.pipe.iter().filter_map(|pipe| pipe.timeout).fold(self.timeout, Duration::max);
         let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         range("--timeout", millis(longest), 0, millis(MAX_TIMEOUT))?;
+        let both = |exclusive, share| exclusive && share == Share::All;
+        let own = |pipe: &PipeConfig| both(pipe.exclusive == Some(true), pipe.share.unwrap_or_default());
+        if both(self.exclusive, self.share) || self.pipe.iter().any(own) {
+            let text = "--exclusive (one program in all streams) and --share all (each program as often as it likes) \
+                        exclude each other: choose one for a pipe";
+            return Err(ServerError::Option(text.into()));
+        }
         range("--num-buffers", self.num_buffers.into(), 2, MAX_BUFFERS.into())?;
         range("--dev-offset", self.dev_offset.into(), -1, 254)?;
         if self.dev_offset >= 0 {
@@ -394,5 +453,23 @@ mod tests {
         let config = merged(text).expect("a good file");
         assert_eq!([0, 1, 2].map(|pipe| config.exclusive_of(pipe)), [false, true, true]);
         assert!(merged("exclusive = 1").is_err());
+    }
+
+    #[test]
+    fn a_file_names_who_shares_a_pipe() {
+        assert_eq!(merged("pipes = 2").expect("a good file").share_of(0), Share::Processes);
+        let text = "share = \"all\"\n[[pipe]]\nshare = \"processes\"\n[[pipe]]\n[[pipe]]\nexclusive = true\n";
+        let config = merged(text).expect("a good file");
+        config.check().expect("each pipe has one of the two");
+        assert_eq!([0, 1].map(|pipe| config.share_of(pipe)), [Share::Processes, Share::All]);
+        assert_eq!([0, 1, 2].map(|pipe| config.exclusive_of(pipe)), [false, false, true]);
+        let text = "exclusive = true\n[[pipe]]\nshare = \"all\"\n";
+        let config = merged(text).expect("a good file");
+        assert!(!config.exclusive_of(0) && config.exclusive_of(1));
+        let error = merged("share = \"none\"").expect_err("there is none").to_string();
+        assert!(error.contains("key share") && error.contains("processes, all"), "{error}");
+        for text in ["exclusive = true\nshare = \"all\"", "[[pipe]]\nexclusive = true\nshare = \"all\""] {
+            assert!(merged(text).expect("a good file").check().is_err(), "{text}");
+        }
     }
 }

@@ -23,7 +23,7 @@ mod socket;
 
 use std::path::{Path, PathBuf};
 
-pub use config::{Config, FIRST_INPUT, MAX_BUFFERS, MAX_PIPES, Order, PipeConfig, default_socket};
+pub use config::{Config, FIRST_INPUT, MAX_BUFFERS, MAX_PIPES, Order, PipeConfig, Share, default_socket};
 pub use image::TimeoutImage;
 pub use quota::Limits;
 pub use server::{Server, ServerHandle, Stopper};

@@ -709,9 +709,10 @@ impl Engine {
             Request::Gong { session } => return self.gong(id, session),
             Request::Bell { session, knock } => {
                 // Who is not of the pipe rings nothing.
-                let _ = self.with_session(id, session, |e, _, p| {
+                let _ = self.with_session(id, session, |e, s, p| {
                     e.bell(p, knock);
                     e.pipes[p].bell.ring();
+                    e.look_at_client(s);
                     Ok(Reply::Done)
                 });
                 return true;

@@ -163,10 +163,12 @@ impl SessionPage {
 
 #[cfg(not(loom))]
 impl SessionPage {
-    /// Whether the old driver's rules hold for the open file: a `legacy` process has opened it, or it has been used by
-    /// V4L1's requests.
+    /// Whether the old driver's rules hold for the open file, which a legacy process has opened or not: it has been used
+    /// by V4L1's requests, or it is a legacy one and V4L2's have not been used. An old program's session may have
+    /// programs of today in it: these say by their first request which rules are theirs.
     pub fn is_old(&self, legacy: bool) -> bool {
-        legacy || self.v4l1.load(Ordering::Relaxed) != 0
+        let used = |word: &AtomicU32| word.load(Ordering::Relaxed) != 0;
+        used(&self.v4l1) || (legacy && !used(&self.v4l2))
     }
 
     /// Whether the client waits while nobody feeds the pipe, for a pusher (under the policy `wait`) or for the

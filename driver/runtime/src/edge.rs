@@ -248,7 +248,15 @@ fn do_ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int> {
         return dispatch_v4l1(&mut node, &Caller, Abi::NATIVE, request, arg).map_err(|e| e.raw());
     }
     if is_v4l2(request) && session.info().v4l2 {
-        session.page().v4l2.store(1, Ordering::Relaxed);
+        let v4l2 = &session.page().v4l2;
+        if v4l2.load(Ordering::Relaxed) == 0 {
+            v4l2.store(1, Ordering::Relaxed);
+            if session.info().legacy && !session.info().input {
+                // A program of today in an old one's session: V4L2's rules hold for it from now on, and poll's are
+                // the daemon's to change.
+                session.ring_bell();
+            }
+        }
         if let Some(answer) = v4l2::forward(&session, request, arg) {
             return answer;
         }

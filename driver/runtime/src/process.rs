@@ -532,18 +532,22 @@ impl Connection {
     }
 }
 
-/// Tells once why the server is not talked to: a program that looks for cameras asks many times.
+/// Tells why the server is not talked to.
 fn refuse(socket: &[u8], why: &server::Refused) {
     static TOLD: AtomicBool = AtomicBool::new(false);
-    if TOLD.swap(true, Ordering::Relaxed) {
+    let socket = core::str::from_utf8(socket).unwrap_or("");
+    complain_once(&TOLD, format_args!("the server at {socket} is not used: {why}"));
+}
+
+/// One line on the standard error, the first time only: a program that looks for cameras asks many times.
+pub(crate) fn complain_once(told: &AtomicBool, reason: core::fmt::Arguments) {
+    if told.swap(true, Ordering::Relaxed) {
         return;
     }
     let mut line = Line { bytes: [0; 512], len: 0 };
-    // A line that is too long is cut.
-    let _ = core::fmt::Write::write_fmt(&mut line, format_args!("{why}"));
-    let reason = core::str::from_utf8(&line.bytes[..line.len]).unwrap_or("it is another user's");
-    let socket = core::str::from_utf8(socket).unwrap_or("");
-    complain(&["the server at ", socket, " is not used: ", reason]);
+    // What does not fit any more is left out.
+    let _ = core::fmt::Write::write_fmt(&mut line, reason);
+    complain(&[core::str::from_utf8(&line.bytes[..line.len]).unwrap_or("")]);
 }
 
 /// Text that is put together without an allocation: a signal handler may ask the daemon.

@@ -397,6 +397,8 @@ pub struct SessionInfo {
     pub v4l2: bool,
     /// One open file in all has the stream: see [`Request::Own`].
     pub exclusive: bool,
+    /// Of an output: several open files of one process may stream.
+    pub shared: bool,
     /// Milliseconds that a zero-copy pusher has for an answer; 0 for ever.
     pub answer_timeout: u32,
 }
@@ -596,7 +598,7 @@ impl Reply {
                         u32::from(s.legacy),
                         s.client,
                         s.idle,
-                        u32::from(s.v4l2) | u32::from(s.exclusive) << 1,
+                        u32::from(s.v4l2) | u32::from(s.exclusive) << 1 | u32::from(s.shared) << 2,
                         s.answer_timeout,
                     ],
                 );
@@ -635,6 +637,7 @@ impl Reply {
                 idle: a[8],
                 v4l2: a[9] & 1 != 0,
                 exclusive: a[9] & 2 != 0,
+                shared: a[9] & 4 != 0,
                 answer_timeout: a[10],
             }),
             105 => Self::Ring { ring: a[0], slots: a[1], slot_len: a[2], log: a[3] },
@@ -721,6 +724,7 @@ mod tests {
             idle: 1,
             v4l2: true,
             exclusive: true,
+            shared: true,
             answer_timeout: 10_000,
         };
         for reply in [

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering, fence};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -16,8 +16,10 @@ use nix::sys::stat::{Mode, fchmod, fstat};
 use tracing::debug;
 use vloopback_core::{Idle, Refusal, Side};
 use vloopback_proc::owners::process_name;
-use vloopback_ring::SessionPage;
+use vloopback_ring::{RINGING, SessionPage};
 use vloopback_wire::{DEVICE_MODE, DEVICE_PREFIX, Reply, SessionInfo};
+
+use crate::config::Share;
 
 use super::{Engine, Events, Exports, HEADROOM, Session, leaves};
 use crate::memory::{Page, RingMemory};
@@ -25,6 +27,13 @@ use crate::quota::Resource;
 
 pub(super) fn errno(refusal: Refusal) -> Errno {
     Errno::from_raw(refusal.errno())
+}
+
+/// Nobody can see who waits in poll before its first read(). As with a device that does not stream yet poll returns,
+/// and the read begins the stream; what begins one takes this away. `end`: ours, of the session of `page`.
+fn let_poll_return(page: &SessionPage, end: &impl AsRawFd) {
+    let _ = send(end.as_raw_fd(), &[1], MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL);
+    page.rung.store(1, Ordering::SeqCst);
 }
 
 impl Engine {
@@ -111,15 +120,13 @@ impl Engine {
             } as u32,
             v4l2: self.config.profile != vloopback_core::Profile::Vloopback,
             exclusive: pipe.core.options().exclusive,
+            shared: self.config.share_of(pipe.index) == Share::All,
             answer_timeout: self.config.answer_timeout.as_millis().try_into().unwrap_or(u32::MAX),
         };
         if side == Side::Output && (!info.legacy || pipe.zero.is_some()) {
-            // Nobody can see who waits in poll before its first read(). As with a device that does not
-            // stream yet poll returns, and the read begins the stream; what begins one takes this away.
-            // With a zero-copy pusher nothing does so for a V4L1 client: each of its SYNCs and reads asks for
+            // With a zero-copy pusher nothing takes this away for a V4L1 client: each of its SYNCs and reads asks for
             // a picture, and fetches the one that it waits for.
-            page.rung.store(1, Ordering::SeqCst);
-            let _ = send(ours.as_raw_fd(), &[1], MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL);
+            let_poll_return(&page, &ours);
         }
         let comm = process_name(peer.pid).unwrap_or_default();
         let (pid, uid, end) = (peer.pid, peer.uid, Arc::new(ours));
@@ -177,6 +184,29 @@ impl Engine {
         let pipe = &self.pipes[s.pipe];
         let fds = [s.page.fd(), pipe.board.fd(), pipe.desk.fd()];
         self.answer(id, &Reply::Session(s.info), &fds)
+    }
+
+    /// A client has asked to be looked at. One of a legacy process that turns out to be a program of today, by its first
+    /// V4L2 request, and has no stream yet finds its descriptor readable as such programs do.
+    pub(super) fn look_at_client(&self, session: u32) {
+        let Some(s) = self.sessions.get(&session) else { return };
+        let (info, page) = (&s.info, &s.page);
+        let is_fresh = || {
+            let none = |word: &AtomicU32| word.load(Ordering::SeqCst) == 0;
+            none(&page.streaming) && none(&page.count)
+        };
+        let is_todays = info.legacy && !info.input && !page.is_old(info.legacy);
+        if !is_todays || !is_fresh() || page.rung.load(Ordering::SeqCst) != 0 {
+            return;
+        }
+        // As the ringer does: who gets buffers or begins a stream from here on waits for the byte, and takes it away.
+        page.rung.store(RINGING, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        if is_fresh() {
+            let_poll_return(page, &s.end);
+        } else {
+            page.rung.store(0, Ordering::SeqCst);
+        }
     }
 
     pub(super) fn send_ring(&mut self, id: u32, session: u32) -> bool {

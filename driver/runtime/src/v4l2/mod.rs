@@ -147,8 +147,8 @@ fn let_slot_go(locked: &Locked, index: usize) {
     }
 }
 
-/// Whether an open file is a V4L2 program's: it was not started as a legacy process, and has made no V4L1
-/// request by this descriptor.
+/// Whether an open file is a V4L2 program's: it has made no V4L1 request by this descriptor, and is not a legacy
+/// process's, or one that has made V4L2 requests by it.
 pub(crate) fn is_client(session: &Session) -> bool {
     !session.page().is_old(session.info().legacy)
 }

@@ -2,7 +2,7 @@
 //! session page, under that page's lock.
 
 use core::ffi::c_int;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use vloopback_abi::v4l2::{
     V4L2_BUF_CAP_SUPPORTS_DMABUF, V4L2_BUF_CAP_SUPPORTS_MMAP, V4L2_BUF_CAP_SUPPORTS_ORPHANED_BUFS,
@@ -50,8 +50,14 @@ pub(super) fn first(page: &SessionPage, fits: impl Fn(usize) -> bool) -> Option<
 }
 
 /// Whether another descriptor of this process has buffers of the same node: the V4L2 specification has
-/// one owner of a stream; that other processes' are apart is what this loopback adds.
+/// one owner of a stream; that other processes' are apart is what this loopback adds. Under the pipe's option
+/// `share = "all"` an output's descriptors are all apart; who is refused for want of it is told of it.
 pub(crate) fn is_owned_elsewhere(session: &Session) -> bool {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    let info = session.info();
+    if info.shared && !info.input {
+        return false;
+    }
     let mut owned = false;
     session::each(|other| {
         let mine = other.info().session == session.info().session;
@@ -59,6 +65,16 @@ pub(crate) fn is_owned_elsewhere(session: &Session) -> bool {
             other.info().node == session.info().node && core::ptr::eq(other.lifeline(), session.lifeline());
         owned |= !mine && same_node && other.page().count.load(Ordering::Relaxed) != 0;
     });
+    if owned && !info.input {
+        let node = info.node;
+        process::complain_once(
+            &TOLD,
+            format_args!(
+                "a second descriptor of this process streams from /dev/video{node}: EBUSY, as the V4L2 specification \
+                 wants it; with `vloopbackd --share all`, or share = \"all\" in its file, both may"
+            ),
+        );
+    }
     owned
 }
 
