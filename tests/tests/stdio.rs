@@ -66,10 +66,10 @@ fn client_of(env: &Env, name: &str, extra: &[&str]) -> serde_json::Value {
 }
 
 /// fwrite, putc, fprintf, halves, a child's; streams for writing, for appending, without a buffer; standard output that
-/// becomes a device and another thing again, in turn.
+/// becomes a device and another thing again, in turn; dprintf.
 #[test]
 fn streams_write_whole_frames() {
-    for name in ["writes", "appends", "unbuffered", "standard_output"] {
+    for name in ["writes", "appends", "unbuffered", "standard_output", "prints"] {
         let env = Env::new(1);
         let result = client_of(&env, name, &[]);
         let counts = ["torn", "errors", "back"].map(|key| number(&result, key));
