@@ -199,6 +199,24 @@ static void standard_input(void)
     take_frame(stdin, 1, "standard input");
 }
 
+/* What standard input had read ahead when its number became a device comes first. */
+static void read_ahead(void)
+{
+    int way[2], fd = open_node(O_RDONLY);
+    FILE *kept = stdin;
+    if (pipe(way) || write(way[1], "abc", 3) != 3)
+        fail("pipe");
+    dup2(way[0], 0);
+    expect(getchar() == 'a', "a pipe's first");
+    dup2(fd, 0);
+    expect(getchar() == 'b' && getchar() == 'c', "a pipe's rest");
+    take_frame(stdin, 0, "a device");
+    dup2(way[0], 0);
+    if (write(way[1], "d", 1) != 1)
+        fail("write");
+    expect(stdin == kept && getchar() == 'd', "a pipe again");
+}
+
 static uint32_t next = 1;
 
 static void choose_format(int fd)
@@ -397,6 +415,21 @@ static void vforks(void)
     close(fd);
 }
 
+/* Standard error keeps nothing back, whatever it is. */
+static void standard_error(void)
+{
+    int fd = open_node(O_WRONLY), first = dup(2);
+    size_t k, kept = 0;
+    choose_format(fd);
+    dup2(fd, 2);
+    for (k = 0; k < len; k++) {
+        fputc('x', stderr);
+        kept += __fpending(stderr);
+    }
+    dup2(first, 2);
+    expect(kept == 0, "%zu bytes waited", kept);
+}
+
 /* A frame that is left in the stream at the program's end is written by exit. */
 static void at_exit(void)
 {
@@ -430,7 +463,8 @@ int main(int argc, char **argv)
     static const struct a_case cases[] = {
         { "reads", reads }, { "reopens", reopens }, { "forks", forks }, { "threads", threads },
         { "standard_input", standard_input }, { "writes", writes }, { "appends", appends },
-        { "unbuffered", unbuffered }, { "standard_output", standard_output }, { "at_exit", at_exit }, { "vforks", vforks }, { "prints", prints },
+        { "unbuffered", unbuffered }, { "standard_output", standard_output }, { "at_exit", at_exit }, { "vforks", vforks }, { "prints", prints }, { "read_ahead", read_ahead },
+        { "standard_error", standard_error },
         { "gone", gone },
     };
     begin_taking(argc, argv);

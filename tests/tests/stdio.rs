@@ -28,7 +28,7 @@ fn reader(env: &Env, name: &str) -> Job {
 fn streams_read_whole_frames() {
     let env = Env::new(1);
     let _pusher = push(&env, &[]);
-    for name in ["reads", "reopens", "forks", "threads"] {
+    for name in ["reads", "reopens", "forks", "threads", "read_ahead"] {
         pass(reader(&env, name), |_, _| {});
     }
 }
@@ -104,6 +104,15 @@ fn a_child_of_vfork_changes_no_stream_of_its_parents() {
     let env = Env::new(1);
     let input = env.pipe(0).input;
     pass(env.program("stdio", &["vforks", "--device", &input, "--size", SIZE]), |_, _| {});
+    assert_eq!(written(&env), 1);
+}
+
+/// Standard error writes at once, also to a device.
+#[test]
+fn standard_error_keeps_nothing_back() {
+    let env = Env::new(1);
+    let input = env.pipe(0).input;
+    pass(env.program("stdio", &["standard_error", "--device", &input, "--size", SIZE]), |_, _| {});
     assert_eq!(written(&env), 1);
 }
 
