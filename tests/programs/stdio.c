@@ -199,6 +199,24 @@ static void standard_input(void)
     take_frame(stdin, 1, "standard input");
 }
 
+/* What standard input had read ahead when its number became a device comes first. */
+static void read_ahead(void)
+{
+    int way[2], fd = open_node(O_RDONLY);
+    FILE *kept = stdin;
+    if (pipe(way) || write(way[1], "abc", 3) != 3)
+        fail("pipe");
+    dup2(way[0], 0);
+    expect(getchar() == 'a', "a pipe's first");
+    dup2(fd, 0);
+    expect(getchar() == 'b' && getchar() == 'c', "a pipe's rest");
+    take_frame(stdin, 0, "a device");
+    dup2(way[0], 0);
+    if (write(way[1], "d", 1) != 1)
+        fail("write");
+    expect(stdin == kept && getchar() == 'd', "a pipe again");
+}
+
 static uint32_t next = 1;
 
 static void choose_format(int fd)
@@ -293,6 +311,57 @@ static void unbuffered(void)
     expect(fclose(f) == 0, "fclose");
 }
 
+static int by_list(int fd, const char *format, ...)
+{
+    va_list args;
+    int n;
+    va_start(args, format);
+    n = vdprintf(fd, format, args);
+    va_end(args);
+    return n;
+}
+
+/* What dprintf becomes in programs that are built with _FORTIFY_SOURCE. */
+int __dprintf_chk(int fd, int flag, const char *format, ...);
+
+/* dprintf and vdprintf; arguments of every kind, more than registers take, to a file and to a device. */
+static void prints(void)
+{
+    const char *format = "%s %d %c %g %lld %x %.2f %s %u %g %g %g %g %g %g %g|";
+#define VALUES "one", 2, 'c', 0.5, 1234567890123LL, 255, 1.25, "eight", 9u, .1, .2, .3, .4, .5, .6, .7
+    char expected[200], got[200] = "";
+    int fd = open_node(O_WRONLY), file = memfd_create("text", 0), k, ticks = clock_open(200);
+    int n = snprintf(expected, sizeof expected, format, VALUES);
+    expect(dprintf(file, format, VALUES) == n && pread(file, got, sizeof got, 0) == n && !strcmp(got, expected),
+           "dprintf to a file: %s", got);
+    memset(got, 0, sizeof got);
+    expect(by_list(file, format, VALUES) == n && pread(file, got, sizeof got, n) == n && !strcmp(got, expected),
+           "vdprintf to a file: %s", got);
+    memset(got, 0, sizeof got);
+    expect(__dprintf_chk(file, 1, format, VALUES) == n && pread(file, got, sizeof got, 2 * n) == n &&
+               !strcmp(got, expected),
+           "dprintf of a fortified program to a file: %s", got);
+    errno = 0;
+    expect(dprintf(-1, "%d", 1) < 0 && errno == EBADF, "dprintf to nothing (errno %d)", errno);
+    choose_format(fd);
+    say("{\"event\":\"setup\"}");
+    while (!told()) {
+        size_t at;
+        clock_tick(ticks);
+        pattern_fill(frame, len, next++);
+        for (k = 0, at = 0; at < len; k++, at += 8) {
+            int (*to)(int, const char *, ...) = k % 2 ? dprintf : by_list;
+            const unsigned char *b = frame + at;
+            if (k % 3 == 0)
+                n = __dprintf_chk(fd, 1, "%c%c%c%c%c%c%c%c", b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]);
+            else
+                n = to(fd, "%c%c%c%c%c%c%c%.0s%c%.*s", b[0], b[1], b[2], b[3], b[4], b[5], b[6], "", b[7], 0, "");
+            expect(n == 8, "dprintf gives %d", n);
+        }
+    }
+    close(fd);
+}
+
 /* Standard output goes to a device and back, by freopen and by dup2. What is told goes where it went before. */
 static void standard_output(void)
 {
@@ -346,6 +415,21 @@ static void vforks(void)
     close(fd);
 }
 
+/* Standard error keeps nothing back, whatever it is. */
+static void standard_error(void)
+{
+    int fd = open_node(O_WRONLY), first = dup(2);
+    size_t k, kept = 0;
+    choose_format(fd);
+    dup2(fd, 2);
+    for (k = 0; k < len; k++) {
+        fputc('x', stderr);
+        kept += __fpending(stderr);
+    }
+    dup2(first, 2);
+    expect(kept == 0, "%zu bytes waited", kept);
+}
+
 /* A frame that is left in the stream at the program's end is written by exit. */
 static void at_exit(void)
 {
@@ -379,7 +463,8 @@ int main(int argc, char **argv)
     static const struct a_case cases[] = {
         { "reads", reads }, { "reopens", reopens }, { "forks", forks }, { "threads", threads },
         { "standard_input", standard_input }, { "writes", writes }, { "appends", appends },
-        { "unbuffered", unbuffered }, { "standard_output", standard_output }, { "at_exit", at_exit }, { "vforks", vforks },
+        { "unbuffered", unbuffered }, { "standard_output", standard_output }, { "at_exit", at_exit }, { "vforks", vforks }, { "prints", prints }, { "read_ahead", read_ahead },
+        { "standard_error", standard_error },
         { "gone", gone },
     };
     begin_taking(argc, argv);

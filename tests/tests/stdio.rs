@@ -28,7 +28,7 @@ fn reader(env: &Env, name: &str) -> Job {
 fn streams_read_whole_frames() {
     let env = Env::new(1);
     let _pusher = push(&env, &[]);
-    for name in ["reads", "reopens", "forks", "threads"] {
+    for name in ["reads", "reopens", "forks", "threads", "read_ahead"] {
         pass(reader(&env, name), |_, _| {});
     }
 }
@@ -66,10 +66,10 @@ fn client_of(env: &Env, name: &str, extra: &[&str]) -> serde_json::Value {
 }
 
 /// fwrite, putc, fprintf, halves, a child's; streams for writing, for appending, without a buffer; standard output that
-/// becomes a device and another thing again, in turn.
+/// becomes a device and another thing again, in turn; dprintf.
 #[test]
 fn streams_write_whole_frames() {
-    for name in ["writes", "appends", "unbuffered", "standard_output"] {
+    for name in ["writes", "appends", "unbuffered", "standard_output", "prints"] {
         let env = Env::new(1);
         let result = client_of(&env, name, &[]);
         let counts = ["torn", "errors", "back"].map(|key| number(&result, key));
@@ -104,6 +104,15 @@ fn a_child_of_vfork_changes_no_stream_of_its_parents() {
     let env = Env::new(1);
     let input = env.pipe(0).input;
     pass(env.program("stdio", &["vforks", "--device", &input, "--size", SIZE]), |_, _| {});
+    assert_eq!(written(&env), 1);
+}
+
+/// Standard error writes at once, also to a device.
+#[test]
+fn standard_error_keeps_nothing_back() {
+    let env = Env::new(1);
+    let input = env.pipe(0).input;
+    pass(env.program("stdio", &["standard_error", "--device", &input, "--size", SIZE]), |_, _| {});
     assert_eq!(written(&env), 1);
 }
 

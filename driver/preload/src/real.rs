@@ -272,6 +272,8 @@ table! {
     fn freopen64(path: *const c_char, mode: *const c_char, stream: *mut FILE) -> *mut FILE = core::ptr::null_mut();
     fn fclose(stream: *mut FILE) -> c_int = libc::EOF;
     fn fdopen(fd: c_int, mode: *const c_char) -> *mut FILE = core::ptr::null_mut();
+    fn vdprintf(fd: c_int, format: *const c_char, args: *mut c_void) -> c_int = -1;
+    fn __vdprintf_chk(fd: c_int, flag: c_int, format: *const c_char, args: *mut c_void) -> c_int = -1;
     fn lseek64(fd: c_int, offset: off64_t, whence: c_int) -> off64_t = -1;
 
     fn opendir(path: *const c_char) -> *mut DIR = core::ptr::null_mut();

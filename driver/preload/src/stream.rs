@@ -107,16 +107,20 @@ unsafe extern "C" fn read(cookie: *mut c_void, buf: *mut c_char, len: size_t) ->
 
 unsafe extern "C" fn write(cookie: *mut c_void, buf: *const c_char, len: size_t) -> ssize_t {
     stack::align();
-    let fd = number(cookie);
+    // Fewer than `len` is the failure; negative numbers are not allowed here.
+    ssize_t::try_from(write_all(number(cookie), buf, len)).unwrap_or(ssize_t::MAX)
+}
+
+/// Writes all, as a stream does. What it comes to is less only where a write has failed, with errno.
+pub fn write_all(fd: c_int, buf: *const c_char, len: size_t) -> size_t {
     let mut done = 0;
-    // A stream's write is whole, or it failed.
     while done < len {
-        // SAFETY: within glibc's buffer of `len` bytes.
+        // SAFETY: within the C library's buffer of `len` bytes.
         let rest = unsafe { buf.add(done) }.cast::<c_void>();
         let count = if ours(fd) {
             write_ours(fd, rest, len - done)
         } else {
-            // SAFETY: the rest of glibc's buffer and its length.
+            // SAFETY: the rest of that buffer and its length.
             unsafe { real::write(fd, rest, len - done) }
         };
         match usize::try_from(count) {
@@ -124,8 +128,7 @@ unsafe extern "C" fn write(cookie: *mut c_void, buf: *const c_char, len: size_t)
             _ => break,
         }
     }
-    // Fewer than `len` is the failure; negative numbers are not allowed here.
-    ssize_t::try_from(done).unwrap_or(ssize_t::MAX)
+    done
 }
 
 unsafe extern "C" fn seek(cookie: *mut c_void, offset: *mut off64_t, whence: c_int) -> c_int {
