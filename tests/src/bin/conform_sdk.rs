@@ -14,7 +14,7 @@ use vloopback_sdk::{Finder, Fourcc, Pusher};
 
 /// What was opened.
 enum Node {
-    Input(Pusher),
+    Input(Box<Pusher>),
     Output(Output),
 }
 
@@ -49,7 +49,7 @@ fn obey(finder: &Finder, node: &mut Option<Node>, line: &str) -> Result<String, 
                 // The other node.
                 Err(errno) if errno == Errno::NOTTY.raw_os_error() => {
                     let pusher = Pusher::open_at(finder, path).map_err(|error| error.errno() as i32)?;
-                    Node::Input(pusher)
+                    Node::Input(Box::new(pusher))
                 }
                 Err(errno) => return Err(errno),
             });
