@@ -65,15 +65,46 @@ fn a_second_legacy_opener_of_the_input_is_refused() {
     env.until_idle();
 }
 
-/// DESIGN.md 7: for every other process opening claims nothing; the claim is made by the first V4L1
-/// request on an input opened for writing, and who comes second gets EBUSY there.
+/// "It can claim it by simply opening the input device": also a program that has neither looked into /proc nor asked
+/// anything before. Old programs see W and get EBUSY; another that opens by itself gets EBUSY at its first V4L1 request,
+/// whoever asks first.
 #[test]
-fn opening_claims_nothing_but_a_v4l1_request_does() {
+fn who_opens_by_itself_has_the_pipe_until_it_speaks_v4l2() {
+    for by in ["close", "v4l2"] {
+        let env = Env::new(1);
+        let input = env.pipe(0).input;
+        let mut first = env.program("probe", &["open", "--device", &input, "--hold"]).start();
+        assert_eq!(first.event("opened")["errno"], 0);
+        assert_eq!(env.pipe(0).input_status, "W");
+        let mut legacy = env.program_legacy("probe", &["open", "--device", &input]).start();
+        assert_eq!(legacy.event("opened")["errno"], 16);
+        let mut second = env.program("probe", &["gcap", "--device", &input]).start();
+        assert_eq!(second.event("opened")["errno"], 0, "a V4L2 program may open it");
+        assert_eq!(second.event("asked")["errno"], 16);
+        second.finish();
+        first.end_input();
+        first.finish().ok();
+        env.until_idle();
+        if by == "v4l2" {
+            // A program of today claims nothing by opening: its first request says so.
+            let watch = ["v4l2-ctl", "-d", &input, "--wait-for-event=ctrl=brightness"];
+            let panel = env.run(&watch).start();
+            env.until("the panel has asked", |pipes| pipes[0].input_status == "-");
+            let mut legacy = env.program_legacy("probe", &["open", "--device", &input]).start();
+            assert_eq!(legacy.event("opened")["errno"], 0);
+            legacy.finish();
+            drop(panel);
+        }
+    }
+}
+
+/// DESIGN.md 7: a V4L1 request on an input opened for writing claims it, and who comes second gets EBUSY there.
+#[test]
+fn a_v4l1_request_claims() {
     let env = Env::new(1);
     let input = env.pipe(0).input;
     let mut first = env.program("probe", &["gcap", "--device", &input, "--wait", "--hold"]).start();
     assert_eq!(first.event("opened")["errno"], 0);
-    assert_eq!(env.pipe(0).input_status, "-", "an open is no claim");
     let mut second = env.program("probe", &["gcap", "--device", &input, "--wait", "--hold"]).start();
     assert_eq!(second.event("opened")["errno"], 0);
     first.order();

@@ -50,6 +50,9 @@ pub struct Opener {
     pub row: Option<u32>,
     /// `V4L2_PRIORITY_*`.
     pub priority: u32,
+    /// It has opened the input for writing, no old program is known there, and it has asked nothing yet: it may be one
+    /// that claims by opening. Its first request tells ([`Pipe::speaks_v4l2`]).
+    pub undecided: bool,
 }
 
 /// The right to hold slots in place.
@@ -162,7 +165,7 @@ impl Pipe {
         match side {
             Side::Input => {
                 if access.legacy && access.write {
-                    if self.pusher.is_some() {
+                    if self.is_taken() {
                         return Err(Refusal::Busy);
                     }
                     self.pusher = Some(session);
@@ -176,9 +179,35 @@ impl Pipe {
             }
         }
         let priority = V4L2_PRIORITY_DEFAULT;
-        self.openers
-            .insert(session, Opener { side, access, streaming: false, grant: None, row: None, priority });
+        let undecided = side == Side::Input && access.write && !access.legacy;
+        self.openers.insert(
+            session,
+            Opener { side, access, streaming: false, grant: None, row: None, priority, undecided },
+        );
         Ok(effects)
+    }
+
+    /// The session has made a V4L2 request: a program of today, which claims nothing by opening.
+    pub fn speaks_v4l2(&mut self, session: u32) -> Effects {
+        let opener = self.openers.get_mut(&session);
+        let was_undecided = opener.is_some_and(|opener| std::mem::take(&mut opener.undecided));
+        Effects { views: was_undecided, ..Effects::default() }
+    }
+
+    /// Those of whom nobody knows yet whether they have claimed the pipe by opening it, the first one first.
+    pub fn undecided(&self) -> impl Iterator<Item = u32> {
+        self.openers.iter().filter(|(_, opener)| opener.undecided).map(|(session, _)| *session)
+    }
+
+    /// As [`Pipe::claim`], by a V4L1 request: who opened before, and may be an old program, has the pipe.
+    ///
+    /// # Errors
+    /// As [`Pipe::claim`].
+    pub fn claim_by_v4l1(&mut self, session: u32) -> Result<Effects, Refusal> {
+        if self.pusher.is_none() && self.undecided().any(|other| other < session) {
+            return Err(Refusal::Busy);
+        }
+        self.claim(session)
     }
 
     fn opener(&self, session: u32) -> Result<&Opener, Refusal> {
@@ -190,10 +219,11 @@ impl Pipe {
     /// # Errors
     /// `Busy`: the pipe is another's. `WrongNode`: an output, or an input opened for reading only.
     pub fn claim(&mut self, session: u32) -> Result<Effects, Refusal> {
-        let opener = self.opener(session)?;
+        let opener = self.openers.get_mut(&session).ok_or(Refusal::Unknown)?;
         if opener.side != Side::Input || !opener.access.write {
             return Err(Refusal::WrongNode);
         }
+        opener.undecided = false;
         match self.pusher {
             Some(pusher) if pusher == session => Ok(Effects::default()),
             Some(_) => Err(Refusal::Busy),
@@ -634,9 +664,14 @@ impl Pipe {
         self.zero
     }
 
-    /// Whether /proc shows W.
+    /// Whether somebody has claimed the pipe.
     pub fn writer(&self) -> bool {
         self.pusher.is_some()
+    }
+
+    /// Whether /proc shows W: somebody has claimed the pipe, or may have done so by opening it.
+    pub fn is_taken(&self) -> bool {
+        self.writer() || self.undecided().next().is_some()
     }
 
     /// The session that claimed the pipe.

@@ -23,6 +23,10 @@ enum Event {
     },
     Claim {
         session: u32,
+        v4l1: bool,
+    },
+    SpeaksV4l2 {
+        session: u32,
     },
     Palette {
         session: u32,
@@ -120,7 +124,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => (session.clone(), few).prop_map(|(session, priority)| Event::Priority { session, priority }),
         6 => (session.clone(), any::<bool>(), access)
             .prop_map(|(session, input, access)| Event::Open { session, input, access }),
-        2 => session.clone().prop_map(|session| Event::Claim { session }),
+        2 => (session.clone(), any::<bool>()).prop_map(|(session, v4l1)| Event::Claim { session, v4l1 }),
+        2 => session.clone().prop_map(|session| Event::SpeaksV4l2 { session }),
         2 => (session.clone(), palette).prop_map(|(session, palette)| Event::Palette { session, palette }),
         4 => (session.clone(), side.clone(), side, prop::bool::weighted(0.8))
             .prop_map(|(session, width, height, memory)| Event::Size { session, width, height, memory }),
@@ -150,6 +155,7 @@ struct Open {
     write: bool,
     streams: bool,
     priority: u32,
+    undecided: bool,
 }
 
 struct Oracle {
@@ -174,13 +180,18 @@ impl Oracle {
     }
 
     /// Who may call what a pusher calls.
-    fn may_claim(&self, session: u32) -> Result<(), Refusal> {
-        match self.open.get(&session) {
-            None => Err(Refusal::Unknown),
-            Some(open) if !open.input || !open.write => Err(Refusal::WrongNode),
-            Some(_) if self.pusher.is_some_and(|p| p != session) => Err(Refusal::Busy),
-            Some(_) => Ok(()),
+    /// Whoever tries is known: it does not claim by opening alone.
+    fn may_claim(&mut self, session: u32) -> Result<(), Refusal> {
+        match self.open.get_mut(&session) {
+            None => return Err(Refusal::Unknown),
+            Some(open) if !open.input || !open.write => return Err(Refusal::WrongNode),
+            Some(open) => open.undecided = false,
         }
+        if self.pusher.is_some_and(|p| p != session) { Err(Refusal::Busy) } else { Ok(()) }
+    }
+
+    fn first_undecided(&self) -> Option<u32> {
+        self.open.iter().filter(|(_, open)| open.undecided).map(|(session, _)| *session).min()
     }
 
     fn readers(&self) -> u32 {
@@ -193,7 +204,7 @@ impl Oracle {
             Event::Open { session, input, access } => {
                 let side = if input { Side::Input } else { Side::Output };
                 let claims = input && access.write && self.old_rules(access);
-                let expected = if claims && self.pusher.is_some() {
+                let expected = if claims && (self.pusher.is_some() || self.first_undecided().is_some()) {
                     Err(Refusal::Busy)
                 } else if !input && !self.fed && (self.old_rules(access) || self.options.idle == Idle::Refuse)
                 {
@@ -203,17 +214,25 @@ impl Oracle {
                 };
                 prop_assert_eq!(pipe.open(session, side, access).map(|e| e.claimed), expected);
                 if expected.is_ok() {
-                    self.open
-                        .insert(session, Open { input, write: access.write, streams: false, priority: 2 });
+                    let undecided = input && access.write && !claims;
+                    let open = Open { input, write: access.write, streams: false, priority: 2, undecided };
+                    self.open.insert(session, open);
                     if claims {
                         self.pusher = Some(session);
                     }
                 }
             }
-            Event::Claim { session } => {
-                let expected = self.may_claim(session);
+            Event::SpeaksV4l2 { session } => {
+                let open = self.open.get_mut(&session);
+                let was = open.is_some_and(|open| std::mem::take(&mut open.undecided));
+                prop_assert_eq!(pipe.speaks_v4l2(session).views, was);
+            }
+            Event::Claim { session, v4l1 } => {
                 let first = self.pusher.is_none();
-                prop_assert_eq!(pipe.claim(session).map(|e| e.claimed), expected.map(|()| first));
+                let is_later = v4l1 && first && self.first_undecided().is_some_and(|other| other < session);
+                let expected = if is_later { Err(Refusal::Busy) } else { self.may_claim(session) };
+                let done = if v4l1 { pipe.claim_by_v4l1(session) } else { pipe.claim(session) };
+                prop_assert_eq!(done.map(|e| e.claimed), expected.map(|()| first));
                 if expected.is_ok() {
                     self.pusher = Some(session);
                 }
@@ -322,6 +341,11 @@ impl Oracle {
                 };
                 prop_assert_eq!(pipe.take_over(session).map(|_| ()), expected);
                 if expected.is_ok() {
+                    // Whoever tries is known.
+                    prop_assert_eq!(
+                        self.may_claim(session).is_ok(),
+                        self.pusher.is_none_or(|p| p == session)
+                    );
                     self.pusher = Some(session);
                 }
             }
@@ -414,6 +438,7 @@ impl Oracle {
     fn check(&self, pipe: &Pipe) -> Result<(), TestCaseError> {
         prop_assert_eq!(pipe.pusher(), self.pusher, "there is one pusher, and it is this one");
         prop_assert_eq!(pipe.writer(), self.pusher.is_some());
+        prop_assert_eq!(pipe.is_taken(), self.pusher.is_some() || self.first_undecided().is_some());
         prop_assert_eq!(pipe.owner(), self.owner);
         prop_assert!(self.pusher.is_none_or(|p| self.open[&p].input && self.open[&p].write));
         prop_assert_eq!(pipe.feed(), self.fed.then_some(self.feeds));

@@ -708,13 +708,18 @@ impl Engine {
             Request::Chime { session } => return self.chime(id, session),
             Request::Gong { session } => return self.gong(id, session),
             Request::Bell { session, knock } => {
+                let mut decided = false;
                 // Who is not of the pipe rings nothing.
                 let _ = self.with_session(id, session, |e, s, p| {
                     e.bell(p, knock);
                     e.pipes[p].bell.ring();
                     e.look_at_client(s);
+                    decided = e.decide_openers(p);
                     Ok(Reply::Done)
                 });
+                if decided {
+                    self.update_views();
+                }
                 return true;
             }
             Request::List => {

@@ -251,10 +251,14 @@ fn do_ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int> {
         let v4l2 = &session.page().v4l2;
         if v4l2.load(Ordering::Relaxed) == 0 {
             v4l2.store(1, Ordering::Relaxed);
-            if session.info().legacy && !session.info().input {
+            let info = session.info();
+            if !info.input && info.legacy {
                 // A program of today in an old one's session: V4L2's rules hold for it from now on, and poll's are
                 // the daemon's to change.
                 session.ring_bell();
+            } else if info.input && !info.legacy && session.access().1 {
+                // It has claimed nothing by opening: others may.
+                let _ = process::post(&Request::Bell { session: info.session, knock: false });
             }
         }
         if let Some(answer) = v4l2::forward(&session, request, arg) {

@@ -75,6 +75,7 @@ impl Engine {
         }
         if side == Side::Input {
             self.end_closed_pusher(index);
+            self.decide_openers(index);
             if access.write && access.legacy {
                 // It claims the pipe.
                 self.charge_claim(peer.uid, index)?;
@@ -184,6 +185,19 @@ impl Engine {
         let pipe = &self.pipes[s.pipe];
         let fds = [s.page.fd(), pipe.board.fd(), pipe.desk.fd()];
         self.answer(id, &Reply::Session(s.info), &fds)
+    }
+
+    /// Who has opened the pipe's input and has made a V4L2 request since is no old program that claims by opening. Whether
+    /// there was one.
+    pub(super) fn decide_openers(&mut self, index: usize) -> bool {
+        let sessions = &self.sessions;
+        let core = &mut self.pipes[index].core;
+        let speaks = |id: &u32| sessions.get(id).is_some_and(|s| s.page.v4l2.load(Ordering::Relaxed) != 0);
+        let decided: Vec<u32> = core.undecided().filter(speaks).collect();
+        for session in &decided {
+            core.speaks_v4l2(*session);
+        }
+        !decided.is_empty()
     }
 
     /// A client has asked to be looked at. One of a legacy process that turns out to be a program of today, by its first

@@ -380,7 +380,7 @@ impl PipeState {
             index: self.index,
             input: self.input,
             output: self.output,
-            writer: self.core.writer(),
+            writer: self.core.is_taken(),
             readers: self.core.readers(),
             counters,
             format,

@@ -38,9 +38,13 @@ impl Engine {
     pub(super) fn claim(&mut self, session: u32, index: usize) -> Result<Reply, Errno> {
         self.end_closed_pusher(index);
         // It may be the pusher that has just been closed.
-        let uid = self.session(session)?.uid;
+        let s = self.session(session)?;
+        let (uid, is_v4l1) = (s.uid, s.page.v4l1.load(Ordering::Relaxed) != 0);
         self.charge_claim(uid, index)?;
-        let effects = self.pipes[index].core.claim(session).map_err(errno)?;
+        self.decide_openers(index);
+        let core = &mut self.pipes[index].core;
+        let effects =
+            if is_v4l1 { core.claim_by_v4l1(session) } else { core.claim(session) }.map_err(errno)?;
         self.apply(index, effects);
         Ok(Reply::Done)
     }
