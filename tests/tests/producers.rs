@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use vloopback_tests::{Env, Job, Pipe, Running, binary, copy_program, full, have, number, skip};
 
@@ -245,4 +245,26 @@ fn a_killed_server_is_noticed_in_every_call() {
         assert_eq!(verdict["event"], "pass", "{verdict}");
         case.finish().ok();
     }
+}
+
+/// A pusher that has set its rate (S_PARM) and waits in DQBUF has no clock of its own: DQBUF keeps the rate, as hardware
+/// does. Never write().
+#[test]
+fn dqbuf_keeps_the_rate_that_the_pusher_set() {
+    let env = Env::new(1);
+    let input = env.pipe(0).input;
+    let took = |io: &str, interval: &str, frames: &str| {
+        let args = ["--device", &input, "--format", "YU12", "--size", "64x48", "--io", io];
+        let args = [&args[..], &["--interval-ms", interval, "--frames", frames]].concat();
+        let began = Instant::now();
+        let pushed = env.program("v4l2_pusher", &args).start().event("pushed");
+        env.until_idle();
+        assert_eq!(number(&pushed, "errors"), 0);
+        began.elapsed()
+    };
+    // 4 buffers are there at once; the others come in intervals of which a 64th may be missing.
+    let paced = took("mmap", "20", "36");
+    assert!(paced >= Duration::from_millis(31 * 20 * 63 / 64), "{paced:?}");
+    let free = took("write", "1000", "60");
+    assert!(free < Duration::from_secs(50), "{free:?}");
 }

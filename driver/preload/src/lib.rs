@@ -14,7 +14,7 @@
 //! | `stat` | `stat` `stat64` `lstat` `lstat64` `fstat` `fstat64` `fstatat` `fstatat64` `__xstat` `__xstat64` `__lxstat` `__lxstat64` `__fxstat` `__fxstat64` `__fxstatat` `__fxstatat64` `statx` |
 //! | `statfs` | `statfs` `__statfs` `statfs64` `fstatfs` `fstatfs64` |
 //! | `names` | `access` `eaccess` `euidaccess` `faccessat` `readlink` `readlinkat` `__readlink_chk` `__readlinkat_chk` `realpath` `__realpath_chk` `canonicalize_file_name` `getxattr` `lgetxattr` `listxattr` `llistxattr` |
-//! | `stdio` | `fopen` `fopen64` `_IO_fopen` `fdopen` `_IO_fdopen` `freopen` `freopen64` `fclose` `_IO_fclose`, whose streams over devices are of a kind of their own; see `stream` |
+//! | `stdio` | `fopen` `fopen64` `_IO_fopen` `fdopen` `_IO_fdopen` `freopen` `freopen64` `fclose` `_IO_fclose`, whose streams over devices are of a kind of their own; see the module stream |
 //! | `print` | `vdprintf` `__vdprintf_chk`, and on x86_64 and i386 `dprintf` `__dprintf_chk` |
 //! | `dirs` | `opendir` `fdopendir` `readdir` `readdir64` `readdir_r` `readdir64_r` `closedir` `rewinddir` |
 //! | `scan` | `scandir` `scandir64` `glob` `glob64` |

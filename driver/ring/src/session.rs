@@ -130,7 +130,8 @@ pub struct SessionPage {
     /// 1: the stream's first frame is to be the picture that was there when it began, number `last` + 1. If that is gone
     /// by then it was not missed.
     pub late: AtomicU32,
-    reserved: AtomicU32,
+    /// 1: a pusher that has set the rate of its frames by V4L2: its DQBUF keeps it.
+    pub paced: AtomicU32,
 }
 
 impl SessionPage {
@@ -180,7 +181,7 @@ impl SessionPage {
 }
 
 #[cfg(not(loom))]
-crate::layout::layout!(layout: SessionPage { lock, kick, armed, rung, streaming, row, ring, last, received, dropped, copies, retries, private, patient, v4l1, priority, count, generation, memory, pix, on, filling, queue, base, zero, refusals, buffers, events, log, bell, refused, rest, rest_at, v4l2, late, reserved });
+crate::layout::layout!(layout: SessionPage { lock, kick, armed, rung, streaming, row, ring, last, received, dropped, copies, retries, private, patient, v4l1, priority, count, generation, memory, pix, on, filling, queue, base, zero, refusals, buffers, events, log, bell, refused, rest, rest_at, v4l2, late, paced });
 
 #[cfg(not(loom))]
 crate::layout::layout!(buffer_layout: Buffer { queued, slot, pending, bytesused, sequence, state, time, start, length, user, marks, least, reserved });

@@ -2,7 +2,7 @@
 
 use core::ffi::c_int;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use vloopback_ring::hatch::Hatch;
 use vloopback_ring::slip::Slip;
@@ -43,6 +43,8 @@ pub(crate) struct Session {
     pub(crate) log_number: AtomicU32,
     /// How fast its frames come while nobody watches.
     pub(crate) pace: Pace,
+    /// When the next buffer of a pusher that has set its rate is due, nanoseconds of CLOCK_MONOTONIC.
+    pub(crate) due: AtomicU64,
     /// The pipe was claimed through this session.
     pub(crate) claimed: AtomicBool,
     pub(crate) ring: Local<RingMap>,

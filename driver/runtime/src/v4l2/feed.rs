@@ -23,6 +23,7 @@ use crate::process;
 use crate::session::Session;
 use crate::sys::{self, Result};
 use crate::views::Mapping;
+use crate::wait;
 
 /// Slots that stay for clients and for frames that are copied, while the program fills others in place.
 const LEFT: u32 = 1;
@@ -395,6 +396,50 @@ pub(super) fn streamoff(session: &Session, fd: c_int) -> Result<()> {
 /// EINVAL: not streaming. EIO: the format was changed under the stream. EAGAIN with O_NONBLOCK, EINTR,
 /// ENODEV: none is queued.
 pub(super) fn dqbuf(session: &Session, fd: c_int) -> Result<V4l2Buffer> {
+    keep_pace(session, fd)?;
+    let told = next_buffer(session, fd)?;
+    set_due(session);
+    Ok(told)
+}
+
+/// A pusher that has set a rate and waits in DQBUF has no clock of its own, as a rule: hardware gives its buffers back at
+/// that rate, and so do we. Nobody else is held up, and never for write().
+///
+/// # Errors
+/// EINTR.
+fn keep_pace(session: &Session, fd: c_int) -> Result<()> {
+    let page = session.page();
+    let due = session.due.load(Ordering::Relaxed);
+    if page.paced.load(Ordering::Relaxed) == 0 || due <= sys::now() || !may_wait(fd) {
+        return Ok(());
+    }
+    loop {
+        let kick = page.kick.load(Ordering::SeqCst);
+        if page.on.load(Ordering::Relaxed) == 0 {
+            return Ok(());
+        }
+        match wait::until_changed(session.lifeline(), &[(&page.kick, kick)], Some(due)) {
+            Err(libc::EINTR) => return Err(libc::EINTR),
+            // Another thread has queued a buffer, or ended the stream.
+            Ok(()) | Err(libc::EAGAIN) if sys::now() < due => {}
+            // It is time; or there is no such wait here (before Linux 5.16); or the daemon is gone, which the call tells.
+            _ => return Ok(()),
+        }
+    }
+}
+
+/// When the next buffer is due: an interval after this one was. A little less, so that a pusher that does have a clock,
+/// and a slightly faster one, is not held up by ours.
+fn set_due(session: &Session) {
+    let [numerator, denominator] = session.board().format().interval;
+    let interval = u64::from(numerator) * 1_000_000_000 / u64::from(denominator.max(1));
+    let now = sys::now();
+    // Who is late goes on from now.
+    let due = session.due.load(Ordering::Relaxed).clamp(now.saturating_sub(interval), now);
+    session.due.store(due + interval - interval / 64, Ordering::Relaxed);
+}
+
+fn next_buffer(session: &Session, fd: c_int) -> Result<V4l2Buffer> {
     until_done(
         session,
         fd,

@@ -545,6 +545,7 @@ impl V4l2Device for Node<'_> {
         if self.is_input() {
             let interval = nearest_interval(asked.output().timeperframe);
             set_interval(self.session, interval.numerator, interval.denominator).map_err(Errno)?;
+            self.page().paced.store(1, Ordering::Relaxed);
         }
         Ok(self.parm(asked.type_))
     }
