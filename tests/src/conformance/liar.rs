@@ -22,7 +22,7 @@ pub enum Lie {
     Sequence,
     /// From the tenth on writes are refused, as if there were no room.
     Full,
-    /// An output that has just begun gives the frame that was pushed last.
+    /// An output that has just begun gives the frame that was pushed before the last.
     Earlier,
     /// Refusals are hidden: what was asked seems to be done.
     Admit,
@@ -40,6 +40,8 @@ pub enum Lie {
 #[derive(Default)]
 struct Memory {
     pushed: Option<Vec<u8>>,
+    /// The one before that.
+    earlier: Option<Vec<u8>>,
 }
 
 /// Another transport, but for one lie.
@@ -117,7 +119,8 @@ impl Port for LyingPort {
         if self.lie == Lie::Full && self.written >= 10 {
             return Err(11);
         }
-        self.memory.borrow_mut().pushed = Some(frame.to_vec());
+        let mut memory = self.memory.borrow_mut();
+        memory.earlier = memory.pushed.replace(frame.to_vec());
         let written = self.port.write(frame);
         self.hidden(written, (self.lie == Lie::Admit).then_some(()))
     }
@@ -142,7 +145,7 @@ impl Port for LyingPort {
 
     fn try_take(&mut self) -> Result<Option<Frame>, i32> {
         if self.lie == Lie::Earlier && self.taken == 0 {
-            if let Some(bytes) = self.memory.borrow().pushed.clone() {
+            if let Some(bytes) = self.memory.borrow().earlier.clone() {
                 self.taken = 1;
                 return Ok(Some(Frame { sequence: Some(0), bytes }));
             }
