@@ -69,12 +69,13 @@ fn one_copy_pusher(section: &str) {
             }
             place.job(&here(command, &output)).output().ok();
             check_film(&place);
-            least += 25;
+            // The first of them may be the picture that was there before anybody watched.
+            least += 24;
         } else {
             place.job(command).output().ok();
             let picture = Picture::from_png(&read(&place.file("target/picture.png")));
             assert!(picture.expect("a picture").bar(ORANGE, BLUE).is_some(), "{command}: no bar");
-            least += 1;
+
         }
     }
     assert!(least > 0, "nobody has watched");
