@@ -225,7 +225,7 @@ impl<'a> Locked<'a> {
     /// Counts a frame that the client got.
     pub(crate) fn count(&self, number: u64) {
         let page = self.session.page();
-        if page.late.load(Ordering::Relaxed) != 0 {
+        if page.late.load(Ordering::Relaxed) == 1 {
             page.late.store(0, Ordering::Relaxed);
             let last = page.last.load(Ordering::Relaxed);
             if number > last + 1 {

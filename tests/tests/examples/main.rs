@@ -75,7 +75,6 @@ fn one_copy_pusher(section: &str) {
             place.job(command).output().ok();
             let picture = Picture::from_png(&read(&place.file("target/picture.png")));
             assert!(picture.expect("a picture").bar(ORANGE, BLUE).is_some(), "{command}: no bar");
-
         }
     }
     assert!(least > 0, "nobody has watched");

@@ -22,6 +22,8 @@ use crate::zero::{capture as captures, is_zero};
 
 /// `SessionPage::base` before the stream has met a ring.
 const NO_BASE: u64 = SessionPage::NO_BASE;
+/// In `SessionPage::late`: the picture that was there has been copied into the first buffer.
+const BEGAN_LATE: u32 = 2;
 /// After so many frames a buffer that had to become private may show its slot again: to change what a
 /// mapping shows costs about as much as one copy.
 const FORGIVEN_AFTER: u64 = 64;
@@ -402,7 +404,17 @@ fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
             held < session.board().quotas[row].load(Ordering::Relaxed)
         });
         let index = found.slot;
-        let fits = index < queue::count(page)
+        // The picture that was there comes in the first buffer, as the frames of a stream do that has its turns: some
+        // programs take their buffers in turn whatever the index says.
+        let first = queue::first(page, |_| true);
+        // From then on that buffer is private, and is filled when it is its turn.
+        let late = match page.late.load(Ordering::Relaxed) {
+            0 => false,
+            BEGAN_LATE => first.is_some_and(|first| !locked.views.is_direct(first, number)),
+            _ => first != Some(index),
+        };
+        let fits = !late
+            && index < queue::count(page)
             && is_queued(&page.buffers[index])
             && locked.views.is_direct(index, number);
         if let Some(row) = row.filter(|_| fits) {
@@ -419,7 +431,7 @@ fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
             continue;
         }
         let private = queue::first(page, |k| !locked.views.is_direct(k, number));
-        let Some(into) = private.or_else(|| queue::first(page, |_| true)) else { return Ok(None) };
+        let Some(into) = private.filter(|_| !late).or(first) else { return Ok(None) };
         let to = locked.views.private_frame(into)?;
         let room = locked.views.len_of(into);
         let taken = match row {
@@ -430,6 +442,9 @@ fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
         };
         let Some(taken) = taken else { continue };
         locked.views.stay_private(into, &locked.ring)?;
+        if late {
+            page.late.store(BEGAN_LATE, Ordering::Relaxed);
+        }
         page.private.store(locked.views.private_len() as u64, Ordering::Relaxed);
         page.buffers[into].slot.store(0, Ordering::Relaxed);
         let from = taken.found.slot;
