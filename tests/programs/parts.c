@@ -111,15 +111,6 @@ static void polls(void)
     }
 }
 
-static void choose_format(int fd)
-{
-    struct v4l2_format f = format_of(fd, V4L2_BUF_TYPE_VIDEO_OUTPUT);
-    f.fmt.pix.width = (unsigned)opt.width;
-    f.fmt.pix.height = (unsigned)opt.height;
-    f.fmt.pix.pixelformat = V4L2_PIX_FMT_YUV420;
-    GIVES(0, fd, VIDIOC_S_FMT, &f);
-}
-
 /* Writes a stream of numbered frames in pieces of changing sizes, also of several frames, until it is told to end. */
 static void writes(void)
 {

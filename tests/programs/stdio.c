@@ -219,15 +219,6 @@ static void read_ahead(void)
 
 static uint32_t next = 1;
 
-static void choose_format(int fd)
-{
-    struct v4l2_format f = format_of(fd, V4L2_BUF_TYPE_VIDEO_OUTPUT);
-    f.fmt.pix.width = (unsigned)opt.width;
-    f.fmt.pix.height = (unsigned)opt.height;
-    f.fmt.pix.pixelformat = V4L2_PIX_FMT_YUV420;
-    GIVES(0, fd, VIDIOC_S_FMT, &f);
-}
-
 /* Each frame in a different way. */
 static void write_frame(FILE *f, int child)
 {

@@ -83,6 +83,16 @@ static UNUSED struct v4l2_format format_of(int fd, uint32_t type)
     return f;
 }
 
+/* A pusher's: YUV420P of --size. */
+static UNUSED void choose_format(int fd)
+{
+    struct v4l2_format f = format_of(fd, V4L2_BUF_TYPE_VIDEO_OUTPUT);
+    f.fmt.pix.width = (unsigned)opt.width;
+    f.fmt.pix.height = (unsigned)opt.height;
+    f.fmt.pix.pixelformat = V4L2_PIX_FMT_YUV420;
+    GIVES(0, fd, VIDIOC_S_FMT, &f);
+}
+
 /* REQBUFS: its errno; the count that was given in *count. */
 static UNUSED int ask_buffers(int fd, uint32_t type, uint32_t memory, uint32_t *count)
 {

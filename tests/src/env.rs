@@ -159,6 +159,20 @@ impl Env {
         EnvBuilder::default()
     }
 
+    /// What `vloopback list --json` tells of the pipes.
+    #[track_caller]
+    pub fn list(&self) -> serde_json::Value {
+        let ended =
+            self.own("vloopback").args(["list", "--json", "--socket"]).arg(self.socket()).output().ok();
+        serde_json::from_slice(&ended.stdout).expect("JSON")
+    }
+
+    /// How many frames the first pipe's pushers have written, as that list counts them.
+    #[track_caller]
+    pub fn written(&self) -> u64 {
+        self.list()[0]["counters"]["written"].as_u64().expect("a count")
+    }
+
     /// The socket.
     pub fn socket(&self) -> &Path {
         &self.socket

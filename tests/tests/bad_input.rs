@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
 use vloopback_tests::{Env, Running, have, pattern, skip};
 
 const EBADF: i32 = 9;
@@ -251,7 +250,6 @@ fn the_list_survives_all_of_it() {
     for case in ["sizes", "numbers"] {
         env.program("bad_input", &[case, "--device", &env.pipe(0).input]).output().ok();
     }
-    let list = env.own("vloopback").args(["list", "--json", "--socket"]).arg(env.socket()).output().ok();
-    let list: Value = serde_json::from_slice(&list.stdout).expect("JSON");
+    let list = env.list();
     assert_eq!(list.as_array().map(Vec::len), Some(2), "{list}");
 }

@@ -98,7 +98,7 @@ fn who_opens_by_itself_has_the_pipe_until_it_speaks_v4l2() {
     }
 }
 
-/// DESIGN.md 7: a V4L1 request on an input opened for writing claims it, and who comes second gets EBUSY there.
+/// A V4L1 request on an input opened for writing claims it, and who comes second gets EBUSY there.
 #[test]
 fn a_v4l1_request_claims() {
     let env = Env::new(1);

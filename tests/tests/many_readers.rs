@@ -32,9 +32,7 @@ const HUNDRED: Crowd = Crowd { keep_up: 60, slow: 15, stopped: 15, victims: 10 }
 
 /// What `list` and /proc say of a pipe's clients, by process: frames received and dropped.
 fn told_by_list(env: &Env) -> BTreeMap<i64, (i64, i64)> {
-    let list =
-        env.own("vloopback").args(["list", "--json", "--socket"]).arg(env.socket()).output().ok().text();
-    let list: Value = serde_json::from_str(&list).expect("JSON");
+    let list = env.list();
     let owners = list[0]["owners"].as_array().expect("owners");
     let clients = owners.iter().filter(|owner| owner["role"] == "client");
     clients.map(|o| (number(o, "pid"), (number(o, "received"), number(o, "dropped")))).collect()

@@ -1,6 +1,5 @@
 //! Many opens at once, and what there is at the limits of descriptors (issue 6; DESIGN.md 4 and 5).
 
-use serde_json::Value;
 use vloopback_tests::cases::pass;
 use vloopback_tests::{Env, Job, Running, binary, full, skip};
 
@@ -19,10 +18,7 @@ fn server(limit: Option<u32>) -> (Env, Option<Running>) {
 
 /// How many have the output open, as `list` says.
 fn readers(env: &Env) -> i64 {
-    let list =
-        env.own("vloopback").args(["list", "--json", "--socket"]).arg(env.socket()).output().ok().text();
-    let list: Value = serde_json::from_str(&list).expect("JSON");
-    list[0]["readers"].as_i64().expect("readers")
+    env.list()[0]["readers"].as_i64().expect("readers")
 }
 
 /// Runs a case; how many had the output open whenever it said that one may look. `limit`: of the server.

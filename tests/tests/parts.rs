@@ -88,9 +88,9 @@ fn cat_and_dd() {
     for (k, frame) in seen.chunks(6144).enumerate() {
         assert!(frame.iter().all(|byte| *byte == frame[0]), "frame {k} is whole");
     }
-    let before = written(&env);
+    let before = env.written();
     env.run(&["sh", "-c", &format!("cat {} > {}", file.display(), pipe.input)]).output().ok();
-    assert_eq!(written(&env) - before, 40, "as many frames as the file has");
+    assert_eq!(env.written() - before, 40, "as many frames as the file has");
 }
 
 /// Who has made no request yet may be a program of V4L1, whose bytes are no picture before it has set a format: EINVAL,
@@ -105,14 +105,7 @@ fn short_writes_need_a_format_that_somebody_chose() {
     let refused = env.run(&["sh", "-c", &write]).output();
     assert!(refused.text().contains("Invalid argument"), "{refused:?}");
     env.run(&["v4l2-ctl", "-d", &pipe.input, "-x", "width=640,height=480,pixelformat=YUYV"]).output().ok();
-    let written = written(&env);
+    let written = env.written();
     env.run(&["sh", "-c", &write]).output().ok();
-    assert_eq!(self::written(&env) - written, 2);
-}
-
-fn written(env: &Env) -> u64 {
-    let list =
-        env.own("vloopback").args(["list", "--json", "--socket"]).arg(env.socket()).output().ok().text();
-    let list: serde_json::Value = serde_json::from_str(&list).expect("JSON");
-    list[0]["counters"]["written"].as_u64().expect("a count")
+    assert_eq!(env.written() - written, 2);
 }

@@ -91,11 +91,11 @@ fn exit_writes_what_is_left() {
     let input = env.pipe(0).input;
     let mut pusher = env.program("stdio", &["at_exit", "--device", &input, "--size", SIZE]).start();
     pusher.event("setup");
-    assert_eq!(written(&env), 0);
+    assert_eq!(env.written(), 0);
     pusher.order();
     pusher.event("pass");
     pusher.finish().ok();
-    assert_eq!(written(&env), 1);
+    assert_eq!(env.written(), 1);
 }
 
 /// A child between vfork and exec makes a device its standard output: its parent's streams stay as they are.
@@ -104,7 +104,7 @@ fn a_child_of_vfork_changes_no_stream_of_its_parents() {
     let env = Env::new(1);
     let input = env.pipe(0).input;
     pass(env.program("stdio", &["vforks", "--device", &input, "--size", SIZE]), |_, _| {});
-    assert_eq!(written(&env), 1);
+    assert_eq!(env.written(), 1);
 }
 
 /// Standard error writes at once, also to a device.
@@ -113,7 +113,7 @@ fn standard_error_keeps_nothing_back() {
     let env = Env::new(1);
     let input = env.pipe(0).input;
     pass(env.program("stdio", &["standard_error", "--device", &input, "--size", SIZE]), |_, _| {});
-    assert_eq!(written(&env), 1);
+    assert_eq!(env.written(), 1);
 }
 
 /// A server that has died is an error of the stream's, not a hang.
@@ -197,14 +197,14 @@ fn programs_write_by_stdio() {
         ("python, as text", format!("python3 -c \"$PYTHON\" {input}")),
         ("python's print", format!("python3 -c 'print(open(\"film\").read(), end=\"\")' > {input}")),
     ] {
-        let before = written(&env);
+        let before = env.written();
         let in_folder = format!("cd {} && {{ {writer}; }}", env.dir().display());
         let run = |script: &str| {
             let job = env.run(&["bash", "-c", script]).env("PYTHON", python).env("UNBUFFERED", unbuffered);
             job.output().ok()
         };
         run(&in_folder);
-        assert_eq!(written(&env) - before, 26, "{name}: as many frames as the file has");
+        assert_eq!(env.written() - before, 26, "{name}: as many frames as the file has");
         // And in a loop, for a reader.
         let script = format!(
             "dd if={} of={} bs={YUYV} iflag=fullblock count=40 2>/dev/null & reader=$!; \
@@ -259,12 +259,5 @@ fn c_plus_plus_writes() {
     fs::write(&source, text).expect("a source");
     Job::new("c++").arg("-o").arg(&program).arg(&source).output().ok();
     env.run(&["sh", "-c", &format!("{} > {input}", program.display())]).output().ok();
-    assert_eq!(written(&env), 1);
-}
-
-fn written(env: &Env) -> u64 {
-    let list =
-        env.own("vloopback").args(["list", "--json", "--socket"]).arg(env.socket()).output().ok().text();
-    let list: serde_json::Value = serde_json::from_str(&list).expect("JSON");
-    list[0]["counters"]["written"].as_u64().expect("a count")
+    assert_eq!(env.written(), 1);
 }

@@ -200,8 +200,7 @@ fn frames_that_nobody_watches_are_dropped_and_counted() {
     let mut pusher = env.program("push_motion", &["--device", &input, "--frames", "100", "--hold"]).start();
     let pushed = pusher.event("pushed");
     assert_eq!(number(&pushed, "written"), 100, "{pushed}");
-    let list = env.own("vloopback").args(["list", "--json", "--socket"]).arg(env.socket()).output().ok();
-    let list: Value = serde_json::from_slice(&list.stdout).expect("JSON");
+    let list = env.list();
     assert_eq!(number(&list[0]["counters"], "unwatched"), 100, "{list}");
     pusher.end_input();
     pusher.finish().ok();

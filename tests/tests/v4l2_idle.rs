@@ -169,9 +169,7 @@ fn wait_blocks_until_a_pusher_comes() {
 
 /// How many clients stream from the first pipe.
 fn streaming(env: &Env) -> u64 {
-    let job = env.own("vloopback").args(["list", "--json", "--socket"]).arg(env.socket());
-    let list: serde_json::Value = serde_json::from_str(&job.output().ok().text()).expect("JSON");
-    list[0]["streaming"].as_u64().expect("a number")
+    env.list()[0]["streaming"].as_u64().expect("a number")
 }
 
 /// A reader that came before the pusher and has asked for no format takes the pusher's, whatever it is; one that has

@@ -218,9 +218,7 @@ fn close_frees_resources() {
     on(&env, "close", "input", &pipe.input);
     on(&env, "close", "output", &pipe.output);
     env.until_idle();
-    let list =
-        env.own("vloopback").args(["list", "--json", "--socket"]).arg(env.socket()).output().ok().text();
-    let list: serde_json::Value = serde_json::from_str(&list).expect("JSON");
+    let list = env.list();
     assert_eq!(list[0]["streaming"], 0, "{list}");
     let _pusher = pusher(&env, &pipe);
 }

@@ -85,7 +85,7 @@ mod watches;
 
 /// The dynamic linker calls this before the program's own constructors. It looks up the C
 /// library's functions and reads the environment into static storage; it opens, allocates and
-/// starts nothing (a constructor that did has hung programs; see CLIENTS.md 2). The one exception is a program whose
+/// starts nothing (a constructor that did has hung programs). The one exception is a program whose
 /// standard input or output is a device: it gets a stream for that.
 extern "C" fn construct() {
     vloopback_runtime::stack::align();

@@ -127,8 +127,8 @@ pub struct SessionPage {
     pub rest_at: AtomicU32,
     /// 1: the open file has been used by V4L2 requests.
     pub v4l2: AtomicU32,
-    /// 1: the stream's first frame is to be the picture that was there when it began, number `last` + 1. If that is gone
-    /// by then it was not missed.
+    /// How the stream began: 0, with the next frame, or one of [`SessionPage::PRESENT_COMES`] and
+    /// [`SessionPage::PRESENT_COPIED`].
     pub late: AtomicU32,
     /// 1: a pusher that has set the rate of its frames by V4L2: its DQBUF keeps it.
     pub paced: AtomicU32,
@@ -137,6 +137,11 @@ pub struct SessionPage {
 impl SessionPage {
     /// Before `base` has met a ring.
     pub const NO_BASE: u64 = u64::MAX;
+    /// In `late`: the first frame is to be the picture that was there, number `last` + 1. If that is gone by then it was
+    /// not missed.
+    pub const PRESENT_COMES: u32 = 1;
+    /// In `late`: that picture was copied into the V4L2 buffer that was queued first.
+    pub const PRESENT_COPIED: u32 = 2;
 
     /// Brings `last` and `base` into line with log number `log`, whose first publication comes after number `newest`:
     /// what a former pusher numbered beyond that never was. The sequence that the client sees goes on without a

@@ -6,7 +6,7 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 
 use vloopback_ring::{
-    Found, Log, RINGING, Taken, claim_oldest, find_oldest, find_present, still_there, unclaim,
+    Found, Log, RINGING, SessionPage, Taken, claim_oldest, find_oldest, find_present, still_there, unclaim,
 };
 use vloopback_wire::{Reply, Request};
 
@@ -148,20 +148,20 @@ impl<'a> Locked<'a> {
     }
 
     /// A stream that begins, of a client that has been counted, begins with the present pusher's picture, if that is
-    /// there: who looks at slides, or at a screen that stands still, sees them at once. False: it is not.
+    /// there: who looks at slides, or at a screen that stands still, sees them at once.
     ///
     /// # Errors
     /// EINVAL: there is no ring.
-    pub(crate) fn begin_with_present(&self) -> Result<bool> {
+    pub(crate) fn begin_with_present(&self) -> Result<()> {
         let page = self.session.page();
         let present = match self.session.board().feed() {
             0 => None,
             _ => find_present(self.log()?, self.ring.slots),
         };
-        let Some(found) = present.filter(|_| self.is_in_force()) else { return Ok(false) };
+        let Some(found) = present.filter(|_| self.is_in_force()) else { return Ok(()) };
         page.last.store(found.number - 1, Ordering::Relaxed);
-        page.late.store(1, Ordering::Relaxed);
-        Ok(true)
+        page.late.store(SessionPage::PRESENT_COMES, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Tells the daemon that the client streams, and notes the row that it gets on the desk, which is
@@ -225,7 +225,7 @@ impl<'a> Locked<'a> {
     /// Counts a frame that the client got.
     pub(crate) fn count(&self, number: u64) {
         let page = self.session.page();
-        if page.late.load(Ordering::Relaxed) == 1 {
+        if page.late.load(Ordering::Relaxed) == SessionPage::PRESENT_COMES {
             page.late.store(0, Ordering::Relaxed);
             let last = page.last.load(Ordering::Relaxed);
             if number > last + 1 {

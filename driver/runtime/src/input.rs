@@ -115,11 +115,11 @@ pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
     if format.ring == 0 || format.feed == 0 || len == 0 || !fits {
         return Err(libc::EINVAL);
     }
-    let keep = is_unwatched(session) && session.pace.keeps(format.log, len, sys::about_now());
-    if !keep && is_unwatched(session) && session.log_number.load(Ordering::Acquire) == format.log {
+    let keep = is_kept(session, format.log, len);
+    if session.log_number.load(Ordering::Acquire) == format.log {
         let log = session.log.load(Ordering::Acquire);
         // SAFETY: logs stay mapped while the session has users.
-        if leave_out(session, unsafe { &*log }) {
+        if is_left_out(session, unsafe { &*log }, keep) {
             return Ok(len);
         }
     }
@@ -153,14 +153,23 @@ fn is_frame(pix: &Pix, len: usize) -> bool {
 }
 
 /// Whether nobody streams.
-pub(crate) fn is_unwatched(session: &Session) -> bool {
+fn is_unwatched(session: &Session) -> bool {
     session.board().streamers.load(Ordering::Acquire) == 0
 }
 
-/// Counts a frame that nobody streams to see. False: somebody has come at this moment, it is to be published.
+/// Whether a frame, with `len` bytes to copy, of the pusher whose log is number `log`, is kept for who comes later: nobody
+/// streams, and the pusher is slow ([`Pace`](crate::pace::Pace)).
+pub(crate) fn is_kept(session: &Session, log: u32, len: usize) -> bool {
+    is_unwatched(session) && session.pace.keeps(log, len, sys::about_now())
+}
+
+/// Whether a frame that is not one to `keep` is left out, because nobody streams to see it; then it is counted.
 ///
 /// Who comes is counted first and looks at the number then: either it sees that there was a frame, or we see it.
-pub(crate) fn leave_out(session: &Session, log: &Log) -> bool {
+pub(crate) fn is_left_out(session: &Session, log: &Log, keep: bool) -> bool {
+    if keep || !is_unwatched(session) {
+        return false;
+    }
     log.unwatched.fetch_add(1, Ordering::SeqCst);
     let is_unwatched = session.board().streamers.load(Ordering::SeqCst) == 0;
     if !is_unwatched {
@@ -181,7 +190,7 @@ pub(crate) fn reserve(
     (len, keep): (usize, bool),
 ) -> Result<Option<Picked>> {
     let board = session.board();
-    if !keep && is_unwatched(session) && leave_out(session, log) {
+    if is_left_out(session, log, keep) {
         return Ok(None);
     }
     if len > ring.slot_len {

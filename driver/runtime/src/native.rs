@@ -24,7 +24,7 @@ use zerocopy::FromZeros;
 use crate::input::{self, Pieces, Said, give_back, show};
 use crate::lock::NoSignals;
 use crate::session::{self, Pin, Session};
-use crate::sys::{self, Result};
+use crate::sys::Result;
 use crate::{edge, process, table, v4l2};
 
 /// The longest path of a socket, bytes: what an address of AF_UNIX has room for.
@@ -305,14 +305,11 @@ impl Input {
         if format.ring == 0 || format.feed == 0 || len == 0 {
             return Err(libc::EINVAL);
         }
-        let keep =
-            may_keep && input::is_unwatched(session) && session.pace.keeps(format.log, len, sys::about_now());
-        if !keep && input::is_unwatched(session) && session.log_number.load(Ordering::Acquire) == format.log {
-            if let Some(log) = self.log() {
-                if input::leave_out(session, log) {
-                    return Ok(None);
-                }
-            }
+        let keep = may_keep && input::is_kept(session, format.log, len);
+        if session.log_number.load(Ordering::Acquire) == format.log
+            && self.log().is_some_and(|log| input::is_left_out(session, log, keep))
+        {
+            return Ok(None);
         }
         let filling = loop {
             let quiet = NoSignals::new();

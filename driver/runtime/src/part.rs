@@ -193,8 +193,7 @@ pub(crate) fn write(session: &Session, fd: c_int, bytes: &Pieces) -> Result<usiz
                 Ok(()) => {
                     let frame = libc::iovec { iov_base: memory.cast(), iov_len: whole };
                     let frame = Pieces { iov: core::slice::from_ref(&frame) };
-                    let keep = input::is_unwatched(session)
-                        && session.pace.keeps(locked.ring.log_number, whole, sys::about_now());
+                    let keep = input::is_kept(session, locked.ring.log_number, whole);
                     let put = input::put(session, &locked.ring, log, &frame, (whole, keep));
                     input::give_back(log);
                     put?;

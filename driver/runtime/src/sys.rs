@@ -322,7 +322,7 @@ pub(crate) fn futex_wait_any_until(words: &[(&AtomicU32, u32)], deadline: u64) -
         .map_err(|e| e.into_raw())
 }
 
-/// The same to some milliseconds, in a fifth of the time.
+/// [`now`] to some milliseconds, for less.
 pub(crate) fn about_now() -> u64 {
     clock(libc::CLOCK_MONOTONIC_COARSE)
 }

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use serde_json::Value;
 use vloopback_tests::{Env, PATIENCE, have, skip};
 
 use crate::{Bridge, EIO, RGB32, Xvfb};
@@ -51,8 +50,7 @@ fn it_says_what_is_missing() {
 fn until_it_is_asked(env: &Env) {
     let begin = Instant::now();
     loop {
-        let list = env.own("vloopback").args(["list", "--json", "--socket"]).arg(env.socket()).output().ok();
-        let pipes: Value = serde_json::from_str(&list.text()).expect("JSON");
+        let pipes = env.list();
         if pipes[0]["zero_copy"]["request"] == "VIDIOCSYNC" {
             return;
         }

@@ -171,8 +171,7 @@ fn interrupt(client: &mut Running) {
 /// What `vloopback list` tells of the first pipe.
 #[track_caller]
 fn listed(env: &Env) -> Value {
-    let list = env.own("vloopback").args(["list", "--json", "--socket"]).arg(env.socket()).output().ok();
-    serde_json::from_str::<Value>(&list.text()).expect("JSON")[0].clone()
+    env.list()[0].clone()
 }
 
 /// Waits until a request lies there that the first pipe's pusher has not read.

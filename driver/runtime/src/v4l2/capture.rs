@@ -22,8 +22,6 @@ use crate::zero::{capture as captures, is_zero};
 
 /// `SessionPage::base` before the stream has met a ring.
 const NO_BASE: u64 = SessionPage::NO_BASE;
-/// In `SessionPage::late`: the picture that was there has been copied into the first buffer.
-const BEGAN_LATE: u32 = 2;
 /// After so many frames a buffer that had to become private may show its slot again: to change what a
 /// mapping shows costs about as much as one copy.
 const FORGIVEN_AFTER: u64 = 64;
@@ -292,8 +290,10 @@ pub(super) fn streamon(session: &Session, fd: c_int) -> Result<()> {
         };
         page.last.store(base.unwrap_or(0), Ordering::Relaxed);
         page.late.store(0, Ordering::Relaxed);
-        let late = base.is_some() && locked.begin_with_present()?;
-        let base = base.map(|base| if late { page.last.load(Ordering::Relaxed) } else { base });
+        if base.is_some() {
+            locked.begin_with_present()?;
+        }
+        let base = base.map(|_| page.last.load(Ordering::Relaxed));
         page.base.store(base.unwrap_or(NO_BASE), Ordering::Relaxed);
         page.streaming.store(BY_BUFFERS, Ordering::Relaxed);
         page.on.store(1, Ordering::Relaxed);
@@ -410,7 +410,7 @@ fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
         // From then on that buffer is private, and is filled when it is its turn.
         let late = match page.late.load(Ordering::Relaxed) {
             0 => false,
-            BEGAN_LATE => first.is_some_and(|first| !locked.views.is_direct(first, number)),
+            SessionPage::PRESENT_COPIED => first.is_some_and(|first| !locked.views.is_direct(first, number)),
             _ => first != Some(index),
         };
         let fits = !late
@@ -443,7 +443,7 @@ fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
         let Some(taken) = taken else { continue };
         locked.views.stay_private(into, &locked.ring)?;
         if late {
-            page.late.store(BEGAN_LATE, Ordering::Relaxed);
+            page.late.store(SessionPage::PRESENT_COPIED, Ordering::Relaxed);
         }
         page.private.store(locked.views.private_len() as u64, Ordering::Relaxed);
         page.buffers[into].slot.store(0, Ordering::Relaxed);

@@ -18,7 +18,7 @@ use vloopback_ring::{Log, PREPARED, Picked, cancel, given_back, is_newest, pick_
 use super::queue::{self, describe, enqueue, is_queued};
 use super::{frozen, to_v4l2};
 use crate::client::{Locked, Step, may_wait, until_done, with_locks};
-use crate::input::{Said, give_back, is_unwatched, leave_out, reserve, show};
+use crate::input::{Said, give_back, is_kept, is_left_out, reserve, show};
 use crate::process;
 use crate::session::Session;
 use crate::sys::{self, Result};
@@ -280,9 +280,8 @@ fn publish(locked: &mut Locked, log: &Log, index: usize) -> Result<()> {
     let said = Said { time: Some(given), marks };
     let slot = slot_of(session, index);
     let copied = if slot.is_some() { 0 } else { len as usize };
-    let number = locked.ring.log_number;
-    let keep = is_unwatched(session) && session.pace.keeps(number, copied, sys::about_now());
-    if !keep && is_unwatched(session) && leave_out(session, log) {
+    let keep = is_kept(session, locked.ring.log_number, copied);
+    if is_left_out(session, log, keep) {
         // A slot that is being filled stays the buffer's.
         return Ok(());
     }
@@ -431,6 +430,9 @@ fn keep_pace(session: &Session, fd: c_int) -> Result<()> {
 /// When the next buffer is due: an interval after this one was. A little less, so that a pusher that does have a clock,
 /// and a slightly faster one, is not held up by ours.
 fn set_due(session: &Session) {
+    if session.page().paced.load(Ordering::Relaxed) == 0 {
+        return;
+    }
     let [numerator, denominator] = session.board().format().interval;
     let interval = u64::from(numerator) * 1_000_000_000 / u64::from(denominator.max(1));
     let now = sys::now();
