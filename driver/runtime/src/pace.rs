@@ -39,6 +39,11 @@ impl Pace {
         self.slow.store(slow.into(), Ordering::Relaxed);
         first || pause >= PAUSE || (slow && was_slow)
     }
+
+    /// Another device: its first frame is one to keep, whatever number its log has.
+    pub(crate) fn forget(&self) {
+        self.log.store(0, Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]
@@ -77,5 +82,7 @@ mod tests {
         assert_eq!(kept(100, [0, 1, 2, 400, 401]), [true, false, false, true, false]);
         let pace = Pace::default();
         assert_eq!([1, 1, 2].map(|log| pace.keeps(log, 100, 7)), [true, false, true]);
+        pace.forget();
+        assert!(pace.keeps(2, 100, 7));
     }
 }

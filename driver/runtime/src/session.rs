@@ -432,6 +432,8 @@ fn make(info: SessionInfo, lifeline: &'static Lifeline, pages: [c_int; 3]) -> Re
     session.pixel_name.store(chosen_name(&info), Ordering::Release);
     session.asked_palettes.store(0, Ordering::Release);
     session.mallet_of.store(0, Ordering::Release);
+    session.pace.forget();
+    session.due.store(0, Ordering::Release);
     session.shown.store(0, Ordering::Release);
     session.copied.store(0, Ordering::Release);
     session.drawn.store(false, Ordering::Release);

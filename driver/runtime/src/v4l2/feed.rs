@@ -436,8 +436,11 @@ fn set_due(session: &Session) {
     let [numerator, denominator] = session.board().format().interval;
     let interval = u64::from(numerator) * 1_000_000_000 / u64::from(denominator.max(1));
     let now = sys::now();
-    // Who is late goes on from now.
-    let due = session.due.load(Ordering::Relaxed).clamp(now.saturating_sub(interval), now);
+    // Who is late goes on from now; the first one was due when it came.
+    let due = match session.due.load(Ordering::Relaxed) {
+        0 => now,
+        due => due.clamp(now.saturating_sub(interval), now),
+    };
     session.due.store(due + interval - interval / 64, Ordering::Relaxed);
 }
 
