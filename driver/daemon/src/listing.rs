@@ -7,6 +7,8 @@ use vloopback_proc::model::{PipeView, Role, Snapshot};
 /// What the views under /proc do not tell.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct More {
+    /// Somebody has claimed the pipe. (/proc shows W also where somebody may have.)
+    pub(crate) claimed: bool,
     pub(crate) ring_slots: u32,
     pub(crate) slot_bytes: u32,
     pub(crate) lost: u64,
@@ -62,7 +64,7 @@ fn pipe(view: &PipeView, more: &More) -> Value {
         "input": format!("/dev/video{}", view.input),
         "output": format!("/dev/video{}", view.output),
         "label": view.label,
-        "claimed": view.writer,
+        "claimed": more.claimed,
         "readers": view.readers,
         "streaming": more.streaming,
         "format": format,

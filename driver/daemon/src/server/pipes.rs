@@ -519,6 +519,7 @@ impl Engine {
                     pages.fold(0u64, |sum, page| sum.saturating_add(what(page).load(Ordering::Relaxed)))
                 };
                 crate::listing::More {
+                    claimed: pipe.core.writer(),
                     zero: pipe.zero.as_ref().map(|memory| crate::listing::Zero {
                         bytes: memory.len,
                         at: memory.door.request(),
