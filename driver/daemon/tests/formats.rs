@@ -318,6 +318,19 @@ fn what_a_process_has_closed_is_not_its_own() {
     second.set_format(b"UYVY", 64, 64).expect("free");
 }
 
+/// Whoever has opened an input by itself, and has asked nothing yet, may have claimed it; not so when it has closed,
+/// whatever the server hears of first.
+#[test]
+fn who_opened_an_input_and_closed_it_is_in_nobodys_way() {
+    let daemon = Daemon::new();
+    for _ in 0..50 {
+        let first = daemon.input(0);
+        assert_eq!(daemon.old_input(0).err(), Some(EBUSY));
+        drop(first);
+        drop(daemon.old_input(0).expect("nobody has it"));
+    }
+}
+
 #[test]
 fn the_list_tells_copies_by_owner() {
     let daemon = Daemon::new();

@@ -253,10 +253,12 @@ impl Engine {
         }
     }
 
-    /// A pusher that closes, reopens and sets up at once must not meet itself: its hang-up may be
-    /// waiting behind the request that we just read.
+    /// A pusher that closes, reopens and sets up at once must not meet itself, nor must one that may have claimed by
+    /// opening: its hang-up may be waiting behind the request that we just read.
     pub(super) fn end_closed_pusher(&mut self, index: usize) {
-        if let Some(pusher) = self.pipes[index].core.pusher() {
+        let core = &self.pipes[index].core;
+        let pushers: Vec<u32> = core.pusher().into_iter().chain(core.undecided()).collect();
+        for pusher in pushers {
             self.end_if_closed(pusher);
         }
     }

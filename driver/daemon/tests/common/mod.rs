@@ -88,6 +88,11 @@ impl Daemon {
         Device::open(self, self.node(pipe, "output"), false).expect("the output opens")
     }
 
+    /// A legacy process opens a pipe's input, or gets an errno.
+    pub fn old_input(&self, pipe: usize) -> Result<Device, i32> {
+        Device::open(self, self.node(pipe, "input"), true)
+    }
+
     /// A legacy process opens a pipe's output, or gets an errno.
     pub fn old_output(&self, pipe: usize) -> Result<Device, i32> {
         Device::open(self, self.node(pipe, "output"), true)
