@@ -5,8 +5,8 @@ mod common;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use common::{Client, Host, difference, picture};
 use vloopback_abi::v4l2::pixel::PixelFormat;
@@ -15,6 +15,8 @@ use vloopback_sdk::{Finder, Fourcc, Palette, Pixels, Plane, Pusher, PusherError,
 const PIPES: u32 = 16;
 
 static HOST: OnceLock<Host> = OnceLock::new();
+/// Held by who starts a program, and by who must have closed what it closes: between fork and exec a child has all.
+static FORKING: Mutex<()> = Mutex::new(());
 
 fn host() -> &'static Host {
     extern "C" fn clean_up() {
@@ -308,9 +310,12 @@ fn a_client_goes_on_with_a_new_format_and_a_new_pusher() {
         client.wait();
         assert_eq!(difference(&client.read(len + 1).unwrap(), &picture(k, len)), None);
     }
-    drop(pusher);
-    // At once: closing is done when drop returns.
-    let mut pusher = open();
+    let mut pusher = {
+        let _nobody_forks = FORKING.lock();
+        drop(pusher);
+        // At once: closing is done when drop returns.
+        open()
+    };
     pusher.set_format(Palette::Grey, 40, 30).unwrap();
     let _ = client.read(1);
     pusher.write_frame(&picture(8, 1200)).unwrap();
@@ -367,6 +372,7 @@ fn a_pusher_killed_with_a_slot_open() {
         unreachable!("not killed");
     }
     let number = pipe();
+    let forking = FORKING.lock();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "a_pusher_killed_with_a_slot_open", "--nocapture"])
         .env(CHILD, format!("{} {number}", host().socket().display()))
@@ -374,6 +380,7 @@ fn a_pusher_killed_with_a_slot_open() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
+    drop(forking);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let mut stdin = child.stdin.take().unwrap();
     assert!(lines.any(|line| line.ends_with("CHILD ready")));
