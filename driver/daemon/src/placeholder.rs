@@ -400,8 +400,10 @@ mod tests {
 
     #[test]
     fn periods_are_sensible() {
-        let ring =
-            Arc::new(RingMemory::new(&PLAN, (1, 1), 0, Writer { session: 0, uid: 0 }).expect("memory"));
+        let totals = crate::quota::Totals { descriptors: 100, memory: 1 << 30, pipes: 1 };
+        let quotas = crate::quota::Quotas::new(0, crate::quota::Limits::default(), totals);
+        let writer = Writer { session: 0, uid: 0 };
+        let ring = Arc::new(RingMemory::new(&PLAN, (1, 1), 0, writer, &quotas).expect("memory"));
         for ((num, den), period) in [
             ((1, 25), Duration::from_millis(40)),
             ((1001, 30_000), Duration::from_nanos(33_366_666)),
