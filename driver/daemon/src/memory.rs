@@ -412,7 +412,7 @@ impl RingMemory {
         }
         // Not one that is a V4L2 pusher's buffer: those are the first ones.
         let to = self.slots.count as usize - 1;
-        self.fill(to, &frame)?;
+        self.fill(to, 0, &frame)?;
         let new = &self.log.slots[to];
         new.len.store(len, Ordering::Relaxed);
         new.time.store(time, Ordering::Relaxed);
@@ -436,12 +436,15 @@ impl RingMemory {
         Ok(())
     }
 
-    /// Writes a frame to the beginning of a slot, without mapping it.
-    pub(crate) fn fill(&self, slot: usize, frame: &[u8]) -> Result<(), Errno> {
-        if frame.len() > self.slot_len as usize {
+    /// Writes a part of a frame to a slot, from byte `from` of it on, without mapping it.
+    ///
+    /// # Errors
+    /// EFBIG: a slot is not that long.
+    pub(crate) fn fill(&self, slot: usize, from: usize, frame: &[u8]) -> Result<(), Errno> {
+        if from.saturating_add(frame.len()) > self.slot_len as usize {
             return Err(Errno::EFBIG);
         }
-        let at = self.slots.place(slot)?;
+        let at = self.slots.place(slot)? + from as libc::off_t;
         let mut done = 0;
         while done < frame.len() {
             match pwrite(self.slots.file.fd(true), &frame[done..], at + done as libc::off_t) {
