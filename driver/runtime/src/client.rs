@@ -10,8 +10,8 @@ use vloopback_ring::{
 };
 use vloopback_wire::{Reply, Request};
 
+use crate::connection;
 use crate::lock::{LocalGuard, NoSignals};
-use crate::process;
 use crate::ring_map::RingMap;
 use crate::session::{Session, is_certain};
 use crate::sys::{self, FdList, Result};
@@ -68,7 +68,7 @@ impl Drop for Locked<'_> {
 impl<'a> Locked<'a> {
     /// Takes all locks, or tells whose the session's is.
     fn try_new(session: &'a Session, quiet: &'a NoSignals) -> Result<core::result::Result<Self, u32>> {
-        let me = process::peer()?;
+        let me = connection::peer()?;
         let ring = session.ring.lock(quiet);
         let views = session.views.lock(quiet);
         Ok(match session.page().lock.try_lock(me) {
@@ -170,7 +170,7 @@ impl<'a> Locked<'a> {
         let page = self.session.page();
         let mut fds = FdList::new();
         let request = Request::Stream { session: self.session.info().session, on: true, hold, fewer };
-        let (reply, _) = process::ask(&request, None, &mut fds)?;
+        let (reply, _) = connection::ask(&request, None, &mut fds)?;
         let Reply::Stream { row, .. } = reply else { return Err(libc::EPROTO) };
         page.row.store(row, Ordering::Relaxed);
         page.ring.store(self.ring.number, Ordering::Relaxed);
@@ -539,9 +539,9 @@ pub(crate) fn before_sleep(session: &Session, fd: c_int) -> Result<()> {
 /// The daemon counts the client among those that stream no more, and takes its row back.
 ///
 /// # Errors
-/// As [`process::ask`]; the client then still counts.
+/// As [`connection::ask`]; the client then still counts.
 pub(crate) fn stop_streaming(session: &Session) -> Result<()> {
-    process::tell(&Request::Stream { session: session.info().session, on: false, hold: 0, fewer: false })?;
+    connection::tell(&Request::Stream { session: session.info().session, on: false, hold: 0, fewer: false })?;
     let page = session.page();
     page.row.store(0, Ordering::Relaxed);
     page.streaming.store(0, Ordering::Relaxed);
@@ -551,13 +551,13 @@ pub(crate) fn stop_streaming(session: &Session) -> Result<()> {
 /// Under the pipe's option `exclusive`: the open file has the stream to itself from now on.
 ///
 /// # Errors
-/// EBUSY: another has it. As [`process::ask`] besides.
+/// EBUSY: another has it. As [`connection::ask`] besides.
 pub(crate) fn own(session: &Session) -> Result<()> {
     let info = session.info();
     if info.input || !info.exclusive {
         return Ok(());
     }
-    process::tell(&Request::Own { session: info.session, on: true })
+    connection::tell(&Request::Own { session: info.session, on: true })
 }
 
 /// It has neither buffers nor a stream any more: another may have it.
@@ -565,7 +565,7 @@ pub(crate) fn disown(session: &Session) {
     let info = session.info();
     if !info.input && info.exclusive {
         // A daemon that is gone has no owners.
-        let _ = process::tell(&Request::Own { session: info.session, on: false });
+        let _ = connection::tell(&Request::Own { session: info.session, on: false });
     }
 }
 

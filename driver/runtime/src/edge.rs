@@ -13,8 +13,9 @@ use crate::session::{self, Pin, Session};
 use crate::sys::{self, FdList};
 use crate::user::Caller;
 use crate::views::Mapping;
-use crate::{chime, client, hidden, output};
-use crate::{monitor, part, process, table, v4l1, v4l2, zero};
+use crate::{
+    chime, client, connection, environment, fork, hidden, monitor, output, part, table, v4l1, v4l2, zero,
+};
 
 pub use crate::monitor::News;
 
@@ -56,7 +57,7 @@ static MAPPED: AtomicU32 = AtomicU32::new(0);
 /// Reads the environment into static storage. Called by the constructor; allocates nothing, opens
 /// nothing.
 pub fn configure_from_env() {
-    process::configure_from_env();
+    environment::configure_from_env();
 }
 
 fn pin(fd: c_int) -> Result<Pin, c_int> {
@@ -91,10 +92,10 @@ pub fn look_again(fd: c_int) -> State {
 /// # Errors
 /// See [`OpenError`].
 pub fn open_device(number: u32, flags: c_int) -> Result<c_int, OpenError> {
-    if process::is_foreign() {
+    if fork::is_vfork_child() {
         return Err(OpenError::NotServed);
     }
-    process::restarting(|| session::open(number, flags)).map_err(|errno| match errno {
+    connection::restarting(|| session::open(number, flags)).map_err(|errno| match errno {
         // No daemon, or a node that is not its: the file system's own answer is right.
         libc::ENOENT | libc::ECONNREFUSED => OpenError::NotServed,
         errno => OpenError::Errno(errno),
@@ -118,7 +119,7 @@ pub fn node_of(fd: c_int) -> Option<u32> {
 /// # Safety
 /// `buf` is the caller's pointer, checked here: a bad one gives EFAULT.
 pub unsafe fn read(fd: c_int, buf: *mut c_void, len: usize) -> Result<usize, c_int> {
-    process::restarting(|| read_by(&*pin(fd)?, fd, buf as usize, len))
+    connection::restarting(|| read_by(&*pin(fd)?, fd, buf as usize, len))
 }
 
 fn read_by(session: &Session, fd: c_int, buf: usize, len: usize) -> Result<usize, c_int> {
@@ -146,7 +147,7 @@ fn read_by(session: &Session, fd: c_int, buf: usize, len: usize) -> Result<usize
 /// `buf` is the caller's pointer, checked here: a bad one gives EFAULT.
 pub unsafe fn write(fd: c_int, buf: *const c_void, len: usize) -> Result<usize, c_int> {
     let piece = libc::iovec { iov_base: buf.cast_mut(), iov_len: len };
-    process::restarting(|| part::write(&*pin(fd)?, fd, &Pieces { iov: core::slice::from_ref(&piece) }))
+    connection::restarting(|| part::write(&*pin(fd)?, fd, &Pieces { iov: core::slice::from_ref(&piece) }))
 }
 
 /// The most pieces that readv and writev take (IOV_MAX).
@@ -169,7 +170,7 @@ unsafe fn with_pieces<T>(
         core::slice::from_raw_parts_mut(pieces.as_mut_ptr().cast::<u8>(), count * size_of::<libc::iovec>())
     };
     Caller.read(iov as usize, bytes).map_err(|_| libc::EFAULT)?;
-    process::restarting(|| f(&pieces[..count]))
+    connection::restarting(|| f(&pieces[..count]))
 }
 
 /// readv(2) on one of ours: a frame goes into the first piece that has room; like a device that
@@ -216,7 +217,7 @@ pub unsafe fn writev(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result
 /// # Safety
 /// `arg` is the caller's, checked here: a bad pointer gives EFAULT.
 pub unsafe fn ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int> {
-    process::restarting(|| do_ioctl(fd, request, arg))
+    connection::restarting(|| do_ioctl(fd, request, arg))
 }
 
 /// [`ioctl`], once.
@@ -229,7 +230,7 @@ fn do_ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int> {
     }
     if is_v4l1(request) {
         // From its next open on this process is legacy (DESIGN.md 7, Era).
-        process::mark_legacy();
+        environment::mark_legacy();
         if session.page().v4l1.swap(1, Ordering::Relaxed) == 0 {
             // It waits for a placeholder no more.
             session.page().patient.store(u32::from(client::is_patient(&session)), Ordering::Relaxed);
@@ -258,7 +259,7 @@ fn do_ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int> {
                 session.ring_bell();
             } else if info.input && !info.legacy && session.access().1 {
                 // It has claimed nothing by opening: others may.
-                let _ = process::post(&Request::Bell { session: info.session, knock: false });
+                let _ = connection::post(&Request::Bell { session: info.session, knock: false });
             }
         }
         if let Some(answer) = v4l2::forward(&session, request, arg) {
@@ -295,7 +296,7 @@ pub unsafe fn mmap(
         return Err(libc::EACCES);
     }
     let has_buffers = session.page().count.load(Ordering::Relaxed) != 0;
-    let at = process::restarting(|| match (session.info().input, has_buffers) {
+    let at = connection::restarting(|| match (session.info().input, has_buffers) {
         // SAFETY: the caller's promise.
         (true, true) => unsafe { v4l2::mmap_feed(&session, fd, &wanted) },
         // SAFETY: as above.
@@ -313,7 +314,7 @@ pub unsafe fn mmap(
 
 /// Before the real munmap of any range: our record of it is dropped.
 pub fn before_munmap(addr: *mut c_void, len: usize) {
-    if MAPPED.load(Ordering::Relaxed) == 0 || process::is_foreign() {
+    if MAPPED.load(Ordering::Relaxed) == 0 || fork::is_vfork_child() {
         return;
     }
     session::each(|session| output::unmapped(session, addr as usize, len));
@@ -322,7 +323,7 @@ pub fn before_munmap(addr: *mut c_void, len: usize) {
 /// After the real mremap of a range of `len` bytes (0: what is there got a second view) to `to`: our record of it
 /// follows.
 pub fn after_mremap(addr: *mut c_void, len: usize, to: *mut c_void, new_len: usize) {
-    if MAPPED.load(Ordering::Relaxed) == 0 || process::is_foreign() {
+    if MAPPED.load(Ordering::Relaxed) == 0 || fork::is_vfork_child() {
         return;
     }
     session::each(|session| output::moved(session, addr as usize, len, to as usize, new_len));
@@ -332,7 +333,7 @@ pub fn after_mremap(addr: *mut c_void, len: usize, to: *mut c_void, new_len: usi
 #[inline]
 pub fn before_close(fd: c_int) -> Close {
     // Nearly every close of a program: one look at the table, one at our connection's number.
-    if table::get(fd) == table::UNKNOWN && fd != process::hidden() && !monitor::has_any() {
+    if table::get(fd) == table::UNKNOWN && fd != connection::hidden() && !monitor::has_any() {
         return Close::PassThrough;
     }
     before_close_of_known(fd)
@@ -341,8 +342,8 @@ pub fn before_close(fd: c_int) -> Close {
 #[inline(never)]
 fn before_close_of_known(fd: c_int) -> Close {
     let is_a_devices = table::get(fd) == table::HIDDEN;
-    if fd >= 0 && (is_a_devices || fd == process::hidden()) {
-        if !process::is_foreign() {
+    if fd >= 0 && (is_a_devices || fd == connection::hidden()) {
+        if !fork::is_vfork_child() {
             return Close::Hidden;
         }
         if is_a_devices {
@@ -380,7 +381,7 @@ pub fn fresh(fd: c_int) {
 
 /// The program has opened the name of node `number` (O_PATH), and nothing else of it.
 pub fn named(fd: c_int, number: u32) {
-    if !process::is_foreign() {
+    if !fork::is_vfork_child() {
         table::set(fd, table::name_of(number));
     }
 }
@@ -388,13 +389,13 @@ pub fn named(fd: c_int, number: u32) {
 /// The first of our hidden descriptors among the numbers `first` to `last`: close_range and closefrom leave
 /// it open.
 pub fn next_hidden(first: u32, last: u32) -> Option<u32> {
-    let connection = u32::try_from(process::hidden()).ok().filter(|n| (first..=last).contains(n));
+    let connection = u32::try_from(connection::hidden()).ok().filter(|n| (first..=last).contains(n));
     connection.into_iter().chain(hidden::first(first, last)).min()
 }
 
 /// The program is about to dup2 or dup3 onto `fd`: a hidden descriptor there moves away first.
 pub fn make_room(fd: c_int) {
-    process::make_room(fd);
+    connection::make_room(fd);
     hidden::make_room(fd);
 }
 
@@ -475,13 +476,13 @@ pub fn without_gong(fd: c_int) {
 
 /// From now on children that share our memory are told from us. False: they cannot be, for want of memory.
 pub fn tell_children() -> bool {
-    process::settle().is_ok()
+    fork::settle().is_ok()
 }
 
 /// Whether this is a child that shares its parent's memory but not its descriptors (vfork): what it does with
 /// numbers changes nothing of what is remembered of them. Costs a system call. Only after [`tell_children`].
 pub fn is_in_shared_memory() -> bool {
-    process::is_foreign()
+    fork::is_vfork_child()
 }
 
 /// The program's socket `fd` listens for devices that come and go: to the kernel's own words, or to udev's.
@@ -538,38 +539,38 @@ pub fn after_dup(old: c_int, new: c_int) {
 
 /// The root of the daemon's tree of plain files, without a trailing slash; None where none was named.
 pub fn tree() -> Option<&'static CStr> {
-    process::tree()
+    environment::tree()
 }
 
 /// An image of that tree ([`vloopback_wire::tree`]) from the daemon, for who does not reach its folder: a
 /// descriptor that is the caller's. None: no daemon, or none that has one.
 pub fn fetch_tree() -> Option<c_int> {
-    if process::is_foreign() {
+    if fork::is_vfork_child() {
         return None;
     }
     let mut fds = FdList::new();
     let request = Request::Tree;
-    let mut reply = process::ask(&request, None, &mut fds);
+    let mut reply = connection::ask(&request, None, &mut fds);
     if matches!(reply, Err(libc::ENODEV)) {
         // That daemon is gone; there may be a new one.
-        reply = process::ask(&request, None, &mut fds);
+        reply = connection::ask(&request, None, &mut fds);
     }
     (reply.is_ok() && fds.len() == 1).then(|| fds.take(0))
 }
 
 /// The process looked into /proc/video/vloopback: it is legacy from now on.
 pub fn mark_legacy() {
-    process::mark_legacy();
+    environment::mark_legacy();
 }
 
 /// Whether the process is legacy (DESIGN.md 7, Era).
 pub fn is_legacy() -> bool {
-    process::is_legacy()
+    environment::is_legacy()
 }
 
 /// The program has changed how it takes signals (signal, sigaction, sigprocmask and their kin).
 pub fn signals_changed() {
-    if MAPPED.load(Ordering::Relaxed) != 0 && !process::is_foreign() {
+    if MAPPED.load(Ordering::Relaxed) != 0 && !fork::is_vfork_child() {
         zero::pusher::signals_changed();
     }
 }
@@ -585,5 +586,5 @@ pub fn words<const N: usize>(addr: usize) -> Option<[usize; N]> {
 
 /// The release that uname() is to tell, if one was asked for.
 pub fn fake_release() -> Option<&'static CStr> {
-    process::fake_release()
+    environment::fake_release()
 }

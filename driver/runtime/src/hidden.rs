@@ -10,8 +10,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use crate::lock::{Local, NoSignals};
 use crate::session::{self, Session};
-use crate::sys;
-use crate::{monitor, process, table};
+use crate::{connection, fork, monitor, sys, table};
 
 /// Fetching and moving are one at a time, and so is what must not meet a descriptor that moves.
 pub(crate) static MOVING: Local<()> = Local::new(());
@@ -48,7 +47,7 @@ impl Hidden {
     /// Hides a descriptor, which is ours from now on. None: there is no room for it, and it is closed. Under
     /// [`MOVING`].
     pub(crate) fn put(&self, fd: c_int) -> Option<c_int> {
-        let fd = process::hide(fd);
+        let fd = connection::hide(fd);
         EVER.fetch_add(1, Ordering::SeqCst);
         self.set(fd).then_some(fd)
     }
@@ -110,7 +109,7 @@ pub(crate) fn first(first: u32, last: u32) -> Option<u32> {
 
 /// The program is about to take this number: what is hidden there goes elsewhere.
 pub(crate) fn make_room(fd: c_int) {
-    if table::get(fd) != table::HIDDEN || process::is_foreign() {
+    if table::get(fd) != table::HIDDEN || fork::is_vfork_child() {
         return;
     }
     let quiet = NoSignals::new();

@@ -9,8 +9,8 @@ use vloopback_abi::v4l2::{Fourcc, PixelFormat, V4L2_BUF_FLAG_TIMESTAMP_COPY};
 use vloopback_ring::{Log, Picked, Pix, cancel, pick, publish_marked, retire, stamp};
 use vloopback_wire::Request;
 
+use crate::connection;
 use crate::lock::NoSignals;
-use crate::process;
 use crate::ring_map::RingMap;
 use crate::session::Session;
 use crate::sys::{self, Result};
@@ -129,7 +129,7 @@ pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
         ring.refresh(session)?;
         frame.check(session)?;
         let Some(log) = ring.log() else { return Err(libc::EINVAL) };
-        match log.lock.try_lock(process::peer()?) {
+        match log.lock.try_lock(connection::peer()?) {
             Ok(()) => {
                 let done = put(session, &ring, log, frame, (len.min(whole), keep));
                 give_back(log);
@@ -281,7 +281,7 @@ pub(crate) fn set_picture(session: &Session, picture: &VideoPicture) -> Result<(
     Palette::from_number(palette).ok_or(libc::EINVAL)?;
     let p =
         [picture.brightness, picture.hue, picture.colour, picture.contrast, picture.whiteness, picture.depth];
-    process::tell(&Request::SetPalette {
+    connection::tell(&Request::SetPalette {
         session: session.info().session,
         palette,
         picture: p.map(u32::from),
@@ -294,7 +294,7 @@ pub(crate) fn set_picture(session: &Session, picture: &VideoPicture) -> Result<(
 /// EINVAL for a size that cannot be, ENOMEM, EBUSY, ENODEV.
 pub(crate) fn set_window(session: &Session, window: &VideoWindow) -> Result<()> {
     let (width, height) = (window.width, window.height);
-    process::tell(&Request::SetSize { session: session.info().session, width, height })?;
+    connection::tell(&Request::SetSize { session: session.info().session, width, height })?;
     // At once, so that a write that nobody sees needs no system call.
     let quiet = NoSignals::new();
     session.ring.lock(&quiet).refresh(session)

@@ -26,7 +26,10 @@
 
 mod chime;
 mod client;
+mod connection;
 pub mod edge;
+mod environment;
+mod fork;
 mod hidden;
 mod input;
 mod lock;
@@ -37,7 +40,6 @@ mod output;
 mod pace;
 mod part;
 pub mod paths;
-mod process;
 mod ranges;
 mod ring_map;
 mod session;

@@ -25,7 +25,7 @@ use crate::input::{self, Pieces, Said, give_back, show};
 use crate::lock::NoSignals;
 use crate::session::{self, Pin, Session};
 use crate::sys::Result;
-use crate::{edge, process, table, v4l2};
+use crate::{connection, edge, environment, fork, table, v4l2};
 
 /// The longest path of a socket, bytes: what an address of AF_UNIX has room for.
 pub const MAX_SOCKET_PATH: usize = 107;
@@ -45,7 +45,7 @@ pub fn use_server(socket: &Path) -> Result<&'static Path> {
         return Err(libc::ENAMETOOLONG);
     }
     Ok(SERVER.get_or_init(|| {
-        process::set_socket(&[bytes]);
+        environment::set_socket(&[bytes]);
         socket.to_owned()
     }))
 }
@@ -316,7 +316,7 @@ impl Input {
             let mut ring = session.ring.lock(&quiet);
             ring.refresh(session)?;
             let Some(log) = ring.log() else { return Err(libc::EINVAL) };
-            let me = process::peer()?;
+            let me = connection::peer()?;
             match log.lock.try_lock(me) {
                 Ok(()) => {}
                 Err(owner) => {
@@ -337,7 +337,7 @@ impl Input {
                         ring: ring.log_number,
                         log,
                         me,
-                        epoch: process::epoch(),
+                        epoch: fork::epoch(),
                     };
                 }
                 other => {
@@ -377,7 +377,7 @@ impl Input {
     /// format changed meanwhile, or the right to write was taken back; the frame is dropped.
     /// ENODEV: the daemon is gone.
     pub fn publish(&mut self) -> Result<()> {
-        let filling = self.filling.take().filter(|f| f.epoch == process::epoch()).ok_or(libc::EINVAL)?;
+        let filling = self.filling.take().filter(|f| f.epoch == fork::epoch()).ok_or(libc::EINVAL)?;
         let (session, log) = (&self.session, filling.log);
         let _quiet = NoSignals::new();
         if log.lock.owner() != filling.me {
@@ -402,7 +402,7 @@ impl Input {
     /// Gives the slot that was being filled back, unpublished. Nothing happens if none was.
     pub fn cancel(&mut self) {
         // A forked child inherits the record but not the right.
-        let Some(filling) = self.filling.take().filter(|f| f.epoch == process::epoch()) else { return };
+        let Some(filling) = self.filling.take().filter(|f| f.epoch == fork::epoch()) else { return };
         let _quiet = NoSignals::new();
         if filling.log.lock.owner() == filling.me {
             cancel(filling.log, Picked { slot: filling.slot });

@@ -17,8 +17,8 @@ use vloopback_wire::{Reply, Request};
 
 pub use vloopback_ring::slip::MAX_DATA;
 
+use crate::connection;
 use crate::native;
-use crate::process;
 use crate::session::{self, Pin, is_certain};
 use crate::sys::{self, FdList, Result};
 use crate::zero::{self, gong, pusher};
@@ -172,7 +172,7 @@ impl ZeroInput {
         self.check()?;
         let mut fds = FdList::new();
         let request = Request::Zero { session: self.session.info().session, len: 0 };
-        let (reply, _) = process::ask(&request, None, &mut fds)?;
+        let (reply, _) = connection::ask(&request, None, &mut fds)?;
         match reply {
             Reply::Zero { zero, .. } if zero == self.zero && fds.len() == 2 => {
                 // SAFETY: the kernel just made this descriptor with the message; nobody else has it.

@@ -11,9 +11,9 @@ use crate::client::{
     BY_MMAP, BY_NEW_MAPPING, BY_READ, Locked, Step, before_sleep, disown, fed, may_wait, stop_streaming,
     until_done, with_locks,
 };
+use crate::connection;
 use crate::lock::NoSignals;
 use crate::part;
-use crate::process;
 use crate::ranges::Layout;
 use crate::session::Session;
 use crate::sys::Result;
@@ -234,7 +234,7 @@ pub(crate) fn sync(session: &Session, fd: c_int, frame: i32) -> Result<()> {
     with_locks(session, fd, |locked| {
         if zero::is_zero(session) {
             // It came while this one waited: its frames are asked for.
-            return Err(process::RESTART);
+            return Err(connection::RESTART);
         }
         has_frame(locked, frame)?;
         if !fed(session, libc::EINVAL)? {

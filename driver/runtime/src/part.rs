@@ -16,8 +16,8 @@ use vloopback_ring::PAGE_LEN;
 use vloopback_wire::Request;
 
 use crate::client::{Locked, Step, with_locks};
+use crate::connection;
 use crate::input::{self, Pieces};
-use crate::process;
 use crate::session::Session;
 use crate::sys::{self, FdList, Result};
 use crate::v4l2;
@@ -49,7 +49,7 @@ impl Part {
             read_only: false,
         };
         let mut fds = FdList::new();
-        process::ask(&request, None, &mut fds)?;
+        connection::ask(&request, None, &mut fds)?;
         sys::check_file(fds.get(0), whole)?;
         let prot = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new mapping of a file whose size is sealed.
@@ -189,7 +189,7 @@ pub(crate) fn write(session: &Session, fd: c_int, bytes: &Pieces) -> Result<usiz
                 return Ok(Step::Done(len));
             }
             let log = locked.log()?;
-            match log.lock.try_lock(process::peer()?) {
+            match log.lock.try_lock(connection::peer()?) {
                 Ok(()) => {
                     let frame = libc::iovec { iov_base: memory.cast(), iov_len: whole };
                     let frame = Pieces { iov: core::slice::from_ref(&frame) };

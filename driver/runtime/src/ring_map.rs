@@ -6,8 +6,8 @@ use core::sync::atomic::Ordering;
 use vloopback_ring::{Log, MAX_SLOTS, PAGE_LEN};
 use vloopback_wire::{Reply, Request};
 
+use crate::connection;
 use crate::part::Part;
-use crate::process;
 use crate::session::Session;
 use crate::sys::{self, FdList, Result};
 
@@ -53,7 +53,7 @@ impl RingMap {
     /// ([`sys::duplicate`]): the slots' file is asked for again.
     ///
     /// # Errors
-    /// EIO: the ring is no longer in force. As [`process::ask`], as mmap(2).
+    /// EIO: the ring is no longer in force. As [`connection::ask`], as mmap(2).
     ///
     /// # Safety
     /// The range at `at` is the caller's to replace; `within + len` is inside the slot.
@@ -66,7 +66,7 @@ impl RingMap {
         prot: c_int,
     ) -> Result<()> {
         let mut fds = FdList::new();
-        match process::ask(&Request::Ring { session: self.session }, None, &mut fds)? {
+        match connection::ask(&Request::Ring { session: self.session }, None, &mut fds)? {
             (Reply::Ring { ring, .. }, _) if ring == self.number && fds.len() == 2 => {}
             _ => return Err(libc::EIO),
         }
@@ -89,7 +89,7 @@ impl RingMap {
             return Ok(());
         }
         let mut fds = FdList::new();
-        let (reply, _) = process::ask(&Request::Ring { session: session.info().session }, None, &mut fds)?;
+        let (reply, _) = connection::ask(&Request::Ring { session: session.info().session }, None, &mut fds)?;
         let Reply::Ring { ring, slots, slot_len, log } = reply else { return Err(libc::EPROTO) };
         let (slots, slot_len) = (slots as usize, slot_len as usize);
         let whole = slot_len != 0 && slot_len % PAGE_LEN == 0;

@@ -12,15 +12,13 @@ use vloopback_wire::{DEVICE_MODE, DEVICE_PREFIX, Reply, Request, SessionInfo};
 use crate::hidden::{self, Hidden};
 use crate::lock::{Local, NoSignals};
 use crate::pace::Pace;
-use crate::process;
 use crate::ring_map::RingMap;
 use crate::sys::{self, FdList, Result};
-use crate::table;
 use crate::user::Known;
 use crate::views::Views;
-use crate::wait;
 use crate::zero::ask;
 use crate::zero::pusher::Clients;
+use crate::{connection, environment, fork, table, wait};
 
 /// What this process knows of an open device. All numbers (dup) of one open file share one.
 ///
@@ -327,7 +325,7 @@ impl Session {
             sys::futex_wake_all(bell);
         } else {
             // A daemon that is gone rings nobody.
-            let _ = process::post(&Request::Bell { session: self.info().session, knock: false });
+            let _ = connection::post(&Request::Bell { session: self.info().session, knock: false });
         }
     }
 
@@ -339,7 +337,7 @@ impl Session {
         if self.claimed.load(Ordering::Relaxed) {
             return Ok(());
         }
-        process::tell(&Request::Claim { session: self.info().session })?;
+        connection::tell(&Request::Claim { session: self.info().session })?;
         self.claimed.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -506,11 +504,11 @@ fn leave(entry: usize) -> Option<u32> {
 /// Opens node `node`. Returns the descriptor.
 pub(crate) fn open(node: u32, flags: c_int) -> Result<c_int> {
     let mut fds = FdList::new();
-    let legacy = process::is_legacy();
+    let legacy = environment::is_legacy();
     let quiet = NoSignals::new();
     let making = MAKING.lock(&quiet);
     let (reply, lifeline) =
-        process::ask(&Request::Open { node, flags: flags as u32, legacy }, None, &mut fds)?;
+        connection::ask(&Request::Open { node, flags: flags as u32, legacy }, None, &mut fds)?;
     let Reply::Session(info) = reply else { return Err(libc::EPROTO) };
     if fds.len() != 4 {
         return Err(libc::EPROTO);
@@ -536,7 +534,7 @@ pub(crate) fn look(fd: c_int) -> Option<Pin> {
     loop {
         match try_to_look(fd) {
             // A handler was to run, and has: what the number is still has to be known.
-            Err(libc::EINTR | process::RESTART) => {}
+            Err(libc::EINTR | connection::RESTART) => {}
             Ok(found) => return found,
             // A server that does not answer: it stays unknown.
             Err(_) => return None,
@@ -545,11 +543,11 @@ pub(crate) fn look(fd: c_int) -> Option<Pin> {
 }
 
 /// # Errors
-/// EINTR, [`process::RESTART`]: a handler is to run. ETIMEDOUT: the server does not answer.
+/// EINTR, [`connection::RESTART`]: a handler is to run. ETIMEDOUT: the server does not answer.
 fn try_to_look(fd: c_int) -> Result<Option<Pin>> {
     let seen = table::get(fd);
     if !is_device(fd) {
-        if process::is_foreign() {
+        if fork::is_vfork_child() {
             return Ok(None);
         }
         if table::replace(fd, seen, table::OTHER) {
@@ -557,16 +555,16 @@ fn try_to_look(fd: c_int) -> Result<Option<Pin>> {
         }
         return Ok(None);
     }
-    if process::is_foreign() {
+    if fork::is_vfork_child() {
         return Ok(None);
     }
     let mut fds = FdList::new();
     let quiet = NoSignals::new();
     let making = MAKING.lock(&quiet);
-    let attached = process::ask(&Request::Attach, Some(fd), &mut fds);
+    let attached = connection::ask(&Request::Attach, Some(fd), &mut fds);
     let (info, lifeline) = match attached {
         Ok((Reply::Session(info), lifeline)) if fds.len() == 3 => (info, lifeline),
-        Err(e @ (libc::EINTR | process::RESTART | libc::ETIMEDOUT)) => return Err(e),
+        Err(e @ (libc::EINTR | connection::RESTART | libc::ETIMEDOUT)) => return Err(e),
         _ => {
             table::replace(fd, seen, table::OTHER);
             return Ok(None);
@@ -613,7 +611,7 @@ pub(crate) fn of(fd: c_int) -> Option<Pin> {
 /// number here it was.
 pub(crate) fn forget(fd: c_int) -> Option<u32> {
     let entry = table::get(fd);
-    if entry == table::UNKNOWN || (table::is_session(entry) && process::is_foreign()) {
+    if entry == table::UNKNOWN || (table::is_session(entry) && fork::is_vfork_child()) {
         return None;
     }
     if !table::is_session(entry) {
@@ -629,7 +627,7 @@ pub(crate) fn forget(fd: c_int) -> Option<u32> {
 /// knows.
 pub(crate) fn closed(session: u32) {
     // A daemon that is gone has nothing left to end.
-    let _ = process::tell(&Request::Closed { session });
+    let _ = connection::tell(&Request::Closed { session });
 }
 
 /// `new` is a duplicate of `old` now.
@@ -643,7 +641,7 @@ pub(crate) fn duplicated(old: c_int, new: c_int) {
     if entry == table::UNKNOWN && was == table::UNKNOWN {
         return;
     }
-    if process::is_foreign() {
+    if fork::is_vfork_child() {
         return;
     }
     if !table::is_session(entry) {

@@ -26,8 +26,8 @@ use zerocopy::{FromZeros, IntoBytes};
 use super::controls::Want;
 use super::{Node, controls, frozen, to_v4l2, to_wire};
 use crate::client::BY_READ;
+use crate::connection;
 use crate::output;
-use crate::process;
 use crate::session::Session;
 use crate::sys::{self, Result};
 use crate::user::Caller;
@@ -109,7 +109,7 @@ fn set(turn: &Turn, wanted: &V4l2PixFormat) -> Result<()> {
 /// # Errors
 /// EBUSY: others stream another one. EINVAL: V4L1 has no name for it. ENODEV.
 fn agree(session: &Session, pix: &V4l2PixFormat) -> Result<()> {
-    process::tell(&Request::SetFormat { session: session.info().session, format: to_wire(pix) })
+    connection::tell(&Request::SetFormat { session: session.info().session, format: to_wire(pix) })
 }
 
 /// Whether other open files stream.

@@ -20,7 +20,7 @@ use vloopback_ioctl::{ControlList, Errno};
 use vloopback_wire::Request;
 
 use super::bridge;
-use crate::process;
+use crate::connection;
 use crate::session::Session;
 use crate::sys::Result;
 use crate::zero::is_zero;
@@ -114,7 +114,7 @@ pub(super) fn was_set(session: &Session, control: V4l2Control) -> Result<()> {
 fn note(session: &Session, picture: &VideoPicture, which: Which) -> Result<()> {
     let values = [picture.brightness, picture.hue, picture.colour, picture.contrast, picture.whiteness];
     let session = session.info().session;
-    process::tell(&Request::SetControls { session, which, values: values.map(u32::from) })
+    connection::tell(&Request::SetControls { session, which, values: values.map(u32::from) })
 }
 
 /// Before somebody is told the values as events: those of a zero-copy pusher, which may have changed them by

@@ -18,8 +18,8 @@ use vloopback_ring::{Log, PREPARED, Picked, cancel, given_back, is_newest, pick_
 use super::queue::{self, describe, enqueue, is_queued};
 use super::{frozen, to_v4l2};
 use crate::client::{Locked, Step, may_wait, until_done, with_locks};
+use crate::connection;
 use crate::input::{Said, give_back, is_kept, is_left_out, reserve, show};
-use crate::process;
 use crate::session::Session;
 use crate::sys::{self, Result};
 use crate::views::Mapping;
@@ -95,7 +95,7 @@ fn writing<T>(
     then: impl FnOnce(&mut Locked, &'static Log) -> Result<T>,
 ) -> Result<Step<T>> {
     let log = locked.log()?;
-    match log.lock.try_lock(process::peer()?) {
+    match log.lock.try_lock(connection::peer()?) {
         Ok(()) => {
             let done = then(locked, log);
             give_back(log);

@@ -33,7 +33,7 @@ use vloopback_ring::{Format, MAX_BUFFERS, Pix, SessionPage};
 use vloopback_wire::{PixelFormat as WireFormat, Request};
 
 use crate::client::Locked;
-use crate::process;
+use crate::connection;
 use crate::session::Session;
 use crate::sys::Result;
 use crate::v4l1;
@@ -215,7 +215,7 @@ fn only(fine: bool) -> Answer<()> {
 pub(crate) fn set_format(session: &Session, pix: &V4l2PixFormat) -> Result<()> {
     // What was gathered of a frame was of the former format.
     session.page().rest.store(0, Ordering::Relaxed);
-    process::tell(&Request::SetFormat { session: session.info().session, format: to_wire(&nearest(pix)) })
+    connection::tell(&Request::SetFormat { session: session.info().session, format: to_wire(&nearest(pix)) })
 }
 
 /// The first frame is near: the claim, the ring (with slots for so many buffers that are filled in
@@ -224,7 +224,7 @@ pub(crate) fn set_format(session: &Session, pix: &V4l2PixFormat) -> Result<()> {
 /// # Errors
 /// EBUSY: another's pipe. ENOMEM, ENODEV.
 pub(crate) fn feed(session: &Session, buffers: u32) -> Result<()> {
-    process::tell(&Request::Feed { session: session.info().session, on: true, buffers })?;
+    connection::tell(&Request::Feed { session: session.info().session, on: true, buffers })?;
     session.claimed.store(true, Ordering::Relaxed);
     Ok(())
 }
@@ -232,7 +232,7 @@ pub(crate) fn feed(session: &Session, buffers: u32) -> Result<()> {
 /// No frame comes any more until [`feed`]; another descriptor of the process may begin.
 fn end_feed(session: &Session) -> Result<()> {
     session.claimed.store(false, Ordering::Relaxed);
-    process::tell(&Request::Feed { session: session.info().session, on: false, buffers: 0 })
+    connection::tell(&Request::Feed { session: session.info().session, on: false, buffers: 0 })
 }
 
 /// Says how often the pusher's frames come.
@@ -240,7 +240,7 @@ fn end_feed(session: &Session) -> Result<()> {
 /// # Errors
 /// EINVAL: a 0. EBUSY: another's pipe. ENODEV.
 pub(crate) fn set_interval(session: &Session, numerator: u32, denominator: u32) -> Result<()> {
-    process::tell(&Request::SetInterval { session: session.info().session, numerator, denominator })
+    connection::tell(&Request::SetInterval { session: session.info().session, numerator, denominator })
 }
 
 impl Node<'_> {
@@ -673,7 +673,7 @@ impl V4l2Device for Node<'_> {
     }
 
     fn log_status(&mut self) -> Answer<()> {
-        process::tell(&Request::LogStatus { session: self.session.info().session }).map_err(Errno)
+        connection::tell(&Request::LogStatus { session: self.session.info().session }).map_err(Errno)
     }
 
     fn g_priority(&mut self) -> Answer<u32> {
@@ -682,7 +682,7 @@ impl V4l2Device for Node<'_> {
 
     fn s_priority(&mut self, priority: u32) -> Answer<()> {
         only((1..=3).contains(&priority))?;
-        process::tell(&Request::SetPriority { session: self.session.info().session, priority })
+        connection::tell(&Request::SetPriority { session: self.session.info().session, priority })
             .map_err(Errno)?;
         self.page().priority.store(priority, Ordering::Relaxed);
         Ok(())

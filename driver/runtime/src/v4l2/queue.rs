@@ -16,7 +16,7 @@ use vloopback_ring::{Buffer, EXPORTED, MAX_BUFFERS, PAGE_LEN, PREPARED, Pix, Ses
 use vloopback_wire::Request;
 
 use crate::client::{BY_MMAP, BY_READ, Locked, Step, disown, own, with_locks};
-use crate::process;
+use crate::connection;
 use crate::session::{self, Session};
 use crate::sys::{self, FdList, Result};
 use crate::views::Mapping;
@@ -67,7 +67,7 @@ pub(crate) fn is_owned_elsewhere(session: &Session) -> bool {
     });
     if owned && !info.input {
         let node = info.node;
-        process::complain_once(
+        connection::complain_once(
             &TOLD,
             format_args!(
                 "a second descriptor of this process streams from /dev/video{node}: EBUSY, as the V4L2 specification \
@@ -156,7 +156,8 @@ pub(super) fn clear(locked: &mut Locked) {
     if exported {
         let session = locked.session.info().session;
         // A daemon that is gone keeps nothing.
-        let _ = process::tell(&Request::Export { session, generation, index: 0, len: 0, read_only: false });
+        let _ =
+            connection::tell(&Request::Export { session, generation, index: 0, len: 0, read_only: false });
     }
     locked.views.forget_all();
     page.rest.store(0, Ordering::Relaxed);
@@ -280,7 +281,7 @@ fn file_of(locked: &Locked, index: usize, read_only: bool) -> Result<c_int> {
         read_only,
     };
     let mut fds = FdList::new();
-    process::ask(&request, None, &mut fds)?;
+    connection::ask(&request, None, &mut fds)?;
     if fds.len() == 1 { Ok(fds.take(0)) } else { Err(libc::EPROTO) }
 }
 

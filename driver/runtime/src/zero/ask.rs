@@ -14,8 +14,8 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use super::{Inside, NUMBER_MAX, call_daemon, enter, gong, knock, shown};
 use crate::client::own;
+use crate::connection;
 use crate::lock::NoSignals;
-use crate::process;
 use crate::session::Session;
 use crate::sys::{self, Result};
 use crate::user::{self, Caller};
@@ -82,7 +82,7 @@ pub(crate) fn forget(session: &Session) {
     let _quiet = NoSignals::new();
     let Some(asker) = Asker::find(sys::thread(), session) else { return };
     asker.thread.store(0, Ordering::Relaxed);
-    if let (Some(inside), Ok(me)) = (Inside::enter(session), process::peer()) {
+    if let (Some(inside), Ok(me)) = (Inside::enter(session), connection::peer()) {
         if let Some(slip) = inside.slip.filter(|slip| asker.has(slip) && slip.lock.owner() == me) {
             give_back(slip);
         }
@@ -132,7 +132,7 @@ impl<'a> Turn<'a> {
     pub(crate) fn take(session: &'a Session) -> Result<Self> {
         let inside = enter(session)?;
         let slip = inside.slip.ok_or(libc::EINVAL)?;
-        let (thread, me) = (sys::thread(), process::peer()?);
+        let (thread, me) = (sys::thread(), connection::peer()?);
         loop {
             let quiet = NoSignals::new();
             let former = Asker::find(thread, session);

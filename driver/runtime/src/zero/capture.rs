@@ -14,10 +14,10 @@ use vloopback_ring::Format;
 use vloopback_ring::hatch::{Hatch, Order, Progress};
 
 use super::{Inside, call_daemon, knock};
+use crate::connection;
 use crate::input::{self, Pieces};
 use crate::lock::NoSignals;
 use crate::output;
-use crate::process;
 use crate::session::Session;
 use crate::sys::Result;
 
@@ -113,7 +113,7 @@ fn publish(session: &Session, hatch: &Hatch) -> Result<()> {
     // SAFETY: inside the mapping by the check above.
     let at = unsafe { inside.frames.add(from) };
     let piece = libc::iovec { iov_base: at.cast(), iov_len: len };
-    let (Some(log), Ok(me)) = (ring.log(), process::peer()) else { return Ok(()) };
+    let (Some(log), Ok(me)) = (ring.log(), connection::peer()) else { return Ok(()) };
     if log.lock.try_lock(me).is_err() {
         // A fork of the pusher's is at it, too.
         hatch.want();

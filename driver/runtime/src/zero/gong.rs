@@ -23,10 +23,9 @@ use vloopback_wire::{Reply, Request};
 use super::pusher;
 use crate::hidden::MOVING;
 use crate::lock::NoSignals;
-use crate::process;
 use crate::session::{Session, is_certain};
 use crate::sys::{self, FdList, Result};
-use crate::wait;
+use crate::{connection, fork, wait};
 
 /// How long a client that has struck the gong waits for its request to be taken, nanoseconds, before it asks
 /// the doorman.
@@ -59,7 +58,7 @@ pub(crate) fn heard_at(session: &Session) -> Option<c_int> {
 /// Gets the pusher its gong, and tells the clients of it. What cannot be had is done without.
 pub(crate) fn hang(session: &Session) {
     let Some(hatch) = pusher::hatch(session) else { return };
-    if session.deaf.load(Ordering::Relaxed) || process::is_foreign() {
+    if session.deaf.load(Ordering::Relaxed) || fork::is_vfork_child() {
         return;
     }
     if session.gong.known().is_none() {
@@ -91,7 +90,7 @@ pub(crate) fn plug(session: &Session) {
 
 /// Asks the daemon for so many descriptors.
 fn fetch(session: &Session, fds: &mut FdList, count: usize) -> bool {
-    let asked = process::ask(&Request::Gong { session: session.info().session }, None, fds);
+    let asked = connection::ask(&Request::Gong { session: session.info().session }, None, fds);
     matches!(asked, Ok((Reply::Done, _))) && fds.len() == count
 }
 
@@ -138,7 +137,7 @@ fn mallet(session: &Session, zero: u32) -> Option<c_int> {
         return session.mallet.known();
     }
     // A pusher gets its own with the gong.
-    if session.info().input || process::is_foreign() {
+    if session.info().input || fork::is_vfork_child() {
         return None;
     }
     // That of a former pusher.

@@ -23,8 +23,8 @@ use vloopback_ring::slip::Slip;
 use vloopback_wire::{Reply, Request};
 
 use crate::client::own;
+use crate::connection;
 use crate::lock::NoSignals;
-use crate::process;
 use crate::ranges::View;
 use crate::session::Session;
 use crate::sys::{self, FdList, Result};
@@ -45,7 +45,7 @@ pub(crate) fn join(session: &Session, len: u32) -> Result<()> {
     }
     let mut fds = FdList::new();
     let request = Request::Zero { session: session.info().session, len };
-    let (reply, _) = process::ask(&request, None, &mut fds)?;
+    let (reply, _) = connection::ask(&request, None, &mut fds)?;
     let Reply::Zero { zero, len } = reply else { return Err(libc::EPROTO) };
     // A client gets a page of its own, and cannot write to the pusher's.
     let input = session.info().input;
@@ -144,15 +144,15 @@ impl Drop for Inside<'_> {
 /// posted, or by the pusher's own library, where there is no gong.
 pub(crate) fn knock(session: &Session) {
     // A daemon that is gone has nobody to ring.
-    let _ = process::post(&Request::Bell { session: session.info().session, knock: true });
+    let _ = connection::post(&Request::Bell { session: session.info().session, knock: true });
 }
 
 /// The same, where the daemon has more to look at: somebody has withdrawn, waits for long, or was refused.
 ///
 /// # Errors
-/// As [`process::post`].
+/// As [`connection::post`].
 pub(crate) fn call_daemon(session: &Session) -> Result<()> {
-    process::post(&Request::Bell { session: session.info().session, knock: false })
+    connection::post(&Request::Bell { session: session.info().session, knock: false })
 }
 
 /// Whether this descriptor's pipe is in zero-copy mode.
@@ -224,11 +224,11 @@ impl Place {
     /// again.
     ///
     /// # Errors
-    /// EIO: another pusher's by now. As [`process::ask`], as mmap(2).
+    /// EIO: another pusher's by now. As [`connection::ask`], as mmap(2).
     fn show_again(&self, session: &Session, inside: &Inside) -> Result<()> {
         let mut fds = FdList::new();
         let request = Request::Zero { session: session.info().session, len: inside.len as u32 };
-        match process::ask(&request, None, &mut fds)? {
+        match connection::ask(&request, None, &mut fds)? {
             (Reply::Zero { zero, .. }, _) if zero == inside.zero && !fds.is_empty() => {}
             _ => return Err(libc::EIO),
         }

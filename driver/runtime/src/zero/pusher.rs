@@ -14,8 +14,8 @@ use zerocopy::FromBytes;
 
 use super::{NUMBER_LEN, call_daemon, capture, gong, is_zero, join, knock};
 use crate::client::may_wait;
+use crate::connection;
 use crate::lock::NoSignals;
-use crate::process;
 use crate::session::{self, Session, is_certain};
 use crate::sys::{self, FdList, Result};
 use crate::user::{self, Caller};
@@ -58,7 +58,7 @@ impl Clients {
         while self.joined != joined {
             let mut fds = FdList::new();
             let request = Request::Slip { session: session.info().session, after: self.last };
-            let (reply, _) = process::ask(&request, None, &mut fds)?;
+            let (reply, _) = connection::ask(&request, None, &mut fds)?;
             match reply {
                 Reply::Slip { ticket: 0 } => self.joined = joined,
                 Reply::Slip { ticket } if fds.len() == 1 => self.add(ticket, fds.get(0))?,
@@ -363,7 +363,7 @@ pub(crate) fn give(
 ) -> bool {
     let mut told = [0; MAX_DATA];
     let mut errno = 0;
-    if let Ok(me) = process::peer() {
+    if let Ok(me) = connection::peer() {
         // Who dies in the middle is found by it.
         hatch.set_answerer(me);
     }
