@@ -13,7 +13,7 @@ use vloopback_wire::{Reply, Request};
 
 use crate::hidden::MOVING;
 use crate::lock::NoSignals;
-use crate::session::Session;
+use crate::open_file::Session;
 use crate::sys::{self, FdList};
 use crate::{connection, fork};
 

@@ -4,6 +4,7 @@ use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
 
 use vloopback_ring::PAGE_LEN;
 
+use crate::stack;
 use crate::sys::{self, Result};
 
 /// Counts forks on the way to this process, from 1: what was locked or connected in another epoch
@@ -71,7 +72,7 @@ pub(crate) fn settle() -> Result<()> {
 }
 
 extern "C" fn forked() {
-    crate::stack::align();
+    stack::align();
     epoch();
     let first = ON_CHILD.load(Ordering::Acquire);
     if !first.is_null() {

@@ -13,13 +13,14 @@ use vloopback_abi::v4l2::{
 use vloopback_ring::Event;
 use vloopback_wire::Request;
 
-use super::controls;
-use crate::client::may_wait;
-use crate::lock::NoSignals;
-use crate::session::Session;
-use crate::sys::Result;
-use crate::{chime, connection, table};
 use core::sync::atomic::Ordering;
+
+use crate::lock::NoSignals;
+use crate::open_file::Session;
+use crate::sys::{Result, may_wait};
+use crate::v4l2::controls;
+use crate::v4l2::picture;
+use crate::{chime, connection, table};
 
 /// VIDIOC_SUBSCRIBE_EVENT.
 ///
@@ -28,7 +29,7 @@ use core::sync::atomic::Ordering;
 pub(super) fn subscribe(session: &Session, asked: &V4l2EventSubscription) -> Result<()> {
     let V4l2EventSubscription { type_: kind, id, flags, .. } = *asked;
     if kind == V4L2_EVENT_CTRL && flags & V4L2_EVENT_SUB_FL_SEND_INITIAL != 0 {
-        controls::refresh(session)?;
+        picture::refresh(session)?;
     }
     connection::tell(&Request::Subscribe { session: session.info().session, kind, id, flags })
 }
