@@ -53,18 +53,23 @@
 //! Calls that glibc makes inside itself pass no hook; where that matters (fopen, scandir, glob,
 //! closedir) the outer call has one.
 
+mod chdir;
+mod closing;
 mod device;
 mod dirs;
 mod errno;
 mod fds;
+mod find;
 mod folder;
 mod host;
 mod io;
 mod links;
 mod listing;
 mod names;
+mod naming;
 mod netlink;
 mod open;
+mod place;
 mod poll;
 mod print;
 mod real;
