@@ -11,8 +11,8 @@ use vloopback_abi::v4l2::pixel::SIZES;
 use vloopback_daemon::{Config, ServerError, Share, default_socket};
 
 use crate::exit_codes;
-use crate::push::Rate;
-use crate::timeout_image;
+use crate::image_file;
+use crate::values::Rate;
 
 /// The build: the version, and a number of the layouts by which a library and a server of one build know each other.
 fn build() -> &'static str {
@@ -187,7 +187,7 @@ impl ServerArgs {
             config.timeout = Duration::from_millis(millis.into());
         }
         config.check()?;
-        config.pictures = timeout_image::read_all(config.picture_files())
+        config.pictures = image_file::read_all(config.picture_files())
             .map_err(|error| ServerError::Option(format!("the timeout image: {error}")))?;
         Ok(config)
     }
@@ -332,7 +332,7 @@ pub struct PushArgs {
     #[arg(long, value_name = "DEVICE", hide = true, conflicts_with_all = ["input", "pattern"])]
     pub camera: Option<String>,
     /// The pixel format, by its fourcc or the kernel's name of it
-    #[arg(long, value_name = "FOURCC", default_value = "YUYV", value_parser = crate::push::format_named)]
+    #[arg(long, value_name = "FOURCC", default_value = "YUYV", value_parser = crate::values::format_named)]
     pub format: Fourcc,
     /// Scale to this size [default: the film's own, 640x480 for the pattern]
     #[arg(long, value_name = "WxH", value_parser = size)]

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod env;
 pub mod exit_codes;
 pub mod failure;
+pub mod image_file;
 pub mod list;
 pub mod media;
 pub mod pipes;
@@ -13,11 +14,14 @@ pub mod preload;
 pub mod private_dir;
 pub mod progress;
 pub mod push;
+pub mod quoting;
 pub mod run;
 pub mod serve;
 pub mod sheet;
 pub mod snapshot;
 pub mod timeout_image;
+pub mod values;
+pub mod variables;
 
 use std::process::ExitCode as ProcessExitCode;
 

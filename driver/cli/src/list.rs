@@ -129,7 +129,7 @@ pub fn pipes(socket: &Path) -> Result<Vec<Pipe>, ServerError> {
 /// Asks and prints.
 ///
 /// # Errors
-/// [`Failure::Server`] where no server is reachable, [`Failure::System`] where standard output is
+/// [`Failure`] where no server is reachable, or where standard output is
 /// closed.
 pub fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
     let socket = args.socket.path();

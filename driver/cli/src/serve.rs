@@ -14,7 +14,15 @@ use crate::args::ServerArgs;
 use crate::exit_codes::ExitCode;
 use crate::failure::{Failure, server_code};
 use crate::list;
-use crate::run::variables;
+use crate::variables;
+
+/// The server that `run` started gave up.
+#[derive(Debug, thiserror::Error)]
+#[error("the vloopback server did not start: {reason}")]
+struct ServerStart {
+    /// Its own words.
+    reason: String,
+}
 
 /// How long a server that `run` started stays after its last user.
 const LINGER: Duration = Duration::from_secs(5);
@@ -34,7 +42,7 @@ const FAILED: &str = "failed ";
 /// `vloopbackd`: serves until SIGTERM, SIGINT or SIGHUP.
 ///
 /// # Errors
-/// [`Failure::Server`] where it does not start.
+/// [`Failure`] where it does not start.
 pub fn vloopbackd(args: &ServerArgs) -> Result<ExitCode, Failure> {
     let config = args.config()?;
     warn_of_profile(config.profile);
@@ -147,7 +155,7 @@ impl Reached {
 /// at once, one server is started: its lock on the socket decides. One that is just ending is waited for.
 ///
 /// # Errors
-/// [`Failure::Server`] and [`Failure::ServerStart`].
+/// [`ServerError`](vloopback_daemon::ServerError), [`ServerStart`].
 pub fn reach_or_start(args: &ServerArgs) -> Result<Reached, Failure> {
     let config = args.config()?;
     let (socket, profile) = (config.socket.clone(), config.profile);
@@ -246,7 +254,7 @@ fn start(args: &ServerArgs, socket: &Path) -> Result<(), Failure> {
         }
         None => (ExitCode::NoServer, format!("it ended with {status} and without a word")),
     };
-    Err(Failure::ServerStart { reason, code })
+    Err(Failure::new(ServerStart { reason }, code))
 }
 
 /// This program, to be started again. By its name where that still is this program, so that `ps`

@@ -68,6 +68,13 @@ pub enum SnapshotError {
     },
 }
 
+impl From<SnapshotError> for Failure {
+    fn from(error: SnapshotError) -> Self {
+        let code = error.exit_code();
+        Self::new(error, code)
+    }
+}
+
 impl SnapshotError {
     /// The exit status.
     pub fn exit_code(&self) -> ExitCode {

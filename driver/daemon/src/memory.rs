@@ -19,8 +19,7 @@ use vloopback_ring::hatch::Hatch;
 use vloopback_ring::slip::Slip;
 use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
 
-use crate::doorman::Doorman;
-use crate::quota::{Charge, Exceeded, Quotas, Resource};
+use crate::quota::{Charge, Exceeded, Kept, Quotas, Resource};
 
 /// Types that consist of atomics only: any bytes are a value, any process may write them at any time.
 ///
@@ -43,45 +42,6 @@ unsafe impl Shared for Hatch {}
 
 // SAFETY: as above.
 unsafe impl Shared for Slip {}
-
-/// What a zero-copy pusher and its clients share.
-#[derive(Debug)]
-pub(crate) struct ZeroMemory {
-    /// Bytes of the frames' memory.
-    pub(crate) len: u32,
-    pub(crate) frames: SharedFile,
-    pub(crate) hatch: Arc<Page<Hatch>>,
-    /// The hatch's descriptor for clients: it cannot be mapped for writing.
-    pub(crate) hatch_for_clients: OwnedFd,
-    /// Who rings the pusher; it has the clients' pages.
-    pub(crate) door: Arc<Doorman>,
-    /// Refused captures of which the clients have been told.
-    pub(crate) refusals: u32,
-    /// Somebody's request waits for a client that copies.
-    pub(crate) look_again: bool,
-}
-
-impl Drop for ZeroMemory {
-    fn drop(&mut self) {
-        self.door.dismiss();
-    }
-}
-
-impl ZeroMemory {
-    /// So many bytes, all zero, of a pusher whose descriptor's other end is `end`.
-    pub(crate) fn new(
-        len: u32,
-        desk: Arc<Page<Desk>>,
-        end: Arc<OwnedFd>,
-        charges: (Charges, &Quotas),
-    ) -> Result<Self, Errno> {
-        let frames = SharedFile::new("vloopback-zero", len.into(), charges)?;
-        let hatch = Arc::new(Page::<Hatch>::writable("vloopback-hatch")?);
-        let hatch_for_clients = read_only(hatch.fd())?;
-        let door = Doorman::new(desk, hatch.clone(), end);
-        Ok(Self { len, frames, hatch, hatch_for_clients, door, refusals: 0, look_again: false })
-    }
-}
 
 /// A descriptor of a page, or of another memory file, by which it cannot be mapped for writing.
 pub(crate) fn read_only(fd: BorrowedFd) -> Result<OwnedFd, Errno> {
@@ -178,7 +138,7 @@ impl Drop for SharedFile {
         let watch = read_only(files.file.as_fd());
         drop(files);
         if let Ok(watch) = watch {
-            self.quotas.keep(Kept { watch, charges });
+            self.quotas.keep(Box::new(Dropped { watch, charges }));
         }
     }
 }
@@ -188,16 +148,16 @@ const F_SETSIG: libc::c_int = 10;
 
 /// Memory that the server has no use for any more, but that others may still have.
 #[derive(Debug)]
-pub(crate) struct Kept {
+struct Dropped {
     watch: OwnedFd,
     #[expect(dead_code, reason = "held until nobody has the memory")]
     charges: Charges,
 }
 
-impl Kept {
+impl Kept for Dropped {
     /// Whether another process has the memory open, mapped or in flight: only the one that has a file for itself gets
     /// a lease to write it (fcntl(2), F_SETLEASE).
-    pub(crate) fn is_used(&self) -> bool {
+    fn is_used(&self) -> bool {
         let fd = self.watch.as_raw_fd();
         // SAFETY: three requests that take a number, on a descriptor that is ours. Whoever opens the file in between
         // would make the kernel send a signal: one that is ignored by default, not SIGIO, which ends a process.

@@ -10,12 +10,11 @@
 //!   something left for the next one. (dbus-broker's accounting is the model.)
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::warn;
-
-use crate::memory::Kept;
 
 /// What there is to share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -168,12 +167,18 @@ impl Ledger {
     }
 }
 
+/// Memory that is charged until nobody has it any more; what it costs is given back when it is dropped.
+pub(crate) trait Kept: fmt::Debug + Send {
+    /// Whether another process has it.
+    fn is_used(&self) -> bool;
+}
+
 /// The accounts of all users.
 #[derive(Clone, Debug)]
 pub(crate) struct Quotas {
     ledger: Arc<Mutex<Ledger>>,
     /// Memory that is still charged, because others may have it.
-    kept: Arc<Mutex<Vec<Kept>>>,
+    kept: Arc<Mutex<Vec<Box<dyn Kept>>>>,
 }
 
 impl Quotas {
@@ -203,20 +208,20 @@ impl Quotas {
 
     /// Goes on charging for memory until nobody has it any more. Its user pays, not who has it: which process that is
     /// cannot be known.
-    pub(crate) fn keep(&self, memory: Kept) {
+    pub(crate) fn keep(&self, memory: Box<dyn Kept>) {
         if memory.is_used() {
             self.kept().push(memory);
         }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<Kept>> {
+    fn kept(&self) -> MutexGuard<'_, Vec<Box<dyn Kept>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn forget_unused(&self) {
         let mut kept = self.kept();
         let (used, unused): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut *kept).into_iter().partition(Kept::is_used);
+            std::mem::take(&mut *kept).into_iter().partition(|memory| memory.is_used());
         *kept = used;
         drop(kept);
         // This gives back what they cost.

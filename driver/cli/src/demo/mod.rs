@@ -103,6 +103,22 @@ pub enum DemoError {
     },
 }
 
+impl From<DemoError> for Failure {
+    fn from(error: DemoError) -> Self {
+        let code = match error {
+            DemoError::WrongPixels { .. } => ExitCode::WrongPixels,
+            DemoError::Device { .. } => ExitCode::BadDevice,
+            _ => ExitCode::Failure,
+        };
+        Self::new(error, code)
+    }
+}
+
+/// Whether the demonstration waited too long for something.
+fn is_timeout(failure: &Failure) -> bool {
+    matches!(failure.downcast_ref(), Some(DemoError::TimedOut { .. }))
+}
+
 /// Runs the demonstration.
 ///
 /// # Errors
@@ -293,7 +309,8 @@ impl Play<'_> {
             });
             match heard {
                 Ok(Heard::Signal(number)) => return Ok(End::Signal(number)),
-                Ok(Heard::Says(..)) | Err(Failure::Demo(DemoError::TimedOut { .. })) => {}
+                Ok(Heard::Says(..)) => {}
+                Err(failure) if is_timeout(&failure) => {}
                 Err(error) => return Err(error),
             }
         }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use super::jpeg_stream::SplitError;
+use crate::exit_codes::ExitCode;
+use crate::failure::Failure;
 
 /// Why a file gives no (further) frame. Each message names the file and says what would help.
 #[derive(Debug, thiserror::Error)]
@@ -81,4 +83,10 @@ pub enum MediaError {
         /// ffmpeg's own words.
         reason: String,
     },
+}
+
+impl From<MediaError> for Failure {
+    fn from(error: MediaError) -> Self {
+        Self::new(error, ExitCode::Failure)
+    }
 }

@@ -14,11 +14,12 @@ use vloopback_core::{Options, Pipe, RingPlan, Side};
 use vloopback_proc::model::{Counters, FormatView, NodeAccess, Owner, PipeView, Rate, Role, Snapshot};
 use vloopback_ring::{Board, Desk, Format, Log, MAX_ROWS, Pix, SessionPage};
 
+use super::zero::ZeroMemory;
 use super::{Engine, Session};
 use crate::bell::Bell;
 use crate::config::{FIRST_INPUT, MAX_PIPES, Order};
 use crate::image::TimeoutImage;
-use crate::memory::{Page, RingMemory, Writer, ZeroMemory};
+use crate::memory::{Page, RingMemory, Writer};
 use crate::placeholder::{Placeholder, Sign};
 use crate::quota::{Charge, Quotas};
 use crate::{ServerError, futex};
