@@ -3,6 +3,7 @@
 //! frames that have one wrong bit, and has to fail there.
 
 mod ctl;
+mod desktop;
 mod ffmpeg;
 mod gstreamer;
 mod motion;
