@@ -1,5 +1,5 @@
 //! What a legacy program meets elsewhere than at a terminal: in a container, in a chroot, as another user,
-//! from cron, from init. The page that says so is `driver/MIGRATING.md`; zero-copy pushers and their signals
+//! from cron, from init. The page that says so is `driver/docs/migrating.md`; zero-copy pushers and their signals
 //! across namespaces and users are with the zero-copy tests.
 
 use std::fs;
