@@ -153,8 +153,8 @@ fn until_ended(env: &Env) {
     Job::new("flock").arg(lock).arg("true").output().ok();
 }
 
-/// A machine that has nodes of its own, as a person sees it: those are never taken, output stays input + 1 (LEGACY.md
-/// 2), and a `dev_offset` that would take one is refused by name.
+/// A machine that has nodes of its own, as a person sees it: those are never taken, output stays input + 1
+/// (driver/docs/old-api.md, "VIDIOCGCAP"), and a `dev_offset` that would take one is refused by name.
 #[test]
 fn a_machine_with_cameras() {
     if !can_contain() {

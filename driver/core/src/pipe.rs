@@ -31,7 +31,7 @@ pub enum Side {
 pub struct Access {
     /// For writing (O_WRONLY or O_RDWR).
     pub write: bool,
-    /// By a legacy process (DESIGN.md 7, Era).
+    /// By a legacy process (driver/docs/rules.md, "Eras").
     pub legacy: bool,
 }
 

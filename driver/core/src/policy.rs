@@ -1,6 +1,6 @@
 //! What can be chosen, and what is refused.
 
-/// What a client meets while nobody pushes (DESIGN.md 7).
+/// What a client meets while nobody pushes (driver/docs/rules.md, "While nobody pushes").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Idle {
     /// The node opens and shows a no-signal picture.
@@ -77,7 +77,7 @@ pub struct Options {
     pub profile: Profile,
     /// V4L1 frames that a client may map, 2 to 30.
     pub num_buffers: u32,
-    /// One open file in all has the pipe's stream; else one of each process (DESIGN.md 7).
+    /// One open file in all has the pipe's stream; else one of each process (driver/docs/rules.md, "Sharing").
     pub exclusive: bool,
 }
 

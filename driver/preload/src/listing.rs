@@ -1,8 +1,8 @@
 //! What is added to the listing of a real folder, and in which order a folder of ours is listed.
 //!
 //! Nodes come in ascending number: a program that takes the first pipe it meets and lets go of it
-//! when it meets a lower one (LEGACY.md 2) would otherwise hold, for a moment, a pipe that the next
-//! program then finds taken.
+//! when it meets a lower one (driver/docs/old-api.md, "Names in sysfs") would otherwise hold, for a moment, a pipe
+//! that the next program then finds taken.
 //!
 //! A folder stream of the C library stays what it is; for those on a merged folder a record here
 //! says what comes after the real entries. Records are found by the stream's address in a list

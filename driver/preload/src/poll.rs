@@ -2,9 +2,9 @@
 //! devices.
 //!
 //! What a device tells by its readiness the kernel object behind the descriptor tells itself, but for two
-//! things. POLLPRI, an event, no such object raises without POLLIN (CLIENTS.md 3): for that the open file has a
-//! second, hidden descriptor, its *chime*. And a zero-copy pusher's clients make its *gong* readable, another
-//! one, because that needs no help of the daemon's (`runtime/zero/gong.rs`). Where a program asks for POLLPRI
+//! things. POLLPRI, an event, no such object raises without POLLIN (driver/docs/clients.md, "Readiness"): for that the
+//! open file has a second, hidden descriptor, its *chime*. And a zero-copy pusher's clients make its *gong* readable,
+//! another one, because that needs no help of the daemon's (`runtime/zero/gong.rs`). Where a program asks for POLLPRI
 //! of one of ours that has subscribed to events, or for POLLIN of one that has a gong, that companion is asked
 //! along, and what it says becomes the descriptor's. So it is with a socket that listens for devices that come
 //! and go, and its companion (`runtime/monitor.rs`). epoll gets it as a second member with the program's own

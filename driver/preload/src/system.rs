@@ -4,7 +4,7 @@
 //! zygote, a child of a raw clone. So what is exported is a filter of a few instructions that has no stack
 //! frame, touches no thread-local storage and jumps on with all registers as they came: to the C library's
 //! own, or, for the numbers that we serve, to the hooks of the calls of the same name. (A wrapper in C
-//! killed a sandboxed Chromium at its start; see CLIENTS.md 1.)
+//! killed a sandboxed Chromium at its start; see driver/docs/clients.md, "The syscall symbol".)
 
 use core::arch::asm;
 use core::ffi::{c_char, c_int, c_long, c_uint, c_void};

@@ -224,11 +224,11 @@ fn do_ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int> {
     let session = pin(fd)?;
     session.alive()?;
     if request_number(request) == 0 && session.info().input && zero::is_zero(&session) {
-        // Some pushers answer a client's closing, too (LEGACY.md 4, rule 8).
+        // Some pushers answer a client's closing, too (driver/docs/old-api.md, "Rules for pushers" 8).
         return Ok(0);
     }
     if is_v4l1(request) {
-        // From its next open on this process is legacy (DESIGN.md 7, Era).
+        // From its next open on this process is legacy (driver/docs/rules.md, "Eras").
         process::mark_legacy();
         if session.page().v4l1.swap(1, Ordering::Relaxed) == 0 {
             // It waits for a placeholder no more.
@@ -562,7 +562,7 @@ pub fn mark_legacy() {
     process::mark_legacy();
 }
 
-/// Whether the process is legacy (DESIGN.md 7, Era).
+/// Whether the process is legacy (driver/docs/rules.md, "Eras").
 pub fn is_legacy() -> bool {
     process::is_legacy()
 }

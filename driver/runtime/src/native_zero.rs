@@ -147,7 +147,7 @@ impl ZeroInput {
     /// The clients' memory; nothing before [`ZeroInput::map`]. A client that misbehaves can write there
     /// too, so that what is read back need not be what was written.
     ///
-    /// By the API's rule (LEGACY.md 1.4) it may be touched between MCAPTURE and SYNC only.
+    /// By the API's rule (driver/docs/old-api.md, "The document" 4) it may be touched between MCAPTURE and SYNC only.
     pub fn memory(&mut self) -> &mut [u8] {
         let len = self.session.zero_len.load(Ordering::Acquire);
         let memory = self.session.frames.load(Ordering::Acquire);

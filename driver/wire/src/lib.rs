@@ -101,7 +101,7 @@ pub enum Request {
         node: u32,
         /// open(2) flags.
         flags: u32,
-        /// The opener is a legacy process (DESIGN.md 7, Era).
+        /// The opener is a legacy process (driver/docs/rules.md, "Eras").
         legacy: bool,
     },
     /// Take part in an open device whose descriptor comes with this.
@@ -403,7 +403,7 @@ pub struct SessionInfo {
     pub answer_timeout: u32,
 }
 
-/// What a client meets while nobody pushes (DESIGN.md 7), as a number on the wire.
+/// What a client meets while nobody pushes (driver/docs/rules.md, "While nobody pushes"), as a number on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Idle {
