@@ -271,7 +271,7 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
     V4L1.iter()
 }
 
-/// The table as Markdown, for the README.
+/// The table as Markdown, for `driver/docs/reference.md`.
 #[derive(Debug, Clone, Copy)]
 pub struct SupportMatrix;
 
