@@ -51,7 +51,7 @@ impl std::str::FromStr for Order {
         [Self::InputFirst, Self::OutputFirst]
             .into_iter()
             .find(|order| order.word() == word)
-            .ok_or_else(|| format!("'{word}' is no order; there are: input-first, output-first"))
+            .ok_or_else(|| format!("'{word}' is not an order; use input-first or output-first"))
     }
 }
 
@@ -82,7 +82,7 @@ impl std::str::FromStr for Share {
         [Self::Processes, Self::All]
             .into_iter()
             .find(|share| share.word() == word)
-            .ok_or_else(|| format!("'{word}' is not what can share a pipe; there are: processes, all"))
+            .ok_or_else(|| format!("'{word}' is not a way to share; use processes or all"))
     }
 }
 
@@ -244,7 +244,7 @@ impl Config {
             self.mode = u32::from_str_radix(&mode, 8)
                 .ok()
                 .filter(|m| *m <= 0o777)
-                .ok_or_else(|| bad(format!("key mode: '{mode}' is no octal mode such as \"0660\"")))?;
+                .ok_or_else(|| bad(format!("key mode: '{mode}' is not an octal mode such as \"0660\"")))?;
         }
         self.pipes = file.pipes.unwrap_or(self.pipes);
         self.spares = file.spares.unwrap_or(self.spares);
@@ -321,7 +321,7 @@ impl Config {
             if (low..=high).contains(&value) {
                 Ok(())
             } else {
-                Err(ServerError::Option(format!("{name} is {value}; it can be {low} to {high}")))
+                Err(ServerError::Option(format!("{name} is {value}, but must be from {low} to {high}")))
             }
         };
         range("--pipes", self.pipes.into(), 1, MAX_PIPES.into())?;
@@ -467,7 +467,7 @@ mod tests {
         let config = merged(text).expect("a good file");
         assert!(!config.exclusive_of(0) && config.exclusive_of(1));
         let error = merged("share = \"none\"").expect_err("there is none").to_string();
-        assert!(error.contains("key share") && error.contains("processes, all"), "{error}");
+        assert!(error.contains("key share") && error.contains("processes or all"), "{error}");
         for text in ["exclusive = true\nshare = \"all\"", "[[pipe]]\nexclusive = true\nshare = \"all\""] {
             assert!(merged(text).expect("a good file").check().is_err(), "{text}");
         }

@@ -61,7 +61,7 @@ pub enum ServerError {
         reason: String,
     },
     /// Who listens there is not to be trusted.
-    #[error("the server at {} is not used: {reason}", socket.display())]
+    #[error("refusing to use the server at {}: {reason}", socket.display())]
     Stranger {
         /// Its path.
         socket: PathBuf,
@@ -69,7 +69,7 @@ pub enum ServerError {
         reason: String,
     },
     /// Something else listens there, or a server of another build.
-    #[error("the server at {} does not fit: {reason}", socket.display())]
+    #[error("the server at {} is not compatible: {reason}", socket.display())]
     Protocol {
         /// Its path.
         socket: PathBuf,

@@ -205,7 +205,7 @@ impl Placeholder {
                     SHOWING.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(e) => {
-                    warn!(pipe = self.sign.pipe, "no placeholder is shown: {e}");
+                    warn!(pipe = self.sign.pipe, "cannot show the placeholder: {e}");
                     state.job = None;
                 }
             }
@@ -232,7 +232,7 @@ impl Placeholder {
                 }
                 Ok(None) => {}
                 Err(e) => {
-                    warn!(pipe = self.sign.pipe, "writing the placeholder: {e}");
+                    warn!(pipe = self.sign.pipe, "cannot write the placeholder: {e}");
                     drawn = Some((picture, None));
                 }
             }

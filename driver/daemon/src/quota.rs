@@ -125,10 +125,10 @@ impl Ledger {
                         format!("the limit is `{key}` in the table `[limits]` of the configuration")
                     }
                     _ if resource == Resource::Descriptors => format!(
-                        "others must be able to have some, and {total} is the server's limit: start it with a higher \
+                        "some are kept for others, and {total} is the server's limit: start it with a higher \
                          one (ulimit -n, LimitNOFILE=)"
                     ),
-                    _ => format!("others must be able to have some of the {total} that there are"),
+                    _ => format!("some of the {total} are kept for others"),
                 };
                 warn!(
                     uid,

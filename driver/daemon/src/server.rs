@@ -374,7 +374,7 @@ impl Engine {
                 if let Some(limit) = self.config.exit_when_idle {
                     let idle = idle_since.elapsed();
                     if idle >= limit {
-                        info!("no user any more: ending");
+                        info!("the last user is gone: ending");
                         break 'serve;
                     }
                     timeout = Some(limit - idle);
@@ -442,7 +442,7 @@ impl Engine {
         self.sessions.clear();
         self.connections.clear();
         if let Some(Err(e)) = self.tree.take().map(Writer::remove) {
-            warn!("removing the tree of views: {e}");
+            warn!("cannot remove the tree of views: {e}");
         }
     }
 
@@ -461,7 +461,7 @@ impl Engine {
                 };
                 match fds.into_iter().next().filter(own) {
                     Some(fd) => self.add_connection(fd, sessions, false),
-                    None => debug!(uid, "a forked child's connection is none"),
+                    None => debug!(uid, "the descriptor of a forked child is not a connection"),
                 }
                 return true;
             }

@@ -195,7 +195,7 @@ impl Connection {
             Reply::Refused(reason) => Err(connection.strange(reason)),
             Reply::Error(e) => Err(ServerError::Unreachable {
                 socket: socket.to_owned(),
-                reason: format!("it takes no more connections: {}", Errno::from_raw(e).desc()),
+                reason: format!("it accepts no more connections: {}", Errno::from_raw(e).desc()),
             }),
             other => Err(connection.strange(format!("{other:?} for a greeting"))),
         }
@@ -239,7 +239,7 @@ impl Connection {
             Err(libc::EAGAIN) => {
                 return Err(ServerError::Unreachable {
                     socket: self.socket.clone(),
-                    reason: format!("it has not answered for {} s: is it stopped?", PATIENCE.as_secs()),
+                    reason: format!("it has not answered for {} s; is it stopped?", PATIENCE.as_secs()),
                 });
             }
             Err(e) => return Err(gone(Errno::from_raw(e))),

@@ -72,14 +72,14 @@ pub const HEAD_LEN: usize = size_of::<Head>();
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
     /// Too short for a head, or longer than allowed.
-    #[error("a record of {0} bytes is no vloopback message")]
+    #[error("a record of {0} bytes is not a vloopback message")]
     Length(usize),
     /// Another program's bytes.
     #[error("the peer does not speak the vloopback protocol")]
     Magic,
     /// Built apart.
     #[error(
-        "the peer speaks vloopback protocol {0}, this is {PROTOCOL}: use the daemon and the library of one build"
+        "the peer uses vloopback protocol {0}, this is {PROTOCOL}: use the server and the library of one build"
     )]
     Protocol(u32),
     /// A message that does not exist.

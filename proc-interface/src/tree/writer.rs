@@ -25,7 +25,7 @@ const TOPS: [&str; 5] = ["proc", "dev", "sys", "run", "open"];
 pub enum TreeError {
     /// There is something else than a directory at the tree's path.
     #[error(
-        "{path} is not a directory, but the device tree has to go there: move it away or choose \
+        "{path} is not a directory, but the tree of views must go there: move it away or choose \
          another --socket"
     )]
     NotDirectory {
@@ -41,7 +41,9 @@ pub enum TreeError {
         uid: u32,
     },
     /// The directory holds files that no daemon has put there.
-    #[error("{path} holds other files than a device tree: move it away or choose another --socket")]
+    #[error(
+        "{path} contains files that are not part of a tree of views: move it away or choose another --socket"
+    )]
     Foreign {
         /// The tree's root.
         path: PathBuf,

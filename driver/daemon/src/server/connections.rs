@@ -87,7 +87,7 @@ impl Engine {
         let listening = self.listening.as_ref()?;
         let event = EpollEvent::new(EpollFlags::EPOLLIN, Token::Listener.pack());
         if let Err(e) = self.epoll.add(listening.fd.as_fd(), event) {
-            warn!("watching the socket: {e}");
+            warn!("cannot watch the socket: {e}");
         }
         None
     }
@@ -120,7 +120,7 @@ impl Engine {
         let id = self.fresh();
         let event = EpollEvent::new(EpollFlags::EPOLLIN, Token::Connection(id).pack());
         if let Err(e) = self.epoll.add(&fd, event) {
-            return warn!("watching a connection: {e}");
+            return warn!("cannot watch a connection: {e}");
         }
         for session in &sessions {
             if let Some(session) = self.sessions.get_mut(session) {
@@ -145,7 +145,7 @@ impl Engine {
             }
             self.silent.pop_front();
             if is_silent {
-                debug!("a connection has said nothing: ended");
+                debug!("connection without a greeting ended");
                 self.end_connection(id);
             }
         }
@@ -254,7 +254,7 @@ impl Engine {
         match reply(&connection.fd, answer, fds) {
             Ok(()) => true,
             Err(e) => {
-                debug!(pid = connection.peer.pid, "a reply was not taken: {e}");
+                debug!(pid = connection.peer.pid, "cannot send a reply: {e}");
                 false
             }
         }
