@@ -208,5 +208,5 @@ fn what_a_snapshot_meets_while_nobody_pushes() {
 
     let (code, _, stderr) = outcome(&mut place.vloopbackd(&["--idle", "sleep"]));
     assert_eq!(code, Some(2), "{stderr}");
-    assert!(stderr.contains("placeholder, wait, refuse"), "{stderr}");
+    assert!(stderr.contains("placeholder, wait or refuse"), "{stderr}");
 }

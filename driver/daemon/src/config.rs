@@ -426,7 +426,7 @@ mod tests {
             assert_eq!((config.pipes, config.idle), (2, Some(idle)));
         }
         let error = merged("idle = \"never\"").expect_err("there is none").to_string();
-        assert!(error.contains("key idle") && error.contains("placeholder, wait, refuse"), "{error}");
+        assert!(error.contains("key idle") && error.contains("placeholder, wait or refuse"), "{error}");
         assert!(merged("idle = 3").is_err() && merged("idel = \"wait\"").is_err());
     }
 
@@ -438,7 +438,7 @@ mod tests {
             assert_eq!(config.order, order);
         }
         let error = merged("order = \"output\"").expect_err("there is none").to_string();
-        assert!(error.contains("key order") && error.contains("input-first, output-first"), "{error}");
+        assert!(error.contains("key order") && error.contains("input-first or output-first"), "{error}");
         let last = |offset| {
             let text = format!("pipes = 64\ndev_offset = {offset}\norder = \"output-first\"");
             merged(&text).expect("a good file").check()
