@@ -1,12 +1,12 @@
-//! Zero-copy pushers: the clients map the pusher's own memory, and the pusher answers their requests
-//! itself, as the camera that it is.
+//! Zero-copy pushers: clients map the pusher's own memory, and the pusher answers their requests itself, like a
+//! camera.
 //!
-//! A [`Server`] has one method a V4L1 request. [`ZeroCopy`] brings the requests to it, by a loop of its
-//! own ([`ZeroCopy::run`], [`ZeroCopy::run_on_sigio`]) or by the caller's: poll the descriptor, then
-//! [`ZeroCopy::serve_ready`]. A client waits while its request is answered, and the others behind it.
+//! A [`Server`] has one method for each V4L1 request. [`ZeroCopy`] calls the methods, in its own
+//! loop ([`ZeroCopy::run`], [`ZeroCopy::run_on_sigio`]) or in the caller's: poll the descriptor, then call
+//! [`ZeroCopy::serve_ready`]. While a client's request is answered, it and all others wait.
 //!
-//! A frame's memory is the pusher's between MCAPTURE and SYNC only; outside of that time clients look at
-//! it. So there is no way to it but [`Capture`] and [`ZeroCopy::frame`], which are there in that time.
+//! A frame's memory belongs to the pusher between MCAPTURE and SYNC only; clients look at it at other times.
+//! So [`Capture`] and [`ZeroCopy::frame`] are the only access to it, and exist only in that time.
 //! Clients of one pusher share its frames, as with the old driver.
 //!
 //! ```no_run
@@ -329,7 +329,7 @@ impl ZeroCopy {
         self.answer(&asked, None, drawn, Step::Synced(frame))
     }
 
-    /// Whether the pipe still is this pusher's and its server there; costs no system call.
+    /// Checks that the pipe still belongs to this pusher and that its server lives, without a system call.
     ///
     /// # Errors
     /// [`PusherError::ServerGone`], [`PusherError::Lost`].
