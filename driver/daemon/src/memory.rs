@@ -22,10 +22,10 @@ use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
 use crate::doorman::Doorman;
 use crate::quota::Charge;
 
-/// Types that consist of atomics only: any bytes are a value, any process may write them at any time.
+/// Types that consist of atomics only: any bytes are a value, and any process may write them at any time.
 ///
 /// # Safety
-/// Who implements it promises just that, and that the type fits into a page.
+/// The implementer promises that, and that the type fits into a page.
 pub(crate) unsafe trait Shared {}
 // SAFETY: all fields are atomics (vloopback_ring asserts the sizes).
 unsafe impl Shared for Board {}
@@ -55,13 +55,13 @@ pub(crate) struct ZeroMemory {
     pub(crate) hatch: Arc<Page<Hatch>>,
     /// The hatch's descriptor for clients: it cannot be mapped for writing.
     pub(crate) hatch_for_clients: OwnedFd,
-    /// Who rings the pusher; it has the clients' pages.
+    /// Rings the pusher; it has the clients' pages.
     pub(crate) door: Arc<Doorman>,
     /// Refused captures of which the clients have been told.
     pub(crate) refusals: u32,
     /// Somebody's request waits for a client that copies.
     pub(crate) look_again: bool,
-    /// What its memory costs a user.
+    /// The charge for its memory.
     pub(crate) charge: Arc<Charge>,
 }
 
@@ -72,7 +72,7 @@ impl Drop for ZeroMemory {
 }
 
 impl ZeroMemory {
-    /// So many bytes, all zero, of a pusher whose descriptor's other end is `end`.
+    /// Makes zeroed memory for a pusher whose descriptor's other end is `end`.
     pub(crate) fn new(
         len: u32,
         desk: Arc<Page<Desk>>,
@@ -99,7 +99,7 @@ impl ZeroMemory {
     }
 }
 
-/// A descriptor of a page, or of another memory file, by which it cannot be mapped for writing.
+/// A descriptor of a page, or of another memory file, that cannot be mapped for writing.
 pub(crate) fn read_only(fd: BorrowedFd) -> Result<OwnedFd, Errno> {
     // Another user's process could open the file anew through /proc otherwise.
     fchmod(fd, Mode::S_IRUSR)?;
@@ -128,7 +128,7 @@ fn seal(fd: &OwnedFd, more: SealFlag) -> Result<(), Errno> {
     fcntl(fd, FcntlArg::F_ADD_SEALS(seals)).map(drop)
 }
 
-/// The memory of a buffer that a program exports. Its size is fixed: who maps it need not fear that it goes.
+/// The memory of a buffer that a program exports. Its size is fixed, so it cannot vanish under a process that maps it.
 pub(crate) fn buffer_file(len: u32) -> Result<OwnedFd, Errno> {
     let fd = memory_file("vloopback-buffer", len.into())?;
     seal(&fd, SealFlag::empty())?;
@@ -136,7 +136,7 @@ pub(crate) fn buffer_file(len: u32) -> Result<OwnedFd, Errno> {
 }
 
 impl<T: Shared> Page<T> {
-    /// A page that who gets its descriptor may write.
+    /// A page that the holder of its descriptor may write.
     pub(crate) fn writable(name: &str) -> Result<Self, Errno> {
         Self::new(name, SealFlag::empty())
     }
@@ -169,7 +169,7 @@ impl<T: Shared> Deref for Page<T> {
     }
 }
 
-/// The system's number of an error, ENOMEM for one that is none of the system's.
+/// The errno of an error; ENOMEM for an error without one.
 pub(crate) fn to_errno(error: std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(libc::ENOMEM))
 }
@@ -178,7 +178,7 @@ pub(crate) fn to_errno(error: std::io::Error) -> Errno {
 #[derive(Debug)]
 struct Slots {
     file: OwnedFd,
-    /// A descriptor by which it cannot be written: for who may only read.
+    /// A read-only descriptor, for processes that may only read.
     for_readers: OwnedFd,
     count: u32,
     /// Bytes of each, whole pages.
@@ -193,7 +193,7 @@ impl Slots {
     }
 }
 
-/// Who writes to a ring, and whose memory it is.
+/// The writer of a ring, and the owner of its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Writer {
     /// The pusher's session; 0: the daemon, with its placeholder.
@@ -216,14 +216,14 @@ pub(crate) struct RingMemory {
     /// Bytes of a slot.
     pub(crate) slot_len: u32,
     pub(crate) writer: Writer,
-    /// The newest publication when the log was made, by the daemon's own count, and when that was.
+    /// The newest publication when the log was made, by the daemon's own count, and the time.
     base: u64,
     made: Instant,
     /// What its memory costs a user; given back when nobody who got it is there any more.
     pub(crate) charge: Option<Arc<Charge>>,
 }
 
-/// The fewest nanoseconds between two publications: nobody copies, or even publishes, faster.
+/// The fewest nanoseconds between two publications: no process copies, or even publishes, faster.
 const FASTEST: u64 = 100;
 
 impl RingMemory {
@@ -258,8 +258,8 @@ impl RingMemory {
         Ok(Self { number, log_number, log, log_for_clients, slots, slot_len, writer, base, made, charge })
     }
 
-    /// The same slots with a new log, for another writer: what the former one wrote into its log, and may go on to
-    /// write there, is not seen any more, but for the publications that can be true.
+    /// The same slots with a new log, for another writer. Only those publications of the former log are taken over
+    /// that can be true; what the former writer writes there later is not seen.
     pub(crate) fn handed_to(&self, writer: Writer, log_number: u32) -> Result<Self, Errno> {
         let head = self.head();
         let numbers = (self.number, log_number);
@@ -283,15 +283,15 @@ impl RingMemory {
         Ok(ring)
     }
 
-    /// From now on the log has no frame: they are nobody's, or another log's to tell.
+    /// Empties the log: its frames are void, or belong to another log.
     pub(crate) fn forget(&self) {
         for slot in &self.log.slots {
             slot.number.store(0, Ordering::SeqCst);
         }
     }
 
-    /// The newest publication's number, as far as it can be true: a pusher publishes nothing before the first one, and
-    /// no more than its time was enough for. What it says beyond that does not outlive it.
+    /// The newest publication's number, as far as it can be true: a pusher publishes nothing before the first number,
+    /// and no more than its time allowed. Larger claims do not outlive the pusher.
     pub(crate) fn head(&self) -> u64 {
         let newest = self.log.slots[..self.slots.count as usize].iter().map(|slot| {
             // It may have died between the two stores of a publication.
@@ -307,16 +307,16 @@ impl RingMemory {
         self.base
     }
 
-    /// What a participant gets: the log (to write only for the pusher), and the slots (to write only for who may
-    /// write to its node).
+    /// The descriptors for a participant: the log (writable for the pusher only), and the slots (writable only with the
+    /// right to write to the node).
     pub(crate) fn descriptors(&self, pusher: bool, writes: bool) -> [BorrowedFd<'_>; 2] {
         let log = if pusher { self.log.fd() } else { self.log_for_clients.as_fd() };
         let slots = if writes { &self.slots.file } else { &self.slots.for_readers };
         [log, slots.as_fd()]
     }
 
-    /// Publishes the newest frame of a former ring here, under its own number: whose descriptor is readable
-    /// for it has something to take. Both rings hold frames of one format; nobody has this one yet.
+    /// Publishes the newest frame of a former ring here, under its own number, so that a client whose descriptor is
+    /// readable for it has a frame to take. Both rings hold frames of one format; nobody has this ring yet.
     pub(crate) fn carry_over(&self, former: &Self) -> Result<(), Errno> {
         let head = former.head();
         let numbers = former.log.slots[..former.slots.count as usize]

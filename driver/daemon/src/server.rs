@@ -150,7 +150,7 @@ impl Drop for ServerHandle {
     }
 }
 
-/// Every open device costs the server two descriptors: take as many as the system lets us.
+/// Every open device costs the server two descriptors, so it takes as many as the system allows.
 fn raise_descriptor_limit() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
