@@ -20,7 +20,7 @@ use vloopback_ring::slip::Slip;
 use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
 
 use crate::doorman::Doorman;
-use crate::quota::Charge;
+use crate::quota::{Charge, Exceeded, Quotas, Resource};
 
 /// Types that consist of atomics only: any bytes are a value, and any process may write them at any time.
 ///
@@ -49,9 +49,7 @@ unsafe impl Shared for Slip {}
 pub(crate) struct ZeroMemory {
     /// Bytes of the frames' memory.
     pub(crate) len: u32,
-    pub(crate) frames: OwnedFd,
-    /// Their descriptor for clients that may only read.
-    pub(crate) frames_for_readers: OwnedFd,
+    pub(crate) frames: SharedFile,
     pub(crate) hatch: Arc<Page<Hatch>>,
     /// The hatch's descriptor for clients: it cannot be mapped for writing.
     pub(crate) hatch_for_clients: OwnedFd,
@@ -61,8 +59,6 @@ pub(crate) struct ZeroMemory {
     pub(crate) refusals: u32,
     /// Somebody's request waits for a client that copies.
     pub(crate) look_again: bool,
-    /// The charge for its memory.
-    pub(crate) charge: Arc<Charge>,
 }
 
 impl Drop for ZeroMemory {
@@ -77,25 +73,13 @@ impl ZeroMemory {
         len: u32,
         desk: Arc<Page<Desk>>,
         end: Arc<OwnedFd>,
-        charge: Charge,
+        charges: (Charges, &Quotas),
     ) -> Result<Self, Errno> {
-        let frames = memory_file("vloopback-zero", len.into())?;
-        seal(&frames, SealFlag::empty())?;
-        let frames_for_readers = read_only(frames.as_fd())?;
+        let frames = SharedFile::new("vloopback-zero", len.into(), charges)?;
         let hatch = Arc::new(Page::<Hatch>::writable("vloopback-hatch")?);
         let hatch_for_clients = read_only(hatch.fd())?;
         let door = Doorman::new(desk, hatch.clone(), end);
-        Ok(Self {
-            len,
-            frames,
-            frames_for_readers,
-            hatch,
-            hatch_for_clients,
-            door,
-            refusals: 0,
-            look_again: false,
-            charge: Arc::new(charge),
-        })
+        Ok(Self { len, frames, hatch, hatch_for_clients, door, refusals: 0, look_again: false })
     }
 }
 
@@ -103,8 +87,11 @@ impl ZeroMemory {
 pub(crate) fn read_only(fd: BorrowedFd) -> Result<OwnedFd, Errno> {
     // Another user's process could open the file anew through /proc otherwise.
     fchmod(fd, Mode::S_IRUSR)?;
-    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+    open(path_of(fd).as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+}
+
+fn path_of(fd: BorrowedFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
 }
 
 /// A page of shared memory with a `T` at its beginning.
@@ -128,11 +115,103 @@ fn seal(fd: &OwnedFd, more: SealFlag) -> Result<(), Errno> {
     fcntl(fd, FcntlArg::F_ADD_SEALS(seals)).map(drop)
 }
 
-/// The memory of a buffer that a program exports. Its size is fixed, so it cannot vanish under a process that maps it.
-pub(crate) fn buffer_file(len: u32) -> Result<OwnedFd, Errno> {
-    let fd = memory_file("vloopback-buffer", len.into())?;
-    seal(&fd, SealFlag::empty())?;
-    Ok(fd)
+/// What the memory of a [`SharedFile`] costs its user.
+#[derive(Debug)]
+pub(crate) struct Charges(#[expect(dead_code, reason = "held until it is dropped")] [Charge; 2]);
+
+impl Charges {
+    /// For so many bytes, and for the two descriptors that the server has of them.
+    ///
+    /// # Errors
+    /// [`Exceeded`]: the user gets no more.
+    pub(crate) fn new(quotas: &Quotas, uid: u32, bytes: u64) -> Result<Self, Exceeded> {
+        Ok(Self([
+            quotas.charge(uid, Resource::Memory, bytes)?,
+            quotas.charge(uid, Resource::Descriptors, 2)?,
+        ]))
+    }
+}
+
+/// Memory of a fixed size that other processes get. Whoever maps it need not fear that it goes.
+///
+/// Its user pays for it as long as any process has it: others may keep it when the server has no use for it any more.
+#[derive(Debug)]
+pub(crate) struct SharedFile {
+    /// `None` only while it is dropped.
+    files: Option<Files>,
+    charges: Option<Charges>,
+    quotas: Quotas,
+}
+
+#[derive(Debug)]
+struct Files {
+    file: OwnedFd,
+    /// A descriptor by which it cannot be written: for who may only read.
+    for_readers: OwnedFd,
+}
+
+impl SharedFile {
+    /// Takes so many bytes, all zero.
+    ///
+    /// # Errors
+    /// ENOMEM: there is no memory left. EMFILE, ENFILE: there is no descriptor left.
+    pub(crate) fn new(name: &str, len: u64, (charges, quotas): (Charges, &Quotas)) -> Result<Self, Errno> {
+        let made = memory_file(name, len)?;
+        seal(&made, SealFlag::empty())?;
+        // The kernel counts the writers of a file among those who opened it by a path (`Kept::is_used`).
+        let file = open(path_of(made.as_fd()).as_str(), OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty())?;
+        let for_readers = read_only(made.as_fd())?;
+        Ok(Self { files: Some(Files { file, for_readers }), charges: Some(charges), quotas: quotas.clone() })
+    }
+
+    /// A descriptor to pass on, or to use: one by which the memory can be written, or one by which it cannot.
+    pub(crate) fn fd(&self, writes: bool) -> BorrowedFd<'_> {
+        let files = self.files.as_ref().expect("only drop takes them");
+        if writes { files.file.as_fd() } else { files.for_readers.as_fd() }
+    }
+}
+
+impl Drop for SharedFile {
+    fn drop(&mut self) {
+        let (Some(files), Some(charges)) = (self.files.take(), self.charges.take()) else { return };
+        // What was passed on is the same open file as ours. So a new one watches.
+        let watch = read_only(files.file.as_fd());
+        drop(files);
+        if let Ok(watch) = watch {
+            self.quotas.keep(Kept { watch, charges });
+        }
+    }
+}
+
+/// fcntl(2): which signal tells of a lease's end (asm-generic/fcntl.h; the `libc` crate does not have it for Linux).
+const F_SETSIG: libc::c_int = 10;
+
+/// Memory that the server has no use for any more, but that others may still have.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    watch: OwnedFd,
+    #[expect(dead_code, reason = "held until nobody has the memory")]
+    charges: Charges,
+}
+
+impl Kept {
+    /// Whether another process has the memory open, mapped or in flight: only the one that has a file for itself gets
+    /// a lease to write it (fcntl(2), F_SETLEASE).
+    pub(crate) fn is_used(&self) -> bool {
+        let fd = self.watch.as_raw_fd();
+        // SAFETY: three requests that take a number, on a descriptor that is ours. Whoever opens the file in between
+        // would make the kernel send a signal: one that is ignored by default, not SIGIO, which ends a process.
+        unsafe {
+            if libc::fcntl(fd, F_SETSIG, libc::SIGURG) != 0 {
+                return false;
+            }
+            if libc::fcntl(fd, libc::F_SETLEASE, libc::F_WRLCK) != 0 {
+                return Errno::last() == Errno::EAGAIN;
+            }
+            libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK);
+        }
+        false
+    }
 }
 
 impl<T: Shared> Page<T> {
@@ -177,9 +256,7 @@ pub(crate) fn to_errno(error: std::io::Error) -> Errno {
 /// The slots of a ring: one memory file, one slot after the other.
 #[derive(Debug)]
 struct Slots {
-    file: OwnedFd,
-    /// A read-only descriptor, for processes that may only read.
-    for_readers: OwnedFd,
+    file: SharedFile,
     count: u32,
     /// Bytes of each, whole pages.
     len: u32,
@@ -219,8 +296,6 @@ pub(crate) struct RingMemory {
     /// The newest publication when the log was made, by the daemon's own count, and the time.
     base: u64,
     made: Instant,
-    /// What its memory costs a user; given back when nobody who got it is there any more.
-    pub(crate) charge: Option<Arc<Charge>>,
 }
 
 /// The fewest nanoseconds between two publications: no process copies, or even publishes, faster.
@@ -228,17 +303,21 @@ const FASTEST: u64 = 100;
 
 impl RingMemory {
     /// Makes the ring of a plan, with the numbers `number` and `log_number`; publications are numbered on from `head`.
+    /// Its memory is charged to the writer's user.
+    ///
+    /// # Errors
+    /// ENOMEM: no memory is left, or none for this user.
     pub(crate) fn new(
         plan: &RingPlan,
         (number, log_number): (u32, u32),
         head: u64,
         writer: Writer,
+        quotas: &Quotas,
     ) -> Result<Self, Errno> {
         let len = u64::from(plan.slots) * u64::from(plan.buf_len);
-        let file = memory_file("vloopback-slots", len)?;
-        seal(&file, SealFlag::empty())?;
-        let for_readers = read_only(file.as_fd())?;
-        let slots = Arc::new(Slots { file, for_readers, count: plan.slots, len: plan.buf_len });
+        let charges = Charges::new(quotas, writer.uid, len).map_err(|_| Errno::ENOMEM)?;
+        let file = SharedFile::new("vloopback-slots", len, (charges, quotas))?;
+        let slots = Arc::new(Slots { file, count: plan.slots, len: plan.buf_len });
         Self::with_slots(slots, (number, log_number), head, writer)
     }
 
@@ -253,9 +332,8 @@ impl RingMemory {
         log.base.store(head, Ordering::Relaxed);
         let log_for_clients = read_only(log.fd())?;
         let (slot_len, made) = (slots.len, Instant::now());
-        let charge = None;
         let base = head;
-        Ok(Self { number, log_number, log, log_for_clients, slots, slot_len, writer, base, made, charge })
+        Ok(Self { number, log_number, log, log_for_clients, slots, slot_len, writer, base, made })
     }
 
     /// The same slots with a new log, for another writer. Only those publications of the former log are taken over
@@ -263,9 +341,8 @@ impl RingMemory {
     pub(crate) fn handed_to(&self, writer: Writer, log_number: u32) -> Result<Self, Errno> {
         let head = self.head();
         let numbers = (self.number, log_number);
-        let mut ring = Self::with_slots(self.slots.clone(), numbers, head, writer)?;
+        let ring = Self::with_slots(self.slots.clone(), numbers, head, writer)?;
         ring.log.clock.follow(&self.log.clock, crate::clock::now());
-        ring.charge.clone_from(&self.charge);
         for (old, new) in self.log.slots.iter().zip(&ring.log.slots).take(self.slots.count as usize) {
             let number = old.number.load(Ordering::Acquire);
             if number == 0 || number > head {
@@ -311,8 +388,7 @@ impl RingMemory {
     /// right to write to the node).
     pub(crate) fn descriptors(&self, pusher: bool, writes: bool) -> [BorrowedFd<'_>; 2] {
         let log = if pusher { self.log.fd() } else { self.log_for_clients.as_fd() };
-        let slots = if writes { &self.slots.file } else { &self.slots.for_readers };
-        [log, slots.as_fd()]
+        [log, self.slots.file.fd(writes)]
     }
 
     /// Publishes the newest frame of a former ring here, under its own number, so that a client whose descriptor is
@@ -336,7 +412,7 @@ impl RingMemory {
         }
         // Not one that is a V4L2 pusher's buffer: those are the first ones.
         let to = self.slots.count as usize - 1;
-        self.fill(to, &frame)?;
+        self.fill(to, 0, &frame)?;
         let new = &self.log.slots[to];
         new.len.store(len, Ordering::Relaxed);
         new.time.store(time, Ordering::Relaxed);
@@ -350,7 +426,7 @@ impl RingMemory {
         let at = self.slots.place(slot)?;
         let mut done = 0;
         while done < frame.len() {
-            match pread(&self.slots.file, &mut frame[done..], at + done as libc::off_t) {
+            match pread(self.slots.file.fd(true), &mut frame[done..], at + done as libc::off_t) {
                 Ok(0) => return Err(Errno::ENODATA),
                 Ok(n) => done += n,
                 Err(Errno::EINTR) => {}
@@ -360,15 +436,18 @@ impl RingMemory {
         Ok(())
     }
 
-    /// Writes a frame to the beginning of a slot, without mapping it.
-    pub(crate) fn fill(&self, slot: usize, frame: &[u8]) -> Result<(), Errno> {
-        if frame.len() > self.slot_len as usize {
+    /// Writes a part of a frame to a slot, from byte `from` of it on, without mapping it.
+    ///
+    /// # Errors
+    /// EFBIG: a slot is not that long.
+    pub(crate) fn fill(&self, slot: usize, from: usize, frame: &[u8]) -> Result<(), Errno> {
+        if from.saturating_add(frame.len()) > self.slot_len as usize {
             return Err(Errno::EFBIG);
         }
-        let at = self.slots.place(slot)?;
+        let at = self.slots.place(slot)? + from as libc::off_t;
         let mut done = 0;
         while done < frame.len() {
-            match pwrite(&self.slots.file, &frame[done..], at + done as libc::off_t) {
+            match pwrite(self.slots.file.fd(true), &frame[done..], at + done as libc::off_t) {
                 Ok(0) => return Err(Errno::ENOSPC),
                 Ok(n) => done += n,
                 Err(Errno::EINTR) => {}

@@ -5,11 +5,12 @@
 //!
 //! One thread a pipe, started with the first card and ended with the last. The main thread tells it
 //! what to do and takes [`Placeholder::state`] for that; the thread holds that lock only for moments, to
-//! pick a slot and to publish it, never while it draws, copies or sleeps. When the main thread has
-//! changed the turn, nothing of an earlier turn is published any more: so the card has ended before a
-//! pusher is told that it feeds the pipe.
+//! pick a slot, to copy a [`PIECE`] into it and to publish it, never while it draws or sleeps. When the main
+//! thread has changed the turn, nothing of an earlier turn is copied or published any more: so the card has
+//! ended before a pusher is told that it feeds the pipe. The pusher gets a log of its own for the same slots, so
+//! that no lock in the log keeps the two apart.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,9 @@ use crate::image::TimeoutImage;
 use crate::memory::{Page, RingMemory};
 use crate::{card, futex};
 
-/// The shortest time between two cards, whatever rate the pusher has set.
+/// Bytes that are copied at a time: the main thread waits for so many at most.
+const PIECE: usize = 64 * 1024;
+/// The shortest time between two cards, whatever the pusher called the rate.
 const SHORTEST: Duration = Duration::from_millis(1);
 /// The longest time: a new client soon sees a card, even if the pusher's rate was a frame an hour.
 const LONGEST: Duration = Duration::from_secs(1);
@@ -151,6 +154,8 @@ pub(crate) struct Placeholder {
     bell: Arc<Bell>,
     state: Mutex<State>,
     changed: Condvar,
+    /// The main thread waits for the state, or is about to.
+    is_wanted: AtomicBool,
 }
 
 impl Placeholder {
@@ -162,12 +167,20 @@ impl Placeholder {
         desk: Arc<Page<Desk>>,
         bell: Arc<Bell>,
     ) -> Arc<Self> {
-        let (state, changed) = Default::default();
-        Arc::new(Self { writer, sign, board, desk, bell, state, changed })
+        let (state, changed, is_wanted) = Default::default();
+        Arc::new(Self { writer, sign, board, desk, bell, state, changed, is_wanted })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same for the main thread, which comes before the next piece of a card.
+    fn state_soon(&self) -> MutexGuard<'_, State> {
+        self.is_wanted.store(true, Ordering::Relaxed);
+        let state = self.state();
+        self.is_wanted.store(false, Ordering::Relaxed);
+        state
     }
 
     /// How many of the pipe's publications, which `head` counts, were not cards.
@@ -178,16 +191,16 @@ impl Placeholder {
     }
 
     /// Stops the thread's work, unless it is this job already. When it returns, nothing of another job
-    /// is published any more.
+    /// is copied or published any more.
     pub(crate) fn stop_unless(self: &Arc<Self>, job: Option<&Job>) {
-        if self.state().job.as_ref() != job {
+        if self.state_soon().job.as_ref() != job {
             self.set(None);
         }
     }
 
-    /// Gives the thread a new job. When this returns, nothing of another job is published any more.
+    /// The thread does this from now on. When it returns, nothing of another job is copied or published any more.
     pub(crate) fn set(self: &Arc<Self>, job: Option<Job>) {
-        let mut state = self.state();
+        let mut state = self.state_soon();
         if state.job == job {
             return;
         }
@@ -298,9 +311,12 @@ impl Placeholder {
             pick(&self.board, log, &self.desk, slots, job.filling())
         };
         let Some(picked) = picked else { return Ok(None) };
-        if let Err(e) = job.ring.fill(picked.slot, card) {
-            cancel(log, picked);
-            return Err(e);
+        match self.copy(turn, job, picked.slot, card) {
+            Ok(true) => {}
+            other => {
+                cancel(log, picked);
+                return other.map(|_| None);
+            }
         }
         let number = {
             let mut state = self.state();
@@ -316,7 +332,23 @@ impl Placeholder {
         Ok(Some(number))
     }
 
-    /// Wakes the ringer for clients in poll.
+    /// Copies a card into a slot. False: the turn is over, and the slot is another writer's.
+    fn copy(&self, turn: u64, job: &Job, slot: usize, card: &[u8]) -> Result<bool, Errno> {
+        for (k, piece) in card.chunks(PIECE).enumerate() {
+            if self.is_wanted.load(Ordering::Relaxed) {
+                // The lock is not fair.
+                std::thread::yield_now();
+            }
+            let state = self.state();
+            if state.turn != turn {
+                return Ok(false);
+            }
+            job.ring.fill(slot, k * PIECE, piece)?;
+        }
+        Ok(true)
+    }
+
+    /// Wakes the ringer for those who wait in poll.
     fn ring(&self, rung: &mut Option<Instant>) {
         let now = Instant::now();
         if self.desk.any_armed() || rung.is_none_or(|last| now - last > RING_AT_LEAST) {
@@ -400,8 +432,10 @@ mod tests {
 
     #[test]
     fn periods_are_sensible() {
-        let ring =
-            Arc::new(RingMemory::new(&PLAN, (1, 1), 0, Writer { session: 0, uid: 0 }).expect("memory"));
+        let totals = crate::quota::Totals { descriptors: 100, memory: 1 << 30, pipes: 1 };
+        let quotas = crate::quota::Quotas::new(0, crate::quota::Limits::default(), totals);
+        let writer = Writer { session: 0, uid: 0 };
+        let ring = Arc::new(RingMemory::new(&PLAN, (1, 1), 0, writer, &quotas).expect("memory"));
         for ((num, den), period) in [
             ((1, 25), Duration::from_millis(40)),
             ((1001, 30_000), Duration::from_nanos(33_366_666)),

@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 
 use tracing::warn;
 
-/// A shared resource.
+use crate::memory::Kept;
+
+/// What there is to share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Resource {
     /// Connections to the server.
@@ -81,6 +83,8 @@ pub(crate) struct Totals {
 const IN_FLIGHT: u64 = 512;
 /// How often the log reports that a user has no more.
 const TELL: Duration = Duration::from_secs(10);
+/// How often the server looks whether others still have what it has dropped.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Why a charge was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,13 +114,20 @@ impl Ledger {
         if uid == self.own { left / 4 * 3 } else { (left / 2).min(self.limits[kind]) }
     }
 
+    fn allows(&self, uid: u32, resource: Resource, amount: u64, spare: u64) -> bool {
+        let kind = resource as usize;
+        let share = self.share(uid, kind);
+        let used = self.users.get(&uid).map_or(0, |user| user.used[kind]);
+        used.saturating_add(amount).saturating_add(spare.min(share / 4)) <= share
+    }
+
     fn take(&mut self, uid: u32, resource: Resource, amount: u64, spare: u64) -> Result<(), Exceeded> {
         let kind = resource as usize;
+        let allowed = self.allows(uid, resource, amount, spare);
         let share = self.share(uid, kind);
         let total = self.totals[kind];
         let user = self.users.entry(uid).or_default();
-        let wanted = user.used[kind].saturating_add(amount);
-        if wanted.saturating_add(spare.min(share / 4)) > share {
+        if !allowed {
             if user.told[kind].is_none_or(|told| told.elapsed() >= TELL) {
                 user.told[kind] = Some(Instant::now());
                 let (what, key) = resource.words();
@@ -140,7 +151,7 @@ impl Ledger {
             }
             return Err(Exceeded);
         }
-        user.used[kind] = wanted;
+        user.used[kind] += amount;
         self.used[kind] += amount;
         Ok(())
     }
@@ -161,6 +172,8 @@ impl Ledger {
 #[derive(Clone, Debug)]
 pub(crate) struct Quotas {
     ledger: Arc<Mutex<Ledger>>,
+    /// Memory that is still charged, because others may have it.
+    kept: Arc<Mutex<Vec<Kept>>>,
 }
 
 impl Quotas {
@@ -178,11 +191,50 @@ impl Quotas {
         ];
         let totals = [none, none, totals.descriptors, IN_FLIGHT, totals.memory, totals.pipes];
         let (used, users) = ([0; KINDS], HashMap::new());
-        Self { ledger: Arc::new(Mutex::new(Ledger { own, limits, totals, used, users })) }
+        Self {
+            ledger: Arc::new(Mutex::new(Ledger { own, limits, totals, used, users })),
+            kept: Arc::default(),
+        }
     }
 
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Goes on charging for memory until nobody has it any more. Its user pays, not who has it: which process that is
+    /// cannot be known.
+    pub(crate) fn keep(&self, memory: Kept) {
+        if memory.is_used() {
+            self.kept().push(memory);
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget_unused(&self) {
+        let mut kept = self.kept();
+        let (used, unused): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut *kept).into_iter().partition(Kept::is_used);
+        *kept = used;
+        drop(kept);
+        // This gives back what they cost.
+        drop(unused);
+    }
+
+    /// Forgets what nobody has any more. Returns when to look again, if anything is left.
+    pub(crate) fn look_at_kept(&self, last: &mut Instant) -> Option<Duration> {
+        if self.kept().is_empty() {
+            return None;
+        }
+        let since = last.elapsed();
+        if since < LOOK {
+            return Some(LOOK - since);
+        }
+        *last = Instant::now();
+        self.forget_unused();
+        (!self.kept().is_empty()).then_some(LOOK)
     }
 
     /// Charges so much to a user, until what is returned is dropped.
@@ -204,6 +256,11 @@ impl Quotas {
         amount: u64,
         spare: u64,
     ) -> Result<Charge, Exceeded> {
+        if matches!(resource, Resource::Memory | Resource::Descriptors)
+            && !self.ledger().allows(uid, resource, amount, spare)
+        {
+            self.forget_unused();
+        }
         self.ledger().take(uid, resource, amount, spare)?;
         Ok(Charge { quotas: self.clone(), uid, resource, amount })
     }

@@ -204,20 +204,11 @@ struct Session {
     exports: Exports,
     /// The connections that know of it.
     holders: Vec<u32>,
-    /// The memory that it was given last: it may have it mapped when the pipe has other memory already.
-    given: [Option<Arc<Charge>>; 2],
     /// What it costs its user.
     _charges: [Charge; 2],
 }
 
 impl Session {
-    /// It has got this memory.
-    fn give(&mut self, charge: &Arc<Charge>) {
-        if self.given[0].as_ref().is_none_or(|last| !Arc::ptr_eq(last, charge)) {
-            self.given[1] = self.given[0].replace(charge.clone());
-        }
-    }
-
     /// Whether its stream ends when the pusher's frames do.
     fn is_told_of_ends(&self) -> bool {
         let idle = |policy| self.info.idle == policy as u32;
@@ -365,7 +356,7 @@ impl Engine {
     fn run(&mut self) {
         let mut idle_since = Instant::now();
         let mut refreshed = Instant::now();
-        let mut looked = Instant::now();
+        let (mut looked, mut looked_at_kept) = (Instant::now(), Instant::now());
         let mut events = [EpollEvent::empty(); 64];
         'serve: loop {
             let mut timeout: Option<Duration> = None;
@@ -405,7 +396,8 @@ impl Engine {
             let deaf = self.listen_again();
             let silent = self.end_silent();
             let held_back = self.serve_held_back();
-            timeout = [timeout, look, deaf, silent, held_back].into_iter().flatten().min();
+            let kept = self.quotas.look_at_kept(&mut looked_at_kept);
+            timeout = [timeout, look, deaf, silent, held_back, kept].into_iter().flatten().min();
             // Rounded up: a timeout of 0.3 ms must not spin.
             let timeout = timeout.map_or(EpollTimeout::NONE, |t| {
                 EpollTimeout::try_from(t + Duration::from_millis(1)).unwrap_or(EpollTimeout::MAX)

@@ -184,6 +184,33 @@ fn the_card_ends_before_the_feed_begins() {
     assert_ne!(ring.next(ring.head()).bytes, [99; 6144], "and after the last one, cards again");
 }
 
+/// Nor is one still copied: the slots are the pusher's, which has a log, and a lock, of its own.
+#[test]
+fn no_card_is_copied_into_a_pushers_slots() {
+    let daemon = Daemon::with(|c| c.pipes = 2);
+    let (_client, ring) = idle_pipe_of(&daemon, 0, 1000, 1920, 1080);
+    let (_other, clock) = idle_pipe(&daemon, 1, 1000);
+    const LEN: usize = 1920 * 1080 * 2;
+    const MINE: [u8; 64] = [0xa5; 64];
+    ring.next(ring.head());
+    for round in 0..150 {
+        // At another moment of the card's period each time.
+        std::thread::sleep(std::time::Duration::from_micros(17_000 + round * 230));
+        let pusher = daemon.input(0);
+        pusher.feed().expect("free");
+        let pushed = pusher.ring();
+        // A card's last bytes.
+        for slot in pushed.slots() {
+            slot.write(LEN - MINE.len(), &MINE);
+        }
+        let_time_pass(&clock, 4);
+        for (k, slot) in pushed.slots().enumerate() {
+            assert_eq!(slot.read(LEN - MINE.len(), MINE.len()), MINE, "round {round}, slot {k}");
+        }
+        pusher.close();
+    }
+}
+
 /// The pusher writes flat out while it comes and goes: clients see its frames and cards, whole, and
 /// never a card between its frames.
 #[test]

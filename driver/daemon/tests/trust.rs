@@ -176,6 +176,46 @@ fn devices_and_memory_have_an_end() {
     pusher.feed().expect("the server's own user has no such limit");
 }
 
+/// Memory that a client keeps is charged until it lets go, however often the pipe has got other memory since.
+#[test]
+fn memory_is_charged_as_long_as_somebody_has_it() {
+    if !is_root() {
+        return;
+    }
+    let limits = Limits { memory: 4, ..Limits::default() };
+    let daemon = daemon_for_all(0o666, |config| config.limits = limits);
+    let (input, output) = (daemon.node(0, "input"), daemon.node(0, "output"));
+    as_user(NOBODY, || {
+        let process = Process::new(&daemon);
+        let pusher = process.open(input, O_RDWR, false).expect("a device");
+        let client = process.open(output, O_RDWR, false).expect("a device");
+        let mut width = 64;
+        let mut feed_another_size = || {
+            width += 8;
+            pusher.set_format(b"YUYV", width, 48).expect("its own");
+            pusher.feed()
+        };
+        let slots = || {
+            let mut fds = client.fetch(&Request::Ring { session: client.info.session }).expect("a ring");
+            fds.swap_remove(1)
+        };
+        for _ in 0..100 {
+            feed_another_size().expect("nobody has the former memory any more");
+            drop(slots());
+        }
+        let open: Vec<OwnedFd> = (0..100).map_while(|_| feed_another_size().ok().map(|()| slots())).collect();
+        assert!((3..40).contains(&open.len()), "{} rings of four mebibytes together", open.len());
+        let mapped: Vec<_> = open
+            .iter()
+            .map(|fd| memmap2::MmapOptions::new().len(4096).map_raw_read_only(fd).expect("it can be mapped"))
+            .collect();
+        drop(open);
+        assert_eq!(feed_another_size(), Err(ENOMEM), "a mapping keeps it, too");
+        drop(mapped);
+        feed_another_size().expect("what nobody has is given back");
+    });
+}
+
 /// Who asks and never reads has few descriptors on the way: its requests wait, others' do not, and nothing is lost
 /// once it reads.
 #[test]

@@ -24,24 +24,30 @@
 //! unblocked: signal handlers may call in wherever they interrupted us. The one exception is the
 //! right to write while a frame is filled in place ([`native`]).
 
+mod byte_stream;
 mod chime;
-mod client;
+mod connection;
 pub mod edge;
+mod environment;
+mod files;
+mod fork;
 mod hidden;
 mod input;
 mod lock;
 mod monitor;
 pub mod native;
 pub mod native_zero;
+mod open_file;
+mod open_files;
 mod output;
 mod pace;
 mod part;
 pub mod paths;
-mod process;
+mod publish;
 mod ranges;
 mod ring_map;
-mod session;
 pub mod stack;
+mod stream;
 mod sys;
 mod table;
 mod user;

@@ -145,7 +145,6 @@ impl Engine {
             comm,
             exports,
             holders: vec![id],
-            given: [None, None],
             _charges: charges,
         };
         self.cookies.insert(cookie, session);
@@ -233,9 +232,6 @@ impl Engine {
             if s.info.input && !pusher {
                 // The frames are another pusher's.
                 return Err(Errno::EBUSY);
-            }
-            if let Some(charge) = &ring.charge {
-                s.give(charge);
             }
             found = Some((ring, pusher));
             Ok(Reply::Done)

@@ -2,7 +2,6 @@
 //! keeps it: whoever shares the open file gets the same.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 use tracing::info;
@@ -10,16 +9,15 @@ use vloopback_ring::{MAX_BUFFERS, PAGE_LEN};
 use vloopback_wire::Reply;
 
 use super::Engine;
-use crate::memory::{buffer_file, read_only};
-use crate::quota::{Charge, Resource};
+use crate::memory::{Charges, SharedFile};
 
 /// An open file's exported buffers.
 #[derive(Debug, Default)]
 pub(super) struct Exports {
     /// The REQBUFS that they are of.
     generation: u32,
-    /// By index: the bytes, the file, and what it costs.
-    files: BTreeMap<u32, (u32, OwnedFd, [Charge; 2])>,
+    /// By index: the bytes, and the file.
+    files: BTreeMap<u32, (u32, SharedFile)>,
 }
 
 impl Engine {
@@ -48,20 +46,16 @@ impl Engine {
                     info!(pipe, len = asked.len, "export refused: the buffer is larger than two frames");
                     return Err(Errno::ENOMEM);
                 }
-                let memory =
-                    quotas.charge(uid, Resource::Memory, asked.len.into()).map_err(|_| Errno::ENOMEM)?;
-                let charges = [memory, quotas.charge(uid, Resource::Descriptors, 1)?];
-                let file = buffer_file(asked.len).map_err(|_| Errno::ENOMEM)?;
-                exports.files.insert(asked.index, (asked.len, file, charges));
+                let charges = Charges::new(&quotas, uid, asked.len.into()).map_err(|_| Errno::ENOMEM)?;
+                let file = SharedFile::new("vloopback-buffer", asked.len.into(), (charges, &quotas));
+                exports.files.insert(asked.index, (asked.len, file.map_err(|_| Errno::ENOMEM)?));
             }
             Ok(Reply::Done)
         });
         let file = self.sessions.get(&session).and_then(|s| s.exports.files.get(&asked.index));
         match (result, file) {
-            (Ok(done), Some((_, file, _))) if asked.len != 0 => {
-                let for_reading = if asked.read_only { read_only(file.as_fd()).ok() } else { None };
-                let fd = for_reading.as_ref().unwrap_or(file).as_fd();
-                self.answer(id, &done, &[fd])
+            (Ok(done), Some((_, file))) if asked.len != 0 => {
+                self.answer(id, &done, &[file.fd(!asked.read_only)])
             }
             (Ok(done), _) => self.answer(id, &done, &[]),
             (Err(e), _) => self.answer(id, &Reply::Error(e as i32), &[]),

@@ -20,7 +20,7 @@ use crate::config::{FIRST_INPUT, MAX_PIPES, Order};
 use crate::image::TimeoutImage;
 use crate::memory::{Page, RingMemory, Writer, ZeroMemory};
 use crate::placeholder::{Placeholder, Sign};
-use crate::quota::{Charge, Quotas, Resource};
+use crate::quota::{Charge, Quotas};
 use crate::{ServerError, futex};
 
 // The state machine grants what the ring leaves to clients.
@@ -194,13 +194,10 @@ impl PipeState {
         if self.ring.as_ref().is_some_and(|r| fits && r.writer.uid == writer.uid) {
             self.hand_ring_to(writer)?;
         } else {
-            let bytes = u64::from(plan.slots) * u64::from(plan.buf_len);
-            let charge = quotas.charge(writer.uid, Resource::Memory, bytes).map_err(|_| Errno::ENOMEM)?;
             let number = self.rings.wrapping_add(1).max(1);
             let log_number = self.logs.wrapping_add(1).max(1);
             let head = self.head();
-            let mut made = RingMemory::new(plan, (number, log_number), head, writer)?;
-            made.charge = Some(Arc::new(charge));
+            let made = RingMemory::new(plan, (number, log_number), head, writer, quotas)?;
             if let Some(former) = &self.ring {
                 made.log.clock.follow(&former.log.clock, crate::clock::now());
             }

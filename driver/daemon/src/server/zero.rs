@@ -17,8 +17,7 @@ use super::device::errno;
 use crate::clock::now;
 use crate::doorman::{ClientSlip, Gong};
 use crate::futex;
-use crate::memory::{Page, ZeroMemory};
-use crate::quota::Resource;
+use crate::memory::{Charges, Page, ZeroMemory};
 
 /// The most memory that a pusher may map: what V4L1 can tell (VIDIOCGMBUF has ints), far below it.
 const MAX_LEN: u32 = 256 * 1024 * 1024;
@@ -43,16 +42,13 @@ impl Engine {
             (Ok(_), None) => self.answer(id, &Reply::Error(libc::EINVAL), &[]),
             (Ok(_), Some((index, m))) => {
                 let reply = Reply::Zero { zero: self.pipes[index].core.zero(), len: m.len };
-                if let Some(s) = self.sessions.get_mut(&session) {
-                    s.give(&m.charge);
-                }
-                let frames = if self.writes(session) { &m.frames } else { &m.frames_for_readers };
+                let frames = m.frames.fd(self.writes(session));
                 match m.door.clients().slips.iter().find(|slip| slip.session == session) {
                     Some(slip) => {
-                        let fds = [frames.as_fd(), m.hatch_for_clients.as_fd(), slip.page.fd()];
+                        let fds = [frames, m.hatch_for_clients.as_fd(), slip.page.fd()];
                         self.answer(id, &reply, &fds)
                     }
-                    None => self.answer(id, &reply, &[m.frames.as_fd(), m.hatch.fd()]),
+                    None => self.answer(id, &reply, &[m.frames.fd(true), m.hatch.fd()]),
                 }
             }
         }
@@ -142,8 +138,9 @@ impl Engine {
         // Before anything changes: a mapping that fails leaves the pipe in one-copy mode.
         let (desk, end) = (self.pipes[index].desk.clone(), self.session(session)?.end.clone());
         let uid = self.session(session)?.uid;
-        let charge = self.quotas.charge(uid, Resource::Memory, len.into()).map_err(|_| Errno::ENOMEM)?;
-        let memory = ZeroMemory::new(len, desk, end, charge).map_err(|_| Errno::ENOMEM)?;
+        let charges = Charges::new(&self.quotas, uid, len.into()).map_err(|_| Errno::ENOMEM)?;
+        let charges = (charges, &self.quotas);
+        let memory = ZeroMemory::new(len, desk, end, charges).map_err(|_| Errno::ENOMEM)?;
         let effects =
             self.pipes[index].core.begin_zero(session).map_err(|refusal: Refusal| errno(refusal))?;
         self.pipes[index].placeholder.set(None);

@@ -479,6 +479,11 @@ impl Ring {
         }
     }
 
+    /// Its slots, which only who may write to its node can write.
+    pub fn slots(&self) -> impl Iterator<Item = SlotOf<'_>> {
+        self.slots.iter().map(SlotOf)
+    }
+
     pub fn head(&self) -> u64 {
         self.log.head.load(Ordering::SeqCst)
     }
@@ -499,6 +504,29 @@ impl Ring {
             wake(self.log.lock.word());
         }
         number
+    }
+}
+
+/// A slot of a ring.
+pub struct SlotOf<'a>(&'a MmapRaw);
+
+impl SlotOf<'_> {
+    /// Writes bytes there.
+    #[track_caller]
+    pub fn write(&self, at: usize, bytes: &[u8]) {
+        assert!(at + bytes.len() <= self.0.len());
+        // SAFETY: the slot has so many bytes.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.0.as_mut_ptr().add(at), bytes.len()) };
+    }
+
+    /// What is there.
+    #[track_caller]
+    pub fn read(&self, at: usize, len: usize) -> Vec<u8> {
+        assert!(at + len <= self.0.len());
+        let mut bytes = vec![0; len];
+        // SAFETY: the slot has so many bytes.
+        unsafe { std::ptr::copy_nonoverlapping(self.0.as_ptr().add(at), bytes.as_mut_ptr(), len) };
+        bytes
     }
 }
 
