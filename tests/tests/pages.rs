@@ -216,6 +216,30 @@ fn wrong_links(files: &Files, page: &Path, text: &str) -> Vec<String> {
     missing.map(|target| format!("{}: the link to {target} leads nowhere", page.display())).collect()
 }
 
+/// The source files that a page names in backquotes and that do not exist. `runtime/wait.rs` stands for
+/// `driver/runtime/src/wait.rs`, `wait.rs` for any file of that name.
+fn missing_sources(files: &Files, page: &Path, text: &str) -> Vec<String> {
+    let is_source = |word: &&str| {
+        let path = Path::new(word);
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        word.chars().all(|c| c.is_ascii_alphanumeric() || "_-./".contains(c))
+            && extension.is_some_and(|extension| ["rs", "c", "h"].contains(&extension))
+            && !path.is_absolute()
+            && path
+                .file_stem()
+                .is_some_and(|stem| stem.to_str().is_some_and(|stem| !stem.chars().all(char::is_uppercase)))
+    };
+    let is_there = |word: &Path| {
+        files.keys().any(|file| {
+            let without_src: PathBuf = file.components().filter(|part| part.as_os_str() != "src").collect();
+            file.ends_with(word) || without_src.ends_with(word)
+        })
+    };
+    let words = text.split('`').skip(1).step_by(2).filter(is_source);
+    let missing = words.filter(|word| !is_there(Path::new(word)));
+    missing.map(|word| format!("{}: there is no file {word}", page.display())).collect()
+}
+
 /// What is wrong in the whole repository.
 fn wrong(files: &Files) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -224,6 +248,9 @@ fn wrong(files: &Files) -> Vec<String> {
         wrong.extend(wrong_citations(files, file, text));
         if is_page(file) {
             wrong.extend(wrong_links(files, file, text));
+            if file.starts_with("driver") {
+                wrong.extend(missing_sources(files, file, text));
+            }
         }
     }
     wrong
@@ -298,6 +325,11 @@ fn a_wrong_citation_is_found_out() {
         let found = found_in("driver/cli/src/lib.rs", text);
         assert!(found.len() == 1 && found[0].contains(why), "{text}: {found:?}");
     }
+    let found = found_in(
+        "driver/docs/other.md",
+        "As `driver/main.rs`, `main.rs`, not `gone.rs`, and `NAME.rs` is any.",
+    );
+    assert_eq!(found, ["driver/docs/other.md: there is no file gone.rs"]);
     let found = found_in("driver/docs/other.md", "[main](main.rs)");
     assert_eq!(found, ["driver/docs/other.md: the link to main.rs leads nowhere"]);
 }
