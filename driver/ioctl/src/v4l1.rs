@@ -36,8 +36,8 @@ pub struct Row {
     pub lp64: u32,
     /// Request number in a 32-bit program.
     pub ilp32: u32,
-    /// What is copied. Mostly, but not always, what the number says: the caller of VIDIOCGAUDIO
-    /// says which audio channel it means although the number has no write bit.
+    /// What is copied. Usually the number says it, but not always: the caller of VIDIOCGAUDIO
+    /// passes a channel number, although the request has no write bit.
     pub direction: Direction,
     /// The C type of the argument; empty for none.
     pub argument: &'static str,

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use super::{EntryKind, TreeOptions, map};
 use crate::model::{NodeAccess, Snapshot};
 
-/// Marks a directory as a tree of ours, which may be emptied. Without it nothing is ever removed:
-/// a socket at `/etc/conf` must not cost anyone `/etc/conf.d`.
+/// Marks a directory as such a tree, which may be emptied. Without the mark nothing is ever removed:
+/// a socket at `/etc/conf` must not delete `/etc/conf.d`.
 const MARKER: &str = ".vloopback-tree";
 
 /// Where files and directories are made before they are renamed into a view, and where removed
