@@ -248,7 +248,7 @@ requests! {
     /// A zero-copy pusher refuses the request that it was sent. The argument is whatever the
     /// program left there and is never looked at.
     Sinvalid: Plain (), "", "VIDIOCSINVALID" = SINVALID / SINVALID,
-        sinvalid, true, "a zero-copy pusher refuses a forwarded request; else 0";
+        sinvalid, true, "input: a zero-copy pusher refuses the forwarded request, else 0; output: ENOTTY";
 }
 
 impl V4l1Request {
