@@ -51,18 +51,23 @@
 //!
 //! Calls inside glibc pass no hook. Where that matters (fopen, scandir, glob, closedir) the outer call is hooked.
 
+mod chdir;
+mod closing;
 mod device;
 mod dirs;
 mod errno;
 mod fds;
+mod find;
 mod folder;
 mod host;
 mod io;
 mod links;
 mod listing;
 mod names;
+mod naming;
 mod netlink;
 mod open;
+mod place;
 mod poll;
 mod print;
 mod real;

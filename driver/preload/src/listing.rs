@@ -10,9 +10,9 @@
 //! signal handler leaves nothing locked. A record is used again after closedir; their number is
 //! the most merged folders that were open at once.
 
+use crate::place::Place;
 use crate::real;
 use crate::remote::{self, Image};
-use crate::route::Place;
 use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use libc::{DIR, dirent, dirent64};

@@ -6,8 +6,8 @@
 //! binds to no group at all, and then receives only these.
 
 use crate::errno;
+use crate::place;
 use crate::real;
-use crate::route;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicU32, Ordering};
 use libc::{iovec, msghdr, size_t, sockaddr, sockaddr_nl, socklen_t, ssize_t};
@@ -163,7 +163,7 @@ static KEPT: [Kept; 256] =
 impl Kept {
     /// Reads the record of node `number` from the tree. May change errno.
     fn keep(&self, number: u32) {
-        let Some(place) = route::udev_record(number) else { return };
+        let Some(place) = place::udev_record(number) else { return };
         let Some(path) = place.mapped() else { return };
         let mut text = [[0_u8; 4]; RECORD / 4];
         // SAFETY: a C string; a descriptor that is ours; a buffer of that length.

@@ -8,10 +8,11 @@
 use crate::errno::fail;
 use crate::folder;
 use crate::links;
+use crate::place::Place;
 use crate::real;
 use crate::release;
 use crate::remote;
-use crate::route::{self, Place};
+use crate::route;
 use crate::stream;
 use core::ffi::{c_char, c_int, c_uint};
 use libc::{AT_FDCWD, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_TRUNC};
@@ -62,7 +63,7 @@ fn settle_device(place: &Place, number: u32, flags: c_int, link: bool) -> Step {
         None
     };
     if let Some(errno) = refusal {
-        return if place.mode_in_tree().is_some() { Step::Refused(errno) } else { Step::Real };
+        return if remote::mode_in_tree(place).is_some() { Step::Refused(errno) } else { Step::Real };
     }
     if flags & O_PATH != 0 {
         // Only the name is wanted, and the tree's file has it.
@@ -83,7 +84,7 @@ fn settle_file(place: &Place, flags: c_int) -> Step {
     if !writes && flags & O_CREAT == 0 {
         return Step::Plain;
     }
-    let Some(mode) = place.mode_in_tree() else {
+    let Some(mode) = remote::mode_in_tree(place) else {
         return Step::Real;
     };
     let is_dir = mode & libc::S_IFMT == libc::S_IFDIR;

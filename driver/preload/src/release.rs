@@ -6,6 +6,7 @@
 //! memory. The system's own files answer all other calls with these names (stat, access).
 
 use crate::errno;
+use crate::naming;
 use crate::real;
 use core::ffi::{CStr, c_int};
 use libc::{O_ACCMODE, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_PATH, O_RDONLY, O_TRUNC};
@@ -74,7 +75,7 @@ pub(crate) fn sealed(pieces: &[&[u8]], flags: c_int) -> Option<c_int> {
     // SAFETY: sets the seals of our own file.
     unsafe { real::fcntl(fd, libc::F_ADD_SEALS, SEALS as usize) };
     let mut link = [0; 32];
-    let name = u32::try_from(fd).ok().map(|number| crate::route::descriptor_link(number, &mut link));
+    let name = u32::try_from(fd).ok().map(|number| naming::descriptor_link(number, &mut link));
     // An open of its own: read-only, with the program's flags, at the beginning.
     let opened = match name.filter(|_| written) {
         // SAFETY: a C string; nothing is created.

@@ -11,8 +11,8 @@
 //! descriptor becomes a device later, and reset when the descriptor becomes something else. Meanwhile, a pointer to the
 //! former stream that the program has kept gives EBADF.
 
+use crate::closing::{close_one, put_under};
 use crate::errno;
-use crate::fds::close_one;
 use crate::io::{ours, read_ours, write_ours};
 use crate::real;
 use core::ffi::{c_char, c_int, c_void};
@@ -253,7 +253,7 @@ pub fn close_stream(stream: *mut FILE) -> c_int {
 pub fn renew(stream: *mut FILE, fd: c_int, flags: c_int) -> bool {
     // SAFETY: the program's own stream, which nobody else may use meanwhile.
     let face = unsafe { &mut *face(stream) };
-    if !crate::stdio::put_under(fd, face.fileno, flags) {
+    if !put_under(fd, face.fileno, flags) {
         return false;
     }
     // SAFETY: the same stream; what it had was written out or is thrown away.

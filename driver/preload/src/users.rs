@@ -4,8 +4,8 @@
 //! leads to its node.
 
 use crate::errno;
+use crate::naming;
 use crate::real;
-use crate::route;
 use core::ffi::CStr;
 use vloopback_runtime::edge;
 use vloopback_runtime::paths;
@@ -16,7 +16,7 @@ pub(crate) fn node_of(inode: u64) -> Option<u32> {
     const LEADS_TO: &[u8] = b"../dev/video";
     let before = errno::get();
     let found = edge::tree().and_then(|tree| {
-        let mut room = route::buffer();
+        let mut room = naming::buffer();
         let path = join(tree.to_bytes(), inode, &mut room)?;
         let mut text = [0; 64];
         // SAFETY: a C string, the buffer and its length.

@@ -6,8 +6,10 @@
 //! If there is no real folder, the tree's is the only one, and its renames are reported in the same way.
 
 use crate::errno;
+use crate::naming;
+use crate::place::Place;
 use crate::real;
-use crate::route::{self, Place};
+use crate::route;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use libc::{AT_FDCWD, inotify_event, size_t, ssize_t};
@@ -214,8 +216,8 @@ pub(crate) fn translate(fd: c_int, buf: *mut c_void, got: ssize_t, again: impl F
 /// Whether the number still is an inotify instance's.
 fn is_inotify(fd: c_int) -> bool {
     let before = errno::get();
-    let mut room = route::buffer();
-    let found = route::behind_descriptor(fd, &mut room) == Some(b"anon_inode:inotify");
+    let mut room = naming::buffer();
+    let found = naming::behind_descriptor(fd, &mut room) == Some(b"anon_inode:inotify");
     errno::set(before);
     found
 }
