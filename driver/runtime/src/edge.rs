@@ -1,5 +1,5 @@
-//! What libc's edge (the preload library) calls. Nothing here allocates or locks on the way of a
-//! descriptor that is not ours.
+//! The entry points for the preload library. For a descriptor that is not a device's, nothing here allocates
+//! or takes a lock.
 
 use core::ffi::{CStr, c_int, c_void};
 use core::sync::atomic::{AtomicU32, Ordering};

@@ -1,5 +1,5 @@
-//! A door for zero-copy pushers that know of vloopback: the SDK's server. No preload library is needed,
-//! and the open device is not for libc's calls: nobody but its [`ZeroInput`] uses its descriptor.
+//! The entry points for the SDK's zero-copy servers. No preload library is needed, and libc's calls do not work
+//! on the open device: only its [`ZeroInput`] uses its descriptor.
 //!
 //! A client's request is taken with [`ZeroInput::take`] and answered with [`ZeroInput::answer`], from
 //! whatever thread has the input; neither waits. Between the two the client sleeps. An answer to a
