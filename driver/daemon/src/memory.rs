@@ -53,7 +53,7 @@ pub(crate) struct ZeroMemory {
     pub(crate) hatch: Arc<Page<Hatch>>,
     /// The hatch's descriptor for clients: it cannot be mapped for writing.
     pub(crate) hatch_for_clients: OwnedFd,
-    /// Rings the pusher; it has the clients' pages.
+    /// Who rings the pusher; it has the clients' pages.
     pub(crate) door: Arc<Doorman>,
     /// Refused captures of which the clients have been told.
     pub(crate) refusals: u32,
@@ -68,7 +68,7 @@ impl Drop for ZeroMemory {
 }
 
 impl ZeroMemory {
-    /// Makes zeroed memory for a pusher whose descriptor's other end is `end`.
+    /// So many bytes, all zero, of a pusher whose descriptor's other end is `end`.
     pub(crate) fn new(
         len: u32,
         desk: Arc<Page<Desk>>,
