@@ -83,7 +83,7 @@ impl ZeroMemory {
     }
 }
 
-/// A descriptor of a page, or of another memory file, that cannot be mapped for writing.
+/// A descriptor of a page, or of another memory file, by which it cannot be mapped for writing.
 pub(crate) fn read_only(fd: BorrowedFd) -> Result<OwnedFd, Errno> {
     // Another user's process could open the file anew through /proc otherwise.
     fchmod(fd, Mode::S_IRUSR)?;
