@@ -17,7 +17,7 @@ pub fn env(args: &EnvArgs) -> Result<ExitCode, Failure> {
     let library = preload::library()?;
     if !vloopback_daemon::is_reachable(&socket) {
         eprintln!(
-            "vloopback: warning: no server at {} yet: start vloopbackd, or nothing will be served",
+            "vloopback: warning: no server at {} yet; start vloopbackd, or the programs will not see the pipes",
             socket.display()
         );
     }

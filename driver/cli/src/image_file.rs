@@ -18,7 +18,7 @@ pub enum TimeoutImageError {
     #[error(transparent)]
     Media(#[from] MediaError),
     /// The system gave out of something.
-    #[error("{}: no memory for the picture: {}", path.display(), reason.desc())]
+    #[error("{}: cannot allocate memory for the picture: {}", path.display(), reason.desc())]
     Memory {
         /// The file.
         path: PathBuf,

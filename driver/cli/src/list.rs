@@ -157,7 +157,7 @@ fn hint(pipes: &[Pipe]) -> String {
     let camera = shown(&first.output);
     let more = match order {
         Order::OutputFirst => "",
-        Order::InputFirst => "; for one that takes /dev/video0 unasked: vloopback run --camera",
+        Order::InputFirst => "; for programs that always use /dev/video0: vloopback run --camera",
     };
     format!("A camera program opens the OUTPUT, such as {camera}{more}\n")
 }

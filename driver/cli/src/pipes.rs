@@ -8,7 +8,7 @@ use crate::list::{self, Pipe};
 
 /// No pipe has the name.
 #[derive(Debug, thiserror::Error)]
-#[error("'{word}' names no pipe of the server at {}: {there}", socket.display())]
+#[error("the server at {} has no pipe '{word}': {there}", socket.display())]
 pub struct NoSuchPipe {
     /// What was given.
     pub word: String,

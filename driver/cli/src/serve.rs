@@ -58,9 +58,8 @@ pub fn vloopbackd(args: &ServerArgs) -> Result<ExitCode, Failure> {
 fn warn_of_profile(profile: Profile) {
     if profile == Profile::Vloopback {
         eprintln!(
-            "vloopback: warning: --profile vloopback serves every program by the old driver's rules: programs of \
-             V4L2 (ffmpeg, GStreamer, v4l2-ctl, browsers) are shut out; without it old programs are served by \
-             those rules, and today's as well"
+            "vloopback: warning: with --profile vloopback V4L2 programs (ffmpeg, GStreamer, v4l2-ctl, browsers) do \
+             not work; without it old programs get the old driver's rules and V4L2 programs work as well"
         );
     }
 }
@@ -168,7 +167,7 @@ pub fn reach_or_start(args: &ServerArgs) -> Result<Reached, Failure> {
                 if started.is_none() && !late.is_empty() {
                     eprintln!(
                         "vloopback: warning: a server already runs at {}, so {} has no effect; \
-                         another --socket gives a server of its own",
+                         use another --socket to start a second server",
                         socket.display(),
                         late.join(" ")
                     );
@@ -201,8 +200,8 @@ fn warn_of_order(wanted: Order, socket: &Path) {
     let Some((first, order)) = pipes.first().zip(list::order(&pipes)) else { return };
     if order != wanted {
         eprintln!(
-            "vloopback: warning: the server that runs at {} has its nodes {}, not {}: the camera of its first pipe \
-             is {}; end it first, or give another --socket for a server of its own",
+            "vloopback: warning: the server at {} numbers its nodes {}, not {}: the camera of its first pipe is {}; \
+             end it first, or use another --socket to start a second server",
             socket.display(),
             order.word(),
             wanted.word(),
@@ -252,7 +251,7 @@ fn start(args: &ServerArgs, socket: &Path) -> Result<(), Failure> {
             let hint = "--socket or $VLOOPBACK_SOCKET names another place for it";
             (ExitCode::NoServer, format!("{reason}; {hint}"))
         }
-        None => (ExitCode::NoServer, format!("it ended with {status} and without a word")),
+        None => (ExitCode::NoServer, format!("it ended with {status} and no message")),
     };
     Err(Failure::new(ServerStart { reason }, code))
 }

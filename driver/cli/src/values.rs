@@ -69,7 +69,7 @@ pub fn format_named(word: &str) -> Result<Fourcc, String> {
     let found = known().find(by_code).or_else(|| known().find(by_name));
     found.map(|format| format.fourcc).ok_or_else(|| {
         let all: Vec<String> = known().map(|format| name(format).to_owned()).collect();
-        format!("there is no such format; there are {}", all.join(" "))
+        format!("unknown format; the formats are {}", all.join(" "))
     })
 }
 

@@ -21,10 +21,10 @@ use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
 
 use crate::quota::{Charge, Exceeded, Kept, Quotas, Resource};
 
-/// Types that consist of atomics only: any bytes are a value, any process may write them at any time.
+/// Types that consist of atomics only: any bytes are a value, and any process may write them at any time.
 ///
 /// # Safety
-/// Who implements it promises just that, and that the type fits into a page.
+/// The implementer promises that, and that the type fits into a page.
 pub(crate) unsafe trait Shared {}
 // SAFETY: all fields are atomics (vloopback_ring asserts the sizes).
 unsafe impl Shared for Board {}
@@ -175,7 +175,7 @@ impl Kept for Dropped {
 }
 
 impl<T: Shared> Page<T> {
-    /// A page that who gets its descriptor may write.
+    /// A page that the holder of its descriptor may write.
     pub(crate) fn writable(name: &str) -> Result<Self, Errno> {
         Self::new(name, SealFlag::empty())
     }
@@ -208,7 +208,7 @@ impl<T: Shared> Deref for Page<T> {
     }
 }
 
-/// The system's number of an error, ENOMEM for one that is none of the system's.
+/// The errno of an error; ENOMEM for an error without one.
 pub(crate) fn to_errno(error: std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(libc::ENOMEM))
 }
@@ -230,7 +230,7 @@ impl Slots {
     }
 }
 
-/// Who writes to a ring, and whose memory it is.
+/// The writer of a ring, and the owner of its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Writer {
     /// The pusher's session; 0: the daemon, with its placeholder.
@@ -253,12 +253,12 @@ pub(crate) struct RingMemory {
     /// Bytes of a slot.
     pub(crate) slot_len: u32,
     pub(crate) writer: Writer,
-    /// The newest publication when the log was made, by the daemon's own count, and when that was.
+    /// The newest publication when the log was made, by the daemon's own count, and the time.
     base: u64,
     made: Instant,
 }
 
-/// The fewest nanoseconds between two publications: nobody copies, or even publishes, faster.
+/// The fewest nanoseconds between two publications: no process copies, or even publishes, faster.
 const FASTEST: u64 = 100;
 
 impl RingMemory {
@@ -296,8 +296,8 @@ impl RingMemory {
         Ok(Self { number, log_number, log, log_for_clients, slots, slot_len, writer, base, made })
     }
 
-    /// The same slots with a new log, for another writer: what the former one wrote into its log, and may go on to
-    /// write there, is not seen any more, but for the publications that can be true.
+    /// The same slots with a new log, for another writer. Only those publications of the former log are taken over
+    /// that can be true; what the former writer writes there later is not seen.
     pub(crate) fn handed_to(&self, writer: Writer, log_number: u32) -> Result<Self, Errno> {
         let head = self.head();
         let numbers = (self.number, log_number);
@@ -320,15 +320,15 @@ impl RingMemory {
         Ok(ring)
     }
 
-    /// From now on the log has no frame: they are nobody's, or another log's to tell.
+    /// Empties the log: its frames are void, or belong to another log.
     pub(crate) fn forget(&self) {
         for slot in &self.log.slots {
             slot.number.store(0, Ordering::SeqCst);
         }
     }
 
-    /// The newest publication's number, as far as it can be true: a pusher publishes nothing before the first one, and
-    /// no more than its time was enough for. What it says beyond that does not outlive it.
+    /// The newest publication's number, as far as it can be true: a pusher publishes nothing before the first number,
+    /// and no more than its time allowed. Larger claims do not outlive the pusher.
     pub(crate) fn head(&self) -> u64 {
         let newest = self.log.slots[..self.slots.count as usize].iter().map(|slot| {
             // It may have died between the two stores of a publication.
@@ -344,15 +344,15 @@ impl RingMemory {
         self.base
     }
 
-    /// What a participant gets: the log (to write only for the pusher), and the slots (to write only for who may
-    /// write to its node).
+    /// The descriptors for a participant: the log (writable for the pusher only), and the slots (writable only with the
+    /// right to write to the node).
     pub(crate) fn descriptors(&self, pusher: bool, writes: bool) -> [BorrowedFd<'_>; 2] {
         let log = if pusher { self.log.fd() } else { self.log_for_clients.as_fd() };
         [log, self.slots.file.fd(writes)]
     }
 
-    /// Publishes the newest frame of a former ring here, under its own number: whose descriptor is readable
-    /// for it has something to take. Both rings hold frames of one format; nobody has this one yet.
+    /// Publishes the newest frame of a former ring here, under its own number, so that a client whose descriptor is
+    /// readable for it has a frame to take. Both rings hold frames of one format; nobody has this ring yet.
     pub(crate) fn carry_over(&self, former: &Self) -> Result<(), Errno> {
         let head = former.head();
         let numbers = former.log.slots[..former.slots.count as usize]

@@ -1,7 +1,7 @@
-//! Folder streams: our entries among the real ones.
+//! Folder streams: the tree's entries among the real ones.
 //!
-//! telldir and seekdir know the real entries only: a seek starts among those, and ours go on where
-//! they were; rewinddir starts both again.
+//! telldir and seekdir know the real entries only: a seek affects those, and the tree's entries continue
+//! where they were. rewinddir starts both again.
 
 use crate::errno;
 use crate::folder;

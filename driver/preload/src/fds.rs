@@ -1,7 +1,7 @@
 //! Calls that close, copy and move descriptor numbers.
 //!
-//! The runtime keeps a few descriptors of its own in the program's table (DESIGN.md 4): what the
-//! program closes by range leaves them open, and what it copies onto one finds it moved away.
+//! The runtime keeps a few descriptors of its own in the program's table (driver/docs/rules.md, "The descriptor"):
+//! what the program closes by range leaves them open, and what it copies onto one finds it moved away.
 
 use crate::closing::close_one;
 use crate::errno;

@@ -1,9 +1,9 @@
-//! The current folder, where it is one of ours: chdir and its kin, and getcwd.
+//! chdir and related calls, and getcwd, while the current folder is one of the tree's.
 //!
-//! A program that enters /proc/video/vloopback is really in the tree's folder, so what it opens there by a
-//! relative name the kernel finds. Two things are not as they were: the folder's name, which getcwd and
-//! `/proc/self/cwd` tell, and what is above it: `..` from a folder of ours is the system's. So while a process
-//! is inside, all its relative paths are looked at ([`is_inside`]).
+//! A program that enters /proc/video/vloopback is really in the tree's folder, so the kernel finds what it
+//! opens there by a relative name. Two things differ: the folder's name in getcwd and `/proc/self/cwd`, and the
+//! folder above it, `..`, which is the system's. So while a process is inside, all its relative paths are
+//! examined ([`is_inside`]).
 
 use core::ffi::{CStr, c_int};
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};

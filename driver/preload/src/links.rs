@@ -1,10 +1,10 @@
-//! Names that lead to us in a way that their text does not show: by a symbolic link of the user's or of udev's
-//! (`/dev/v4l/by-id/…`), by a folder that is reached through one, by the name of a descriptor
+//! Names that lead to a device although their text does not show it: through a symbolic link of the user's or of
+//! udev's (`/dev/v4l/by-id/…`), through a folder behind one, or by the name of a descriptor
 //! (`/dev/fd/N`, `/dev/stdin`).
 //!
-//! The kernel follows links, and what is behind ours is not there for it. So nobody looks here before the
-//! kernel has said that there is nothing of a name: all other paths cost nothing. Then the longest part of the
-//! path that is there is found, from its end; it is a link, or the name is just missing.
+//! The kernel follows links, and for it a node of the tree does not exist. So a path is examined here only after the
+//! kernel has said that it does not exist; all other paths cost nothing. Then the longest existing part of the
+//! path is found, from its end: it is a link, or the name is just missing.
 
 use crate::find;
 use crate::folder;

@@ -1,10 +1,10 @@
-//! What is added to the listing of a real folder, and in which order a folder of ours is listed.
+//! The entries that are added to the listing of a real folder, and the order of the tree's folders.
 //!
-//! Nodes come in ascending number: a program that takes the first pipe it meets and lets go of it
-//! when it meets a lower one (LEGACY.md 2) would otherwise hold, for a moment, a pipe that the next
-//! program then finds taken.
+//! Nodes come in ascending number: a program that takes the first pipe it finds and lets go of it
+//! when it meets a lower one (driver/docs/old-api.md, "Names in sysfs") would otherwise hold, for a moment, a pipe
+//! that the next program then finds taken.
 //!
-//! A folder stream of the C library stays what it is; for those on a merged folder a record here
+//! A folder stream of the C library stays what it is. For a stream on a merged folder a record here
 //! says what comes after the real entries. Records are found by the stream's address in a list
 //! that only grows and whose links never change: no lock, so that a fork in another thread or a
 //! signal handler leaves nothing locked. A record is used again after closedir; their number is

@@ -1,9 +1,9 @@
-//! Sockets on which the kernel and udev tell of devices that come and go: our nodes are told of there, too.
+//! Sockets on which the kernel and udev report devices that come and go: they report the pipes' nodes, too.
 //!
-//! The socket stays the program's own, and what real devices do comes by it as ever. Nobody without privileges can
-//! send to it; so its companion says when our nodes have changed (`runtime/monitor.rs`, `poll`), and what is
-//! received begins with those: as the kernel says it (group 1), or as udev does (group 2). libudev binds to no
-//! group at all where no udev runs, in a container say, and has nobody to hear then but us.
+//! The socket stays the program's own, and reports real devices as before. No unprivileged process can send to it. So
+//! its companion says when nodes have changed (`runtime/monitor.rs`, `poll`), and the program receives those changes
+//! first: in the kernel's form (group 1), or in udev's (group 2). Without udev, in a container for example, libudev
+//! binds to no group at all, and then receives only these.
 
 use crate::errno;
 use crate::place;

@@ -1,9 +1,9 @@
-//! open and its kin.
+//! open and related calls.
 //!
 //! C declares open, openat (and fcntl, ioctl) with `...`. Rust cannot define such a function; the
 //! hooks take the optional argument as a fixed one. On x86-64, i386 and arm64 Linux it lies where
-//! the variadic one would, and where the caller gave none a stray value is passed on that nobody
-//! looks at.
+//! the variadic one would. If the caller gave none, a stray value is passed on that is not
+//! used.
 
 use crate::errno::fail;
 use crate::folder;

@@ -1,8 +1,9 @@
-//! `/proc/version` and `/proc/sys/kernel/osrelease` as `vloopback run --uname` has them: with the release
-//! that uname() tells. Scripts and programs of the 2.4 and 2.6 eras look there as well (LEGACY.md 2).
+//! `/proc/version` and `/proc/sys/kernel/osrelease` under `vloopback run --uname`: with the release
+//! of uname(). Scripts and programs of the 2.4 and 2.6 eras look there as well (driver/docs/old-api.md, "The
+//! kernel release").
 //!
-//! The text is this process's own, so the daemon's tree cannot have it: an open gets a file in memory
-//! that is sealed. All else that is asked of these names (stat, access) the system's own files answer.
+//! The text differs between processes, so the daemon's tree cannot have it: an open gets a sealed file in
+//! memory. The system's own files answer all other calls with these names (stat, access).
 
 use crate::errno;
 use crate::naming;

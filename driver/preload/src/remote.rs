@@ -1,8 +1,8 @@
-//! The tree where its folder is out of reach: a container that has the socket and the library, and not
-//! `SOCKET.d`. Then what the tree has comes by the daemon's connection, anew for each call that asks, and is
+//! The tree where its folder is out of reach: a container that has the socket and the library, but not
+//! `SOCKET.d`. Then the tree comes through the daemon's connection, anew for each call, and calls are
 //! answered from memory.
 //!
-//! Folders are listed and not opened or entered: there is none of them that the kernel knows.
+//! Folders can be listed but not opened or entered, because they do not exist for the kernel.
 
 use crate::errno::{self, fail};
 use crate::place::{self, Place};

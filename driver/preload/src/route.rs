@@ -1,5 +1,5 @@
-//! Where a path of the program leads: to a device, into the daemon's tree of plain files, or, as
-//! nearly always, to the system.
+//! Where a path of the program leads: to a device, into the daemon's tree of plain files, or (nearly
+//! always) to the system.
 
 use core::ffi::{c_char, c_int};
 

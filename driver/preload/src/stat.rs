@@ -1,4 +1,4 @@
-//! stat and its kin: a device node looks like one.
+//! stat and related calls: a device's node looks like a device node.
 //!
 //! The tree has a plain file for each node, with the owner, the group and the mode of its pipe;
 //! the type, the device number and the length are replaced. fstat on a device's descriptor gives

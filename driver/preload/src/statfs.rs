@@ -1,7 +1,7 @@
-//! statfs and fstatfs: what stands in /sys is on sysfs, what stands in /proc on procfs.
+//! statfs and fstatfs: files in /sys are on sysfs, files in /proc on procfs.
 //!
-//! libudev takes nothing for a device whose folder is on another file system (`fd_is_fs_type` with
-//! SYSFS_MAGIC), and the daemon's tree lies on whatever file system its socket does. The answer is that
+//! libudev accepts a device only if its folder is on sysfs (`fd_is_fs_type` with SYSFS_MAGIC), and the
+//! daemon's tree is on the file system of its socket. The answer is that
 //! of the folder at the top (/sys, /proc, /dev) itself, so all of its fields agree.
 
 use crate::errno;

@@ -1,10 +1,10 @@
 //! `syscall`: libv4l2, and with it VLC, xawtv, guvcview and others, opens and uses devices by it.
 //!
-//! Most of its callers mean none of what we serve, and some stand where little is allowed: a browser's
-//! zygote, a child of a raw clone. So what is exported is a filter of a few instructions that has no stack
-//! frame, touches no thread-local storage and jumps on with all registers as they came: to the C library's
-//! own, or, for the numbers that we serve, to the hooks of the calls of the same name. (A wrapper in C
-//! killed a sandboxed Chromium at its start; see CLIENTS.md 1.)
+//! Most of its calls are not for a device, and some come from processes in which little is allowed: a browser's
+//! zygote, a child of a raw clone. So the exported function is a filter of a few instructions without a stack
+//! frame or thread-local storage. It jumps on with all registers unchanged: to the C library's function, or, for
+//! the numbers that are served, to the hooks of the calls with the same names. (A wrapper in C
+//! killed a sandboxed Chromium at its start; see driver/docs/clients.md, "The syscall symbol".)
 
 use core::arch::asm;
 use core::ffi::{c_char, c_int, c_long, c_uint, c_void};

@@ -1,7 +1,7 @@
-//! Devices as fuser and lsof meet them: behind /proc/PID/fd/N of any process.
+//! Devices as fuser and lsof find them: behind /proc/PID/fd/N of any process.
 //!
-//! What the kernel has there is a socket, with permission bits that no other socket has. Which node it stands for
-//! the daemon's tree says: `open/INODE` leads to it.
+//! The kernel has a socket there, with permission bits that no other socket has. `open/INODE` in the daemon's tree
+//! leads to its node.
 
 use crate::errno;
 use crate::naming;

@@ -1,5 +1,5 @@
-//! What libc's edge (the preload library) calls. Nothing here allocates or locks on the way of a
-//! descriptor that is not ours.
+//! The entry points for the preload library. For a descriptor that is not a device's, nothing here allocates
+//! or takes a lock.
 
 use core::ffi::{CStr, c_int, c_void};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -232,11 +232,11 @@ fn do_ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int> {
     let session = pin(fd)?;
     session.alive()?;
     if request_number(request) == 0 && session.info().input && memory::is_zero(&session) {
-        // Some pushers answer a client's closing, too (LEGACY.md 4, rule 8).
+        // Some pushers answer a client's closing, too (driver/docs/old-api.md, "Rules for pushers" 8).
         return Ok(0);
     }
     if is_v4l1(request) {
-        // From its next open on this process is legacy (DESIGN.md 7, Era).
+        // From its next open on this process is legacy (driver/docs/rules.md, "Eras").
         environment::mark_legacy();
         if session.page().v4l1.swap(1, Ordering::Relaxed) == 0 {
             // It waits for a placeholder no more.
@@ -570,7 +570,7 @@ pub fn mark_legacy() {
     environment::mark_legacy();
 }
 
-/// Whether the process is legacy (DESIGN.md 7, Era).
+/// Whether the process is legacy (driver/docs/rules.md, "Eras").
 pub fn is_legacy() -> bool {
     environment::is_legacy()
 }

@@ -43,7 +43,7 @@ impl Hidden {
         self.number().filter(|&fd| sys::inode(fd) == Some(self.inode.load(Ordering::Relaxed)))
     }
 
-    /// Hides a descriptor, which is ours from now on. None: there is no room for it, and it is closed. Under
+    /// Takes a descriptor over and hides it from the program. None: there is no room for it, and it is closed. Under
     /// [`MOVING`].
     pub(crate) fn put(&self, fd: c_int) -> Option<c_int> {
         let fd = connection::hide(fd);

@@ -127,7 +127,7 @@ pub(crate) fn set_window(session: &Session, window: &VideoWindow) -> Result<()> 
     session.refresh_ring(&mut session.ring.lock(&quiet))
 }
 
-/// Whether anything but looking may be done with this input: the claim (DESIGN.md 7, Era).
+/// Whether anything but looking may be done with this input: the claim (driver/docs/rules.md, "Opening and claiming").
 ///
 /// # Errors
 /// EBUSY: the pipe is another pusher's.

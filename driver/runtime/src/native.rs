@@ -1,12 +1,12 @@
-//! A door for programs that know of vloopback: the SDK's pushers. No preload library is needed,
-//! and the open device is not for libc's calls: nobody but its [`Input`] uses its descriptor.
+//! The entry points for the SDK's pushers. No preload library is needed, and libc's calls do not work on the
+//! open device: only its [`Input`] uses its descriptor.
 //!
 //! A frame is written as through `write(2)`, or filled in place ([`Input::begin`]): the pusher gets
 //! the ring's own slot, with the pipe's right to write, and gives both back with
-//! [`Input::publish`] or [`Input::cancel`]. In between, only a fork of the same pusher could want
-//! to write; it waits as it does for a copy in progress. Clients never wait for that right: they
-//! go on with the frames that the ring still holds. When the process dies, the daemon takes the
-//! right back; the slot was marked invalid at the beginning, so nothing half-filled is ever shown.
+//! [`Input::publish`] or [`Input::cancel`]. In between, only a fork of the same pusher can want
+//! to write; it waits as for a copy in progress. Clients never wait for that right: they
+//! continue with the frames that the ring still holds. When the process dies, the daemon takes the
+//! right back. The slot was marked invalid at the beginning, so nothing half-filled is ever shown.
 
 use core::sync::atomic::Ordering;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! A door for zero-copy pushers that know of vloopback: the SDK's server. No preload library is needed,
-//! and the open device is not for libc's calls: nobody but its [`ZeroInput`] uses its descriptor.
+//! The entry points for the SDK's zero-copy servers. No preload library is needed, and libc's calls do not work
+//! on the open device: only its [`ZeroInput`] uses its descriptor.
 //!
 //! A client's request is taken with [`ZeroInput::take`] and answered with [`ZeroInput::answer`], from
 //! whatever thread has the input; neither waits. Between the two the client sleeps. An answer to a
@@ -146,7 +146,7 @@ impl ZeroInput {
     /// The clients' memory; nothing before [`ZeroInput::map`]. A client that misbehaves can write there
     /// too, so that what is read back need not be what was written.
     ///
-    /// By the API's rule (LEGACY.md 1.4) it may be touched between MCAPTURE and SYNC only.
+    /// By the API's rule (driver/docs/old-api.md, "The document" 4) it may be touched between MCAPTURE and SYNC only.
     pub fn memory(&mut self) -> &mut [u8] {
         let len = self.session.zero.len.load(Ordering::Acquire);
         let memory = self.session.zero.frames.load(Ordering::Acquire);

@@ -23,7 +23,7 @@ use crate::{connection, wait};
 /// Sessions live in pages that are never unmapped, so that the table can be read without a lock:
 /// `users` says whether this is one at the moment.
 pub(crate) struct Session {
-    /// Those who must not see it go: 1 for all numbers together, 1 for each call in progress.
+    /// Users that keep it alive: 1 for all descriptors together, 1 for each call in progress.
     users: AtomicU32,
     /// Numbers in the table.
     pub(crate) numbers: AtomicU32,

@@ -39,7 +39,7 @@ pub(crate) fn begin_read(session: &Session) -> Result<()> {
     bridge::meet(session).map(drop)
 }
 
-/// The first read freezes a V4L2 client's format (DESIGN.md 7), so that it never takes bytes of one format
+/// The first read freezes a V4L2 client's format (driver/docs/rules.md, "Formats"), so that it never takes bytes of one format
 /// for another's: it `begins`, also where it looks again and [`takes_what_comes`].
 ///
 /// # Errors

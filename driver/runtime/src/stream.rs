@@ -1,5 +1,5 @@
-//! What every client of an output does, whatever API it speaks: take frames, sleep for them, keep
-//! its descriptor's readiness true.
+//! The stream of every client of an output, whatever API it uses: taking frames, sleeping for them, keeping
+//! the descriptor's readiness true.
 
 use core::cell::Cell;
 use core::ffi::c_int;

@@ -1,4 +1,4 @@
-//! The V4L1 requests of both nodes (LEGACY.md 6).
+//! The V4L1 requests of both nodes (driver/docs/old-api.md, "Kept").
 
 use core::ffi::c_int;
 
@@ -178,7 +178,7 @@ impl V4l1Device for Node<'_> {
     }
 
     fn sinvalid(&mut self) -> Answer<()> {
-        // Nothing was forwarded: no effect on an input (LEGACY.md 4, rule 7).
+        // Nothing was forwarded: no effect on an input (driver/docs/old-api.md, "Rules for pushers" 7).
         if self.is_input() { Ok(()) } else { Err(Errno::ENOTTY) }
     }
 }

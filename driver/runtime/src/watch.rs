@@ -1,4 +1,4 @@
-//! A door for programs that know of vloopback and watch a pipe, without the preload library.
+//! The entry points for programs that watch a pipe without the preload library.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
-//! Today's common programs at both ends of a pipe (CLIENTS.md 1): what they save is compared byte by byte
-//! with what was pushed, and counted. Each comparison is made again with frames of another pipe and with
-//! frames that have one wrong bit, and has to fail there.
+//! Today's common programs at both ends of a pipe (driver/docs/clients.md, "What each program needs"): what they save
+//! is compared byte by byte with what was pushed, and counted. Each comparison is made again with frames of another
+//! pipe and with frames that have one wrong bit, and has to fail there.
 
 mod ctl;
 mod desktop;

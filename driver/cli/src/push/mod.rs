@@ -38,7 +38,7 @@ pub enum PushError {
     #[error(transparent)]
     Media(#[from] MediaError),
     /// No such frame can be made.
-    #[error("no picture can be made a {format} frame of {width}x{height}; --format and --size name others")]
+    #[error("cannot make {format} frames of {width}x{height}; choose another --format or --size")]
     Encode {
         /// The format.
         format: Fourcc,
@@ -115,12 +115,15 @@ pub fn push(args: &PushArgs) -> Result<ExitCode, Failure> {
 
     let mut out = std::io::stdout().lock();
     if by == By::Output {
-        say(&mut out, &format!("{} is the output of pipe {}, for clients.", pipe.output, pipe.index));
+        say(
+            &mut out,
+            &format!("{} is the output of pipe {}; pushing into its input.", pipe.output, pipe.index),
+        );
     }
     say(
         &mut out,
         &format!(
-            "Pushing {} into pipe {} by its input {}: {format} {width}x{height}, {rate} frames a second. \
+            "Pushing {} into pipe {} through its input {}: {format} {width}x{height}, {rate} frames a second. \
              Clients watch {}.",
             frames.name(),
             pipe.index,
@@ -134,7 +137,7 @@ pub fn push(args: &PushArgs) -> Result<ExitCode, Failure> {
     let pushed = work.all(&mut pusher, &mut frames);
     let counters = pusher.counters();
     let mut text = format!(
-        "Pushed {} frames in {:.1} s: {} for clients to see, {} dropped because nobody watched",
+        "Pushed {} frames in {:.1} s: {} published, {} dropped because nobody watched",
         total(&counters),
         begun.elapsed().as_secs_f64(),
         counters.published,

@@ -27,7 +27,7 @@ impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "what {} starts will not see the pipes: {}; put `vloopback run` behind it: {}",
+            "the program that {} starts will not see the pipes: {}; put `vloopback run` behind it: {}",
             self.name, self.reason, self.instead
         )
     }

@@ -239,7 +239,7 @@ impl PipeState {
             return false;
         }
         if let Err(e) = self.hand_ring_to(Writer { session: 0, ..writer }) {
-            warn!(pipe = self.index, "no memory for a log: {e}");
+            warn!(pipe = self.index, "cannot allocate the log: {e}");
             self.remember_ring();
             self.ring = None;
         }
@@ -466,7 +466,7 @@ impl Engine {
                 return;
             }
             if let Err(e) = self.add_pipe() {
-                return warn!("no spare pipe: {e}");
+                return warn!("cannot make a spare pipe: {e}");
             }
         }
     }
@@ -489,7 +489,7 @@ impl Engine {
             }
             let pipe = self.pipes.pop()?;
             pipe.close_threads();
-            info!(pipe = pipe.index, input = pipe.input, output = pipe.output, "removed, a spare");
+            info!(pipe = pipe.index, input = pipe.input, output = pipe.output, "spare removed");
             self.views_stale = true;
             free -= 1;
         }

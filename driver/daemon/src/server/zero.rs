@@ -102,7 +102,7 @@ impl Engine {
         let mut clients = memory.door.clients();
         if clients.slips.iter().all(|slip| slip.session != session) {
             if clients.slips.len() >= MAX_CLIENTS {
-                info!(pipe = index, "one client too many: a zero-copy pusher has {MAX_CLIENTS} at most");
+                info!(pipe = index, "client refused: a zero-copy pusher has at most {MAX_CLIENTS}");
                 return Err(Errno::EAGAIN);
             }
             let page = Page::<Slip>::writable("vloopback-slip")?;
@@ -174,7 +174,7 @@ impl Engine {
             return Err(Errno::EINVAL);
         }
         if len > MAX_LEN {
-            info!(pipe = index, len, "zero-copy memory refused: the most is {MAX_LEN} bytes");
+            info!(pipe = index, len, "zero-copy memory refused: at most {MAX_LEN} bytes are possible");
             return Err(Errno::ENOMEM);
         }
         // Before anything changes: a mapping that fails leaves the pipe in one-copy mode.

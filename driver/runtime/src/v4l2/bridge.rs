@@ -359,8 +359,8 @@ const USUAL: [(u32, u32); 16] = [
 ];
 
 /// The sizes that are listed of a pusher with a range: the one that it has, its largest, and the usual ones
-/// between. One by one, because Chromium hides cameras that tell a range (CLIENTS.md 1); S_FMT takes any.
-/// `fits` brings a size to what the format can have.
+/// between. One by one, because Chromium hides cameras that tell a range (driver/docs/clients.md, "What each program
+/// needs"); S_FMT takes any. `fits` brings a size to what the format can have.
 pub(super) fn listed(
     range: [u32; 4],
     now: (u32, u32),

@@ -1,5 +1,5 @@
-//! Zero-copy mode (LEGACY.md 1.4 to 1.8, 4): the pusher's own memory is the clients', and the pusher
-//! answers its clients' ioctls itself.
+//! Zero-copy mode (driver/docs/old-api.md, "The document" 4 to 8): the pusher's own memory is the clients', and the
+//! pusher answers its clients' ioctls itself.
 //!
 //! A client's request ([`ask`]) goes straight to the pusher's process, over a page of the client's own
 //! (`vloopback_ring::slip`); the client makes the pusher's [`gong`] readable, or the daemon the pusher's
