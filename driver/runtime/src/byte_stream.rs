@@ -8,12 +8,12 @@
 //! read or written has none of; how much it is stands in the session's page. Whole frames do not come here.
 
 use core::cell::Cell;
-use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::v4l2::{Fourcc, PixelFormat};
 
-use crate::open_file::{self, Session};
+use crate::caller::Call;
+use crate::open_file::{self};
 use crate::publish::{self, Pieces};
 use crate::stream::{Locked, Step, with_locks};
 use crate::sys::Result;
@@ -23,7 +23,7 @@ use crate::{connection, input};
 ///
 /// # Errors
 /// EFAULT; ENOMEM, ENODEV.
-pub(crate) fn read_rest(locked: &mut Locked, fd: c_int, buf: usize, len: usize) -> Result<Option<usize>> {
+pub(crate) fn read_rest(locked: &mut Locked, buf: usize, len: usize) -> Result<Option<usize>> {
     let (session, page) = (locked.session, locked.session.page());
     let (left, at) = (page.rest.load(Ordering::Relaxed), page.rest_at.load(Ordering::Relaxed) as usize);
     if left == 0 {
@@ -32,12 +32,12 @@ pub(crate) fn read_rest(locked: &mut Locked, fd: c_int, buf: usize, len: usize) 
     let end = at.checked_add(left as usize).ok_or(libc::ENOMEM)?;
     let memory = locked.ring.part.memory(page, session.info().session, end)?;
     let count = len.min(left as usize);
-    session.known.writable(buf, count).map_err(|_| libc::EFAULT)?;
+    locked.call.caller.check_writable(session, buf, count).map_err(|_| libc::EFAULT)?;
     // SAFETY: the memory has `end` bytes, and `count` bytes at `buf` were just checked.
-    unsafe { core::ptr::copy_nonoverlapping(memory.add(at), buf as *mut u8, count) };
+    unsafe { locked.call.caller.copy_out(memory.add(at), buf, count) }?;
     page.rest_at.store((at + count) as u32, Ordering::Relaxed);
     page.rest.store(left - count as u32, Ordering::Relaxed);
-    settle(locked, fd)?;
+    settle(locked)?;
     Ok(Some(count))
 }
 
@@ -47,7 +47,6 @@ pub(crate) fn read_rest(locked: &mut Locked, fd: c_int, buf: usize, len: usize) 
 /// As [`read_rest`]. `len` bytes at `buf` were checked.
 pub(crate) fn read_begin(
     locked: &mut Locked,
-    fd: c_int,
     (buf, len): (usize, usize),
     whole: usize,
 ) -> Result<Option<usize>> {
@@ -58,18 +57,18 @@ pub(crate) fn read_begin(
     let Some(taken) = taken else { return Ok(None) };
     let count = len.min(taken.len as usize);
     // SAFETY: the frame has as many bytes, and so has `buf`, as the caller has checked.
-    unsafe { core::ptr::copy_nonoverlapping(memory, buf as *mut u8, count) };
+    unsafe { locked.call.caller.copy_out(memory, buf, count) }?;
     page.rest_at.store(count as u32, Ordering::Relaxed);
     page.rest.store(taken.len - count as u32, Ordering::Relaxed);
-    settle(locked, fd)?;
+    settle(locked)?;
     Ok(Some(count))
 }
 
 /// The descriptor stays readable while something is left.
-fn settle(locked: &Locked, fd: c_int) -> Result<()> {
+fn settle(locked: &Locked) -> Result<()> {
     let (session, page) = (locked.session, locked.session.page());
     if page.rest.load(Ordering::Relaxed) == 0 {
-        return locked.set_readiness(fd);
+        return locked.set_readiness();
     }
     if page.rung.load(Ordering::SeqCst) == 0 {
         page.armed.store(1, Ordering::SeqCst);
@@ -84,7 +83,8 @@ fn settle(locked: &Locked, fd: c_int) -> Result<()> {
 ///
 /// # Errors
 /// As [`input::write`]; ENOMEM.
-pub(crate) fn write(session: &Session, fd: c_int, bytes: &Pieces) -> Result<usize> {
+pub(crate) fn write(call: &Call, bytes: &Pieces) -> Result<usize> {
+    let session = call.file;
     let (board, page) = (session.board(), session.page());
     let format = board.format();
     let fed = format.ring != 0 && format.feed != 0;
@@ -120,7 +120,7 @@ pub(crate) fn write(session: &Session, fd: c_int, bytes: &Pieces) -> Result<usiz
         open_file::feed(session, 0)?;
     }
     let done = Cell::new(0);
-    let result = with_locks(session, fd, |locked| {
+    let result = with_locks(call, |locked| {
         session.refresh_ring(&mut locked.ring)?;
         bytes.check(session)?;
         let whole = board.format().frame_len as usize;
@@ -132,7 +132,7 @@ pub(crate) fn write(session: &Session, fd: c_int, bytes: &Pieces) -> Result<usiz
             let have = (page.rest.load(Ordering::Relaxed) as usize).min(whole);
             let count = (whole - have).min(len - done.get());
             // SAFETY: the memory has `whole` bytes; the pieces were checked.
-            unsafe { bytes.copy_part(done.get(), memory.add(have), count) };
+            unsafe { bytes.copy_part(done.get(), memory.add(have), count) }?;
             done.set(done.get() + count);
             page.rest.store((have + count) as u32, Ordering::Relaxed);
             if have + count < whole {
@@ -142,7 +142,7 @@ pub(crate) fn write(session: &Session, fd: c_int, bytes: &Pieces) -> Result<usiz
             match log.lock.try_lock(connection::peer()?) {
                 Ok(()) => {
                     let frame = libc::iovec { iov_base: memory.cast(), iov_len: whole };
-                    let frame = Pieces { iov: core::slice::from_ref(&frame) };
+                    let frame = Pieces::ours(core::slice::from_ref(&frame));
                     let keep = publish::is_kept(session, locked.ring.log_number, whole);
                     let put = publish::put(session, &locked.ring, log, &frame, (whole, keep));
                     publish::give_back(log);

@@ -13,17 +13,17 @@ use vloopback_wire::{Reply, Request};
 
 use crate::hidden::MOVING;
 use crate::lock::NoSignals;
-use crate::open_file::Session;
+use crate::open_file::OpenFile;
 use crate::sys::{self, FdList};
 use crate::{connection, fork};
 
 /// The chime's number, if there is one and raw system calls have put nothing else there.
-pub(crate) fn known(session: &Session) -> Option<c_int> {
+pub(crate) fn known(session: &OpenFile) -> Option<c_int> {
     session.chime.known()
 }
 
 /// The chime's number; it is asked for if it is not there yet. None: it cannot be had.
-pub(crate) fn of(session: &Session) -> Option<c_int> {
+pub(crate) fn of(session: &OpenFile) -> Option<c_int> {
     let known_already = known(session);
     if known_already.is_some() || fork::is_vfork_child() {
         return known_already;
@@ -42,13 +42,13 @@ pub(crate) fn of(session: &Session) -> Option<c_int> {
 }
 
 /// Waits while the daemon posts an event and rings for it, or decides not to; not for ever.
-pub(crate) fn until_posted(session: &Session) {
+pub(crate) fn until_posted(session: &OpenFile) {
     let events = &session.page().events;
     sys::wait_while(|| events.chiming.load(Ordering::SeqCst) != 0 && !session.lifeline().is_dead());
 }
 
 /// There is nothing to take: the chime is ready no more. Under the session's lock.
-pub(crate) fn hush(session: &Session) {
+pub(crate) fn hush(session: &OpenFile) {
     let events = &session.page().events;
     if events.has_chime.load(Ordering::SeqCst) == 0 {
         return;
@@ -68,7 +68,7 @@ pub(crate) fn hush(session: &Session) {
 }
 
 /// Whether there is an event to take; if not, the chime is hushed.
-pub(crate) fn is_right(session: &Session) -> bool {
+pub(crate) fn is_right(session: &OpenFile) -> bool {
     let page = session.page();
     if page.events.is_pending() {
         return true;

@@ -6,21 +6,16 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use vloopback_wire::Request;
 
-use vloopback_ioctl::{Abi, dispatch_v4l1, dispatch_v4l2, is_v4l1, is_v4l2, request_number};
-
-use crate::open_file::{self, Pin, Session};
+use crate::caller::Call;
+use crate::dispatch;
+use crate::open_file::Pin;
+use crate::own::Own;
 use crate::publish::Pieces;
 use crate::sys::{self, FdList};
-use crate::user::Caller;
-use crate::v4l2::feed;
-use crate::v4l2::forward;
-use crate::v4l2::{self, node};
+use crate::user::OwnMemory;
 use crate::views::Mapping;
-use crate::zero::{ask, gong, memory, mmap, pusher};
-use crate::{
-    byte_stream, chime, connection, environment, files, fork, hidden, input, monitor, open_files, output,
-    table, v4l1,
-};
+use crate::zero::{gong, memory, pusher};
+use crate::{byte_stream, chime, connection, environment, fork, hidden, monitor, open_files, output, table};
 
 pub use monitor::News;
 
@@ -67,6 +62,13 @@ pub fn configure_from_env() {
 
 fn pin(fd: c_int) -> Result<Pin, c_int> {
     open_files::of(fd).ok_or(libc::EBADF)
+}
+
+/// Makes a call of this process by its number `fd`.
+fn with_call<T>(fd: c_int, f: impl FnOnce(&Call) -> Result<T, c_int>) -> Result<T, c_int> {
+    let file = pin(fd)?;
+    let caller = Own::new(fd);
+    f(&Call { file: &file, caller: &caller })
 }
 
 /// Looks at an unknown number once (for read, write, ioctl, mmap, fstat).
@@ -124,23 +126,7 @@ pub fn node_of(fd: c_int) -> Option<u32> {
 /// # Safety
 /// `buf` is the caller's pointer, checked here: a bad one gives EFAULT.
 pub unsafe fn read(fd: c_int, buf: *mut c_void, len: usize) -> Result<usize, c_int> {
-    connection::restarting(|| read_by(&*pin(fd)?, fd, buf as usize, len))
-}
-
-fn read_by(session: &Session, fd: c_int, buf: usize, len: usize) -> Result<usize, c_int> {
-    if !memory::is_zero(session) {
-        return output::read(session, fd, buf, len);
-    }
-    session.alive()?;
-    if session.info().input {
-        let piece = libc::iovec { iov_base: buf as *mut c_void, iov_len: len };
-        pusher::read(session, fd, core::slice::from_ref(&piece))
-    } else if open_file::is_client(session) {
-        output::begin_read(session)?;
-        output::read(session, fd, buf, len)
-    } else {
-        ask::read_frame(session, buf, len)
-    }
+    connection::restarting(|| with_call(fd, |call| dispatch::read(call, buf as usize, len)))
 }
 
 /// write(2) on one of ours.
@@ -153,7 +139,9 @@ fn read_by(session: &Session, fd: c_int, buf: usize, len: usize) -> Result<usize
 pub unsafe fn write(fd: c_int, buf: *const c_void, len: usize) -> Result<usize, c_int> {
     let piece = libc::iovec { iov_base: buf.cast_mut(), iov_len: len };
     connection::restarting(|| {
-        byte_stream::write(&*pin(fd)?, fd, &Pieces { iov: core::slice::from_ref(&piece) })
+        with_call(fd, |call| {
+            byte_stream::write(call, &Pieces::of(call.caller, core::slice::from_ref(&piece)))
+        })
     })
 }
 
@@ -176,7 +164,7 @@ unsafe fn with_pieces<T>(
     let bytes = unsafe {
         core::slice::from_raw_parts_mut(pieces.as_mut_ptr().cast::<u8>(), count * size_of::<libc::iovec>())
     };
-    Caller.read(iov as usize, bytes).map_err(|_| libc::EFAULT)?;
+    OwnMemory.read(iov as usize, bytes).map_err(|_| libc::EFAULT)?;
     connection::restarting(|| f(&pieces[..count]))
 }
 
@@ -189,18 +177,17 @@ unsafe fn with_pieces<T>(
 /// # Safety
 /// As [`read`], for `iov` and what it names.
 pub unsafe fn readv(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<usize, c_int> {
-    let session = pin(fd)?;
     // SAFETY: the caller's promise.
-    unsafe {
+    with_call(fd, |call| unsafe {
         with_pieces(iov, count, |pieces| match pieces.iter().find(|p| p.iov_len > 0) {
-            Some(_) if session.info().input && memory::is_zero(&session) => {
-                session.alive()?;
-                pusher::read(&session, fd, pieces)
+            Some(_) if call.info().input && memory::is_zero(call) => {
+                call.alive()?;
+                pusher::read(call, pieces)
             }
-            Some(piece) => read_by(&session, fd, piece.iov_base as usize, piece.iov_len),
+            Some(piece) => dispatch::read(call, piece.iov_base as usize, piece.iov_len),
             None => Ok(0),
         })
-    }
+    })
 }
 
 /// writev(2) on one of ours: one frame out of several pieces.
@@ -211,9 +198,10 @@ pub unsafe fn readv(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<
 /// # Safety
 /// As [`write()`], for `iov` and what it names.
 pub unsafe fn writev(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<usize, c_int> {
-    let session = pin(fd)?;
     // SAFETY: the caller's promise.
-    unsafe { with_pieces(iov, count, |pieces| byte_stream::write(&session, fd, &Pieces { iov: pieces })) }
+    with_call(fd, |call| unsafe {
+        with_pieces(iov, count, |pieces| byte_stream::write(call, &Pieces::of(call.caller, pieces)))
+    })
 }
 
 /// ioctl(2) on one of ours.
@@ -224,58 +212,7 @@ pub unsafe fn writev(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result
 /// # Safety
 /// `arg` is the caller's, checked here: a bad pointer gives EFAULT.
 pub unsafe fn ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int> {
-    connection::restarting(|| do_ioctl(fd, request, arg))
-}
-
-/// [`ioctl`], once.
-fn do_ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int> {
-    let session = pin(fd)?;
-    session.alive()?;
-    if request_number(request) == 0 && session.info().input && memory::is_zero(&session) {
-        // Some pushers answer a client's closing, too (driver/docs/old-api.md, "Rules for pushers" 8).
-        return Ok(0);
-    }
-    if is_v4l1(request) {
-        // From its next open on this process is legacy (driver/docs/rules.md, "Eras").
-        environment::mark_legacy();
-        if session.page().v4l1.swap(1, Ordering::Relaxed) == 0 {
-            // It waits for a placeholder no more.
-            session.page().patient.store(u32::from(open_file::is_patient(&session)), Ordering::Relaxed);
-        }
-        if memory::is_zero(&session) {
-            return if session.info().input {
-                pusher::answer(&session, request_number(request), arg)
-            } else {
-                ask::forward(&session, request_number(request), arg)
-            };
-        }
-        if session.info().input {
-            input::claim_by_request(&session)?;
-        }
-        let mut node = v4l1::Node { session: &session, fd };
-        return dispatch_v4l1(&mut node, &Caller, Abi::NATIVE, request, arg).map_err(|e| e.raw());
-    }
-    if is_v4l2(request) && session.info().v4l2 {
-        let v4l2 = &session.page().v4l2;
-        if v4l2.load(Ordering::Relaxed) == 0 {
-            v4l2.store(1, Ordering::Relaxed);
-            let info = session.info();
-            if !info.input && info.legacy {
-                // A program of today in an old one's session: V4L2's rules hold for it from now on, and poll's are
-                // the daemon's to change.
-                session.ring_bell();
-            } else if info.input && !info.legacy && session.access().1 {
-                // It has claimed nothing by opening: others may.
-                let _ = connection::post(&Request::Bell { session: info.session, knock: false });
-            }
-        }
-        if let Some(answer) = forward::forward(&session, request, arg) {
-            return answer;
-        }
-        let mut node = node::Node { session: &session, fd };
-        return dispatch_v4l2(&mut node, &Caller, Abi::NATIVE, request, arg).map_err(|e| e.raw());
-    }
-    Err(libc::ENOTTY)
+    connection::restarting(|| with_call(fd, |call| dispatch::ioctl(call, request, arg)))
 }
 
 /// mmap(2) on one of ours; `offset` in bytes.
@@ -293,28 +230,10 @@ pub unsafe fn mmap(
     flags: c_int,
     offset: i64,
 ) -> Result<*mut c_void, c_int> {
-    let session = pin(fd)?;
-    session.alive()?;
     let offset = usize::try_from(offset).map_err(|_| libc::EINVAL)?;
     let wanted = Mapping { addr: addr as usize, len, prot, flags, offset };
-    let (may_read, may_write) = session.access();
-    let shared = flags & libc::MAP_TYPE != libc::MAP_PRIVATE;
-    if !(may_read || may_write) || (shared && prot & libc::PROT_WRITE != 0 && !may_write) {
-        return Err(libc::EACCES);
-    }
-    let has_buffers = session.page().count.load(Ordering::Relaxed) != 0;
-    let at = connection::restarting(|| match (session.info().input, has_buffers) {
-        // SAFETY: the caller's promise.
-        (true, true) => unsafe { feed::mmap(&session, fd, &wanted) },
-        // SAFETY: as above.
-        (true, false) => unsafe { mmap::mmap_input(&session, fd, &wanted) },
-        // SAFETY: as above.
-        (false, false) if memory::is_zero(&session) => unsafe { mmap::mmap_output(&session, &wanted) },
-        // SAFETY: as above.
-        (false, true) => unsafe { v4l2::capture::mmap(&session, fd, &wanted) },
-        // SAFETY: as above.
-        (false, false) => unsafe { output::mmap(&session, fd, &wanted) },
-    })?;
+    // SAFETY: the caller's promise.
+    let at = with_call(fd, |call| connection::restarting(|| unsafe { dispatch::mmap(call, &wanted) }))?;
     MAPPED.fetch_add(1, Ordering::Relaxed);
     Ok(at as *mut c_void)
 }
@@ -324,7 +243,7 @@ pub fn before_munmap(addr: *mut c_void, len: usize) {
     if MAPPED.load(Ordering::Relaxed) == 0 || fork::is_vfork_child() {
         return;
     }
-    files::each(|session| output::unmapped(session, addr as usize, len));
+    open_files::OWN.each(|session| output::unmapped(session, addr as usize, len));
 }
 
 /// After the real mremap of a range of `len` bytes (0: what is there got a second view) to `to`: our record of it
@@ -333,7 +252,7 @@ pub fn after_mremap(addr: *mut c_void, len: usize, to: *mut c_void, new_len: usi
     if MAPPED.load(Ordering::Relaxed) == 0 || fork::is_vfork_child() {
         return;
     }
-    files::each(|session| output::moved(session, addr as usize, len, to as usize, new_len));
+    open_files::OWN.each(|session| output::moved(session, addr as usize, len, to as usize, new_len));
 }
 
 /// Before the real close of any number.
@@ -578,7 +497,7 @@ pub fn is_legacy() -> bool {
 /// The program has changed how it takes signals (signal, sigaction, sigprocmask and their kin).
 pub fn signals_changed() {
     if MAPPED.load(Ordering::Relaxed) != 0 && !fork::is_vfork_child() {
-        pusher::signals_changed();
+        pusher::signals_changed(&open_files::OWN);
     }
 }
 
@@ -587,7 +506,7 @@ pub fn words<const N: usize>(addr: usize) -> Option<[usize; N]> {
     use vloopback_ioctl::UserMemory;
 
     let mut bytes = [[0; size_of::<usize>()]; N];
-    Caller.read(addr, bytes.as_flattened_mut()).ok()?;
+    OwnMemory.read(addr, bytes.as_flattened_mut()).ok()?;
     Some(bytes.map(usize::from_ne_bytes))
 }
 

@@ -11,7 +11,7 @@ use vloopback_wire::Request;
 
 use crate::connection;
 use crate::lock::NoSignals;
-use crate::open_file::{self, Session};
+use crate::open_file::{self, OpenFile};
 use crate::publish::Pieces;
 use crate::publish::give_back;
 use crate::publish::is_kept;
@@ -29,7 +29,7 @@ use crate::sys::Result;
 /// EINVAL: an output node, nothing set up yet, or not the length of a frame. EBADF: opened for
 /// reading. EBUSY: another's pipe, or the descriptor has V4L2 buffers. EFAULT, ENODEV. EINTR while another writer of the same pipe
 /// (a fork's or a thread's) is at it.
-pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
+pub(crate) fn write(session: &OpenFile, frame: &Pieces) -> Result<usize> {
     session.alive()?;
     if !session.access().1 {
         return Err(libc::EBADF);
@@ -103,7 +103,7 @@ fn is_frame(pix: &Pix, len: usize) -> bool {
 ///
 /// # Errors
 /// EINVAL for a palette that does not exist, EBUSY, ENODEV.
-pub(crate) fn set_picture(session: &Session, picture: &VideoPicture) -> Result<()> {
+pub(crate) fn set_picture(session: &OpenFile, picture: &VideoPicture) -> Result<()> {
     let palette = u32::from(picture.palette);
     Palette::from_number(palette).ok_or(libc::EINVAL)?;
     let p =
@@ -119,7 +119,7 @@ pub(crate) fn set_picture(session: &Session, picture: &VideoPicture) -> Result<(
 ///
 /// # Errors
 /// EINVAL for a size that cannot be, ENOMEM, EBUSY, ENODEV.
-pub(crate) fn set_window(session: &Session, window: &VideoWindow) -> Result<()> {
+pub(crate) fn set_window(session: &OpenFile, window: &VideoWindow) -> Result<()> {
     let (width, height) = (window.width, window.height);
     connection::tell(&Request::SetSize { session: session.info().session, width, height })?;
     // At once, so that a write that nobody sees needs no system call.
@@ -131,6 +131,6 @@ pub(crate) fn set_window(session: &Session, window: &VideoWindow) -> Result<()> 
 ///
 /// # Errors
 /// EBUSY: the pipe is another pusher's.
-pub(crate) fn claim_by_request(session: &Session) -> core::result::Result<(), c_int> {
+pub(crate) fn claim_by_request(session: &OpenFile) -> core::result::Result<(), c_int> {
     if session.access().1 { session.claim() } else { Ok(()) }
 }

@@ -25,8 +25,10 @@
 //! while a frame is filled in place ([`native`]).
 
 mod byte_stream;
+mod caller;
 mod chime;
 mod connection;
+mod dispatch;
 pub mod edge;
 mod environment;
 mod files;
@@ -40,6 +42,7 @@ pub mod native_zero;
 mod open_file;
 mod open_files;
 mod output;
+mod own;
 mod pace;
 mod part;
 pub mod paths;

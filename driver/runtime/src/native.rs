@@ -22,7 +22,7 @@ use vloopback_ring::{Log, Picked, cancel};
 use zerocopy::FromZeros;
 
 use crate::lock::NoSignals;
-use crate::open_file::{self, Pin, Session};
+use crate::open_file::{self, OpenFile, Pin};
 use crate::publish::{self, Pieces, Said, give_back, show};
 use crate::sys::Result;
 use crate::v4l2::format;
@@ -283,7 +283,7 @@ impl Input {
         self.session.alive()?;
         self.still_mine()?;
         let piece = libc::iovec { iov_base: frame.as_ptr().cast_mut().cast(), iov_len: frame.len() };
-        input::write(&self.session, &Pieces { iov: core::slice::from_ref(&piece) }).map(drop)
+        input::write(&self.session, &Pieces::ours(core::slice::from_ref(&piece))).map(drop)
     }
 
     /// Begins a frame in place: the ring's own slot, exactly as long as a frame. What is in it is
@@ -459,10 +459,10 @@ impl Drop for Input {
 
 /// Closes a session's one descriptor. The number may have been closed behind our back and be another
 /// file's by now, or another session's: what is not ours is not closed, and stays known as what it is.
-pub(crate) fn close(fd: OwnedFd, session: &Session) {
+pub(crate) fn close(fd: OwnedFd, session: &OpenFile) {
     let raw = fd.into_raw_fd();
     let open = open_file::is_certain(raw, session);
-    let known = table::get(raw) == core::ptr::from_ref::<Session>(session) as usize;
+    let known = table::get(raw) == core::ptr::from_ref::<OpenFile>(session) as usize;
     let close = if known { edge::before_close(raw) } else { edge::Close::PassThrough };
     if !open || close == edge::Close::Hidden {
         return;

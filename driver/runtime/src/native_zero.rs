@@ -277,7 +277,7 @@ impl ZeroInput {
     pub fn send_sigio(&self) -> Result<()> {
         self.check()?;
         self.session.pusher_fd.store(self.raw(), Ordering::Relaxed);
-        pusher::signals_changed();
+        pusher::signals_changed(&open_files::OWN);
         if self.session.armed.load(Ordering::Relaxed) { Ok(()) } else { Err(libc::EINVAL) }
     }
 

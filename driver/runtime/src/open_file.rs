@@ -22,13 +22,13 @@ use crate::{connection, wait};
 ///
 /// Sessions live in pages that are never unmapped, so that the table can be read without a lock:
 /// `users` says whether this is one at the moment.
-pub(crate) struct Session {
+pub(crate) struct OpenFile {
     /// Users that keep it alive: 1 for all descriptors together, 1 for each call in progress.
     users: AtomicU32,
     /// Numbers in the table.
     pub(crate) numbers: AtomicU32,
     /// The one that was made before it.
-    pub(crate) next: AtomicPtr<Session>,
+    pub(crate) next: AtomicPtr<OpenFile>,
     info: core::cell::UnsafeCell<SessionInfo>,
     page: AtomicPtr<SessionPage>,
     board: AtomicPtr<Board>,
@@ -79,22 +79,22 @@ pub(crate) struct Session {
 
 // SAFETY: `info` is written while nobody else can have the session (make, below), the rest is
 // atomics and locks.
-unsafe impl Sync for Session {}
+unsafe impl Sync for OpenFile {}
 
 /// A session that cannot go while this lives.
-pub(crate) struct Pin(&'static Session);
+pub(crate) struct Pin(&'static OpenFile);
 
 impl Pin {
     /// The open file, for who keeps it by other means.
-    pub(crate) fn file(&self) -> &'static Session {
+    pub(crate) fn file(&self) -> &'static OpenFile {
         self.0
     }
 }
 
 impl Deref for Pin {
-    type Target = Session;
+    type Target = OpenFile;
 
-    fn deref(&self) -> &Session {
+    fn deref(&self) -> &OpenFile {
         self.0
     }
 }
@@ -105,7 +105,7 @@ impl Drop for Pin {
     }
 }
 
-impl Session {
+impl OpenFile {
     /// Whether this is no open file at the moment, so that it can become one.
     pub(crate) fn is_free(&self) -> bool {
         self.users.load(Ordering::Acquire) == 0 && self.page.load(Ordering::Acquire).is_null()
@@ -371,7 +371,7 @@ fn map_page<T>(fd: c_int, prot: c_int) -> Result<*mut T> {
 }
 
 /// Whether `fd` still is this session's descriptor, whatever raw system calls did to the number.
-pub(crate) fn is_certain(fd: c_int, session: &Session) -> bool {
+pub(crate) fn is_certain(fd: c_int, session: &OpenFile) -> bool {
     let mut name = [0u8; 110];
     let Some(len) = sys::peer_name(fd, &mut name) else { return false };
     let name = &name[2..len];
@@ -389,7 +389,7 @@ pub(crate) fn is_certain(fd: c_int, session: &Session) -> bool {
 ///
 /// # Errors
 /// EBUSY: another has it. As [`connection::ask`] besides.
-pub(crate) fn own(session: &Session) -> Result<()> {
+pub(crate) fn own(session: &OpenFile) -> Result<()> {
     let info = session.info();
     if info.input || !info.exclusive {
         return Ok(());
@@ -398,7 +398,7 @@ pub(crate) fn own(session: &Session) -> Result<()> {
 }
 
 /// It has neither buffers nor a stream any more: another may have it.
-pub(crate) fn disown(session: &Session) {
+pub(crate) fn disown(session: &OpenFile) {
     let info = session.info();
     if !info.input && info.exclusive {
         // A daemon that is gone has no owners.
@@ -407,7 +407,7 @@ pub(crate) fn disown(session: &Session) {
 }
 
 /// Whether the client waits while nobody feeds the pipe ([`vloopback_ring::SessionPage::is_patient`]).
-pub(crate) fn is_patient(session: &Session) -> bool {
+pub(crate) fn is_patient(session: &OpenFile) -> bool {
     let info = session.info();
     session.page().is_patient(info.legacy, info.idle == IDLE_WAIT, info.idle == IDLE_PLACEHOLDER)
 }
@@ -416,7 +416,7 @@ pub(crate) fn is_patient(session: &Session) -> bool {
 ///
 /// # Errors
 /// `nobody` if not, unless the client is one that waits.
-pub(crate) fn fed(session: &Session, nobody: c_int) -> Result<bool> {
+pub(crate) fn fed(session: &OpenFile, nobody: c_int) -> Result<bool> {
     if session.board().feed() != 0 {
         return Ok(true);
     }
@@ -430,13 +430,13 @@ const IDLE_PLACEHOLDER: u32 = vloopback_wire::Idle::Placeholder as u32;
 
 /// Whether an open file is a V4L2 program's: it has made no V4L1 request by this descriptor, and is not a legacy
 /// process's, or one that has made V4L2 requests by it.
-pub(crate) fn is_client(session: &Session) -> bool {
+pub(crate) fn is_client(session: &OpenFile) -> bool {
     !session.page().is_old(session.info().legacy)
 }
 
 /// Whether a reader takes the format that there is when its first frame comes: it has asked for none and has had no
 /// byte of any.
-pub(crate) fn takes_what_comes(session: &Session) -> bool {
+pub(crate) fn takes_what_comes(session: &OpenFile) -> bool {
     let page = session.page();
     page.v4l2.load(Ordering::Relaxed) == 0 && page.received.load(Ordering::Relaxed) == 0
 }
@@ -446,14 +446,14 @@ pub(crate) fn takes_what_comes(session: &Session) -> bool {
 ///
 /// # Errors
 /// EBUSY: another's pipe. ENOMEM, ENODEV.
-pub(crate) fn feed(session: &Session, buffers: u32) -> Result<()> {
+pub(crate) fn feed(session: &OpenFile, buffers: u32) -> Result<()> {
     connection::tell(&Request::Feed { session: session.info().session, on: true, buffers })?;
     session.claimed.store(true, Ordering::Relaxed);
     Ok(())
 }
 
 /// No frame comes any more until [`feed`]; another descriptor of the process may begin.
-pub(crate) fn end_feed(session: &Session) -> Result<()> {
+pub(crate) fn end_feed(session: &OpenFile) -> Result<()> {
     session.claimed.store(false, Ordering::Relaxed);
     connection::tell(&Request::Feed { session: session.info().session, on: false, buffers: 0 })
 }
@@ -462,6 +462,6 @@ pub(crate) fn end_feed(session: &Session) -> Result<()> {
 ///
 /// # Errors
 /// EINVAL: a 0. EBUSY: another's pipe. ENODEV.
-pub(crate) fn set_interval(session: &Session, numerator: u32, denominator: u32) -> Result<()> {
+pub(crate) fn set_interval(session: &OpenFile, numerator: u32, denominator: u32) -> Result<()> {
     connection::tell(&Request::SetInterval { session: session.info().session, numerator, denominator })
 }

@@ -5,14 +5,16 @@ use core::sync::atomic::Ordering;
 
 use vloopback_wire::{DEVICE_MODE, DEVICE_PREFIX, Reply, Request};
 
-use crate::files;
-use crate::files::{MAKING, find, make};
+use crate::files::Files;
 use crate::hidden::MOVING;
 use crate::lock::NoSignals;
-use crate::open_file::{Pin, Session};
+use crate::open_file::{OpenFile, Pin};
 use crate::sys::{self, FdList, Result};
 use crate::zero::turn;
 use crate::{connection, environment, fork, monitor, table};
+
+/// The open files of this process.
+pub(crate) static OWN: Files = Files::new();
 
 /// Whether `fd` is, by its own mark and by its other end's name, a device of some daemon's.
 fn is_device(fd: c_int) -> bool {
@@ -24,7 +26,7 @@ fn is_device(fd: c_int) -> bool {
 }
 
 /// Enters a number for a session, which gets one number more.
-fn enter(fd: c_int, session: &'static Session) -> Result<()> {
+fn enter(fd: c_int, session: &'static OpenFile) -> Result<()> {
     session.numbers.fetch_add(1, Ordering::AcqRel);
     match table::set(fd, core::ptr::from_ref(session) as usize) {
         Some(old) => {
@@ -45,12 +47,12 @@ fn leave(entry: usize) -> Option<u32> {
         return None;
     }
     // SAFETY: other values in the table are sessions, which are never unmapped.
-    let session: &'static Session = unsafe { &*(entry as *const Session) };
+    let session: &'static OpenFile = unsafe { &*(entry as *const OpenFile) };
     if session.numbers.fetch_sub(1, Ordering::AcqRel) == 1 {
         // Whoever waits in a call must see that the device is closed.
         let number = session.acquire().map(|pin| {
             if !pin.zero.slip.load(Ordering::Acquire).is_null() {
-                turn::forget(&pin);
+                turn::forget(&pin, sys::thread());
             }
             pin.page().kick.fetch_add(1, Ordering::SeqCst);
             sys::futex_wake_all(&pin.page().kick);
@@ -67,14 +69,14 @@ pub(crate) fn open(node: u32, flags: c_int) -> Result<c_int> {
     let mut fds = FdList::new();
     let legacy = environment::is_legacy();
     let quiet = NoSignals::new();
-    let making = MAKING.lock(&quiet);
+    let making = OWN.making.lock(&quiet);
     let (reply, lifeline) =
         connection::ask(&Request::Open { node, flags: flags as u32, legacy }, None, &mut fds)?;
     let Reply::Session(info) = reply else { return Err(libc::EPROTO) };
     if fds.len() != 4 {
         return Err(libc::EPROTO);
     }
-    let session = make(info, lifeline, [fds.get(1), fds.get(2), fds.get(3)])?;
+    let session = OWN.make(info, lifeline, [fds.get(1), fds.get(2), fds.get(3)])?;
     drop(making);
     let legacy_claim = info.input && info.legacy && session.access().1;
     session.claimed.store(legacy_claim, Ordering::Release);
@@ -121,7 +123,7 @@ fn try_to_look(fd: c_int) -> Result<Option<Pin>> {
     }
     let mut fds = FdList::new();
     let quiet = NoSignals::new();
-    let making = MAKING.lock(&quiet);
+    let making = OWN.making.lock(&quiet);
     let attached = connection::ask(&Request::Attach, Some(fd), &mut fds);
     let (info, lifeline) = match attached {
         Ok((Reply::Session(info), lifeline)) if fds.len() == 3 => (info, lifeline),
@@ -131,9 +133,9 @@ fn try_to_look(fd: c_int) -> Result<Option<Pin>> {
             return Ok(None);
         }
     };
-    let (session, found) = match find(&info, lifeline) {
+    let (session, found) = match OWN.find(&info, lifeline) {
         Some(pin) => (pin.file(), Some(pin)),
-        None => match make(info, lifeline, [fds.get(0), fds.get(1), fds.get(2)]) {
+        None => match OWN.make(info, lifeline, [fds.get(0), fds.get(1), fds.get(2)]) {
             Ok(session) => (session, None),
             Err(_) => return Ok(None),
         },
@@ -157,7 +159,7 @@ pub(crate) fn of(fd: c_int) -> Option<Pin> {
             return None;
         }
         // SAFETY: other values in the table are sessions, which are never unmapped.
-        let session: &'static Session = unsafe { &*(entry as *const Session) };
+        let session: &'static OpenFile = unsafe { &*(entry as *const OpenFile) };
         if let Some(pin) = session.acquire() {
             if table::get(fd) == entry {
                 return Some(pin);
@@ -212,7 +214,7 @@ pub(crate) fn duplicated(old: c_int, new: c_int) {
         return;
     }
     // SAFETY: other values in the table are sessions, which are never unmapped.
-    let session: &'static Session = unsafe { &*(entry as *const Session) };
+    let session: &'static OpenFile = unsafe { &*(entry as *const OpenFile) };
     if let Some(_pin) = session.acquire() {
         let _ = enter(new, session);
     }
@@ -225,7 +227,7 @@ pub(crate) fn make_room(fd: c_int) {
     }
     let quiet = NoSignals::new();
     let _moving = MOVING.lock(&quiet);
-    files::each(|session| {
+    OWN.each(|session| {
         for hidden in session.hidden() {
             hidden.leave(fd);
         }

@@ -7,13 +7,14 @@ use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l1::{VideoMbuf, VideoMmap};
 use vloopback_ring::unclaim;
 
+use crate::caller::Call;
 use crate::lock::NoSignals;
 use crate::open_file::is_client;
 use crate::open_file::takes_what_comes;
-use crate::open_file::{Session, disown, fed};
+use crate::open_file::{OpenFile, disown, fed};
 use crate::ranges::Layout;
 use crate::stream::{BY_MMAP, BY_NEW_MAPPING, BY_READ, Locked, Step, stop_streaming, until_done, with_locks};
-use crate::sys::{Result, may_wait};
+use crate::sys::Result;
 use crate::v4l2::bridge;
 use crate::v4l2::bridge::before_sleep;
 use crate::v4l2::format::freeze;
@@ -29,7 +30,7 @@ use crate::{byte_stream, connection};
 ///
 /// # Errors
 /// As [`meet`].
-pub(crate) fn begin_read(session: &Session) -> Result<()> {
+pub(crate) fn begin_read(session: &Call) -> Result<()> {
     if !is_zero(session) {
         return Ok(());
     }
@@ -44,7 +45,7 @@ pub(crate) fn begin_read(session: &Session) -> Result<()> {
 ///
 /// # Errors
 /// EIO: the pipe has another format by now, or one that V4L2 has no name for.
-fn check_read(session: &Session, begins: bool) -> Result<()> {
+fn check_read(session: &OpenFile, begins: bool) -> Result<()> {
     let page = session.page();
     if !is_client(session) {
         return Ok(());
@@ -63,7 +64,8 @@ fn check_read(session: &Session, begins: bool) -> Result<()> {
 /// EAGAIN, EINTR, EFAULT, ENODEV; EBADF if opened for writing only; EBUSY while this
 /// descriptor, or another one of the process's for the node, has V4L2 buffers. EIO: the pipe's format is
 /// no longer that of a V4L2 client's first read; S_FMT, or a new open, takes the new one.
-pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Result<usize> {
+pub(crate) fn read(call: &Call, buf: usize, len: usize) -> Result<usize> {
+    let session = call.file;
     session.alive()?;
     if !session.access().0 {
         return Err(libc::EBADF);
@@ -77,19 +79,18 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
     const NOBODY: c_int = -1;
     let mut began = false;
     let result = until_done(
-        session,
-        fd,
-        || before_sleep(session, fd),
+        call,
+        || before_sleep(call),
         |locked| {
             let page = session.page();
             let begins = page.streaming.load(Ordering::Relaxed) & BY_READ == 0;
-            if page.count.load(Ordering::Relaxed) != 0 || (begins && queue::is_owned_elsewhere(session)) {
+            if page.count.load(Ordering::Relaxed) != 0 || (begins && queue::is_owned_elsewhere(call)) {
                 return Err(libc::EBUSY);
             }
             // To V4L2's programs a read is a part of a stream.
             let in_parts = is_client(session);
             if in_parts {
-                if let Some(count) = byte_stream::read_rest(locked, fd, buf, len)? {
+                if let Some(count) = byte_stream::read_rest(locked, buf, len)? {
                     return Ok(Step::Done(count));
                 }
             }
@@ -100,10 +101,10 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
             if fed(session, NOBODY)? && !memory::is_zero(session) {
                 locked.settle(BY_READ)?;
             } else if !locked.settle_reader()? {
-                if may_wait(fd) {
+                if call.caller.may_wait() {
                     locked.disarm();
                 } else {
-                    locked.set_readiness(fd)?;
+                    locked.set_readiness()?;
                 }
                 return Ok(Step::Sleep);
             }
@@ -117,32 +118,32 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
             let format = locked.session.board().format();
             let whole = format.frame_len.max(format.pix.sizeimage) as usize;
             let room = len.min(whole);
-            session.known.writable(buf, room).map_err(|_| libc::EFAULT)?;
-            if began && !may_wait(fd) {
+            call.caller.check_writable(session, buf, room).map_err(|_| libc::EFAULT)?;
+            if began && !call.caller.may_wait() {
                 // A stream that begins now has no frame yet, as with a camera: not even one that was published
                 // in the moment since.
-                locked.set_readiness(fd)?;
+                locked.set_readiness()?;
                 return Ok(Step::Sleep);
             }
             if locked.oldest()?.is_some() {
                 not_a_card(session, NOBODY)?;
             }
             let got = if in_parts && len < whole {
-                byte_stream::read_begin(locked, fd, (buf, room), whole)?
+                byte_stream::read_begin(locked, (buf, room), whole)?
             } else {
                 // SAFETY: `room` bytes at `buf` were just checked.
-                let taken = unsafe { locked.copy_oldest(buf as *mut u8, room) }?;
-                taken.map(|taken| locked.set_readiness(fd).map(|()| taken.len as usize)).transpose()?
+                let taken = unsafe { locked.copy_oldest_out(buf, room) }?;
+                taken.map(|taken| locked.set_readiness().map(|()| taken.len as usize)).transpose()?
             };
             match got {
                 Some(count) => Ok(Step::Done(count)),
                 None => {
                     // The format may have changed since the look above, and its frames gone with it.
                     check_read(session, open)?;
-                    if may_wait(fd) {
+                    if call.caller.may_wait() {
                         locked.disarm();
                     } else {
-                        locked.set_readiness(fd)?;
+                        locked.set_readiness()?;
                     }
                     Ok(Step::Sleep)
                 }
@@ -159,8 +160,9 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
 ///
 /// # Safety
 /// As mmap(2): with MAP_FIXED what is at `addr` goes.
-pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Result<usize> {
-    with_locks(session, fd, |locked| {
+pub(crate) unsafe fn mmap(call: &Call, wanted: &Mapping) -> Result<usize> {
+    let session = call.file;
+    with_locks(call, |locked| {
         locked.settle(BY_NEW_MAPPING)?;
         let direct = locked.row().is_some();
         let (ring, views) = (&locked.ring, &mut locked.views);
@@ -183,20 +185,20 @@ pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Res
 }
 
 /// VIDIOCGMBUF has told the program where a one-copy pipe's frames are.
-pub(crate) fn told(session: &Session, layout: &VideoMbuf) {
+pub(crate) fn told(session: &OpenFile, layout: &VideoMbuf) {
     let quiet = NoSignals::new();
     session.views.lock(&quiet).ranges.tell(Layout::new(layout), 0);
     session.shown.store(0, Ordering::SeqCst);
 }
 
 /// The program has moved a range that may be a client's frames.
-pub(crate) fn moved(session: &Session, addr: usize, len: usize, to: usize, new_len: usize) {
+pub(crate) fn moved(session: &OpenFile, addr: usize, len: usize, to: usize, new_len: usize) {
     let quiet = NoSignals::new();
     session.views.lock(&quiet).moved(addr, len, to, new_len);
 }
 
 /// The program unmaps a range that may be a client's frames.
-pub(crate) fn unmapped(session: &Session, addr: usize, len: usize) {
+pub(crate) fn unmapped(session: &OpenFile, addr: usize, len: usize) {
     let quiet = NoSignals::new();
     let mut views = session.views.lock(&quiet);
     if !views.unmapped(addr, len) {
@@ -215,12 +217,13 @@ pub(crate) fn unmapped(session: &Session, addr: usize, len: usize) {
 
 /// # Errors
 /// EBUSY: the descriptor has V4L2 buffers, and its frames go there.
-fn no_buffers(session: &Session) -> Result<()> {
+fn no_buffers(session: &OpenFile) -> Result<()> {
     if session.page().count.load(Ordering::Relaxed) != 0 { Err(libc::EBUSY) } else { Ok(()) }
 }
 
 /// VIDIOCMCAPTURE: the frame is given back and wanted anew.
-pub(crate) fn mcapture(session: &Session, fd: c_int, order: &VideoMmap) -> Result<()> {
+pub(crate) fn mcapture(call: &Call, order: &VideoMmap) -> Result<()> {
+    let session = call.file;
     no_buffers(session)?;
     if session.board().feed() == 0 {
         fed(session, libc::EINVAL)?;
@@ -231,7 +234,7 @@ pub(crate) fn mcapture(session: &Session, fd: c_int, order: &VideoMmap) -> Resul
     if !Palette::same_layout(order.format, format.palette) {
         return Err(libc::EINVAL);
     }
-    with_locks(session, fd, |locked| {
+    with_locks(call, |locked| {
         let copies = has_frame(locked, frame)?;
         locked.settle(BY_MMAP)?;
         if copies {
@@ -256,10 +259,11 @@ pub(crate) fn mcapture(session: &Session, fd: c_int, order: &VideoMmap) -> Resul
 }
 
 /// VIDIOCSYNC: waits until a frame is there, in the memory of the frame that it names.
-pub(crate) fn sync(session: &Session, fd: c_int, frame: i32) -> Result<()> {
+pub(crate) fn sync(call: &Call, frame: i32) -> Result<()> {
+    let session = call.file;
     no_buffers(session)?;
     let frame = usize::try_from(frame).map_err(|_| libc::EINVAL)?;
-    with_locks(session, fd, |locked| {
+    with_locks(call, |locked| {
         if memory::is_zero(session) {
             // It came while this one waited: its frames are asked for.
             return Err(connection::RESTART);
@@ -272,7 +276,7 @@ pub(crate) fn sync(session: &Session, fd: c_int, frame: i32) -> Result<()> {
         locked.pass_former();
         match deliver(locked, frame)? {
             true => {
-                locked.set_readiness(fd)?;
+                locked.set_readiness()?;
                 Ok(Step::Done(()))
             }
             false => {
@@ -288,7 +292,7 @@ pub(crate) fn sync(session: &Session, fd: c_int, frame: i32) -> Result<()> {
 ///
 /// # Errors
 /// `nobody` if so.
-fn not_a_card(session: &Session, nobody: c_int) -> Result<()> {
+fn not_a_card(session: &OpenFile, nobody: c_int) -> Result<()> {
     fed(session, nobody).map(drop)
 }
 

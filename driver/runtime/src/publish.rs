@@ -5,7 +5,8 @@ use core::sync::atomic::Ordering;
 use vloopback_abi::v4l2::V4L2_BUF_FLAG_TIMESTAMP_COPY;
 use vloopback_ring::{Log, Picked, cancel, pick, publish_marked, retire, stamp};
 
-use crate::open_file::Session;
+use crate::caller::Caller;
+use crate::open_file::OpenFile;
 use crate::ring_map::RingMap;
 use crate::sys::{self, Result};
 
@@ -13,73 +14,82 @@ use crate::sys::{self, Result};
 /// so that nobody can keep them asleep by clearing others' marks there. Nanoseconds.
 const RING_AT_LEAST: u64 = 50_000_000;
 
-/// One frame out of pieces that lie in the program's memory.
+/// One frame out of pieces that lie in the caller's memory, or in our own.
+#[derive(Clone, Copy)]
 pub(crate) struct Pieces<'a> {
-    pub(crate) iov: &'a [libc::iovec],
+    iov: &'a [libc::iovec],
+    /// None: it is our own.
+    caller: Option<&'a dyn Caller>,
 }
 
-impl Pieces<'_> {
+impl<'a> Pieces<'a> {
+    /// Pieces of our own memory, which is there.
+    pub(crate) fn ours(iov: &'a [libc::iovec]) -> Self {
+        Self { iov, caller: None }
+    }
+
+    /// Pieces of the caller's.
+    pub(crate) fn of(caller: &'a dyn Caller, iov: &'a [libc::iovec]) -> Self {
+        Self { iov, caller: Some(caller) }
+    }
+
     pub(crate) fn len(&self) -> Option<usize> {
         self.iov.iter().try_fold(0usize, |sum, v| sum.checked_add(v.iov_len))
     }
 
-    pub(crate) fn check(&self, session: &Session) -> Result<()> {
+    /// # Errors
+    /// EFAULT: not all of it can be read.
+    pub(crate) fn check(&self, file: &OpenFile) -> Result<()> {
+        let Some(caller) = self.caller else { return Ok(()) };
         for piece in self.iov {
-            session.known.readable(piece.iov_base as usize, piece.iov_len).map_err(|_| libc::EFAULT)?;
+            let at = piece.iov_base as usize;
+            caller.check_readable(file, at, piece.iov_len).map_err(|_| libc::EFAULT)?;
         }
         Ok(())
     }
 
     /// Copies `len` bytes from byte `from` on, or all that there are.
     ///
+    /// # Errors
+    /// EFAULT: the caller has taken its memory away meanwhile.
+    ///
     /// # Safety
     /// `to` has room for `len` bytes, and the pieces were checked.
-    pub(crate) unsafe fn copy_part(&self, mut from: usize, mut to: *mut u8, mut len: usize) {
+    pub(crate) unsafe fn copy_part(&self, mut from: usize, mut to: *mut u8, mut len: usize) -> Result<()> {
         for piece in self.iov {
             let skipped = from.min(piece.iov_len);
             from -= skipped;
             let part = (piece.iov_len - skipped).min(len);
-            // SAFETY: inside the piece, and the caller's promise.
+            let at = piece.iov_base as usize + skipped;
+            // SAFETY: inside the piece, and the promise.
             unsafe {
-                core::ptr::copy_nonoverlapping(piece.iov_base.cast::<u8>().add(skipped), to, part);
+                match self.caller {
+                    Some(caller) => caller.copy_in(at, to, part)?,
+                    None => core::ptr::copy_nonoverlapping(at as *const u8, to, part),
+                }
                 to = to.add(part);
             }
             len -= part;
         }
-    }
-
-    /// Copies the first `len` bytes, or all if there are fewer.
-    ///
-    /// # Safety
-    /// `to` has room for `len` bytes, and the pieces were checked.
-    unsafe fn copy_to(&self, mut to: *mut u8, mut len: usize) {
-        for piece in self.iov {
-            let part = piece.iov_len.min(len);
-            // SAFETY: the caller's promise.
-            unsafe {
-                core::ptr::copy_nonoverlapping(piece.iov_base.cast::<u8>(), to, part);
-                to = to.add(part);
-            }
-            len -= part;
-        }
+        Ok(())
     }
 }
 
 /// Whether nobody streams.
-fn is_unwatched(session: &Session) -> bool {
+fn is_unwatched(session: &OpenFile) -> bool {
     session.board().streamers.load(Ordering::Acquire) == 0
 }
 
 /// Whether a frame, with `len` bytes to copy, of the pusher whose log is number `log`, is kept for who comes later: nobody
 /// streams, and the pusher is slow ([`Pace`](pace::Pace)).
-pub(crate) fn is_kept(session: &Session, log: u32, len: usize) -> bool {
+pub(crate) fn is_kept(session: &OpenFile, log: u32, len: usize) -> bool {
     is_unwatched(session) && session.pace.keeps(log, len, sys::about_now())
 }
 
 /// Whether a frame that is not one to `keep` is left out, because nobody streams to see it; then it is counted.
 ///
 /// Who comes is counted first and looks at the number then: either it sees that there was a frame, or we see it.
-pub(crate) fn is_left_out(session: &Session, log: &Log, keep: bool) -> bool {
+pub(crate) fn is_left_out(session: &OpenFile, log: &Log, keep: bool) -> bool {
     if keep || !is_unwatched(session) {
         return false;
     }
@@ -97,7 +107,7 @@ pub(crate) fn is_left_out(session: &Session, log: &Log, keep: bool) -> bool {
 /// # Errors
 /// EINVAL: longer than a slot, or the log speaks of a slot that is not mapped.
 pub(crate) fn reserve(
-    session: &Session,
+    session: &OpenFile,
     ring: &RingMap,
     log: &Log,
     (len, keep): (usize, bool),
@@ -128,7 +138,7 @@ pub(crate) fn reserve(
 /// # Errors
 /// As [`reserve`].
 pub(crate) fn put(
-    session: &Session,
+    session: &OpenFile,
     ring: &RingMap,
     log: &Log,
     frame: &Pieces,
@@ -136,7 +146,10 @@ pub(crate) fn put(
 ) -> Result<()> {
     let Some(picked) = reserve(session, ring, log, (len, keep))? else { return Ok(()) };
     // SAFETY: the slot is ours until it is published, and slot_len >= len; the pieces were checked.
-    unsafe { frame.copy_to(ring.slot(picked.slot), len) };
+    if let Err(e) = unsafe { frame.copy_part(0, ring.slot(picked.slot), len) } {
+        cancel(log, picked);
+        return Err(e);
+    }
     log.copies.fetch_add(1, Ordering::Relaxed);
     show(session, log, picked, ring.slots, len as u32, Said::default());
     Ok(())
@@ -153,7 +166,7 @@ pub(crate) struct Said {
 
 /// Publishes a slot that holds a frame now and wakes whoever waits for it, if anybody streams. The caller has the right
 /// to write.
-pub(crate) fn show(session: &Session, log: &Log, picked: Picked, slots: usize, len: u32, said: Said) {
+pub(crate) fn show(session: &OpenFile, log: &Log, picked: Picked, slots: usize, len: u32, said: Said) {
     let desk = session.desk();
     let time = sys::now();
     let slot = picked.slot;

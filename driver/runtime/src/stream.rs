@@ -10,15 +10,16 @@ use vloopback_ring::{
 };
 use vloopback_wire::{Reply, Request};
 
+use crate::caller::Call;
 use crate::lock::{LocalGuard, NoSignals};
 use crate::open_file::is_patient;
 use crate::open_file::own;
-use crate::open_file::{self, Session, is_certain};
+use crate::open_file::{self, OpenFile};
 use crate::ring_map::RingMap;
 use crate::sys::{self, FdList, Result};
 use crate::views::Views;
 use crate::zero::{memory, want};
-use crate::{connection, table, wait};
+use crate::{connection, wait};
 
 /// A stream by read() or mmap() has begun (bits of `SessionPage::streaming`).
 pub(crate) const BY_READ: u32 = 1;
@@ -47,7 +48,8 @@ pub(crate) enum Step<T> {
 
 /// A session's state under its locks: this process's mappings and the shared page.
 pub(crate) struct Locked<'a> {
-    pub(crate) session: &'a Session,
+    pub(crate) call: &'a Call<'a>,
+    pub(crate) session: &'a OpenFile,
     pub(crate) ring: LocalGuard<'a, RingMap>,
     pub(crate) views: LocalGuard<'a, Views>,
     /// A frame was not taken because another log has come.
@@ -65,12 +67,13 @@ impl Drop for Locked<'_> {
 
 impl<'a> Locked<'a> {
     /// Takes all locks, or tells whose the session's is.
-    fn try_new(session: &'a Session, quiet: &'a NoSignals) -> Result<core::result::Result<Self, u32>> {
+    fn try_new(call: &'a Call<'a>, quiet: &'a NoSignals) -> Result<core::result::Result<Self, u32>> {
+        let session = call.file;
         let me = connection::peer()?;
         let ring = session.ring.lock(quiet);
         let views = session.views.lock(quiet);
         Ok(match session.page().lock.try_lock(me) {
-            Ok(()) => Ok(Self { session, ring, views, outdated: Cell::new(false) }),
+            Ok(()) => Ok(Self { call, session, ring, views, outdated: Cell::new(false) }),
             Err(owner) => Err(owner),
         })
     }
@@ -264,13 +267,17 @@ impl<'a> Locked<'a> {
         Ok(found)
     }
 
-    /// Copies the oldest frame that the client has not had to `to`, which has room for `room` bytes.
+    /// Copies the oldest frame that the client has not had by `copy`, with room for `room` bytes.
     /// Returns what it was, with the bytes that were copied; None if there is none, or if the writer was faster than
     /// each of [`TRIES`] copies.
     ///
-    /// # Safety
-    /// `room` bytes can be written at `to`.
-    pub(crate) unsafe fn copy_oldest(&mut self, to: *mut u8, room: usize) -> Result<Option<Taken>> {
+    /// # Errors
+    /// What `copy` says, which gets the bytes and their count.
+    fn copy_oldest_by(
+        &mut self,
+        room: usize,
+        mut copy: impl FnMut(*const u8, usize) -> Result<()>,
+    ) -> Result<Option<Taken>> {
         let log = self.log()?;
         let page = self.session.page();
         for _ in 0..TRIES {
@@ -281,9 +288,8 @@ impl<'a> Locked<'a> {
             let slot = &log.slots[found.slot];
             let (time, marks) = (slot.time.load(Ordering::Relaxed), slot.marks.load(Ordering::Relaxed));
             let len = (slot.len.load(Ordering::Relaxed) as usize).min(self.ring.slot_len).min(room);
-            // SAFETY: the slot has slot_len bytes; a writer that comes in between is noticed below,
-            // and what was copied then is not shown.
-            unsafe { core::ptr::copy_nonoverlapping(self.ring.slot(found.slot), to, len) };
+            // A writer that comes in between is noticed below, and what was copied then is not shown.
+            copy(self.ring.slot(found.slot), len)?;
             if still_there(log, found) {
                 if !self.is_in_force() {
                     return Ok(None);
@@ -295,6 +301,31 @@ impl<'a> Locked<'a> {
             page.retries.fetch_add(1, Ordering::Relaxed);
         }
         Ok(None)
+    }
+
+    /// The same, to memory of our own.
+    ///
+    /// # Safety
+    /// `room` bytes can be written at `to`.
+    pub(crate) unsafe fn copy_oldest(&mut self, to: *mut u8, room: usize) -> Result<Option<Taken>> {
+        self.copy_oldest_by(room, |from, len| {
+            // SAFETY: the slot has as many bytes, and so has `to`.
+            unsafe { core::ptr::copy_nonoverlapping(from, to, len) };
+            Ok(())
+        })
+    }
+
+    /// The same, to the caller's memory.
+    ///
+    /// # Errors
+    /// EFAULT.
+    ///
+    /// # Safety
+    /// The caller's [`check_writable`](crate::caller::Caller::check_writable) said yes to `room` bytes at `to`.
+    pub(crate) unsafe fn copy_oldest_out(&mut self, to: usize, room: usize) -> Result<Option<Taken>> {
+        let caller = self.call.caller;
+        // SAFETY: the slot has as many bytes; the promise for `to`.
+        self.copy_oldest_by(room, |from, len| unsafe { caller.copy_out(from, to, len) })
     }
 
     /// As [`Locked::copy_oldest`], by a client with a row, which holds the slot meanwhile.
@@ -316,11 +347,11 @@ impl<'a> Locked<'a> {
     }
 
     /// After a frame was taken: the descriptor is readable exactly if there is another.
-    pub(crate) fn set_readiness(&self, fd: c_int) -> Result<()> {
+    pub(crate) fn set_readiness(&self) -> Result<()> {
         let (page, desk) = (self.session.page(), self.session.desk());
         let client = self.session.info().client;
         if self.ring.number == 0 || self.session.board().ring() == 0 {
-            self.hush(fd);
+            self.hush();
             page.armed.store(1, Ordering::SeqCst);
             desk.arm(client);
             // A ring that came meanwhile may have a frame of which nobody was rung.
@@ -328,7 +359,7 @@ impl<'a> Locked<'a> {
             return self.want_frame();
         }
         if page.rest.load(Ordering::Relaxed) == 0 && self.oldest()?.is_none() {
-            self.hush(fd);
+            self.hush();
             page.armed.store(1, Ordering::SeqCst);
             desk.arm(client);
             // A frame that was published before the mark rang nobody.
@@ -346,12 +377,14 @@ impl<'a> Locked<'a> {
 
     /// There is nothing to take: the descriptor is readable no more. The ringer may be about to put a byte
     /// there for a frame that was just taken; it is waited for, but not for ever.
-    pub(crate) fn hush(&self, fd: c_int) {
+    pub(crate) fn hush(&self) {
         let page = self.session.page();
         fence(Ordering::SeqCst);
         sys::wait_while(|| page.rung.load(Ordering::SeqCst) == RINGING);
-        if page.rung.swap(0, Ordering::SeqCst) != 0 && is_certain(fd, self.session) {
-            sys::drain(fd);
+        if page.rung.swap(0, Ordering::SeqCst) != 0 {
+            if let Some(fd) = self.call.caller.device(self.session) {
+                sys::drain(fd);
+            }
         }
     }
 
@@ -379,12 +412,11 @@ impl<'a> Locked<'a> {
 /// What `step` says; ENODEV when the daemon is gone, EBADF when the device was closed meanwhile,
 /// what `wait` says instead of letting it sleep, EINTR after a handler without SA_RESTART.
 pub(crate) fn until_done<T>(
-    session: &Session,
-    fd: c_int,
+    call: &Call,
     wait: impl Fn() -> Result<()>,
     mut step: impl FnMut(&mut Locked) -> Result<Step<T>>,
 ) -> Result<T> {
-    let entry = table::get(fd);
+    let session = call.file;
     let mut slept = false;
     let mut hurried = 0;
     let result = loop {
@@ -395,7 +427,7 @@ pub(crate) fn until_done<T>(
         let kick = page.kick.load(Ordering::SeqCst);
         let (next, seq) = {
             let quiet = NoSignals::new();
-            match Locked::try_new(session, &quiet) {
+            match Locked::try_new(call, &quiet) {
                 Err(e) => break Err(e),
                 Ok(Err(owner)) => (Step::Contended(owner), None),
                 Ok(Ok(mut locked)) => {
@@ -440,12 +472,12 @@ pub(crate) fn until_done<T>(
                     true => (seq, None),
                     false => (None, Some(sys::now() + MOMENT)),
                 };
-                match sleep(session, fd, seq, kick, until) {
+                match sleep(call, seq, kick, until) {
                     Ok(true) => hurried = 0,
                     Ok(false) => hurried += 1,
                     Err(e) => break Err(e),
                 }
-                if table::get(fd) != entry {
+                if !call.caller.is_open() {
                     break Err(libc::EBADF);
                 }
             }
@@ -464,28 +496,20 @@ pub(crate) fn until_done<T>(
 ///
 /// # Errors
 /// As [`until_done`], but for EAGAIN.
-pub(crate) fn with_locks<T>(
-    session: &Session,
-    fd: c_int,
-    step: impl FnMut(&mut Locked) -> Result<Step<T>>,
-) -> Result<T> {
-    until_done(session, fd, || Ok(()), step)
+pub(crate) fn with_locks<T>(call: &Call, step: impl FnMut(&mut Locked) -> Result<Step<T>>) -> Result<T> {
+    let _session = call.file;
+    until_done(call, || Ok(()), step)
 }
 
 /// Sleeps until a frame is published, the session is kicked, the daemon dies, or it is `until`. False: something had
 /// changed already.
-fn sleep(
-    session: &Session,
-    fd: c_int,
-    seq: Option<(&AtomicU32, u32)>,
-    kick: u32,
-    until: Option<u64>,
-) -> Result<bool> {
+fn sleep(call: &Call, seq: Option<(&AtomicU32, u32)>, kick: u32, until: Option<u64>) -> Result<bool> {
+    let session = call.file;
     let kick = (&session.page().kick, kick);
     let words = [kick, seq.unwrap_or(kick)];
     let count = if seq.is_some() { 2 } else { 1 };
     match wait::until_changed(session.lifeline(), &words[..count], until) {
-        Err(libc::ENOSYS) => wait_rung(session, fd).map(|()| true),
+        Err(libc::ENOSYS) => wait_rung(call).map(|()| true),
         Err(libc::EAGAIN) => Ok(false),
         Err(libc::ETIMEDOUT) | Ok(()) => Ok(true),
         // The next look tells.
@@ -495,15 +519,17 @@ fn sleep(
 }
 
 /// Kernels before 5.16 cannot sleep on three words: there the ringer wakes us as if we polled.
-fn wait_rung(session: &Session, fd: c_int) -> Result<()> {
+fn wait_rung(call: &Call) -> Result<()> {
+    let session = call.file;
     {
         let quiet = NoSignals::new();
-        if let Ok(locked) = Locked::try_new(session, &quiet)? {
+        if let Ok(locked) = Locked::try_new(call, &quiet)? {
             if locked.ring.log().is_some() {
-                locked.set_readiness(fd)?;
+                locked.set_readiness()?;
             }
         }
     }
+    let Some(fd) = call.caller.device(session) else { return Err(libc::EBADF) };
     match sys::wait_readable(fd) {
         Err(libc::EINTR) => Err(libc::EINTR),
         _ => Ok(()),
@@ -517,7 +543,7 @@ pub(crate) const LOOK_AGAIN: c_int = -2;
 ///
 /// # Errors
 /// As [`connection::ask`]; the client then still counts.
-pub(crate) fn stop_streaming(session: &Session) -> Result<()> {
+pub(crate) fn stop_streaming(session: &OpenFile) -> Result<()> {
     connection::tell(&Request::Stream { session: session.info().session, on: false, hold: 0, fewer: false })?;
     let page = session.page();
     page.row.store(0, Ordering::Relaxed);

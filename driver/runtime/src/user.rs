@@ -28,19 +28,11 @@ fn check(addr: usize, len: usize, probe: impl Fn(usize) -> bool) -> Result<(), F
     Ok(())
 }
 
-/// Whether all of the range can be written.
-///
-/// # Errors
-/// [`Fault`].
-pub(crate) fn writable(addr: usize, len: usize) -> Result<(), Fault> {
-    check(addr, len, sys::can_write)
-}
-
 /// The program's memory, for the ioctl tables.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Caller;
+pub(crate) struct OwnMemory;
 
-impl UserMemory for Caller {
+impl UserMemory for OwnMemory {
     fn read(&self, addr: usize, out: &mut [u8]) -> Result<(), Fault> {
         check(addr, out.len(), sys::can_read)?;
         // SAFETY: the kernel has just read the first bytes of each of its pages. A program that
@@ -111,8 +103,8 @@ mod tests {
     fn wild_and_null_pointers_are_faults() {
         let mut out = [0; 4];
         for addr in [0usize, 1, 8, 0x10, 0xdead_0000_0000, usize::MAX, usize::MAX - 2] {
-            assert_eq!(Caller.read(addr, &mut out), Err(Fault), "{addr:#x}");
-            assert_eq!(Caller.write(addr, &out), Err(Fault), "{addr:#x}");
+            assert_eq!(OwnMemory.read(addr, &mut out), Err(Fault), "{addr:#x}");
+            assert_eq!(OwnMemory.write(addr, &out), Err(Fault), "{addr:#x}");
         }
     }
 
@@ -121,9 +113,9 @@ mod tests {
         static TEXT: [u8; 16] = *b"in the text area";
         let addr = TEXT.as_ptr() as usize;
         let mut out = [0; 16];
-        assert_eq!(Caller.read(addr, &mut out), Ok(()));
+        assert_eq!(OwnMemory.read(addr, &mut out), Ok(()));
         assert_eq!(out, TEXT);
-        assert_eq!(Caller.write(addr, b"x"), Err(Fault));
+        assert_eq!(OwnMemory.write(addr, b"x"), Err(Fault));
     }
 
     #[test]
@@ -135,11 +127,11 @@ mod tests {
             map as usize
         };
         let mut out = [0; 4];
-        assert_eq!(Caller.read(page + PAGE - 4, &mut out), Ok(()));
-        assert_eq!(Caller.read(page + PAGE - 3, &mut out), Err(Fault));
-        assert_eq!(Caller.write(page + PAGE - 4, &[7; 4]), Ok(()));
-        assert_eq!(Caller.write(page + PAGE - 3, &[7; 4]), Err(Fault));
-        assert_eq!(Caller.read(page + PAGE - 4, &mut out), Ok(()));
+        assert_eq!(OwnMemory.read(page + PAGE - 4, &mut out), Ok(()));
+        assert_eq!(OwnMemory.read(page + PAGE - 3, &mut out), Err(Fault));
+        assert_eq!(OwnMemory.write(page + PAGE - 4, &[7; 4]), Ok(()));
+        assert_eq!(OwnMemory.write(page + PAGE - 3, &[7; 4]), Err(Fault));
+        assert_eq!(OwnMemory.read(page + PAGE - 4, &mut out), Ok(()));
         assert_eq!(out, [7; 4]);
     }
 

@@ -1,7 +1,5 @@
 //! The V4L1 requests of both nodes (driver/docs/old-api.md, "Kept").
 
-use core::ffi::c_int;
-
 use vloopback_abi::palette::Palette;
 use vloopback_abi::text;
 use vloopback_abi::v4l1::{
@@ -11,19 +9,17 @@ use vloopback_abi::v4l1::{
 };
 use vloopback_ioctl::{Answer, Errno, V4l1Device};
 
-use crate::open_file::Session;
+use crate::caller::Call;
 use crate::{input, output};
 
 /// An open node as the V4L1 table sees it.
 pub(crate) struct Node<'a> {
-    pub(crate) session: &'a Session,
-    /// The descriptor that the program called with.
-    pub(crate) fd: c_int,
+    pub(crate) call: &'a Call<'a>,
 }
 
 impl Node<'_> {
     fn is_input(&self) -> bool {
-        self.session.info().input
+        self.call.info().input
     }
 
     /// Clients probe by setting: it succeeds exactly with what is.
@@ -38,8 +34,8 @@ fn only_zero(number: i32) -> Answer<()> {
 
 impl V4l1Device for Node<'_> {
     fn gcap(&mut self) -> Answer<VideoCapability> {
-        let info = self.session.info();
-        let format = self.session.board().format();
+        let info = self.call.info();
+        let format = self.call.board().format();
         Ok(VideoCapability {
             name: name(info.pipe, info.input),
             type_: if info.input { 0 } else { VID_TYPE_CAPTURE },
@@ -70,8 +66,8 @@ impl V4l1Device for Node<'_> {
     /// The sliders as anybody has set them (under the old driver's rules they always stand in the middle); the
     /// depth is the palette's real one.
     fn gpict(&mut self) -> Answer<VideoPicture> {
-        let format = self.session.board().format();
-        let [brightness, hue, colour, contrast, whiteness, _] = match self.session.info().v4l2 {
+        let format = self.call.board().format();
+        let [brightness, hue, colour, contrast, whiteness, _] = match self.call.info().v4l2 {
             true => format.picture.map(|value| value as u16),
             false => [0x8000; 6],
         };
@@ -82,9 +78,9 @@ impl V4l1Device for Node<'_> {
 
     fn spict(&mut self, picture: VideoPicture) -> Answer<()> {
         if self.is_input() {
-            return input::set_picture(self.session, &picture).map_err(Errno);
+            return input::set_picture(self.call, &picture).map_err(Errno);
         }
-        self.only(Palette::same_layout(picture.palette.into(), self.session.board().format().palette))
+        self.only(Palette::same_layout(picture.palette.into(), self.call.board().format().palette))
     }
 
     fn capture(&mut self, _: i32) -> Answer<()> {
@@ -92,7 +88,7 @@ impl V4l1Device for Node<'_> {
     }
 
     fn gwin(&mut self) -> Answer<VideoWindow> {
-        let format = self.session.board().format();
+        let format = self.call.board().format();
         Ok(VideoWindow { width: format.width, height: format.height, ..VideoWindow::default() })
     }
 
@@ -101,9 +97,9 @@ impl V4l1Device for Node<'_> {
             return Err(Errno::EINVAL);
         }
         if self.is_input() {
-            return input::set_window(self.session, &window).map_err(Errno);
+            return input::set_window(self.call, &window).map_err(Errno);
         }
-        let format = self.session.board().format();
+        let format = self.call.board().format();
         self.only((window.width, window.height) == (format.width, format.height))
     }
 
@@ -135,19 +131,19 @@ impl V4l1Device for Node<'_> {
         if self.is_input() {
             return Err(Errno::EINVAL);
         }
-        output::sync(self.session, self.fd, frame).map_err(Errno)
+        output::sync(self.call, frame).map_err(Errno)
     }
 
     fn mcapture(&mut self, order: VideoMmap) -> Answer<()> {
         if self.is_input() {
             return Err(Errno::EINVAL);
         }
-        output::mcapture(self.session, self.fd, &order).map_err(Errno)
+        output::mcapture(self.call, &order).map_err(Errno)
     }
 
     /// The layout of a client's mapping.
     fn gmbuf(&mut self) -> Answer<VideoMbuf> {
-        let format = self.session.board().format();
+        let format = self.call.board().format();
         if format.ring == 0 || format.buf_len == 0 {
             return Err(Errno::EINVAL);
         }
@@ -161,7 +157,7 @@ impl V4l1Device for Node<'_> {
             *offset = k as i32 * format.buf_len as i32;
         }
         if !self.is_input() {
-            output::told(self.session, &layout);
+            output::told(self.call, &layout);
         }
         Ok(layout)
     }
@@ -169,7 +165,7 @@ impl V4l1Device for Node<'_> {
     /// The pipe's other node.
     fn gunit(&mut self) -> Answer<VideoUnit> {
         Ok(VideoUnit {
-            video: self.session.info().partner as i32,
+            video: self.call.info().partner as i32,
             vbi: VIDEO_NO_UNIT,
             radio: VIDEO_NO_UNIT,
             audio: VIDEO_NO_UNIT,

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use vloopback_abi::v4l2::V4l2PixFormat;
 
+use crate::caller::Call;
 use crate::open_file::Pin;
+use crate::own::Own;
 use crate::sys::{self, Result};
 use crate::v4l2::format;
 use crate::{native, open_files, output};
@@ -61,11 +63,13 @@ impl Output {
         let until = Instant::now() + patience;
         loop {
             // A zero-copy pusher is asked what it has.
-            output::begin_read(&self.session)?;
+            let fd = self.fd.as_ref().map_or(-1, AsRawFd::as_raw_fd);
+            let caller = Own::new(fd);
+            let call = Call { file: &self.session, caller: &caller };
+            output::begin_read(&call)?;
             let format = self.format();
             let mut frame = vec![0; format.sizeimage as usize];
-            let fd = self.fd.as_ref().map_or(-1, AsRawFd::as_raw_fd);
-            let got = output::read(&self.session, fd, frame.as_mut_ptr() as usize, frame.len());
+            let got = output::read(&call, frame.as_mut_ptr() as usize, frame.len());
             match got {
                 Ok(0) => return Err(libc::EPIPE),
                 Ok(len) if format == self.format() => {

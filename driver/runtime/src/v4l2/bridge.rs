@@ -2,7 +2,6 @@
 //! S_FMT is VIDIOCSWIN and VIDIOCSPICT, S_INPUT is VIDIOCSCHAN, S_FREQUENCY is VIDIOCSFREQ, the controls are
 //! the sliders of VIDIOCSPICT. (How they get frames: `zero::capture`.)
 
-use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::palette::Palette;
@@ -23,11 +22,10 @@ use vloopback_ring::hatch::Told;
 use vloopback_wire::Request;
 use zerocopy::{FromZeros, IntoBytes};
 
+use crate::caller::Call;
 use crate::connection;
-use crate::open_file::Session;
 use crate::stream::BY_READ;
 use crate::stream::LOOK_AGAIN;
-use crate::sys::may_wait;
 use crate::sys::{self, Result};
 use crate::v4l2::format::{frozen, to_v4l2, to_wire};
 use crate::zero::memory::{Inside, enter, is_zero, join};
@@ -50,11 +48,11 @@ fn refusable<T>(answer: Result<T>) -> Result<Option<T>> {
 
 /// Asks once, with a turn of its own.
 pub(super) fn ask_once<T: IntoBytes + zerocopy::FromBytes>(
-    session: &Session,
+    call: &Call,
     number: u32,
     mut value: T,
 ) -> Result<T> {
-    Turn::take(session)?.exchange(number, &mut value)?;
+    Turn::take(call)?.exchange(number, &mut value)?;
     Ok(value)
 }
 
@@ -112,44 +110,44 @@ fn set(turn: &Turn, wanted: &V4l2PixFormat) -> Result<()> {
 ///
 /// # Errors
 /// EBUSY: others stream another one. EINVAL: V4L1 has no name for it. ENODEV.
-pub(super) fn agree(session: &Session, pix: &V4l2PixFormat) -> Result<()> {
-    connection::tell(&Request::SetFormat { session: session.info().session, format: to_wire(pix) })
+pub(super) fn agree(call: &Call, pix: &V4l2PixFormat) -> Result<()> {
+    connection::tell(&Request::SetFormat { session: call.info().session, format: to_wire(pix) })
 }
 
 /// Whether other open files stream.
-pub(super) fn others_stream(session: &Session) -> bool {
-    let own = u32::from(session.page().streaming.load(Ordering::Relaxed) != 0);
-    session.board().streamers.load(Ordering::SeqCst) > own
+pub(super) fn others_stream(call: &Call) -> bool {
+    let own = u32::from(call.page().streaming.load(Ordering::Relaxed) != 0);
+    call.board().streamers.load(Ordering::SeqCst) > own
 }
 
 /// The board says what the pusher's format is. Not asked while anybody streams: the format is theirs then.
 ///
 /// # Errors
 /// EINTR, ENODEV. That there is no answer is none: the last format is as good as any.
-pub(crate) fn learn(session: &Session) -> Result<()> {
-    let fixed = session.page().count.load(Ordering::Relaxed) != 0;
-    if !is_zero(session) || fixed {
+pub(crate) fn learn(call: &Call) -> Result<()> {
+    let fixed = call.page().count.load(Ordering::Relaxed) != 0;
+    if !is_zero(call) || fixed {
         return Ok(());
     }
-    match try_learn(session) {
+    match try_learn(call) {
         Err(e @ (libc::EINTR | libc::ENODEV)) => Err(e),
         _ => Ok(()),
     }
 }
 
-fn try_learn(session: &Session) -> Result<()> {
-    join(session, 0)?;
-    let Some(inside) = Inside::enter(session) else { return Ok(()) };
-    if inside.hatch.has_format() && session.board().streamers.load(Ordering::SeqCst) != 0 {
+fn try_learn(call: &Call) -> Result<()> {
+    join(call, 0)?;
+    let Some(inside) = Inside::enter(call) else { return Ok(()) };
+    if inside.hatch.has_format() && call.board().streamers.load(Ordering::SeqCst) != 0 {
         return Ok(());
     }
-    let turn = Turn::take(session)?;
+    let turn = Turn::take(call)?;
     let pix = format(&turn)?;
     drop(turn);
-    let on_board = to_v4l2(&session.board().format().pix);
+    let on_board = to_v4l2(&call.board().format().pix);
     let pix = pix.map_or(on_board, |pix| nearest(&pix));
     if !inside.hatch.has_format() || !same_frames(&pix, &on_board) {
-        agree(session, &pix)?;
+        agree(call, &pix)?;
     }
     Ok(())
 }
@@ -159,17 +157,17 @@ fn try_learn(session: &Session) -> Result<()> {
 ///
 /// # Errors
 /// EIO, ETIMEDOUT: the pusher does not answer. EINTR, ENODEV.
-pub(super) fn set_format(session: &Session, asked: &V4l2PixFormat) -> Result<()> {
-    join(session, 0)?;
-    if others_stream(session) {
+pub(super) fn set_format(call: &Call, asked: &V4l2PixFormat) -> Result<()> {
+    join(call, 0)?;
+    if others_stream(call) {
         return Ok(());
     }
-    let wanted = resolve(session, asked, true);
-    let turn = Turn::take(session)?;
+    let wanted = resolve(call, asked, true);
+    let turn = Turn::take(call)?;
     set(&turn, &wanted)?;
     let pix = format(&turn)?;
     drop(turn);
-    match agree(session, &nearest(&pix.unwrap_or(wanted))) {
+    match agree(call, &nearest(&pix.unwrap_or(wanted))) {
         // They came meanwhile.
         Err(libc::EBUSY) => Ok(()),
         other => other,
@@ -186,8 +184,8 @@ fn other_number(palette: Palette) -> Option<Palette> {
 }
 
 /// Whether the pusher was seen to have a palette, under either of its numbers.
-pub(super) fn has_palette(session: &Session, palette: Palette) -> bool {
-    let Ok(inside) = enter(session) else { return false };
+pub(super) fn has_palette(call: &Call, palette: Palette) -> bool {
+    let Ok(inside) = enter(call) else { return false };
     let numbers = core::iter::once(palette).chain(other_number(palette));
     numbers.map(Palette::format).any(|number| inside.hatch.has_palette(number) == Some(true))
 }
@@ -202,28 +200,28 @@ const ASK_PALETTES_FOR: u64 = 300_000_000;
 ///
 /// # Errors
 /// EINTR, ENODEV. That the pusher does not answer is none.
-pub(super) fn ask_palettes(session: &Session) -> Result<()> {
-    match try_ask_palettes(session) {
+pub(super) fn ask_palettes(call: &Call) -> Result<()> {
+    match try_ask_palettes(call) {
         Err(e @ (libc::EINTR | libc::ENODEV)) => Err(e),
         _ => Ok(()),
     }
 }
 
-fn try_ask_palettes(session: &Session) -> Result<()> {
-    let inside = enter(session)?;
-    if session.asked_palettes.swap(inside.zero, Ordering::Relaxed) == inside.zero {
+fn try_ask_palettes(call: &Call) -> Result<()> {
+    let inside = enter(call)?;
+    if call.asked_palettes.swap(inside.zero, Ordering::Relaxed) == inside.zero {
         return Ok(());
     }
     let hatch = inside.hatch;
-    let alone = || hatch.clients() == 1 && session.board().streamers.load(Ordering::SeqCst) == 0;
+    let alone = || hatch.clients() == 1 && call.board().streamers.load(Ordering::SeqCst) == 0;
     let unknown = |palette: &Palette| {
         let tried = hatch.has_palette(palette.format()).is_some();
-        palette.fourcc().is_some() && !tried && !has_palette(session, *palette)
+        palette.fourcc().is_some() && !tried && !has_palette(call, *palette)
     };
     if !alone() || hatch.takes_v4l2() || !Palette::ALL.iter().any(unknown) {
         return Ok(());
     }
-    let turn = Turn::take(session)?;
+    let turn = Turn::take(call)?;
     let mut had = VideoPicture::new_zeroed();
     if refusable(turn.exchange(request::GPICT, &mut had))?.is_none() {
         return Ok(());
@@ -259,15 +257,15 @@ fn try_ask_palettes(session: &Session) -> Result<()> {
 
 /// The format to ask the pusher for, or to tell as the nearest one: a size that it has, and a palette that it is
 /// known to have; with `any_palette` one that it may have.
-pub(super) fn resolve(session: &Session, asked: &V4l2PixFormat, any_palette: bool) -> V4l2PixFormat {
-    let now = to_v4l2(&session.board().format().pix);
-    if others_stream(session) {
+pub(super) fn resolve(call: &Call, asked: &V4l2PixFormat, any_palette: bool) -> V4l2PixFormat {
+    let now = to_v4l2(&call.board().format().pix);
+    if others_stream(call) {
         return now;
     }
-    let known = Palette::from_fourcc(asked.fourcc())
-        .is_some_and(|palette| any_palette || has_palette(session, palette));
+    let known =
+        Palette::from_fourcc(asked.fourcc()).is_some_and(|palette| any_palette || has_palette(call, palette));
     let (mut width, mut height) = (asked.width, asked.height);
-    match sizes(session) {
+    match sizes(call) {
         Some([max_width, max_height, min_width, min_height]) => {
             (width, height) = (width.clamp(min_width, max_width), height.clamp(min_height, max_height));
         }
@@ -284,22 +282,22 @@ pub(super) fn resolve(session: &Session, asked: &V4l2PixFormat, any_palette: boo
 ///
 /// # Errors
 /// EIO, ETIMEDOUT: the pusher does not answer. EINTR, ENODEV.
-pub(crate) fn meet(session: &Session) -> Result<bool> {
-    if want::has_met(session) {
+pub(crate) fn meet(call: &Call) -> Result<bool> {
+    if want::has_met(call) {
         return Ok(false);
     }
-    join(session, 0).map_err(|e| if e == libc::EINVAL { libc::EIO } else { e })?;
-    let Some(inside) = Inside::enter(session) else { return Ok(true) };
-    let page = session.page();
+    join(call, 0).map_err(|e| if e == libc::EINVAL { libc::EIO } else { e })?;
+    let Some(inside) = Inside::enter(call) else { return Ok(true) };
+    let page = call.page();
     if !inside.hatch.has_format() {
         let streams =
             page.count.load(Ordering::Relaxed) != 0 || page.streaming.load(Ordering::Relaxed) & BY_READ != 0;
         if streams {
-            set(&Turn::take(session)?, &to_v4l2(&frozen(page)))?;
+            set(&Turn::take(call)?, &to_v4l2(&frozen(page)))?;
         }
-        try_learn(session)?;
+        try_learn(call)?;
     }
-    want::meet(session, &inside);
+    want::meet(call, &inside);
     Ok(true)
 }
 
@@ -312,28 +310,28 @@ pub(super) const fn is_pusher_s(request: V4l2Request) -> bool {
 }
 
 /// What the pusher tells of itself, asked once.
-pub(super) fn told(session: &Session) -> Told {
-    let Ok(inside) = enter(session) else { return Told::default() };
+pub(super) fn told(call: &Call) -> Told {
+    let Ok(inside) = enter(call) else { return Told::default() };
     if let Some(told) = inside.hatch.told() {
         return told;
     }
     // Who refuses is asked again next time.
-    let _ = ask_once(session, request::GCAP, VideoCapability::new_zeroed());
+    let _ = ask_once(call, request::GCAP, VideoCapability::new_zeroed());
     inside.hatch.told().unwrap_or_default()
 }
 
 /// Whether the pusher has a tuner.
-pub(super) fn has_tuner(session: &Session) -> bool {
-    is_zero(session) && told(session).type_ & VID_TYPE_TUNER as u32 != 0
+pub(super) fn has_tuner(call: &Call) -> bool {
+    is_zero(call) && told(call).type_ & VID_TYPE_TUNER as u32 != 0
 }
 
 /// The sizes that the pusher has: the largest width and height, the least. None: it does not say, or has
 /// only one, as every one-copy pipe.
-pub(super) fn sizes(session: &Session) -> Option<[u32; 4]> {
-    if !is_zero(session) {
+pub(super) fn sizes(call: &Call) -> Option<[u32; 4]> {
+    if !is_zero(call) {
         return None;
     }
-    let sizes @ [max_width, max_height, min_width, min_height] = told(session).sizes;
+    let sizes @ [max_width, max_height, min_width, min_height] = told(call).sizes;
     let ordered = 0 < min_width && min_width <= max_width && 0 < min_height && min_height <= max_height;
     (ordered && (min_width < max_width || min_height < max_height)).then_some(sizes)
 }
@@ -378,22 +376,22 @@ pub(super) fn listed(
     core::iter::once(now).chain(largest).chain(usual).nth(index as usize)
 }
 
-fn channel(session: &Session, index: u32) -> Result<VideoChannel> {
+fn channel(call: &Call, index: u32) -> Result<VideoChannel> {
     let number = i32::try_from(index).map_err(|_| libc::EINVAL)?;
-    let channels = told(session).channels;
+    let channels = told(call).channels;
     // Old pushers answer for any number as for the one that there is.
     if index >= channels.max(1) {
         return Err(libc::EINVAL);
     }
-    ask_once(session, request::GCHAN, VideoChannel { channel: number, ..VideoChannel::new_zeroed() })
+    ask_once(call, request::GCHAN, VideoChannel { channel: number, ..VideoChannel::new_zeroed() })
 }
 
 /// ENUMINPUT: the pusher's channels.
 ///
 /// # Errors
 /// EINVAL: no such channel, or the pusher refuses. EIO, ETIMEDOUT, EINTR, ENODEV.
-pub(super) fn input(session: &Session, index: u32) -> Result<V4l2Input> {
-    let channel = channel(session, index)?;
+pub(super) fn input(call: &Call, index: u32) -> Result<V4l2Input> {
+    let channel = channel(call, index)?;
     let tv = channel.type_ == VIDEO_TYPE_TV || channel.tuners > 0;
     Ok(V4l2Input {
         index,
@@ -407,25 +405,25 @@ pub(super) fn input(session: &Session, index: u32) -> Result<V4l2Input> {
 ///
 /// # Errors
 /// As [`input`].
-pub(super) fn set_input(session: &Session, index: u32) -> Result<()> {
+pub(super) fn set_input(call: &Call, index: u32) -> Result<()> {
     // With the norm that it has.
-    let channel = channel(session, index)?;
-    ask_once(session, request::SCHAN, channel).map(drop)
+    let channel = channel(call, index)?;
+    ask_once(call, request::SCHAN, channel).map(drop)
 }
 
 /// G_INPUT: V4L1 does not tell; it is the one that was selected last.
-pub(super) fn current_input(session: &Session) -> u32 {
-    enter(session).map_or(0, |inside| inside.hatch.channel())
+pub(super) fn current_input(call: &Call) -> u32 {
+    enter(call).map_or(0, |inside| inside.hatch.channel())
 }
 
 /// G_TUNER.
 ///
 /// # Errors
 /// EINVAL: no such tuner. ENOTTY: the pusher has none. EIO, ETIMEDOUT, EINTR, ENODEV.
-pub(super) fn tuner(session: &Session, index: u32) -> Result<V4l2Tuner> {
+pub(super) fn tuner(call: &Call, index: u32) -> Result<V4l2Tuner> {
     let number = i32::try_from(index).map_err(|_| libc::EINVAL)?;
     let asked = VideoTuner { tuner: number, ..VideoTuner::new_zeroed() };
-    let told = refusable(ask_once(session, request::GTUNER, asked))?.ok_or(libc::EINVAL)?;
+    let told = refusable(ask_once(call, request::GTUNER, asked))?.ok_or(libc::EINVAL)?;
     let flag = |there: u32, becomes: u32| if told.flags & there != 0 { becomes } else { 0 };
     let stereo = told.flags & VIDEO_TUNER_STEREO_ON != 0;
     Ok(V4l2Tuner {
@@ -444,20 +442,20 @@ pub(super) fn tuner(session: &Session, index: u32) -> Result<V4l2Tuner> {
     })
 }
 
-fn check_tuner(session: &Session, asked: u32) -> Result<()> {
-    if !has_tuner(session) {
+fn check_tuner(call: &Call, asked: u32) -> Result<()> {
+    if !has_tuner(call) {
         return Err(libc::EINVAL);
     }
-    tuner(session, asked).map(drop)
+    tuner(call, asked).map(drop)
 }
 
 /// G_FREQUENCY, in the tuner's units, which both APIs have alike.
 ///
 /// # Errors
 /// As [`tuner`].
-pub(super) fn frequency(session: &Session, asked: u32) -> Result<V4l2Frequency> {
-    check_tuner(session, asked)?;
-    let frequency = ask_once(session, request::GFREQ, 0u64)?;
+pub(super) fn frequency(call: &Call, asked: u32) -> Result<V4l2Frequency> {
+    check_tuner(call, asked)?;
+    let frequency = ask_once(call, request::GFREQ, 0u64)?;
     Ok(V4l2Frequency {
         tuner: asked,
         type_: V4L2_TUNER_ANALOG_TV,
@@ -470,13 +468,13 @@ pub(super) fn frequency(session: &Session, asked: u32) -> Result<V4l2Frequency> 
 ///
 /// # Errors
 /// As [`tuner`].
-pub(super) fn set_frequency(session: &Session, asked: &V4l2Frequency) -> Result<()> {
-    if !has_tuner(session) || asked.type_ != V4L2_TUNER_ANALOG_TV {
+pub(super) fn set_frequency(call: &Call, asked: &V4l2Frequency) -> Result<()> {
+    if !has_tuner(call) || asked.type_ != V4L2_TUNER_ANALOG_TV {
         return Err(libc::EINVAL);
     }
-    let tuner = tuner(session, asked.tuner)?;
+    let tuner = tuner(call, asked.tuner)?;
     let frequency = asked.frequency.max(tuner.rangelow).min(tuner.rangehigh.max(tuner.rangelow));
-    ask_once(session, request::SFREQ, u64::from(frequency)).map(drop)
+    ask_once(call, request::SFREQ, u64::from(frequency)).map(drop)
 }
 
 /// Before a client sleeps for a frame: of a zero-copy pusher one must be asked for.
@@ -484,16 +482,16 @@ pub(super) fn set_frequency(session: &Session, asked: &V4l2Frequency) -> Result<
 /// # Errors
 /// EAGAIN: the descriptor is one that does not sleep. EIO: the pusher refuses to capture; ENODEV, and
 /// what its answers to the first questions may be.
-pub(crate) fn before_sleep(session: &Session, fd: c_int) -> Result<()> {
-    if is_zero(session) {
-        if meet(session)? {
+pub(crate) fn before_sleep(call: &Call) -> Result<()> {
+    if is_zero(call) {
+        if meet(call)? {
             // The format may be another one now.
             return Err(LOOK_AGAIN);
         }
         // What it refuses is told once.
-        want::want(session).inspect_err(|_| want::forget(session))?;
+        want::want(call).inspect_err(|_| want::forget(call))?;
     }
-    if may_wait(fd) { Ok(()) } else { Err(libc::EAGAIN) }
+    if call.caller.may_wait() { Ok(()) } else { Err(libc::EAGAIN) }
 }
 
 #[cfg(test)]

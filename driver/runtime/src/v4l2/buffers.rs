@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 use vloopback_abi::v4l2::{V4l2Buffer, V4l2Exportbuffer};
 use vloopback_ring::{EXPORTED, PREPARED};
 
-use crate::open_file::Session;
+use crate::caller::Call;
 use crate::stream::{Locked, Step, with_locks};
 use crate::sys::{self, Result};
 use crate::v4l2::queue::{bind, buffer_index, count, describe, file_of, is_mmap, lay_out, to_queue};
@@ -25,8 +25,9 @@ fn let_slot_go(locked: &Locked, index: usize) {
 ///
 /// # Errors
 /// As [`to_queue`]; EINVAL: it is prepared already.
-pub(super) fn prepare(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4l2Buffer> {
-    with_locks(session, fd, |locked| {
+pub(super) fn prepare(call: &Call, asked: V4l2Buffer) -> Result<V4l2Buffer> {
+    let session = call.file;
+    with_locks(call, |locked| {
         let index = buffer_index(session.page(), &asked)?;
         let state = &session.page().buffers[index].state;
         if state.load(Ordering::Relaxed) & PREPARED != 0 {
@@ -46,9 +47,10 @@ pub(super) fn prepare(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result
 /// # Errors
 /// EINVAL: there is none of that number, no driver's memory, or flags other than O_CLOEXEC and an access
 /// mode. ENOMEM, ENODEV; EMFILE.
-pub(super) fn expbuf(session: &Session, fd: c_int, asked: V4l2Exportbuffer) -> Result<V4l2Exportbuffer> {
+pub(super) fn expbuf(call: &Call, asked: V4l2Exportbuffer) -> Result<V4l2Exportbuffer> {
+    let session = call.file;
     let flags = asked.flags as c_int;
-    with_locks(session, fd, |locked| {
+    with_locks(call, |locked| {
         let page = session.page();
         let index = asked.index as usize;
         let fits = index < count(page) && is_mmap(page) && asked.plane == 0;
@@ -66,9 +68,7 @@ pub(super) fn expbuf(session: &Session, fd: c_int, asked: V4l2Exportbuffer) -> R
             page.private.store(locked.views.private_len() as u64, Ordering::Relaxed);
             let_slot_go(locked, index);
         }
-        if flags & libc::O_CLOEXEC == 0 {
-            sys::keep_on_exec(exported)?;
-        }
+        let exported = call.caller.export(exported, flags & libc::O_CLOEXEC != 0)?;
         Ok(Step::Done(V4l2Exportbuffer { fd: exported, reserved: [0; 11], ..asked }))
     })
 }

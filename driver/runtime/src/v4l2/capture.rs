@@ -2,15 +2,15 @@
 //! not had. Buffer *i* shows slot *i* of the ring where it can: a frame that lies there, in a buffer that
 //! is queued, is given in place. All others are copied into private memory of some queued buffer's.
 
-use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::v4l2::{V4l2Buffer, V4l2CreateBuffers, V4l2Requestbuffers};
 use vloopback_ring::{ANY_ORDER, Format, SessionPage, Taken, unclaim};
 
-use crate::open_file::{Session, is_patient};
+use crate::caller::Call;
+use crate::open_file::{OpenFile, is_patient};
 use crate::stream::{BY_BUFFERS, Locked, Step, TRIES, stop_streaming, until_done, with_locks};
-use crate::sys::{self, Result, may_wait};
+use crate::sys::{self, Result};
 use crate::v4l2::bridge::before_sleep;
 use crate::v4l2::format::{frozen, is_nameless};
 use crate::v4l2::names::named;
@@ -36,7 +36,7 @@ const WARM_FOR: u64 = 5_000_000;
 /// # Errors
 /// EIO: they are of another format by now, or V4L2 has no name for the format, or nobody feeds the pipe
 /// and the client is one that is told so. A restart of the stream mends it.
-fn check(session: &Session, format: &Format) -> Result<()> {
+fn check(session: &OpenFile, format: &Format) -> Result<()> {
     let ended = format.feed == 0 && !is_patient(session);
     if is_nameless(format) || ended || !frozen(session.page()).same_frames(&format.pix) {
         return Err(libc::EIO);
@@ -45,15 +45,15 @@ fn check(session: &Session, format: &Format) -> Result<()> {
 }
 
 /// The descriptor is readable exactly if a frame can be dequeued, and becomes so with the next one.
-fn tell_poll(locked: &Locked, fd: c_int) -> Result<()> {
+fn tell_poll(locked: &Locked) -> Result<()> {
     let session = locked.session;
     let page = session.page();
     if page.on.load(Ordering::Relaxed) == 0 || queue::first(page, |_| true).is_none() {
         locked.disarm();
-        locked.hush(fd);
+        locked.hush();
         return Ok(());
     }
-    locked.set_readiness(fd)
+    locked.set_readiness()
 }
 
 /// The queued buffer `index` shows its slot if it can, and the writer hears that it is wanted there. A
@@ -142,31 +142,29 @@ fn let_go(locked: &Locked) {
 }
 
 /// VIDIOC_REQBUFS.
-pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -> Result<V4l2Requestbuffers> {
-    with_locks(session, fd, |locked| {
-        queue::check_reqbufs(session, &asked)?;
-        let pix = named(session, session.board().format().pix);
+pub(super) fn reqbufs(call: &Call, asked: V4l2Requestbuffers) -> Result<V4l2Requestbuffers> {
+    let session = call.file;
+    with_locks(call, |locked| {
+        queue::check_reqbufs(call, &asked)?;
+        let pix = named(call, session.board().format().pix);
         let count = queue::renew(locked, &asked, &pix)?;
         if count != 0 {
             // The byte that lets a first poll return (see the daemon) is not for who has buffers.
             // REQBUFS 0 leaves it: GStreamer asks that before it polls and reads.
-            tell_poll(locked, fd)?;
+            tell_poll(locked)?;
         }
         Ok(Step::Done(queue::answer(asked, count)))
     })
 }
 
 /// VIDIOC_CREATE_BUFS. Buffers that a stream gets while it runs wait to be queued as all do.
-pub(super) fn create_bufs(
-    session: &Session,
-    fd: c_int,
-    asked: V4l2CreateBuffers,
-) -> Result<V4l2CreateBuffers> {
-    with_locks(session, fd, |locked| {
+pub(super) fn create_bufs(call: &Call, asked: V4l2CreateBuffers) -> Result<V4l2CreateBuffers> {
+    let session = call.file;
+    with_locks(call, |locked| {
         let page = session.page();
         let has = queue::count(page);
-        let pix = if has == 0 { named(session, session.board().format().pix) } else { frozen(page) };
-        let Some(len) = queue::check_create(session, &asked, &pix)? else {
+        let pix = if has == 0 { named(call, session.board().format().pix) } else { frozen(page) };
+        let Some(len) = queue::check_create(call, &asked, &pix)? else {
             return Ok(Step::Done(queue::created(asked, has as u32, 0)));
         };
         if has == 0 {
@@ -174,7 +172,7 @@ pub(super) fn create_bufs(
         }
         let made = queue::add(locked, asked.count, asked.memory, len, &pix)?;
         if has == 0 {
-            tell_poll(locked, fd)?;
+            tell_poll(locked)?;
         }
         Ok(Step::Done(queue::created(asked, has as u32, made)))
     })
@@ -200,8 +198,9 @@ pub(super) fn let_slot_go(locked: &Locked, index: usize) {
 ///
 /// # Safety
 /// As mmap(2): with MAP_FIXED what is at the address goes.
-pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Result<usize> {
-    with_locks(session, fd, |locked| {
+pub(crate) unsafe fn mmap(call: &Call, wanted: &Mapping) -> Result<usize> {
+    let session = call.file;
+    with_locks(call, |locked| {
         let page = session.page();
         let index = queue::mapped(page, wanted)?;
         if wanted.prot & libc::PROT_READ == 0 {
@@ -221,8 +220,9 @@ pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Res
 }
 
 /// VIDIOC_QBUF.
-pub(super) fn qbuf(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4l2Buffer> {
-    with_locks(session, fd, |locked| {
+pub(super) fn qbuf(call: &Call, asked: V4l2Buffer) -> Result<V4l2Buffer> {
+    let session = call.file;
+    with_locks(call, |locked| {
         let page = session.page();
         let index = queue::to_queue(locked, &asked)?;
         let on = page.on.load(Ordering::Relaxed) != 0;
@@ -240,7 +240,7 @@ pub(super) fn qbuf(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4
         }
         want(locked, index)?;
         if on && first {
-            tell_poll(locked, fd)?;
+            tell_poll(locked)?;
             // A thread that found nothing queued looks again.
             page.kick.fetch_add(1, Ordering::SeqCst);
             sys::futex_wake_all(&page.kick);
@@ -261,12 +261,13 @@ fn newest(locked: &mut Locked) -> Result<Option<u64>> {
 ///
 /// # Errors
 /// EINVAL: no buffers. EIO: see [`check`]. ENODEV, EINTR; what a zero-copy pusher answers.
-pub(super) fn streamon(session: &Session, fd: c_int) -> Result<()> {
+pub(super) fn streamon(call: &Call) -> Result<()> {
+    let session = call.file;
     if is_zero(session) && session.page().on.load(Ordering::Relaxed) == 0 {
         want::forget(session);
-        bridge::meet(session)?;
+        bridge::meet(call)?;
     }
-    with_locks(session, fd, |locked| {
+    with_locks(call, |locked| {
         let page = session.page();
         if page.count.load(Ordering::Relaxed) == 0 {
             return Err(libc::EINVAL);
@@ -303,16 +304,17 @@ pub(super) fn streamon(session: &Session, fd: c_int) -> Result<()> {
                 want(locked, index)?;
             }
         }
-        tell_poll(locked, fd)?;
+        tell_poll(locked)?;
         Ok(Step::Done(()))
     })
 }
 
 /// VIDIOC_STREAMOFF: all buffers are the program's again. What it has in place is copied for it, because
 /// the slots are not its any more.
-pub(super) fn streamoff(session: &Session, fd: c_int) -> Result<()> {
+pub(super) fn streamoff(call: &Call) -> Result<()> {
+    let session = call.file;
     let page = session.page();
-    with_locks(session, fd, |locked| {
+    with_locks(call, |locked| {
         queue::lay_out(locked)?;
         let in_force = page.ring.load(Ordering::Relaxed) == locked.ring.number;
         for index in 0..queue::count(page) {
@@ -333,7 +335,7 @@ pub(super) fn streamoff(session: &Session, fd: c_int) -> Result<()> {
         if page.on.swap(0, Ordering::Relaxed) != 0 {
             stop_streaming(session)?;
         }
-        tell_poll(locked, fd)?;
+        tell_poll(locked)?;
         Ok(Step::Done(()))
     })?;
     // Whoever waits in DQBUF looks again.
@@ -346,21 +348,22 @@ pub(super) fn streamoff(session: &Session, fd: c_int) -> Result<()> {
 ///
 /// # Errors
 /// EINVAL: not streaming. EIO: see [`check`]. EAGAIN with O_NONBLOCK, EINTR, ENODEV.
-pub(super) fn dqbuf(session: &Session, fd: c_int) -> Result<V4l2Buffer> {
-    let told = take_next(session, fd)?;
+pub(super) fn dqbuf(call: &Call) -> Result<V4l2Buffer> {
+    let session = call.file;
+    let told = take_next(call)?;
     if is_zero(session) && !want::has_met(session) {
         // The first frame of a pusher that came in mid-stream: the daemon has asked for it. What becomes of
         // the next one, the next call tells.
-        let _ = bridge::meet(session).and_then(|_| want::want(session));
+        let _ = bridge::meet(call).and_then(|_| want::want(session));
     }
     Ok(told)
 }
 
-fn take_next(session: &Session, fd: c_int) -> Result<V4l2Buffer> {
+fn take_next(call: &Call) -> Result<V4l2Buffer> {
+    let session = call.file;
     until_done(
-        session,
-        fd,
-        || before_sleep(session, fd),
+        call,
+        || before_sleep(call),
         |locked| {
             if session.page().on.load(Ordering::Relaxed) == 0 {
                 return Err(libc::EINVAL);
@@ -371,17 +374,17 @@ fn take_next(session: &Session, fd: c_int) -> Result<V4l2Buffer> {
                 queue::lay_out(locked)?;
                 if let Some((index, taken)) = take(locked)? {
                     let told = give(locked, index, &taken);
-                    tell_poll(locked, fd)?;
+                    tell_poll(locked)?;
                     return Ok(Step::Done(told));
                 }
             }
             // The format may have changed since the look above, and its frames gone with it: that is what is to be said,
             // not EAGAIN.
             check(session, &session.board().format())?;
-            if may_wait(fd) {
+            if call.caller.may_wait() {
                 locked.disarm();
             } else {
-                tell_poll(locked, fd)?;
+                tell_poll(locked)?;
             }
             Ok(Step::Sleep)
         },

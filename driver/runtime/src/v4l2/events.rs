@@ -4,8 +4,6 @@
 //! SCM_RIGHTS keep them. A pusher of a one-copy pipe learns by the controls' events on the input what its
 //! clients want.
 
-use core::ffi::c_int;
-
 use vloopback_abi::v4l2::{
     V4L2_EVENT_ALL, V4L2_EVENT_CTRL, V4L2_EVENT_SUB_FL_SEND_INITIAL, V4l2Event, V4l2EventSubscription,
     V4l2Timespec,
@@ -15,18 +13,19 @@ use vloopback_wire::Request;
 
 use core::sync::atomic::Ordering;
 
+use crate::caller::Call;
 use crate::lock::NoSignals;
-use crate::open_file::Session;
-use crate::sys::{Result, may_wait};
+use crate::open_file::OpenFile;
+use crate::sys::Result;
 use crate::v4l2::controls;
 use crate::v4l2::picture;
-use crate::{chime, connection, table};
+use crate::{chime, connection};
 
 /// VIDIOC_SUBSCRIBE_EVENT.
 ///
 /// # Errors
 /// EINVAL: the node has no such events. ENOMEM: too many subscriptions. EINTR, ENODEV.
-pub(super) fn subscribe(session: &Session, asked: &V4l2EventSubscription) -> Result<()> {
+pub(super) fn subscribe(session: &Call, asked: &V4l2EventSubscription) -> Result<()> {
     let V4l2EventSubscription { type_: kind, id, flags, .. } = *asked;
     if kind == V4L2_EVENT_CTRL && flags & V4L2_EVENT_SUB_FL_SEND_INITIAL != 0 {
         picture::refresh(session)?;
@@ -38,7 +37,7 @@ pub(super) fn subscribe(session: &Session, asked: &V4l2EventSubscription) -> Res
 ///
 /// # Errors
 /// ENODEV. That there is no such subscription is none.
-pub(super) fn unsubscribe(session: &Session, asked: &V4l2EventSubscription) -> Result<()> {
+pub(super) fn unsubscribe(session: &OpenFile, asked: &V4l2EventSubscription) -> Result<()> {
     let (kind, id) = (asked.type_, if asked.type_ == V4L2_EVENT_ALL { 0 } else { asked.id });
     connection::tell(&Request::Unsubscribe { session: session.info().session, kind, id })?;
     // poll tells of what is left.
@@ -51,8 +50,8 @@ pub(super) fn unsubscribe(session: &Session, asked: &V4l2EventSubscription) -> R
 /// # Errors
 /// ENOENT: there is none, and the descriptor is one that does not wait. EINTR after a handler without
 /// SA_RESTART; ENODEV when the daemon is gone, EBADF when the device was closed meanwhile.
-pub(super) fn dequeue(session: &Session, fd: c_int) -> Result<V4l2Event> {
-    let entry = table::get(fd);
+pub(super) fn dequeue(call: &Call) -> Result<V4l2Event> {
+    let session = call.file;
     let page = session.page();
     loop {
         session.alive()?;
@@ -60,18 +59,18 @@ pub(super) fn dequeue(session: &Session, fd: c_int) -> Result<V4l2Event> {
         let kick = page.kick.load(Ordering::SeqCst);
         match try_dequeue(session)? {
             Ok(Some((event, pending))) => return Ok(tell(&event, pending)),
-            Ok(None) if may_wait(fd) => session.wait_for_word(&page.kick, kick, None)?,
+            Ok(None) if call.caller.may_wait() => session.wait_for_word(&page.kick, kick, None)?,
             Ok(None) => return Err(libc::ENOENT),
             Err(owner) => session.wait_for_lock(page.lock.word(), owner)?,
         }
-        if table::get(fd) != entry {
+        if !call.caller.is_open() {
             return Err(libc::EBADF);
         }
     }
 }
 
 /// Takes the oldest event, if there is one; or tells who has the session's lock.
-fn try_dequeue(session: &Session) -> Result<core::result::Result<Option<(Event, u32)>, u32>> {
+fn try_dequeue(session: &OpenFile) -> Result<core::result::Result<Option<(Event, u32)>, u32>> {
     let me = connection::peer()?;
     let _quiet = NoSignals::new();
     if let Err(owner) = session.page().lock.try_lock(me) {

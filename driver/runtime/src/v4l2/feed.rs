@@ -6,7 +6,6 @@
 //! From the time that the program has a buffer in place until it queues it, the buffer's slot is marked
 //! as being filled (`SessionPage::filling`): invalid for clients, and not for `pick` to take.
 
-use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::v4l2::{
@@ -15,10 +14,11 @@ use vloopback_abi::v4l2::{
 };
 use vloopback_ring::{Log, PREPARED, Picked, cancel, given_back, is_newest, pick_this};
 
-use crate::open_file::{self, Session};
+use crate::caller::Call;
+use crate::open_file::{self, OpenFile};
 use crate::publish::{Said, give_back, is_kept, is_left_out, reserve, show};
 use crate::stream::{Locked, Step, until_done, with_locks};
-use crate::sys::{self, Result, may_wait};
+use crate::sys::{self, Result};
 use crate::v4l2::format::{frozen, to_v4l2};
 use crate::v4l2::queue;
 use crate::v4l2::queue::{describe, enqueue, is_queued};
@@ -28,12 +28,12 @@ use crate::{connection, wait};
 /// Slots that stay for clients and for frames that are copied, while the program fills others in place.
 const LEFT: u32 = 1;
 
-fn is_pending(session: &Session, index: usize) -> bool {
+fn is_pending(session: &OpenFile, index: usize) -> bool {
     session.page().buffers[index].pending.load(Ordering::Relaxed) != 0
 }
 
 /// The slot of buffer `index` that the program fills in place.
-fn slot_of(session: &Session, index: usize) -> Option<usize> {
+fn slot_of(session: &OpenFile, index: usize) -> Option<usize> {
     // Whoever shares the descriptor can write there.
     let slot = (session.page().buffers[index].slot.load(Ordering::Relaxed) as usize).checked_sub(1);
     slot.filter(|slot| *slot < vloopback_ring::MAX_SLOTS)
@@ -78,7 +78,7 @@ fn take_first(locked: &mut Locked, log: &Log, index: usize) -> Result<bool> {
 }
 
 /// Gives all slots that the program was filling back, unpublished. The caller has the right to write.
-fn drop_slots(session: &Session, log: &Log) {
+fn drop_slots(session: &OpenFile, log: &Log) {
     let page = session.page();
     for buffer in &page.buffers {
         let slot = buffer.slot.swap(0, Ordering::Relaxed);
@@ -124,15 +124,16 @@ fn check(locked: &mut Locked) -> Result<()> {
 }
 
 /// VIDIOC_REQBUFS: the claim, the ring, and the slots that the program fills.
-pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -> Result<V4l2Requestbuffers> {
+pub(super) fn reqbufs(call: &Call, asked: V4l2Requestbuffers) -> Result<V4l2Requestbuffers> {
+    let session = call.file;
     let page = session.page();
     let had = page.count.load(Ordering::Relaxed) != 0;
-    queue::check_reqbufs(session, &asked)?;
+    queue::check_reqbufs(call, &asked)?;
     if asked.count != 0 {
         open_file::feed(session, asked.count)?;
     }
-    let answer = with_locks(session, fd, |locked| {
-        queue::check_reqbufs(session, &asked)?;
+    let answer = with_locks(call, |locked| {
+        queue::check_reqbufs(call, &asked)?;
         if asked.count == 0 && (!had || session.board().ring() == 0) {
             // There is nothing to give back, or no ring to give it to.
             queue::clear(locked);
@@ -161,21 +162,18 @@ pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -
 
 /// VIDIOC_CREATE_BUFS. The ring has slots for the buffers that it was made for; what is more, or larger than
 /// a frame, is private memory whose frames are copied.
-pub(super) fn create_bufs(
-    session: &Session,
-    fd: c_int,
-    asked: V4l2CreateBuffers,
-) -> Result<V4l2CreateBuffers> {
+pub(super) fn create_bufs(call: &Call, asked: V4l2CreateBuffers) -> Result<V4l2CreateBuffers> {
+    let session = call.file;
     let page = session.page();
     let now =
         || if page.count.load(Ordering::Relaxed) == 0 { session.board().format().pix } else { frozen(page) };
-    if queue::check_create(session, &asked, &now())?.is_some() && page.count.load(Ordering::Relaxed) == 0 {
+    if queue::check_create(call, &asked, &now())?.is_some() && page.count.load(Ordering::Relaxed) == 0 {
         open_file::feed(session, asked.count)?;
     }
-    with_locks(session, fd, |locked| {
+    with_locks(call, |locked| {
         let has = queue::count(page);
         let pix = now();
-        let Some(len) = queue::check_create(session, &asked, &pix)? else {
+        let Some(len) = queue::check_create(call, &asked, &pix)? else {
             return Ok(Step::Done(queue::created(asked, has as u32, 0)));
         };
         session.refresh_ring(&mut locked.ring)?;
@@ -195,7 +193,7 @@ pub(super) fn create_bufs(
 }
 
 /// Buffer `index` has no slot to fill any more. Nobody saw what was in it.
-pub(super) fn let_slot_go(session: &Session, index: usize) {
+pub(super) fn let_slot_go(session: &OpenFile, index: usize) {
     let page = session.page();
     if let Some(slot) = slot_of(session, index) {
         page.buffers[index].slot.store(0, Ordering::Relaxed);
@@ -219,8 +217,9 @@ fn show_slot(locked: &mut Locked, index: usize) -> Result<()> {
 ///
 /// # Safety
 /// As mmap(2): with MAP_FIXED what is at the address goes.
-pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Result<usize> {
-    with_locks(session, fd, |locked| {
+pub(crate) unsafe fn mmap(call: &Call, wanted: &Mapping) -> Result<usize> {
+    let session = call.file;
+    with_locks(call, |locked| {
         let page = session.page();
         let index = queue::mapped(page, wanted)?;
         if wanted.prot & libc::PROT_WRITE == 0 {
@@ -241,7 +240,7 @@ pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Res
 ///
 /// # Errors
 /// EINVAL: more than the buffer has, or not a whole frame of a format whose frames have one length.
-pub(super) fn length(session: &Session, asked: &V4l2Buffer) -> Result<u32> {
+pub(super) fn length(session: &OpenFile, asked: &V4l2Buffer) -> Result<u32> {
     let pix = frozen(session.page());
     let varies = PixelFormat::of(to_v4l2(&pix).fourcc()).is_some_and(|format| format.is_compressed());
     let len = asked.bytesused;
@@ -312,8 +311,9 @@ fn publish(locked: &mut Locked, log: &Log, index: usize) -> Result<()> {
 }
 
 /// VIDIOC_QBUF: publishes the frame, or keeps it until STREAMON.
-pub(super) fn qbuf(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4l2Buffer> {
-    with_locks(session, fd, |locked| {
+pub(super) fn qbuf(call: &Call, asked: V4l2Buffer) -> Result<V4l2Buffer> {
+    let session = call.file;
+    with_locks(call, |locked| {
         let page = session.page();
         let index = queue::to_queue(locked, &asked)?;
         let buffer = &page.buffers[index];
@@ -342,12 +342,13 @@ pub(super) fn qbuf(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4
 }
 
 /// VIDIOC_STREAMON: what was queued before is published in order.
-pub(super) fn streamon(session: &Session, fd: c_int) -> Result<()> {
+pub(super) fn streamon(call: &Call) -> Result<()> {
+    let session = call.file;
     let page = session.page();
     if page.count.load(Ordering::Relaxed) == 0 {
         return Err(libc::EINVAL);
     }
-    with_locks(session, fd, |locked| {
+    with_locks(call, |locked| {
         if page.on.load(Ordering::Relaxed) != 0 {
             return Ok(Step::Done(()));
         }
@@ -364,9 +365,10 @@ pub(super) fn streamon(session: &Session, fd: c_int) -> Result<()> {
 }
 
 /// VIDIOC_STREAMOFF: all buffers are the program's again, to fill.
-pub(super) fn streamoff(session: &Session, fd: c_int) -> Result<()> {
+pub(super) fn streamoff(call: &Call) -> Result<()> {
+    let session = call.file;
     let page = session.page();
-    with_locks(session, fd, |locked| {
+    with_locks(call, |locked| {
         page.on.store(0, Ordering::Relaxed);
         let fits = page.count.load(Ordering::Relaxed) != 0 && check(locked).is_ok();
         if !fits {
@@ -394,9 +396,10 @@ pub(super) fn streamoff(session: &Session, fd: c_int) -> Result<()> {
 /// # Errors
 /// EINVAL: not streaming. EIO: the format was changed under the stream. EAGAIN with O_NONBLOCK, EINTR,
 /// ENODEV: none is queued.
-pub(super) fn dqbuf(session: &Session, fd: c_int) -> Result<V4l2Buffer> {
-    keep_pace(session, fd)?;
-    let told = next_buffer(session, fd)?;
+pub(super) fn dqbuf(call: &Call) -> Result<V4l2Buffer> {
+    let session = call.file;
+    keep_pace(call)?;
+    let told = next_buffer(call)?;
     set_due(session);
     Ok(told)
 }
@@ -406,10 +409,11 @@ pub(super) fn dqbuf(session: &Session, fd: c_int) -> Result<V4l2Buffer> {
 ///
 /// # Errors
 /// EINTR.
-fn keep_pace(session: &Session, fd: c_int) -> Result<()> {
+fn keep_pace(call: &Call) -> Result<()> {
+    let session = call.file;
     let page = session.page();
     let due = session.due.load(Ordering::Relaxed);
-    if page.paced.load(Ordering::Relaxed) == 0 || due <= sys::now() || !may_wait(fd) {
+    if page.paced.load(Ordering::Relaxed) == 0 || due <= sys::now() || !call.caller.may_wait() {
         return Ok(());
     }
     loop {
@@ -429,7 +433,7 @@ fn keep_pace(session: &Session, fd: c_int) -> Result<()> {
 
 /// When the next buffer is due: an interval after this one was. A little less, so that a pusher that does have a clock,
 /// and a slightly faster one, is not held up by ours.
-fn set_due(session: &Session) {
+fn set_due(session: &OpenFile) {
     if session.page().paced.load(Ordering::Relaxed) == 0 {
         return;
     }
@@ -444,11 +448,11 @@ fn set_due(session: &Session) {
     session.due.store(due + interval - interval / 64, Ordering::Relaxed);
 }
 
-fn next_buffer(session: &Session, fd: c_int) -> Result<V4l2Buffer> {
+fn next_buffer(call: &Call) -> Result<V4l2Buffer> {
+    let session = call.file;
     until_done(
-        session,
-        fd,
-        || if may_wait(fd) { Ok(()) } else { Err(libc::EAGAIN) },
+        call,
+        || if call.caller.may_wait() { Ok(()) } else { Err(libc::EAGAIN) },
         |locked| {
             let page = session.page();
             if page.on.load(Ordering::Relaxed) == 0 {

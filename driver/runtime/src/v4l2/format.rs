@@ -9,7 +9,7 @@ use vloopback_ring::{Format, Pix, SessionPage};
 use vloopback_wire::{PixelFormat as WireFormat, Request};
 
 use crate::connection;
-use crate::open_file::Session;
+use crate::open_file::OpenFile;
 use crate::sys::Result;
 
 /// What a pusher may say of its rate: from 1000 frames a second to one in 1000 seconds.
@@ -102,7 +102,7 @@ pub(crate) fn is_nameless(format: &Format) -> bool {
 ///
 /// # Errors
 /// EBUSY: another's pipe. ENOMEM, ENODEV.
-pub(crate) fn set_format(session: &Session, pix: &V4l2PixFormat) -> Result<()> {
+pub(crate) fn set_format(session: &OpenFile, pix: &V4l2PixFormat) -> Result<()> {
     // What was gathered of a frame was of the former format.
     session.page().rest.store(0, Ordering::Relaxed);
     connection::tell(&Request::SetFormat { session: session.info().session, format: to_wire(&nearest(pix)) })

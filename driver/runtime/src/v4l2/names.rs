@@ -11,17 +11,16 @@ use vloopback_abi::v4l2::pixel::{PixelFormat, other_name, same_pixels};
 use vloopback_abi::v4l2::{Fourcc, V4l2PixFormat};
 use vloopback_ring::Pix;
 
-use crate::files;
-use crate::open_file::Session;
+use crate::caller::Call;
 use crate::v4l2::bridge;
 use crate::zero::memory::is_zero;
 
 /// The program asked for this format: where the pipe's is the same under another name, it is told the
 /// name that it knows, on every descriptor of the output that the process has.
-pub(super) fn choose(session: &Session, asked: Fourcc) {
+pub(super) fn choose(call: &Call, asked: Fourcc) {
     let name = if other_name(asked).is_some() { asked.0 } else { 0 };
-    let info = session.info();
-    files::each(|other| {
+    let info = call.info();
+    call.caller.files().each(|other| {
         if other.info().pipe == info.pipe && other.info().input == info.input {
             other.pixel_name.store(name, Ordering::Relaxed);
         }
@@ -29,8 +28,8 @@ pub(super) fn choose(session: &Session, asked: Fourcc) {
 }
 
 /// The format with the name that the program asked for.
-pub(super) fn named(session: &Session, pix: Pix) -> Pix {
-    let name = session.pixel_name.load(Ordering::Relaxed);
+pub(super) fn named(call: &Call, pix: Pix) -> Pix {
+    let name = call.pixel_name.load(Ordering::Relaxed);
     if same_pixels(Fourcc(name), Fourcc(pix.fourcc)) { Pix { fourcc: name, ..pix } } else { pix }
 }
 
@@ -40,10 +39,10 @@ pub(super) fn as_asked(now: V4l2PixFormat, asked: Fourcc) -> V4l2PixFormat {
 }
 
 /// The formats of an output whose format is `now`, each once, without their second names.
-fn first_names(session: &Session, now: Fourcc) -> impl Iterator<Item = Fourcc> {
+fn first_names(call: &Call, now: Fourcc) -> impl Iterator<Item = Fourcc> {
     // V4L1 has two numbers for YUYV, of which one is enough.
     let has = |palette: &Palette| {
-        *palette != Palette::Yuv422 && is_zero(session) && bridge::has_palette(session, *palette)
+        *palette != Palette::Yuv422 && is_zero(call) && bridge::has_palette(call, *palette)
     };
     let others = Palette::ALL.into_iter().filter(has).filter_map(Palette::fourcc);
     core::iter::once(now).chain(others.filter(move |format| !same_pixels(*format, now)))
@@ -51,7 +50,7 @@ fn first_names(session: &Session, now: Fourcc) -> impl Iterator<Item = Fourcc> {
 
 /// The formats that an output lists: the one that it has, those that its zero-copy pusher is known to have
 /// besides, and the second names of all these.
-pub(super) fn listed(session: &Session, now: Fourcc) -> impl Iterator<Item = PixelFormat> {
+pub(super) fn listed(call: &Call, now: Fourcc) -> impl Iterator<Item = PixelFormat> {
     let both = |first: Fourcc| core::iter::once(first).chain(other_name(first));
-    first_names(session, now).flat_map(both).filter_map(PixelFormat::of)
+    first_names(call, now).flat_map(both).filter_map(PixelFormat::of)
 }

@@ -1,6 +1,5 @@
 //! The V4L2 table's handlers.
 
-use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::text;
@@ -24,7 +23,7 @@ use vloopback_wire::Request;
 
 use super::controls::Want;
 
-use crate::open_file::Session;
+use crate::caller::Call;
 use crate::open_file::set_interval;
 use crate::v4l2::bridge;
 use crate::v4l2::buffers;
@@ -52,9 +51,7 @@ const READ_BUFFERS: u32 = 2;
 
 /// An open node as the V4L2 table sees it.
 pub(crate) struct Node<'a> {
-    pub(crate) session: &'a Session,
-    /// The descriptor that the program called with.
-    pub(crate) fd: c_int,
+    pub(crate) call: &'a Call<'a>,
 }
 
 /// # Errors
@@ -69,11 +66,11 @@ fn only(fine: bool) -> Answer<()> {
 
 impl Node<'_> {
     fn is_input(&self) -> bool {
-        self.session.info().input
+        self.call.info().input
     }
 
     fn page(&self) -> &SessionPage {
-        self.session.page()
+        self.call.page()
     }
 
     fn buf_type(&self) -> u32 {
@@ -88,7 +85,7 @@ impl Node<'_> {
     /// Opens).
     fn check_owner(&self) -> Answer<()> {
         let has_none = self.page().count.load(Ordering::Relaxed) == 0;
-        if has_none && is_owned_elsewhere(self.session) { Err(Errno::EBUSY) } else { Ok(()) }
+        if has_none && is_owned_elsewhere(self.call) { Err(Errno::EBUSY) } else { Ok(()) }
     }
 
     /// As [`Node::check_type`], for requests in which the name for several planes is as good (V4L2
@@ -104,7 +101,7 @@ impl Node<'_> {
 
     /// Whether the node is the output of a zero-copy pipe.
     fn is_bridged(&self) -> bool {
-        !self.is_input() && is_zero(self.session)
+        !self.is_input() && is_zero(self.call)
     }
 
     /// The format that the descriptor has: its buffers', else the pipe's. A zero-copy pusher is asked.
@@ -113,7 +110,7 @@ impl Node<'_> {
     /// EINTR, ENODEV.
     fn learned_pix(&self) -> Answer<Pix> {
         if self.is_bridged() {
-            bridge::learn(self.session).map_err(Errno)?;
+            bridge::learn(self.call).map_err(Errno)?;
         }
         Ok(self.pix())
     }
@@ -123,8 +120,8 @@ impl Node<'_> {
         if page.count.load(Ordering::Relaxed) != 0 {
             return frozen(page);
         }
-        let pix = self.session.board().format().pix;
-        if self.is_input() { pix } else { names::named(self.session, pix) }
+        let pix = self.call.board().format().pix;
+        if self.is_input() { pix } else { names::named(self.call, pix) }
     }
 
     /// The format that is listed first: the pipe's own name of the one that it has, whatever name the program
@@ -132,7 +129,7 @@ impl Node<'_> {
     fn listed_first(&self) -> Answer<Fourcc> {
         let fixed = self.page().count.load(Ordering::Relaxed) != 0;
         let pix = self.learned_pix()?;
-        let own = self.session.board().format().pix;
+        let own = self.call.board().format().pix;
         Ok(Fourcc(if fixed && !pix.same_frames(&own) { pix.fourcc } else { own.fourcc }))
     }
 
@@ -141,7 +138,7 @@ impl Node<'_> {
         let format = *format;
         let pix = self.learned_pix()?;
         let now = format.fit(pix.width, pix.height);
-        let range = bridge::sizes(self.session);
+        let range = bridge::sizes(self.call);
         Ok((0..).map_while(move |index| match range {
             Some(range) => bridge::listed(range, now, |width, height| format.fit(width, height), index),
             None => Some(now).filter(|_| index == 0),
@@ -152,7 +149,7 @@ impl Node<'_> {
     /// EINVAL: the output does not list this code. EINTR, ENODEV.
     fn listed_format(&self, fourcc: u32) -> Answer<PixelFormat> {
         let first = self.listed_first()?;
-        names::listed(self.session, first).find(|format| format.fourcc.0 == fourcc).ok_or(Errno::EINVAL)
+        names::listed(self.call, first).find(|format| format.fourcc.0 == fourcc).ok_or(Errno::EINVAL)
     }
 
     /// The rectangle of the whole picture.
@@ -162,7 +159,7 @@ impl Node<'_> {
     }
 
     fn interval(&self) -> V4l2Fract {
-        let [numerator, denominator] = self.session.board().format().interval;
+        let [numerator, denominator] = self.call.board().format().interval;
         V4l2Fract { numerator, denominator }
     }
 
@@ -174,19 +171,19 @@ impl Node<'_> {
         // A client gets what the pipe carries.
         let now = to_v4l2(&self.learned_pix()?);
         let fixed = self.page().count.load(Ordering::Relaxed) != 0 || !self.is_bridged();
-        let near = if fixed { now } else { bridge::resolve(self.session, asked, false) };
+        let near = if fixed { now } else { bridge::resolve(self.call, asked, false) };
         Ok(names::as_asked(near, asked.fourcc()))
     }
 
     fn controls(&self, head: &mut V4l2ExtControls, list: &mut dyn ControlList, want: Want) -> Answer<()> {
         if !self.is_input() {
-            if let Some(answer) = picture::each_control(self.session, head, list, want) {
+            if let Some(answer) = picture::each_control(self.call, head, list, want) {
                 return answer.map_err(Errno);
             }
         }
-        let get = || picture::picture(self.session).map_err(Errno);
+        let get = || picture::picture(self.call).map_err(Errno);
         controls::serve(head, list, want, get, |picture, which| {
-            picture::set_picture(self.session, picture, which).map_err(Errno)
+            picture::set_picture(self.call, picture, which).map_err(Errno)
         })
     }
 
@@ -228,14 +225,14 @@ fn bus_info(pipe: u32, input: bool) -> [u8; 32] {
 impl V4l2Device for Node<'_> {
     fn knows(&self, row: &V4l2Row) -> bool {
         let served = if self.is_input() { row.on_input } else { row.on_output };
-        served && (!bridge::is_pusher_s(row.id) || (self.is_bridged() && bridge::has_tuner(self.session)))
+        served && (!bridge::is_pusher_s(row.id) || (self.is_bridged() && bridge::has_tuner(self.call)))
     }
 
     fn admit(&mut self, row: &V4l2Row) -> Answer<()> {
         if !row.ranked {
             return Ok(());
         }
-        let highest = &self.session.board().priorities[usize::from(!self.is_input())];
+        let highest = &self.call.board().priorities[usize::from(!self.is_input())];
         let own = match self.page().priority.load(Ordering::Relaxed) {
             0 => V4L2_PRIORITY_DEFAULT,
             own => own,
@@ -244,9 +241,9 @@ impl V4l2Device for Node<'_> {
     }
 
     fn querycap(&mut self) -> Answer<V4l2Capability> {
-        let info = self.session.info();
+        let info = self.call.info();
         let direction = if info.input { V4L2_CAP_VIDEO_OUTPUT } else { V4L2_CAP_VIDEO_CAPTURE };
-        let tuner = if self.is_bridged() && bridge::has_tuner(self.session) { V4L2_CAP_TUNER } else { 0 };
+        let tuner = if self.is_bridged() && bridge::has_tuner(self.call) { V4L2_CAP_TUNER } else { 0 };
         let device_caps =
             direction | V4L2_CAP_READWRITE | V4L2_CAP_STREAMING | V4L2_CAP_EXT_PIX_FORMAT | tuner;
         Ok(V4l2Capability {
@@ -270,9 +267,9 @@ impl V4l2Device for Node<'_> {
             PixelFormat::ALL.get(index).copied()
         } else {
             if self.is_bridged() {
-                bridge::ask_palettes(self.session).map_err(Errno)?;
+                bridge::ask_palettes(self.call).map_err(Errno)?;
             }
-            names::listed(self.session, self.listed_first()?).nth(index)
+            names::listed(self.call, self.listed_first()?).nth(index)
         };
         Ok(format.ok_or(Errno::EINVAL)?.fmtdesc(asked.index, asked.type_))
     }
@@ -290,12 +287,12 @@ impl V4l2Device for Node<'_> {
             return Err(Errno::EBUSY);
         }
         if self.is_input() {
-            format::set_format(self.session, &pix).map_err(Errno)?;
+            format::set_format(self.call, &pix).map_err(Errno)?;
         } else {
             if self.is_bridged() {
-                bridge::set_format(self.session, &asked.pix()).map_err(Errno)?;
+                bridge::set_format(self.call, &asked.pix()).map_err(Errno)?;
             }
-            names::choose(self.session, asked.pix().fourcc());
+            names::choose(self.call, asked.pix().fourcc());
             let told = self.pix();
             // Who reads goes on with this one.
             freeze(self.page(), &told);
@@ -368,7 +365,7 @@ impl V4l2Device for Node<'_> {
         self.check_type(asked.type_)?;
         if self.is_input() {
             let interval = nearest_interval(asked.output().timeperframe);
-            set_interval(self.session, interval.numerator, interval.denominator).map_err(Errno)?;
+            set_interval(self.call, interval.numerator, interval.denominator).map_err(Errno)?;
             self.page().paced.store(1, Ordering::Relaxed);
         }
         Ok(self.parm(asked.type_))
@@ -376,29 +373,29 @@ impl V4l2Device for Node<'_> {
 
     fn enuminput(&mut self, asked: V4l2Input) -> Answer<V4l2Input> {
         if self.is_bridged() {
-            return bridge::input(self.session, asked.index).map_err(Errno);
+            return bridge::input(self.call, asked.index).map_err(Errno);
         }
         only(asked.index == 0)?;
-        let status = if self.session.board().feed() == 0 { V4L2_IN_ST_NO_SIGNAL } else { 0 };
+        let status = if self.call.board().feed() == 0 { V4L2_IN_ST_NO_SIGNAL } else { 0 };
         let (name, type_) = (text::field("Loopback"), V4L2_INPUT_TYPE_CAMERA);
         Ok(V4l2Input { name, type_, status, ..V4l2Input::default() })
     }
 
     fn g_input(&mut self) -> Answer<i32> {
-        Ok(if self.is_bridged() { bridge::current_input(self.session) as i32 } else { 0 })
+        Ok(if self.is_bridged() { bridge::current_input(self.call) as i32 } else { 0 })
     }
 
     fn s_input(&mut self, number: i32) -> Answer<i32> {
         if self.is_bridged() {
             let index = u32::try_from(number).map_err(|_| Errno::EINVAL)?;
-            return bridge::set_input(self.session, index).map(|()| number).map_err(Errno);
+            return bridge::set_input(self.call, index).map(|()| number).map_err(Errno);
         }
         only(number == 0).map(|()| 0)
     }
 
     fn g_tuner(&mut self, asked: V4l2Tuner) -> Answer<V4l2Tuner> {
-        only(bridge::has_tuner(self.session))?;
-        bridge::tuner(self.session, asked.index).map_err(Errno)
+        only(bridge::has_tuner(self.call))?;
+        bridge::tuner(self.call, asked.index).map_err(Errno)
     }
 
     fn s_tuner(&mut self, asked: V4l2Tuner) -> Answer<()> {
@@ -407,11 +404,11 @@ impl V4l2Device for Node<'_> {
     }
 
     fn g_frequency(&mut self, asked: V4l2Frequency) -> Answer<V4l2Frequency> {
-        bridge::frequency(self.session, asked.tuner).map_err(Errno)
+        bridge::frequency(self.call, asked.tuner).map_err(Errno)
     }
 
     fn s_frequency(&mut self, asked: V4l2Frequency) -> Answer<()> {
-        bridge::set_frequency(self.session, &asked).map_err(Errno)
+        bridge::set_frequency(self.call, &asked).map_err(Errno)
     }
 
     fn queryctrl(&mut self, asked: V4l2Queryctrl) -> Answer<V4l2Queryctrl> {
@@ -423,14 +420,14 @@ impl V4l2Device for Node<'_> {
     }
 
     fn g_ctrl(&mut self, asked: V4l2Control) -> Answer<V4l2Control> {
-        controls::get(asked, || picture::picture(self.session).map_err(Errno))
+        controls::get(asked, || picture::picture(self.call).map_err(Errno))
     }
 
     fn s_ctrl(&mut self, asked: V4l2Control) -> Answer<V4l2Control> {
         controls::check(&asked)?;
-        let mut picture = picture::picture(self.session).map_err(Errno)?;
+        let mut picture = picture::picture(self.call).map_err(Errno)?;
         let (told, which) = controls::put(asked, &mut picture)?;
-        picture::set_picture(self.session, picture, which).map(|()| told).map_err(Errno)
+        picture::set_picture(self.call, picture, which).map(|()| told).map_err(Errno)
     }
 
     /// None of the controls is a menu.
@@ -439,15 +436,15 @@ impl V4l2Device for Node<'_> {
     }
 
     fn dqevent(&mut self) -> Answer<V4l2Event> {
-        events::dequeue(self.session, self.fd).map_err(Errno)
+        events::dequeue(self.call).map_err(Errno)
     }
 
     fn subscribe_event(&mut self, asked: V4l2EventSubscription) -> Answer<()> {
-        events::subscribe(self.session, &asked).map_err(Errno)
+        events::subscribe(self.call, &asked).map_err(Errno)
     }
 
     fn unsubscribe_event(&mut self, asked: V4l2EventSubscription) -> Answer<()> {
-        events::unsubscribe(self.session, &asked).map_err(Errno)
+        events::unsubscribe(self.call, &asked).map_err(Errno)
     }
 
     fn g_ext_ctrls(&mut self, head: &mut V4l2ExtControls, list: &mut dyn ControlList) -> Answer<()> {
@@ -497,16 +494,16 @@ impl V4l2Device for Node<'_> {
     }
 
     fn log_status(&mut self) -> Answer<()> {
-        connection::tell(&Request::LogStatus { session: self.session.info().session }).map_err(Errno)
+        connection::tell(&Request::LogStatus { session: self.call.info().session }).map_err(Errno)
     }
 
     fn g_priority(&mut self) -> Answer<u32> {
-        Ok(self.session.board().priorities[usize::from(!self.is_input())].load(Ordering::Relaxed))
+        Ok(self.call.board().priorities[usize::from(!self.is_input())].load(Ordering::Relaxed))
     }
 
     fn s_priority(&mut self, priority: u32) -> Answer<()> {
         only((1..=3).contains(&priority))?;
-        connection::tell(&Request::SetPriority { session: self.session.info().session, priority })
+        connection::tell(&Request::SetPriority { session: self.call.info().session, priority })
             .map_err(Errno)?;
         self.page().priority.store(priority, Ordering::Relaxed);
         Ok(())
@@ -515,45 +512,45 @@ impl V4l2Device for Node<'_> {
     fn reqbufs(&mut self, asked: V4l2Requestbuffers) -> Answer<V4l2Requestbuffers> {
         self.check_type(asked.type_)?;
         if self.is_input() {
-            feed::reqbufs(self.session, self.fd, asked).map_err(Errno)
+            feed::reqbufs(self.call, asked).map_err(Errno)
         } else {
             self.learned_pix()?;
-            capture::reqbufs(self.session, self.fd, asked).map_err(Errno)
+            capture::reqbufs(self.call, asked).map_err(Errno)
         }
     }
 
     fn querybuf(&mut self, asked: V4l2Buffer) -> Answer<V4l2Buffer> {
         self.check_type(asked.type_)?;
-        queue::querybuf(self.session, self.fd, asked).map_err(Errno)
+        queue::querybuf(self.call, asked).map_err(Errno)
     }
 
     fn create_bufs(&mut self, asked: V4l2CreateBuffers) -> Answer<V4l2CreateBuffers> {
         self.check_type(asked.format.type_)?;
         if self.is_input() {
-            feed::create_bufs(self.session, self.fd, asked).map_err(Errno)
+            feed::create_bufs(self.call, asked).map_err(Errno)
         } else {
             self.learned_pix()?;
-            capture::create_bufs(self.session, self.fd, asked).map_err(Errno)
+            capture::create_bufs(self.call, asked).map_err(Errno)
         }
     }
 
     fn prepare_buf(&mut self, asked: V4l2Buffer) -> Answer<V4l2Buffer> {
         self.check_type(asked.type_)?;
-        buffers::prepare(self.session, self.fd, asked).map_err(Errno)
+        buffers::prepare(self.call, asked).map_err(Errno)
     }
 
     fn expbuf(&mut self, asked: V4l2Exportbuffer) -> Answer<V4l2Exportbuffer> {
         self.check_type(asked.type_)?;
-        buffers::expbuf(self.session, self.fd, asked).map_err(Errno)
+        buffers::expbuf(self.call, asked).map_err(Errno)
     }
 
     fn qbuf(&mut self, asked: V4l2Buffer) -> Answer<V4l2Buffer> {
         self.check_type(asked.type_)?;
         self.check_owner()?;
         if self.is_input() {
-            feed::qbuf(self.session, self.fd, asked).map_err(Errno)
+            feed::qbuf(self.call, asked).map_err(Errno)
         } else {
-            capture::qbuf(self.session, self.fd, asked).map_err(Errno)
+            capture::qbuf(self.call, asked).map_err(Errno)
         }
     }
 
@@ -561,9 +558,9 @@ impl V4l2Device for Node<'_> {
         self.check_type(asked.type_)?;
         self.check_owner()?;
         if self.is_input() {
-            feed::dqbuf(self.session, self.fd).map_err(Errno)
+            feed::dqbuf(self.call).map_err(Errno)
         } else {
-            capture::dqbuf(self.session, self.fd).map_err(Errno)
+            capture::dqbuf(self.call).map_err(Errno)
         }
     }
 
@@ -571,9 +568,9 @@ impl V4l2Device for Node<'_> {
         self.check_type(type_ as u32)?;
         self.check_owner()?;
         if self.is_input() {
-            feed::streamon(self.session, self.fd).map_err(Errno)
+            feed::streamon(self.call).map_err(Errno)
         } else {
-            capture::streamon(self.session, self.fd).map_err(Errno)
+            capture::streamon(self.call).map_err(Errno)
         }
     }
 
@@ -581,9 +578,9 @@ impl V4l2Device for Node<'_> {
         self.check_type(type_ as u32)?;
         self.check_owner()?;
         if self.is_input() {
-            feed::streamoff(self.session, self.fd).map_err(Errno)
+            feed::streamoff(self.call).map_err(Errno)
         } else {
-            capture::streamoff(self.session, self.fd).map_err(Errno)
+            capture::streamoff(self.call).map_err(Errno)
         }
     }
 }

@@ -15,12 +15,13 @@ use vloopback_abi::v4l2::{
 use vloopback_ring::{Buffer, EXPORTED, MAX_BUFFERS, PAGE_LEN, PREPARED, Pix, SessionPage};
 use vloopback_wire::Request;
 
-use crate::open_file::{Session, disown, own};
+use crate::caller::Call;
+use crate::connection;
+use crate::open_file::{disown, own};
 use crate::stream::{BY_MMAP, BY_READ, Locked, Step, with_locks};
 use crate::sys::{self, FdList, Result};
 use crate::v4l2::format;
 use crate::views::Mapping;
-use crate::{connection, files};
 
 /// The fewest buffers that REQBUFS gives: with one, a program and the pipe would wait for each other.
 const FEWEST: u32 = 2;
@@ -53,14 +54,15 @@ pub(super) fn first(page: &SessionPage, fits: impl Fn(usize) -> bool) -> Option<
 /// Whether another descriptor of this process has buffers of the same node: the V4L2 specification has
 /// one owner of a stream; that other processes' are apart is what this loopback adds. Under the pipe's option
 /// `share = "all"` an output's descriptors are all apart; who is refused for want of it is told of it.
-pub(crate) fn is_owned_elsewhere(session: &Session) -> bool {
+pub(crate) fn is_owned_elsewhere(call: &Call) -> bool {
     static TOLD: AtomicBool = AtomicBool::new(false);
+    let session = call.file;
     let info = session.info();
     if info.shared && !info.input {
         return false;
     }
     let mut owned = false;
-    files::each(|other| {
+    call.caller.files().each(|other| {
         let mine = other.info().session == session.info().session;
         let same_node =
             other.info().node == session.info().node && core::ptr::eq(other.lifeline(), session.lifeline());
@@ -93,7 +95,7 @@ fn known_memory(memory: u32) -> Result<()> {
 /// # Errors
 /// EINVAL: memory of a kind that there is not. EBUSY: the descriptor streams, reads or is mapped the V4L1
 /// way, or another one of this process has the node's buffers.
-pub(super) fn check_reqbufs(session: &Session, asked: &V4l2Requestbuffers) -> Result<()> {
+pub(super) fn check_reqbufs(session: &Call, asked: &V4l2Requestbuffers) -> Result<()> {
     known_memory(asked.memory)?;
     if session.page().on.load(Ordering::Relaxed) != 0 { Err(libc::EBUSY) } else { check_owner(session) }
 }
@@ -101,7 +103,7 @@ pub(super) fn check_reqbufs(session: &Session, asked: &V4l2Requestbuffers) -> Re
 /// # Errors
 /// EBUSY: the descriptor reads or is mapped the V4L1 way, or another one of this process has the node's
 /// buffers.
-fn check_owner(session: &Session) -> Result<()> {
+fn check_owner(session: &Call) -> Result<()> {
     let streams = session.page().streaming.load(Ordering::Relaxed) & (BY_READ | BY_MMAP) != 0;
     if streams || is_owned_elsewhere(session) { Err(libc::EBUSY) } else { Ok(()) }
 }
@@ -113,7 +115,7 @@ fn check_owner(session: &Session) -> Result<()> {
 /// EINVAL: memory of a kind that there is not, or of another than the buffers that there are, or too few
 /// bytes for a frame of `pix`. EBUSY: as [`check_reqbufs`], but that it streams is no hindrance. ENOBUFS:
 /// there are as many as can be.
-pub(super) fn check_create(session: &Session, asked: &V4l2CreateBuffers, pix: &Pix) -> Result<Option<u32>> {
+pub(super) fn check_create(session: &Call, asked: &V4l2CreateBuffers, pix: &Pix) -> Result<Option<u32>> {
     known_memory(asked.memory)?;
     let page = session.page();
     let has = count(page);
@@ -376,7 +378,7 @@ pub(super) fn to_queue(locked: &mut Locked, asked: &V4l2Buffer) -> Result<usize>
             if length < least {
                 return Err(libc::EINVAL);
             }
-            let here = check_user(session, at, length as usize)?;
+            let here = check_user(locked.call, at, length as usize)?;
             locked.views.bring(index, here, length as usize);
             // The address is this process's business.
             (0, length)
@@ -405,12 +407,12 @@ pub(super) fn to_queue(locked: &mut Locked, asked: &V4l2Buffer) -> Result<usize>
 ///
 /// # Errors
 /// EFAULT: the program's memory is not there, or cannot be written where frames are.
-fn check_user(session: &Session, at: u64, length: usize) -> Result<usize> {
+fn check_user(call: &Call, at: u64, length: usize) -> Result<usize> {
     let at = usize::try_from(at).map_err(|_| libc::EFAULT)?;
-    let fine = if session.info().input {
-        session.known.readable(at, length)
+    let fine = if call.info().input {
+        call.caller.check_readable(call, at, length)
     } else {
-        session.known.writable(at, length)
+        call.caller.check_writable(call, at, length)
     };
     fine.map(|()| at).map_err(|_| libc::EFAULT)
 }
@@ -437,7 +439,7 @@ pub(super) fn brought(locked: &Locked, index: usize) -> Result<(*mut u8, usize)>
     }
     // What stands in the shared page is not believed: neither an address nor a length.
     let (at, length) = locked.views.brought(index).ok_or(libc::EFAULT)?;
-    check_user(session, at as u64, length)?;
+    check_user(locked.call, at as u64, length)?;
     Ok((at as *mut u8, length))
 }
 
@@ -450,8 +452,9 @@ pub(super) fn unqueue(page: &SessionPage) {
     }
 }
 
-pub(super) fn querybuf(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4l2Buffer> {
-    with_locks(session, fd, |locked| {
+pub(super) fn querybuf(call: &Call, asked: V4l2Buffer) -> Result<V4l2Buffer> {
+    let session = call.file;
+    with_locks(call, |locked| {
         let index = buffer_index(session.page(), &asked)?;
         lay_out(locked)?;
         Ok(Step::Done(describe(locked, index)))

@@ -3,16 +3,16 @@
 use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
+use vloopback_abi::ioc;
 use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l1::{VideoMmap, VideoPicture, VideoWindow, request};
-use vloopback_abi::{Abi, ioc};
-use vloopback_ioctl::{UserMemory, forwarded};
+use vloopback_ioctl::forwarded;
 use vloopback_ring::slip::MAX_DATA;
 use zerocopy::{FromZeros, IntoBytes};
 
-use crate::open_file::{Session, own};
+use crate::caller::Call;
+use crate::open_file::own;
 use crate::sys::Result;
-use crate::user::{self, Caller};
 use crate::zero::turn::Turn;
 use crate::zero::{NUMBER_MAX, shown};
 
@@ -21,8 +21,8 @@ use crate::zero::{NUMBER_MAX, shown};
 /// # Errors
 /// What the pusher answers: ENOTTY for a refusal, EINVAL for a set that it did not accept. EINVAL: more
 /// data than a pusher's buffer has room for. EFAULT, EIO, ETIMEDOUT, EINTR, ENODEV.
-pub(crate) fn forward(session: &Session, number: u32, arg: usize) -> Result<c_int> {
-    let abi = Abi::NATIVE;
+pub(crate) fn forward(call: &Call, number: u32, arg: usize) -> Result<c_int> {
+    let (session, abi) = (call.file, call.caller.abi());
     if forwarded::is_of_another_abi(abi, number) {
         return Err(libc::ENOTTY);
     }
@@ -33,12 +33,12 @@ pub(crate) fn forward(session: &Session, number: u32, arg: usize) -> Result<c_in
     }
     let mut bytes = [0; MAX_DATA];
     let has_data = ioc::ioc_dir(number) != ioc::NONE;
-    Caller.read(arg, &mut bytes[..if has_data { len } else { 0 }]).map_err(|_| libc::EFAULT)?;
+    call.caller.read(arg, &mut bytes[..if has_data { len } else { 0 }]).map_err(|_| libc::EFAULT)?;
     // On its way it has the neutral form: the pusher may be of the other word size.
     let asked = forwarded::neutral_number(abi, number);
     let sent = if has_data { forwarded::widen(abi, asked, &mut bytes) } else { 0 };
     let data = &mut bytes[..sent];
-    let turn = Turn::take(session)?;
+    let turn = Turn::take(call)?;
     let copy = if shown::shows(asked) {
         shown::settle(&turn)?;
         shown::Copy::of(&turn, asked, data)?
@@ -57,7 +57,7 @@ pub(crate) fn forward(session: &Session, number: u32, arg: usize) -> Result<c_in
     }
     if ioc::ioc_dir(number) & ioc::READ != 0 {
         let got = forwarded::narrow(abi, asked, &mut bytes);
-        Caller.write(arg, &bytes[..got]).map_err(|_| libc::EFAULT)?;
+        call.caller.write(arg, &bytes[..got]).map_err(|_| libc::EFAULT)?;
     }
     Ok(0)
 }
@@ -70,12 +70,13 @@ const TRIES: u32 = 16;
 /// # Errors
 /// As [`forward`], but for ETIMEDOUT, and EAGAIN never: a picture takes the time that it takes. EBUSY: see
 /// [`own`]. EIO: others draw all the time.
-pub(crate) fn read_frame(session: &Session, buf: usize, len: usize) -> Result<usize> {
+pub(crate) fn read_frame(call: &Call, buf: usize, len: usize) -> Result<usize> {
+    let session = call.file;
     own(session)?;
-    let turn = Turn::take(session)?;
+    let turn = Turn::take(call)?;
     let mut tries = 0;
     while tries < TRIES {
-        match turn.copy_frame(buf, len) {
+        match turn.copy_frame(call, buf, len) {
             Ok(Some(count)) => {
                 let page = session.page();
                 session.drawn.store(true, Ordering::Relaxed);
@@ -95,7 +96,7 @@ pub(crate) fn read_frame(session: &Session, buf: usize, len: usize) -> Result<us
 impl Turn<'_> {
     /// Asks for a frame and copies it. None: another client's was drawn under the copy, because this one was
     /// stopped meanwhile.
-    fn copy_frame(&self, buf: usize, len: usize) -> Result<Option<usize>> {
+    fn copy_frame(&self, call: &Call, buf: usize, len: usize) -> Result<Option<usize>> {
         let mut window = VideoWindow::new_zeroed();
         self.exchange(request::GWIN, &mut window)?;
         let mut picture = VideoPicture::new_zeroed();
@@ -109,7 +110,7 @@ impl Turn<'_> {
         if from.checked_add(whole).is_none_or(|end| end > self.inside.len) {
             return Err(libc::EINVAL);
         }
-        user::writable(buf, count).map_err(|_| libc::EFAULT)?;
+        call.caller.check_writable(call, buf, count).map_err(|_| libc::EFAULT)?;
         let mut order = VideoMmap {
             frame: 0,
             height: window.height as i32,
@@ -121,13 +122,7 @@ impl Turn<'_> {
         let (hatch, draws) = (self.inside.hatch, self.slip.draws());
         if hatch.draws() == draws {
             // SAFETY: `count` bytes at `buf` were checked, and the memory has at least as many from there on.
-            unsafe {
-                core::ptr::copy_nonoverlapping(
-                    self.inside.frames.add(from).cast_const(),
-                    buf as *mut u8,
-                    count,
-                );
-            }
+            unsafe { call.caller.copy_out(self.inside.frames.add(from).cast_const(), buf, count) }?;
         }
         self.slip.release();
         Ok((hatch.draws() == draws).then_some(count))

@@ -15,7 +15,7 @@ use vloopback_ring::hatch::{Hatch, Order, Progress};
 
 use crate::connection;
 use crate::lock::NoSignals;
-use crate::open_file::Session;
+use crate::open_file::OpenFile;
 use crate::publish::{self, Pieces};
 use crate::sys::Result;
 use crate::zero::memory::{Inside, call_daemon};
@@ -30,7 +30,7 @@ pub(crate) fn order_of(format: &Format, hatch: &Hatch) -> Option<Order> {
 }
 
 /// In the pusher's process: it has answered a request of the capture.
-pub(super) fn answered(session: &Session, hatch: &Hatch, errno: u32) {
+pub(super) fn answered(session: &OpenFile, hatch: &Hatch, errno: u32) {
     let refused = match hatch.go_on(errno) {
         Progress::Next => return,
         Progress::Refused => true,
@@ -50,7 +50,7 @@ pub(super) fn answered(session: &Session, hatch: &Hatch, errno: u32) {
 ///
 /// # Errors
 /// EINVAL: the frame is not inside the memory.
-fn publish(session: &Session, hatch: &Hatch) -> Result<()> {
+fn publish(session: &OpenFile, hatch: &Hatch) -> Result<()> {
     let quiet = NoSignals::new();
     let mut ring = session.ring.lock(&quiet);
     if session.refresh_ring(&mut ring).is_err() {
@@ -77,7 +77,7 @@ fn publish(session: &Session, hatch: &Hatch) -> Result<()> {
         hatch.want();
         return Ok(());
     }
-    let frame = Pieces { iov: core::slice::from_ref(&piece) };
+    let frame = Pieces::ours(core::slice::from_ref(&piece));
     let head = log.head.load(Ordering::Relaxed);
     let done = publish::put(session, &ring, log, &frame, (len, false));
     let streams = session.board().streamers.load(Ordering::SeqCst) != 0;

@@ -22,7 +22,7 @@ use vloopback_wire::{Reply, Request};
 
 use crate::hidden::MOVING;
 use crate::lock::NoSignals;
-use crate::open_file::{Session, is_certain};
+use crate::open_file::{OpenFile, is_certain};
 use crate::sys::{self, FdList, Result};
 use crate::zero::memory;
 use crate::{connection, fork, wait};
@@ -46,17 +46,17 @@ pub(crate) fn has_any() -> bool {
 
 /// See `edge::gong_number`.
 #[inline]
-pub(crate) fn number(session: &Session) -> Option<c_int> {
+pub(crate) fn number(session: &OpenFile) -> Option<c_int> {
     session.gong.number().filter(|_| !session.deaf.load(Ordering::Relaxed))
 }
 
 /// The gong of a pusher's session, which looks at it. None: there is none.
-pub(crate) fn heard_at(session: &Session) -> Option<c_int> {
+pub(crate) fn heard_at(session: &OpenFile) -> Option<c_int> {
     number(session).and_then(|_| session.gong.known())
 }
 
 /// Gets the pusher its gong, and tells the clients of it. What cannot be had is done without.
-pub(crate) fn hang(session: &Session) {
+pub(crate) fn hang(session: &OpenFile) {
     let Some(hatch) = memory::hatch(session) else { return };
     if session.deaf.load(Ordering::Relaxed) || fork::is_vfork_child() {
         return;
@@ -81,7 +81,7 @@ pub(crate) fn hang(session: &Session) {
 
 /// The pusher does not look at its gong: clients go to the doorman. One that has struck it before does so when
 /// its patience is over.
-pub(crate) fn plug(session: &Session) {
+pub(crate) fn plug(session: &OpenFile) {
     session.deaf.store(true, Ordering::Relaxed);
     if let Some(hatch) = memory::hatch(session).filter(|_| session.info().input) {
         hatch.set_hears(false);
@@ -89,14 +89,14 @@ pub(crate) fn plug(session: &Session) {
 }
 
 /// Asks the daemon for so many descriptors.
-fn fetch(session: &Session, fds: &mut FdList, count: usize) -> bool {
+fn fetch(session: &OpenFile, fds: &mut FdList, count: usize) -> bool {
     let asked = connection::ask(&Request::Gong { session: session.info().session }, None, fds);
     matches!(asked, Ok((Reply::Done, _))) && fds.len() == count
 }
 
 /// Whether the pusher can be reached by its gong, as far as is known; the mallet is fetched if it was not. Before
 /// the post: whoever rings between the two rings once more.
-pub(super) fn is_in_reach(session: &Session, hatch: &Hatch, zero: u32) -> bool {
+pub(super) fn is_in_reach(session: &OpenFile, hatch: &Hatch, zero: u32) -> bool {
     if !hatch.hears() {
         return false;
     }
@@ -111,7 +111,7 @@ pub(super) fn is_in_reach(session: &Session, hatch: &Hatch, zero: u32) -> bool {
 /// Strikes the gong of the pusher whose memory has this number: its descriptor is readable, as far as it asks
 /// through the library, and SIGIO is raised. By a client that has posted, or by the pusher's own library.
 /// False: it has none, or not for us; the doorman is to be asked ([`memory::knock`]).
-pub(super) fn strike(session: &Session, hatch: &Hatch, zero: u32) -> bool {
+pub(super) fn strike(session: &OpenFile, hatch: &Hatch, zero: u32) -> bool {
     if !is_in_reach(session, hatch, zero) {
         return false;
     }
@@ -132,7 +132,7 @@ pub(super) fn strike(session: &Session, hatch: &Hatch, zero: u32) -> bool {
 }
 
 /// The mallet of that pusher, asked for once. Under [`MOVING`].
-fn mallet(session: &Session, zero: u32) -> Option<c_int> {
+fn mallet(session: &OpenFile, zero: u32) -> Option<c_int> {
     if session.mallet_of.load(Ordering::Relaxed) == zero {
         return session.mallet.known();
     }
@@ -154,7 +154,7 @@ fn mallet(session: &Session, zero: u32) -> Option<c_int> {
 ///
 /// # Errors
 /// EINTR.
-pub(super) fn wait(session: &Session, hatch: &Hatch, fd: c_int) -> Result<()> {
+pub(super) fn wait(session: &OpenFile, hatch: &Hatch, fd: c_int) -> Result<()> {
     let Some(gong) = heard_at(session) else { return sys::wait_readable(fd) };
     let (calls, kick) = (&session.desk().calls, &session.page().kick);
     let words = [calls, kick].map(|word| (word, word.load(Ordering::SeqCst)));
@@ -177,12 +177,12 @@ pub(super) fn wait(session: &Session, hatch: &Hatch, fd: c_int) -> Result<()> {
 }
 
 /// One more request was not heard by the gong. True: too many in a row.
-fn count(session: &Session) -> bool {
+fn count(session: &OpenFile) -> bool {
     session.unheard.fetch_add(1, Ordering::Relaxed) + 1 >= UNHEARD
 }
 
 /// A client's patience is over: it goes to the doorman.
-pub(super) fn was_not_heard(session: &Session) {
+pub(super) fn was_not_heard(session: &OpenFile) {
     session.desk().reminders.fetch_add(1, Ordering::SeqCst);
     if count(session) {
         session.deaf.store(true, Ordering::Relaxed);
@@ -190,12 +190,12 @@ pub(super) fn was_not_heard(session: &Session) {
 }
 
 /// A client's request was taken before its patience was over.
-pub(super) fn was_heard(session: &Session) {
+pub(super) fn was_heard(session: &OpenFile) {
     session.unheard.store(0, Ordering::Relaxed);
 }
 
 /// The pusher has read something: whether there was a message in its gong.
-pub(super) fn heard(session: &Session, struck: bool) {
+pub(super) fn heard(session: &OpenFile, struck: bool) {
     if !struck {
         if number(session).is_some() && session.gong.known().is_none() {
             // Raw calls have closed it.

@@ -9,12 +9,12 @@ use vloopback_wire::{Reply, Request};
 
 use crate::connection;
 use crate::lock::NoSignals;
-use crate::open_file::Session;
+use crate::open_file::OpenFile;
 use crate::sys::{self, FdList, Result};
 
 /// Maps the pages and the frames' memory, once a session and memory. `len`: by a pusher, the
 /// bytes that it wants.
-pub(crate) fn join(session: &Session, len: u32) -> Result<()> {
+pub(crate) fn join(session: &OpenFile, len: u32) -> Result<()> {
     let in_force = session.board().zero();
     if in_force != 0 && session.zero.number.load(Ordering::Acquire) == in_force {
         let have = session.zero.len.load(Ordering::Relaxed);
@@ -73,7 +73,7 @@ pub(crate) fn join(session: &Session, len: u32) -> Result<()> {
 /// Being in the memory that a session has of a zero-copy pusher's: it stays mapped meanwhile, whoever
 /// pushes by then.
 pub(crate) struct Inside<'a> {
-    session: &'a Session,
+    session: &'a OpenFile,
     pub(crate) hatch: &'a Hatch,
     /// The client's own page of requests; a pusher has none.
     pub(crate) slip: Option<&'a Slip>,
@@ -85,7 +85,7 @@ pub(crate) struct Inside<'a> {
 
 impl<'a> Inside<'a> {
     /// None: nothing is mapped ([`join`]), or another pusher's takes its place at this moment.
-    pub(crate) fn enter(session: &'a Session) -> Option<Self> {
+    pub(crate) fn enter(session: &'a OpenFile) -> Option<Self> {
         session.zero.inside.fetch_add(1, Ordering::SeqCst);
         let zero = session.zero.number.load(Ordering::SeqCst);
         let hatch = session.zero.hatch.load(Ordering::SeqCst);
@@ -106,7 +106,7 @@ impl<'a> Inside<'a> {
 ///
 /// # Errors
 /// EIO: the pusher is gone, or another took its place at this moment. As [`join`] besides.
-pub(crate) fn enter(session: &Session) -> Result<Inside<'_>> {
+pub(crate) fn enter(session: &OpenFile) -> Result<Inside<'_>> {
     join(session, 0).map_err(|e| if e == libc::EINVAL { libc::EIO } else { e })?;
     Inside::enter(session).ok_or(libc::EIO)
 }
@@ -119,7 +119,7 @@ impl Drop for Inside<'_> {
 
 /// Lets the daemon make the pusher's descriptor readable if there is something for it. By a client that has
 /// posted, or by the pusher's own library, where there is no gong.
-pub(crate) fn knock(session: &Session) {
+pub(crate) fn knock(session: &OpenFile) {
     // A daemon that is gone has nobody to ring.
     let _ = connection::post(&Request::Bell { session: session.info().session, knock: true });
 }
@@ -128,18 +128,18 @@ pub(crate) fn knock(session: &Session) {
 ///
 /// # Errors
 /// As [`connection::post`].
-pub(crate) fn call_daemon(session: &Session) -> Result<()> {
+pub(crate) fn call_daemon(session: &OpenFile) -> Result<()> {
     connection::post(&Request::Bell { session: session.info().session, knock: false })
 }
 
 /// Whether this descriptor's pipe is in zero-copy mode.
 #[inline]
-pub(crate) fn is_zero(session: &Session) -> bool {
+pub(crate) fn is_zero(session: &OpenFile) -> bool {
     session.board().zero() != 0
 }
 
 /// The pusher's page, if it is mapped.
-pub(crate) fn hatch(session: &Session) -> Option<&Hatch> {
+pub(crate) fn hatch(session: &OpenFile) -> Option<&Hatch> {
     let hatch = session.zero.hatch.load(Ordering::Acquire);
     // SAFETY: mapped until the session has no users any more.
     (!hatch.is_null()).then(|| unsafe { &*hatch })

@@ -6,8 +6,9 @@ use core::sync::atomic::Ordering;
 use vloopback_ring::PAGE_LEN;
 use vloopback_wire::{Reply, Request};
 
+use crate::caller::Call;
 use crate::connection;
-use crate::open_file::{Session, own};
+use crate::open_file::{OpenFile, own};
 use crate::ranges::View;
 use crate::sys::{self, FdList, Result};
 use crate::views::Mapping;
@@ -53,7 +54,7 @@ impl Place {
     ///
     /// # Errors
     /// EINVAL: not inside it. ENOMEM.
-    fn show(&self, session: &Session) -> Result<u32> {
+    fn show(&self, session: &OpenFile) -> Result<u32> {
         let inside = Inside::enter(session).ok_or(libc::EINVAL)?;
         if self.end()? as usize > inside.len {
             return Err(libc::EINVAL);
@@ -78,7 +79,7 @@ impl Place {
     ///
     /// # Errors
     /// EIO: another pusher's by now. As [`connection::ask`], as mmap(2).
-    fn show_again(&self, session: &Session, inside: &Inside) -> Result<()> {
+    fn show_again(&self, session: &OpenFile, inside: &Inside) -> Result<()> {
         let mut fds = FdList::new();
         let request = Request::Zero { session: session.info().session, len: inside.len as u32 };
         match connection::ask(&request, None, &mut fds)? {
@@ -106,7 +107,8 @@ impl Drop for Place {
 ///
 /// # Safety
 /// As mmap(2): with MAP_FIXED what is at the address goes.
-pub(crate) unsafe fn mmap_input(session: &Session, fd: c_int, wanted: &Mapping) -> Result<usize> {
+pub(crate) unsafe fn mmap_input(call: &Call, wanted: &Mapping) -> Result<usize> {
+    let session = call.file;
     if !session.access().1 {
         return Err(libc::EBADF);
     }
@@ -117,8 +119,10 @@ pub(crate) unsafe fn mmap_input(session: &Session, fd: c_int, wanted: &Mapping) 
     session.claim()?;
     join(session, len)?;
     gong::hang(session);
-    session.pusher_fd.store(fd, Ordering::Relaxed);
-    pusher::arm(session, fd);
+    if let Some(fd) = call.caller.device(session) {
+        session.pusher_fd.store(fd, Ordering::Relaxed);
+        pusher::arm(session, fd);
+    }
     place.show(session)?;
     Ok(place.keep())
 }
@@ -130,7 +134,7 @@ pub(crate) unsafe fn mmap_input(session: &Session, fd: c_int, wanted: &Mapping) 
 ///
 /// # Safety
 /// As mmap(2): with MAP_FIXED what is at the address goes.
-pub(crate) unsafe fn mmap_output(session: &Session, wanted: &Mapping) -> Result<usize> {
+pub(crate) unsafe fn mmap_output(session: &OpenFile, wanted: &Mapping) -> Result<usize> {
     // SAFETY: the caller's promise.
     let place = unsafe { Place::reserve(wanted) }?;
     join(session, 0)?;

@@ -3,24 +3,25 @@
 use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
+use vloopback_abi::ioc;
 use vloopback_abi::v4l1::{VideoCapability, VideoChannel, VideoMbuf, VideoPicture, request};
-use vloopback_abi::{Abi, ioc};
-use vloopback_ioctl::{UserMemory, forwarded};
+use vloopback_ioctl::forwarded;
 use vloopback_ring::hatch::{Entry, Hatch, Next, Pending, Taken, Told};
 use vloopback_ring::slip::MAX_DATA;
 use zerocopy::FromBytes;
 
+use crate::caller::Call;
+use crate::connection;
+use crate::files::Files;
 use crate::lock::NoSignals;
-use crate::open_file::{Session, is_certain};
-use crate::sys::{self, Result, may_wait};
-use crate::user::{self, Caller};
+use crate::open_file::{OpenFile, is_certain};
+use crate::sys::{self, Result};
 use crate::zero::memory::hatch;
 use crate::zero::memory::{call_daemon, is_zero, join, knock};
 use crate::zero::{NUMBER_LEN, capture, gong};
-use crate::{connection, files};
 
 /// Runs `f` on the clients that there are.
-fn with_clients<T>(session: &Session, hatch: &Hatch, f: impl FnOnce(&[Entry]) -> T) -> T {
+fn with_clients<T>(session: &OpenFile, hatch: &Hatch, f: impl FnOnce(&[Entry]) -> T) -> T {
     let quiet = NoSignals::new();
     let mut clients = session.clients.lock(&quiet);
     // Who could not be taken up now is at the next look; it reminds us.
@@ -29,7 +30,7 @@ fn with_clients<T>(session: &Session, hatch: &Hatch, f: impl FnOnce(&[Entry]) ->
 }
 
 /// The pusher's page, for its own side: also in a process that got the descriptor by exec.
-fn joined(session: &Session) -> Result<&Hatch> {
+fn joined(session: &OpenFile) -> Result<&Hatch> {
     if hatch(session).is_none() {
         join(session, 0)?;
         gong::hang(session);
@@ -39,7 +40,7 @@ fn joined(session: &Session) -> Result<&Hatch> {
 
 /// Lets the kernel send SIGIO for this descriptor, and for its gong, as soon as it would not kill the process:
 /// when the signal is caught, ignored or blocked. What came before raises it now.
-pub(super) fn arm(session: &Session, fd: c_int) {
+pub(super) fn arm(session: &OpenFile, fd: c_int) {
     if session.armed.load(Ordering::Relaxed) || !sys::sigio_is_harmless() || !is_certain(fd, session) {
         return;
     }
@@ -59,8 +60,8 @@ pub(super) fn arm(session: &Session, fd: c_int) {
 }
 
 /// The program changed how it takes signals: pushers that were not armed may be now.
-pub(crate) fn signals_changed() {
-    files::each(|session| {
+pub(crate) fn signals_changed(files: &Files) {
+    files.each(|session| {
         let fd = session.pusher_fd.load(Ordering::Relaxed);
         if fd >= 0 && session.info().input && is_zero(session) {
             arm(session, fd);
@@ -69,13 +70,13 @@ pub(crate) fn signals_changed() {
 }
 
 /// What is next for the pusher, with the data in `data`. It can have one request at a time.
-pub(crate) fn take(session: &Session, hatch: &Hatch, data: &mut [u8; MAX_DATA]) -> Option<Taken> {
+pub(crate) fn take(session: &OpenFile, hatch: &Hatch, data: &mut [u8; MAX_DATA]) -> Option<Taken> {
     let order = capture::order_of(&session.board().format(), hatch);
     with_clients(session, hatch, |slips| hatch.take(slips, order, sys::now(), data))
 }
 
 /// The pusher is done with something: its descriptor is readable if there is more.
-pub(crate) fn look_for_more(session: &Session, hatch: &Hatch) {
+pub(crate) fn look_for_more(session: &OpenFile, hatch: &Hatch) {
     let captures = capture::order_of(&session.board().format(), hatch).is_some();
     let next = with_clients(session, hatch, |slips| hatch.next(slips, captures, sys::now()));
     let zero = session.zero.number.load(Ordering::Relaxed);
@@ -94,7 +95,7 @@ pub(crate) fn look_for_more(session: &Session, hatch: &Hatch) {
 /// What rang at the pusher's descriptor has been seen; `struck`: and at its gong. After the look at what there
 /// is: while the byte lies there the doorman rings nobody for it. Where none lies it may be about to; it is
 /// waited for, but not for ever.
-fn hush(session: &Session, hatch: &Hatch, fd: c_int, struck: bool) {
+fn hush(session: &OpenFile, hatch: &Hatch, fd: c_int, struck: bool) {
     sys::wait_while(|| hatch.is_looked_at());
     sys::take_bytes(fd);
     gong::heard(session, struck);
@@ -102,7 +103,7 @@ fn hush(session: &Session, hatch: &Hatch, fd: c_int, struck: bool) {
 
 /// Whether there is something to take for a pusher whose descriptor or gong is ready. What rang may have been
 /// withdrawn, or taken along with what rang before; then both are hushed.
-pub(crate) fn is_rightly_rung(session: &Session, fd: c_int) -> bool {
+pub(crate) fn is_rightly_rung(session: &OpenFile, fd: c_int) -> bool {
     // Before the first look nothing is known.
     let Some(hatch) = hatch(session) else { return true };
     let captures = capture::order_of(&session.board().format(), hatch).is_some();
@@ -127,7 +128,8 @@ pub(crate) fn is_rightly_rung(session: &Session, fd: c_int) -> bool {
 ///
 /// # Errors
 /// EAGAIN, EINTR, EFAULT, ENODEV; EINVAL: no room for the number.
-pub(crate) fn read(session: &Session, fd: c_int, pieces: &[libc::iovec]) -> Result<usize> {
+pub(crate) fn read(call: &Call, pieces: &[libc::iovec]) -> Result<usize> {
+    let session = call.file;
     let hatch = joined(session)?;
     let room = pieces.iter().fold(0usize, |sum, piece| sum.saturating_add(piece.iov_len));
     if room < NUMBER_LEN || room > isize::MAX as usize {
@@ -138,14 +140,14 @@ pub(crate) fn read(session: &Session, fd: c_int, pieces: &[libc::iovec]) -> Resu
     loop {
         session.alive()?;
         // Before anything is taken, so that a bad address loses nothing.
-        scatter(pieces, room, |_, at, len| user::writable(at, len).map_err(|_| libc::EFAULT))?;
-        if !is_certain(fd, session) {
-            return Err(libc::EBADF);
-        }
+        scatter(pieces, room, |_, at, len| {
+            call.caller.check_writable(session, at, len).map_err(|_| libc::EFAULT)
+        })?;
+        let Some(fd) = call.caller.device(session) else { return Err(libc::EBADF) };
         // What has not rung is not readable yet.
         let struck = session.gong.known().is_some_and(sys::take_messages);
         if !struck && !sys::has_byte(fd) {
-            if !may_wait(fd) {
+            if !call.caller.may_wait() {
                 return Err(libc::EAGAIN);
             }
             gong::wait(session, hatch, fd)?;
@@ -159,8 +161,8 @@ pub(crate) fn read(session: &Session, fd: c_int, pieces: &[libc::iovec]) -> Resu
             Some(Taken::Request(pending, len)) => {
                 let number = pending.number();
                 let whole = len == ioc::ioc_size(number);
-                let len = if whole { forwarded::narrow(Abi::NATIVE, number, &mut data) } else { len };
-                (forwarded::own_number(Abi::NATIVE, number), len)
+                let len = if whole { forwarded::narrow(call.caller.abi(), number, &mut data) } else { len };
+                (forwarded::own_number(call.caller.abi(), number), len)
             }
             Some(Taken::Closing) => {
                 look_for_more(session, hatch);
@@ -168,7 +170,7 @@ pub(crate) fn read(session: &Session, fd: c_int, pieces: &[libc::iovec]) -> Resu
             }
             None => {
                 look_for_more(session, hatch);
-                if !may_wait(fd) {
+                if !call.caller.may_wait() {
                     return Err(libc::EAGAIN);
                 }
                 if slept {
@@ -181,7 +183,7 @@ pub(crate) fn read(session: &Session, fd: c_int, pieces: &[libc::iovec]) -> Resu
         record[..NUMBER_LEN].copy_from_slice(&(number as usize).to_ne_bytes());
         record[NUMBER_LEN..NUMBER_LEN + got].copy_from_slice(&data[..got]);
         return scatter(pieces, (NUMBER_LEN + got).min(room), |from, at, len| {
-            Caller.write(at, &record[from..from + len]).map_err(|_| libc::EFAULT)
+            call.caller.write(at, &record[from..from + len]).map_err(|_| libc::EFAULT)
         });
     }
 }
@@ -208,13 +210,14 @@ fn scatter(
 /// # Errors
 /// EFAULT: the answer's data cannot be read; EINVAL: not the request that waits for an answer. Nothing
 /// has changed then.
-pub(crate) fn answer(session: &Session, number: u32, arg: usize) -> Result<c_int> {
+pub(crate) fn answer(call: &Call, number: u32, arg: usize) -> Result<c_int> {
+    let session = call.file;
     let hatch = joined(session)?;
     // Nothing waits: some pushers refuse, and then answer all the same.
     let Some(pending) = with_clients(session, hatch, |slips| hatch.pending(slips)) else { return Ok(0) };
     let asked = pending.number();
     let refused = number == request::SINVALID;
-    let own = forwarded::own_number(Abi::NATIVE, asked);
+    let own = forwarded::own_number(call.caller.abi(), asked);
     if !refused && number != own {
         return Err(libc::EINVAL);
     }
@@ -222,7 +225,7 @@ pub(crate) fn answer(session: &Session, number: u32, arg: usize) -> Result<c_int
     let len = ioc::ioc_size(own).min(MAX_DATA);
     // SINVALID's argument is garbage.
     if !refused && ioc::ioc_dir(asked) != ioc::NONE {
-        Caller.read(arg, &mut told[..len]).map_err(|_| libc::EFAULT)?;
+        call.caller.read(arg, &mut told[..len]).map_err(|_| libc::EFAULT)?;
     }
     give(session, hatch, &pending, |data| {
         if refused {
@@ -230,12 +233,12 @@ pub(crate) fn answer(session: &Session, number: u32, arg: usize) -> Result<c_int
         }
         // To accept what was set, a pusher gives back what it was sent.
         if ioc::ioc_dir(asked) == ioc::WRITE {
-            forwarded::narrow(Abi::NATIVE, asked, data);
+            forwarded::narrow(call.caller.abi(), asked, data);
             if data[..len] != told[..len] {
                 return libc::EINVAL as u32;
             }
         }
-        forwarded::widen(Abi::NATIVE, asked, &mut told);
+        forwarded::widen(call.caller.abi(), asked, &mut told);
         *data = told;
         0
     });
@@ -247,7 +250,7 @@ pub(crate) fn answer(session: &Session, number: u32, arg: usize) -> Result<c_int
 ///
 /// `answer` runs with signals blocked.
 pub(crate) fn give(
-    session: &Session,
+    session: &OpenFile,
     hatch: &Hatch,
     pending: &Pending,
     answer: impl FnOnce(&mut [u8; MAX_DATA]) -> u32,
@@ -297,7 +300,7 @@ pub(crate) fn give(
 }
 
 /// The data that a request came with. False: it was withdrawn meanwhile.
-pub(crate) fn asked(session: &Session, hatch: &Hatch, pending: &Pending, data: &mut [u8; MAX_DATA]) -> bool {
+pub(crate) fn asked(session: &OpenFile, hatch: &Hatch, pending: &Pending, data: &mut [u8; MAX_DATA]) -> bool {
     match pending.ticket() {
         None => {
             hatch.capture_request(data);
@@ -311,7 +314,7 @@ pub(crate) fn asked(session: &Session, hatch: &Hatch, pending: &Pending, data: &
 }
 
 /// Whether a request still waits for its answer.
-pub(crate) fn is_waiting(session: &Session, hatch: &Hatch, pending: &Pending) -> bool {
+pub(crate) fn is_waiting(session: &OpenFile, hatch: &Hatch, pending: &Pending) -> bool {
     with_clients(session, hatch, |slips| hatch.pending(slips) == Some(*pending))
 }
 

@@ -12,7 +12,7 @@ use vloopback_abi::v4l1::{VideoMbuf, VideoMmap, VideoPicture, VideoWindow, reque
 use zerocopy::{FromBytes, FromZeros};
 
 use crate::lock::NoSignals;
-use crate::open_file::Session;
+use crate::open_file::OpenFile;
 use crate::ranges::{Layout, View};
 use crate::sys::Result;
 use crate::zero::memory::Inside;
@@ -74,7 +74,7 @@ fn origin(inside: &Inside) -> usize {
 }
 
 /// Puts the pusher's memory where the former one's was. False: the program would not find the frames there.
-fn show(session: &Session, inside: &Inside, theirs: Option<&Layout>) -> Result<bool> {
+fn show(session: &OpenFile, inside: &Inside, theirs: Option<&Layout>) -> Result<bool> {
     let quiet = NoSignals::new();
     let mut views = session.views.lock(&quiet);
     views.become_ranges()?;
@@ -97,7 +97,7 @@ fn frame_len(turn: &Turn) -> Result<usize> {
 }
 
 /// A pusher has answered a request of the program's own.
-pub(super) fn answered(session: &Session, inside: &Inside, number: u32, data: &[u8]) {
+pub(super) fn answered(session: &OpenFile, inside: &Inside, number: u32, data: &[u8]) {
     match number {
         request::GMBUF => {
             let Ok((layout, _)) = VideoMbuf::read_from_prefix(data) else { return };
@@ -181,7 +181,7 @@ impl Copy {
 ///
 /// # Errors
 /// ENOMEM: more mappings than there is room for.
-pub(super) fn mapped(session: &Session, view: View, zero: u32) -> Result<()> {
+pub(super) fn mapped(session: &OpenFile, view: View, zero: u32) -> Result<()> {
     let quiet = NoSignals::new();
     let mut views = session.views.lock(&quiet);
     let fresh = !views.ranges.told().is_told() || views.ranges.told_of() == zero;

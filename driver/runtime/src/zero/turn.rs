@@ -9,9 +9,10 @@ use vloopback_ring::hatch::PATIENCE;
 use vloopback_ring::slip::{Phase, Slip};
 use zerocopy::IntoBytes;
 
+use crate::caller::Call;
 use crate::connection;
 use crate::lock::NoSignals;
-use crate::open_file::Session;
+use crate::open_file::OpenFile;
 use crate::sys::{self, Result};
 use crate::zero::gong;
 use crate::zero::memory::{Inside, call_daemon, enter, knock};
@@ -40,7 +41,7 @@ static ASKERS: [Asker; 32] = [const {
 
 impl Asker {
     /// The place of a turn that this thread has.
-    fn find(thread: i32, session: &Session) -> Option<&'static Self> {
+    fn find(thread: i32, session: &OpenFile) -> Option<&'static Self> {
         let at = core::ptr::from_ref(session) as usize;
         let is_it = |asker: &&Self| {
             asker.thread.load(Ordering::Relaxed) == thread && asker.session.load(Ordering::Relaxed) == at
@@ -49,7 +50,7 @@ impl Asker {
     }
 
     /// A place for a turn; None: more threads are asking than there are places. Such a turn is not taken over.
-    fn begin(thread: i32, session: &Session) -> Option<&'static Self> {
+    fn begin(thread: i32, session: &OpenFile) -> Option<&'static Self> {
         let take = |asker: &&Self| {
             asker.thread.compare_exchange(0, thread, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         };
@@ -74,9 +75,9 @@ fn give_back(slip: &Slip) {
 
 /// The program has closed the device here: a turn that this thread never came back from is over. Other
 /// processes may have the open file still.
-pub(crate) fn forget(session: &Session) {
+pub(crate) fn forget(session: &OpenFile, thread: i32) {
     let _quiet = NoSignals::new();
-    let Some(asker) = Asker::find(sys::thread(), session) else { return };
+    let Some(asker) = Asker::find(thread, session) else { return };
     asker.thread.store(0, Ordering::Relaxed);
     if let (Some(inside), Ok(me)) = (Inside::enter(session), connection::peer()) {
         if let Some(slip) = inside.slip.filter(|slip| asker.has(slip) && slip.lock.owner() == me) {
@@ -92,7 +93,7 @@ pub(crate) fn forget(session: &Session) {
 /// While it lives, signals are blocked but for its waits, so that a handler that takes it over finds it in a
 /// wait. It is lost then: the wait fails with EINTR, and nothing of it may be touched any more.
 pub(crate) struct Turn<'a> {
-    session: &'a Session,
+    session: &'a OpenFile,
     /// The memory that the pipe had when the turn was taken.
     pub(crate) inside: ManuallyDrop<Inside<'a>>,
     pub(super) slip: &'a Slip,
@@ -125,10 +126,11 @@ impl Drop for Turn<'_> {
 impl<'a> Turn<'a> {
     /// # Errors
     /// EIO: the pusher is gone. EAGAIN: more clients than a pusher can have. EINTR, ENODEV.
-    pub(crate) fn take(session: &'a Session) -> Result<Self> {
+    pub(crate) fn take(call: &Call<'a>) -> Result<Self> {
+        let session = call.file;
         let inside = enter(session)?;
         let slip = inside.slip.ok_or(libc::EINVAL)?;
-        let (thread, me) = (sys::thread(), connection::peer()?);
+        let (thread, me) = (call.caller.thread(), connection::peer()?);
         loop {
             let quiet = NoSignals::new();
             let former = Asker::find(thread, session);
@@ -154,7 +156,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    pub(super) fn session(&self) -> &'a Session {
+    pub(super) fn session(&self) -> &'a OpenFile {
         self.session
     }
 

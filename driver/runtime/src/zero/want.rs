@@ -2,25 +2,25 @@
 
 use core::sync::atomic::Ordering;
 
-use crate::open_file::Session;
+use crate::open_file::OpenFile;
 use crate::sys::Result;
 use crate::zero::memory::{Inside, knock};
 
 /// The client has met the pusher that there is; what that one has refused to others before is not its
 /// business.
-pub(crate) fn meet(session: &Session, inside: &Inside) {
+pub(crate) fn meet(session: &OpenFile, inside: &Inside) {
     let page = session.page();
     page.refusals.store(inside.hatch.refusals(), Ordering::SeqCst);
     page.zero.store(inside.zero, Ordering::SeqCst);
 }
 
 /// The client is to meet the pusher anew.
-pub(crate) fn forget(session: &Session) {
+pub(crate) fn forget(session: &OpenFile) {
     session.page().zero.store(0, Ordering::SeqCst);
 }
 
 /// Whether the client has met the pusher that there is.
-pub(crate) fn has_met(session: &Session) -> bool {
+pub(crate) fn has_met(session: &OpenFile) -> bool {
     session.page().zero.load(Ordering::SeqCst) == session.board().zero()
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn has_met(session: &Session) -> bool {
 ///
 /// # Errors
 /// EIO: the pusher has refused to capture since it was met.
-pub(crate) fn want(session: &Session) -> Result<()> {
+pub(crate) fn want(session: &OpenFile) -> Result<()> {
     let Some(inside) = Inside::enter(session) else { return Ok(()) };
     let page = session.page();
     if session.board().zero() != inside.zero || page.zero.load(Ordering::SeqCst) != inside.zero {
