@@ -20,7 +20,8 @@ const TOGETHER: &[(&str, [&str; 2])] = &[
 
 /// Crates in which even a module and the files below it form no circle. Elsewhere a file may use what the module above
 /// it keeps for its parts.
-const STRICT: &[&str] = &["vloopback-preload", "vloopback-runtime"];
+const STRICT: &[&str] =
+    &["vloopback-device", "vloopback-link", "vloopback-preload", "vloopback-runtime", "vloopback-sys"];
 
 /// Module path to what it imports.
 type Imports = BTreeMap<String, BTreeSet<String>>;
@@ -230,6 +231,21 @@ fn no_files_import_each_other_in_a_circle() {
         }
     }
     assert!(wrong.is_empty(), "circles of files: {wrong:#?}");
+}
+
+/// What a device does is for whoever calls: no file of `driver/device` knows this process's numbers, its word size, its
+/// environment or a path.
+#[test]
+fn a_device_knows_no_process() {
+    let files = files(&root().join("driver/device/src"));
+    assert!(files.len() > 30);
+    for (module, text) in files {
+        let code = text.split("#[cfg(test)]").next().unwrap_or("");
+        for word in ["table::", "environment::", "Abi::NATIVE", "libc::open", "std::env", "getenv"] {
+            let line = code.lines().find(|line| line.contains(word) && !line.trim_start().starts_with("//"));
+            assert_eq!(line, None, "{module} knows {word}");
+        }
+    }
 }
 
 /// The finder itself: circles of any length, by any kind of path; not by tests, nor by other crates.

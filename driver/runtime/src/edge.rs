@@ -6,16 +6,20 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use vloopback_wire::Request;
 
-use crate::caller::Call;
-use crate::dispatch;
-use crate::open_file::Pin;
 use crate::own::Own;
-use crate::publish::Pieces;
-use crate::sys::{self, FdList};
-use crate::user::OwnMemory;
-use crate::views::Mapping;
-use crate::zero::{gong, memory, pusher};
-use crate::{byte_stream, chime, connection, environment, fork, hidden, monitor, open_files, output, table};
+use crate::own_memory::OwnMemory;
+use crate::{monitor, open_files};
+use vloopback_device::caller::Call;
+use vloopback_device::dispatch;
+use vloopback_device::open_file::Pin;
+use vloopback_device::publish::Pieces;
+use vloopback_device::views::Mapping;
+use vloopback_device::{byte_stream, chime, output};
+use vloopback_device::{zero::gong, zero::memory, zero::pusher};
+use vloopback_link::{connection, environment, hidden, table};
+use vloopback_sys as sys;
+use vloopback_sys::FdList;
+use vloopback_sys::fork;
 
 pub use monitor::News;
 

@@ -24,41 +24,15 @@
 //! signal handlers may call in wherever they interrupted the library. The one exception is the right to write
 //! while a frame is filled in place ([`native`]).
 
-mod byte_stream;
-mod caller;
-mod chime;
-mod connection;
-mod dispatch;
 pub mod edge;
-mod environment;
-mod files;
-mod fork;
-mod hidden;
-mod input;
-mod lock;
 mod monitor;
 pub mod native;
 pub mod native_zero;
-mod open_file;
 mod open_files;
-mod output;
 mod own;
-mod pace;
-mod part;
+mod own_memory;
 pub mod paths;
-mod publish;
-mod ranges;
-mod ring_map;
-pub mod stack;
-mod stream;
-mod sys;
-mod table;
-mod user;
-mod v4l1;
-mod v4l2;
-mod views;
-mod wait;
 pub mod watch;
-mod zero;
 
+pub use vloopback_sys::stack;
 pub use vloopback_wire::tree as tree_image;

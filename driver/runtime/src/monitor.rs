@@ -13,9 +13,12 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 use syscalls::{Sysno, syscall};
 
-use crate::hidden::{Hidden, MOVING};
-use crate::lock::NoSignals;
-use crate::{environment, fork, paths, sys, table};
+use crate::paths;
+use vloopback_link::{environment, table};
+use vloopback_link::{hidden::Hidden, hidden::MOVING};
+use vloopback_sys as sys;
+use vloopback_sys::fork;
+use vloopback_sys::lock::NoSignals;
 
 /// More such sockets than any program is known to have at once; those beyond hear of real devices only.
 const MOST: usize = 8;

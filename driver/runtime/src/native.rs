@@ -21,12 +21,15 @@ use vloopback_abi::v4l2::V4l2PixFormat;
 use vloopback_ring::{Log, Picked, cancel};
 use zerocopy::FromZeros;
 
-use crate::lock::NoSignals;
-use crate::open_file::{self, OpenFile, Pin};
-use crate::publish::{self, Pieces, Said, give_back, show};
-use crate::sys::Result;
-use crate::v4l2::format;
-use crate::{connection, edge, environment, fork, input, open_files, table};
+use crate::{edge, open_files};
+use vloopback_device::input;
+use vloopback_device::v4l2::format;
+use vloopback_device::{open_file, open_file::OpenFile, open_file::Pin};
+use vloopback_device::{publish, publish::Pieces, publish::Said, publish::give_back, publish::show};
+use vloopback_link::{connection, environment, table};
+use vloopback_sys::Result;
+use vloopback_sys::fork;
+use vloopback_sys::lock::NoSignals;
 
 /// The longest path of a socket, bytes: what an address of AF_UNIX has room for.
 pub const MAX_SOCKET_PATH: usize = 107;

@@ -15,10 +15,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use vloopback_ring::hatch::{Hatch, Pending, Taken};
 use vloopback_wire::{Reply, Request};
 
-use crate::open_file::{Pin, is_certain};
-use crate::sys::{self, FdList, Result};
-use crate::zero::{gong, memory, pusher};
-use crate::{connection, native, open_files};
+use crate::{native, open_files};
+use vloopback_device::{open_file::Pin, open_file::is_certain};
+use vloopback_device::{zero::gong, zero::memory, zero::pusher};
+use vloopback_link::connection;
+use vloopback_sys as sys;
+use vloopback_sys::{FdList, Result};
 
 pub use vloopback_ring::slip::MAX_DATA;
 

@@ -5,13 +5,16 @@ use core::sync::atomic::Ordering;
 
 use vloopback_wire::{DEVICE_MODE, DEVICE_PREFIX, Reply, Request};
 
-use crate::files::Files;
-use crate::hidden::MOVING;
-use crate::lock::NoSignals;
-use crate::open_file::{OpenFile, Pin};
-use crate::sys::{self, FdList, Result};
-use crate::zero::turn;
-use crate::{connection, environment, fork, monitor, table};
+use crate::monitor;
+use vloopback_device::files::Files;
+use vloopback_device::zero::turn;
+use vloopback_device::{open_file::OpenFile, open_file::Pin};
+use vloopback_link::hidden::MOVING;
+use vloopback_link::{connection, environment, table};
+use vloopback_sys as sys;
+use vloopback_sys::fork;
+use vloopback_sys::lock::NoSignals;
+use vloopback_sys::{FdList, Result};
 
 /// The open files of this process.
 pub(crate) static OWN: Files = Files::new();

@@ -4,12 +4,14 @@ use core::ffi::c_int;
 
 use vloopback_ioctl::{Abi, Fault, UserMemory};
 
-use crate::caller::Caller;
-use crate::files::Files;
-use crate::open_file::{OpenFile, is_certain};
-use crate::sys::{self, Result};
-use crate::user::OwnMemory;
-use crate::{environment, open_files, table};
+use crate::open_files;
+use crate::own_memory::OwnMemory;
+use vloopback_device::caller::Caller;
+use vloopback_device::files::Files;
+use vloopback_device::{open_file::OpenFile, open_file::is_certain};
+use vloopback_link::{environment, table};
+use vloopback_sys as sys;
+use vloopback_sys::Result;
 
 /// This process, with the descriptor that it called with.
 #[derive(Clone, Copy, Debug)]

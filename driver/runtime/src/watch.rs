@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use vloopback_abi::v4l2::V4l2PixFormat;
 
-use crate::caller::Call;
-use crate::open_file::Pin;
 use crate::own::Own;
-use crate::sys::{self, Result};
-use crate::v4l2::format;
-use crate::{native, open_files, output};
+use crate::{native, open_files};
+use vloopback_device::caller::Call;
+use vloopback_device::open_file::Pin;
+use vloopback_device::output;
+use vloopback_device::v4l2::format;
+use vloopback_sys as sys;
+use vloopback_sys::Result;
 
 /// The longest wait between two looks at a pipe whose format changes.
 const SLICE: Duration = Duration::from_secs(1);

@@ -3,8 +3,15 @@
 //!
 //! Nothing here allocates, locks or keeps state: signal handlers may call in.
 
+mod calls;
+pub mod fork;
+pub mod lock;
 pub mod records;
 pub mod server;
+pub mod stack;
+
+pub use calls::*;
+pub use records::FdList;
 
 /// An errno as a result's error.
 pub type Result<T> = core::result::Result<T, core::ffi::c_int>;

@@ -1,0 +1,89 @@
+//! Whoever makes a call: whose memory, descriptors, word size and threads are meant.
+
+use core::ffi::c_int;
+use core::ops::Deref;
+
+use vloopback_ioctl::{Abi, Fault, UserMemory};
+
+use crate::files::Files;
+use crate::open_file::OpenFile;
+use vloopback_sys::Result;
+
+/// The process on whose behalf a call is made. What a device does knows nothing of it but by this.
+pub trait Caller: UserMemory {
+    /// Its word size, and with it the shape of its structures.
+    fn abi(&self) -> Abi;
+
+    /// It has made a request of V4L1: from its next open on it is legacy (driver/docs/rules.md, "Eras").
+    fn made_v4l1_request(&self);
+
+    /// Whether its calls wait: the descriptor has no O_NONBLOCK.
+    fn may_wait(&self) -> bool;
+
+    /// Whether the number that it called with still is the open file that it was. Looked at after each wait.
+    fn is_open(&self) -> bool;
+
+    /// Its descriptor of `file`, to take readiness out of, and to wait for. None: raw system calls have put something else
+    /// at the number, or it has none.
+    fn device(&self, file: &OpenFile) -> Option<c_int>;
+
+    /// The thread that calls.
+    fn thread(&self) -> i32;
+
+    /// The open files that this process has: a stream has one owner in each process.
+    fn files(&self) -> &Files;
+
+    /// Whether a frame of `len` bytes can be read from there.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    fn check_readable(&self, file: &OpenFile, addr: usize, len: usize) -> core::result::Result<(), Fault>;
+
+    /// Whether a frame of `len` bytes can be written there.
+    ///
+    /// # Errors
+    /// [`Fault`].
+    fn check_writable(&self, file: &OpenFile, addr: usize, len: usize) -> core::result::Result<(), Fault>;
+
+    /// Copies `len` bytes of our own memory to its address `to`.
+    ///
+    /// # Errors
+    /// EFAULT: nothing is there any more.
+    ///
+    /// # Safety
+    /// `len` bytes can be read at `from`; [`Caller::check_writable`] said yes to `to`.
+    unsafe fn copy_out(&self, from: *const u8, to: usize, len: usize) -> Result<()>;
+
+    /// Copies `len` bytes from its address `from` to our own memory.
+    ///
+    /// # Errors
+    /// EFAULT: nothing is there any more.
+    ///
+    /// # Safety
+    /// `len` bytes can be written at `to`; [`Caller::check_readable`] said yes to `from`.
+    unsafe fn copy_in(&self, from: usize, to: *mut u8, len: usize) -> Result<()>;
+
+    /// Gives it a descriptor, which is ours; returns the number that it has for the caller, close-on-exec if asked for.
+    ///
+    /// # Errors
+    /// EMFILE.
+    fn export(&self, fd: c_int, cloexec: bool) -> Result<c_int>;
+}
+
+/// One call by an open file.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    /// The open file.
+    pub file: &'a OpenFile,
+    /// Who calls.
+    pub caller: &'a dyn Caller,
+}
+
+impl Deref for Call<'_> {
+    type Target = OpenFile;
+
+    #[inline]
+    fn deref(&self) -> &OpenFile {
+        self.file
+    }
+}

@@ -1,0 +1,123 @@
+//! read, ioctl and mmap of an open file: which part of a device they are for.
+
+use core::ffi::{c_int, c_void};
+use core::sync::atomic::Ordering;
+
+use vloopback_ioctl::{dispatch_v4l1, dispatch_v4l2, is_v4l1, is_v4l2, request_number};
+use vloopback_wire::Request;
+
+use crate::caller::Call;
+use crate::open_file;
+use crate::v4l2::node::Node;
+use crate::views::Mapping;
+use crate::{input, output, v4l1};
+use crate::{v4l2::capture, v4l2::feed, v4l2::forward};
+use crate::{zero::ask, zero::memory, zero::mmap as zero_mmap, zero::pusher};
+use vloopback_link::connection;
+use vloopback_sys::Result;
+
+/// read(2).
+///
+/// # Errors
+/// As [`output::read`], [`pusher::read`] and [`ask::read_frame`].
+pub fn read(call: &Call, buf: usize, len: usize) -> Result<usize> {
+    let session = call.file;
+    if !memory::is_zero(session) {
+        return output::read(call, buf, len);
+    }
+    session.alive()?;
+    if session.info().input {
+        let piece = libc::iovec { iov_base: buf as *mut c_void, iov_len: len };
+        pusher::read(call, core::slice::from_ref(&piece))
+    } else if open_file::is_client(session) {
+        output::begin_read(call)?;
+        output::read(call, buf, len)
+    } else {
+        ask::read_frame(call, buf, len)
+    }
+}
+
+/// ioctl(2).
+///
+/// # Errors
+/// Those of the request.
+pub fn ioctl(call: &Call, request: u64, arg: usize) -> Result<c_int> {
+    let (session, caller) = (call.file, call.caller);
+    session.alive()?;
+    if request_number(request) == 0 && session.info().input && memory::is_zero(session) {
+        // Some pushers answer a client's closing, too (driver/docs/old-api.md, "Rules for pushers" 8).
+        return Ok(0);
+    }
+    if is_v4l1(request) {
+        // From its next open on this process is legacy (driver/docs/rules.md, "Eras").
+        caller.made_v4l1_request();
+        if session.page().v4l1.swap(1, Ordering::Relaxed) == 0 {
+            // It waits for a placeholder no more.
+            session.page().patient.store(u32::from(open_file::is_patient(session)), Ordering::Relaxed);
+        }
+        if memory::is_zero(session) {
+            return if session.info().input {
+                pusher::answer(call, request_number(request), arg)
+            } else {
+                ask::forward(call, request_number(request), arg)
+            };
+        }
+        if session.info().input {
+            input::claim_by_request(session)?;
+        }
+        let mut node = v4l1::Node { call };
+        return dispatch_v4l1(&mut node, caller, caller.abi(), request, arg).map_err(|e| e.raw());
+    }
+    if is_v4l2(request) && session.info().v4l2 {
+        let v4l2 = &session.page().v4l2;
+        if v4l2.load(Ordering::Relaxed) == 0 {
+            v4l2.store(1, Ordering::Relaxed);
+            let info = session.info();
+            if !info.input && info.legacy {
+                // A program of today in an old one's session: V4L2's rules hold for it from now on, and poll's are
+                // the daemon's to change.
+                session.ring_bell();
+            } else if info.input && !info.legacy && session.access().1 {
+                // It has claimed nothing by opening: others may.
+                let _ = connection::post(&Request::Bell { session: info.session, knock: false });
+            }
+        }
+        if let Some(answer) = forward::forward(call, request, arg) {
+            return answer;
+        }
+        let mut node = Node { call };
+        return dispatch_v4l2(&mut node, caller, caller.abi(), request, arg).map_err(|e| e.raw());
+    }
+    Err(libc::ENOTTY)
+}
+
+/// mmap(2).
+///
+/// # Errors
+/// EACCES: the open file's access mode does not allow it. Those of the part that it is for.
+///
+/// # Safety
+/// As mmap(2): MAP_FIXED replaces what is there.
+pub unsafe fn mmap(call: &Call, wanted: &Mapping) -> Result<usize> {
+    let session = call.file;
+    session.alive()?;
+    let Mapping { prot, flags, .. } = *wanted;
+    let (may_read, may_write) = session.access();
+    let shared = flags & libc::MAP_TYPE != libc::MAP_PRIVATE;
+    if !(may_read || may_write) || (shared && prot & libc::PROT_WRITE != 0 && !may_write) {
+        return Err(libc::EACCES);
+    }
+    let has_buffers = session.page().count.load(Ordering::Relaxed) != 0;
+    match (session.info().input, has_buffers) {
+        // SAFETY: the caller's promise.
+        (true, true) => unsafe { feed::mmap(call, wanted) },
+        // SAFETY: as above.
+        (true, false) => unsafe { zero_mmap::mmap_input(call, wanted) },
+        // SAFETY: as above.
+        (false, false) if memory::is_zero(session) => unsafe { zero_mmap::mmap_output(session, wanted) },
+        // SAFETY: as above.
+        (false, true) => unsafe { capture::mmap(call, wanted) },
+        // SAFETY: as above.
+        (false, false) => unsafe { output::mmap(call, wanted) },
+    }
+}

@@ -1,0 +1,15 @@
+//! The V4L2 requests of both nodes. The input is a V4L2 *output* device (programs give pictures to it),
+//! the output a V4L2 *capture* device.
+
+pub(crate) mod bridge;
+mod buffers;
+pub(crate) mod capture;
+mod controls;
+mod events;
+pub(crate) mod feed;
+pub mod format;
+pub(crate) mod forward;
+mod names;
+pub(crate) mod node;
+mod picture;
+pub(crate) mod queue;

@@ -1,0 +1,360 @@
+//! The pusher's side: SIGIO, and read() and ioctl() on an input of a zero-copy pipe.
+
+use core::ffi::c_int;
+use core::sync::atomic::Ordering;
+
+use vloopback_abi::ioc;
+use vloopback_abi::v4l1::{VideoCapability, VideoChannel, VideoMbuf, VideoPicture, request};
+use vloopback_ioctl::forwarded;
+use vloopback_ring::hatch::{Entry, Hatch, Next, Pending, Taken, Told};
+use vloopback_ring::slip::MAX_DATA;
+use zerocopy::FromBytes;
+
+use crate::caller::Call;
+use crate::files::Files;
+use crate::zero::memory::hatch;
+use crate::{open_file::OpenFile, open_file::is_certain};
+use crate::{zero::NUMBER_LEN, zero::capture, zero::gong};
+use crate::{zero::memory::call_daemon, zero::memory::is_zero, zero::memory::join, zero::memory::knock};
+use vloopback_link::connection;
+use vloopback_sys as sys;
+use vloopback_sys::Result;
+use vloopback_sys::lock::NoSignals;
+
+/// Runs `f` on the clients that there are.
+fn with_clients<T>(session: &OpenFile, hatch: &Hatch, f: impl FnOnce(&[Entry]) -> T) -> T {
+    let quiet = NoSignals::new();
+    let mut clients = session.clients.lock(&quiet);
+    // Who could not be taken up now is at the next look; it reminds us.
+    let _ = clients.refresh(session.info().session, hatch);
+    f(clients.entries())
+}
+
+/// The pusher's page, for its own side: also in a process that got the descriptor by exec.
+fn joined(session: &OpenFile) -> Result<&Hatch> {
+    if hatch(session).is_none() {
+        join(session, 0)?;
+        gong::hang(session);
+    }
+    hatch(session).ok_or(libc::EINVAL)
+}
+
+/// Lets the kernel send SIGIO for this descriptor, and for its gong, as soon as it would not kill the process:
+/// when the signal is caught, ignored or blocked. What came before raises it now.
+pub(super) fn arm(session: &OpenFile, fd: c_int) {
+    if session.armed.load(Ordering::Relaxed) || !sys::sigio_is_harmless() || !is_certain(fd, session) {
+        return;
+    }
+    // What comes meanwhile and what came before are one signal.
+    let _quiet = NoSignals::new();
+    if sys::send_sigio(fd).is_err() {
+        return;
+    }
+    let gong = gong::heard_at(session);
+    if gong.is_some_and(|gong| sys::send_sigio(gong).is_err()) {
+        gong::plug(session);
+    }
+    session.armed.store(true, Ordering::Relaxed);
+    if sys::has_byte(fd) || gong.is_some_and(sys::has_message) {
+        sys::raise_sigio();
+    }
+}
+
+/// The program changed how it takes signals: pushers that were not armed may be now.
+pub fn signals_changed(files: &Files) {
+    files.each(|session| {
+        let fd = session.pusher_fd.load(Ordering::Relaxed);
+        if fd >= 0 && session.info().input && is_zero(session) {
+            arm(session, fd);
+        }
+    });
+}
+
+/// What is next for the pusher, with the data in `data`. It can have one request at a time.
+pub fn take(session: &OpenFile, hatch: &Hatch, data: &mut [u8; MAX_DATA]) -> Option<Taken> {
+    let order = capture::order_of(&session.board().format(), hatch);
+    with_clients(session, hatch, |slips| hatch.take(slips, order, sys::now(), data))
+}
+
+/// The pusher is done with something: its descriptor is readable if there is more.
+pub fn look_for_more(session: &OpenFile, hatch: &Hatch) {
+    let captures = capture::order_of(&session.board().format(), hatch).is_some();
+    let next = with_clients(session, hatch, |slips| hatch.next(slips, captures, sys::now()));
+    let zero = session.zero.number.load(Ordering::Relaxed);
+    if next == Some(Next::Request) && gong::strike(session, hatch, zero) {
+        return;
+    }
+    if next.is_some() {
+        knock(session);
+    } else if hatch.holds_back() {
+        // It must not wait for a client that copies and was stopped: the daemon looks again. If that is gone,
+        // so is the pipe.
+        let _ = call_daemon(session);
+    }
+}
+
+/// What rang at the pusher's descriptor has been seen; `struck`: and at its gong. After the look at what there
+/// is: while the byte lies there the doorman rings nobody for it. Where none lies it may be about to; it is
+/// waited for, but not for ever.
+fn hush(session: &OpenFile, hatch: &Hatch, fd: c_int, struck: bool) {
+    sys::wait_while(|| hatch.is_looked_at());
+    sys::take_bytes(fd);
+    gong::heard(session, struck);
+}
+
+/// Whether there is something to take for a pusher whose descriptor or gong is ready. What rang may have been
+/// withdrawn, or taken along with what rang before; then both are hushed.
+pub fn is_rightly_rung(session: &OpenFile, fd: c_int) -> bool {
+    // Before the first look nothing is known.
+    let Some(hatch) = hatch(session) else { return true };
+    let captures = capture::order_of(&session.board().format(), hatch).is_some();
+    let is_there = |slips: &[Entry]| hatch.has_next(slips, captures, sys::now());
+    if !is_certain(fd, session) || with_clients(session, hatch, is_there) {
+        return true;
+    }
+    let struck = session.gong.known().is_some_and(sys::take_messages);
+    hush(session, hatch, fd, struck);
+    // What came after the look rings again.
+    look_for_more(session, hatch);
+    session.gong.known().is_some_and(sys::has_message) || sys::has_byte(fd)
+}
+
+/// read(2) on an input of a zero-copy pipe, into the program's pieces: a request's number and its data, or
+/// number 0 for a client that has closed.
+///
+/// The request that made the descriptor readable may have been withdrawn. poll and select see that, but it can
+/// happen after them, and a signal tells nothing. Who has O_NONBLOCK gets EAGAIN then, who was asleep in this call
+/// sleeps on. Any other was told that there is something, often in its signal handler: it must not sleep, and gets
+/// 0 bytes. (Not an error: pushers look whether they got a number, some in a `size_t`.)
+///
+/// # Errors
+/// EAGAIN, EINTR, EFAULT, ENODEV; EINVAL: no room for the number.
+pub fn read(call: &Call, pieces: &[libc::iovec]) -> Result<usize> {
+    let session = call.file;
+    let hatch = joined(session)?;
+    let room = pieces.iter().fold(0usize, |sum, piece| sum.saturating_add(piece.iov_len));
+    if room < NUMBER_LEN || room > isize::MAX as usize {
+        return Err(libc::EINVAL);
+    }
+    let room = room.min(NUMBER_LEN + MAX_DATA);
+    let mut slept = false;
+    loop {
+        session.alive()?;
+        // Before anything is taken, so that a bad address loses nothing.
+        scatter(pieces, room, |_, at, len| {
+            call.caller.check_writable(session, at, len).map_err(|_| libc::EFAULT)
+        })?;
+        let Some(fd) = call.caller.device(session) else { return Err(libc::EBADF) };
+        // What has not rung is not readable yet.
+        let struck = session.gong.known().is_some_and(sys::take_messages);
+        if !struck && !sys::has_byte(fd) {
+            if !call.caller.may_wait() {
+                return Err(libc::EAGAIN);
+            }
+            gong::wait(session, hatch, fd)?;
+            slept = true;
+            continue;
+        }
+        let mut data = [0; MAX_DATA];
+        let taken = take(session, hatch, &mut data);
+        hush(session, hatch, fd, struck);
+        let (number, got) = match taken {
+            Some(Taken::Request(pending, len)) => {
+                let number = pending.number();
+                let whole = len == ioc::ioc_size(number);
+                let len = if whole { forwarded::narrow(call.caller.abi(), number, &mut data) } else { len };
+                (forwarded::own_number(call.caller.abi(), number), len)
+            }
+            Some(Taken::Closing) => {
+                look_for_more(session, hatch);
+                (0, 0)
+            }
+            None => {
+                look_for_more(session, hatch);
+                if !call.caller.may_wait() {
+                    return Err(libc::EAGAIN);
+                }
+                if slept {
+                    continue;
+                }
+                return Ok(0);
+            }
+        };
+        let mut record = [0; NUMBER_LEN + MAX_DATA];
+        record[..NUMBER_LEN].copy_from_slice(&(number as usize).to_ne_bytes());
+        record[NUMBER_LEN..NUMBER_LEN + got].copy_from_slice(&data[..got]);
+        return scatter(pieces, (NUMBER_LEN + got).min(room), |from, at, len| {
+            call.caller.write(at, &record[from..from + len]).map_err(|_| libc::EFAULT)
+        });
+    }
+}
+
+/// Does `f` (from where in the record, the address, the length) to the pieces until `count` bytes are used.
+fn scatter(
+    pieces: &[libc::iovec],
+    count: usize,
+    f: impl Fn(usize, usize, usize) -> Result<()>,
+) -> Result<usize> {
+    let mut done = 0;
+    for piece in pieces {
+        let len = piece.iov_len.min(count - done);
+        if len != 0 {
+            f(done, piece.iov_base as usize, len)?;
+        }
+        done += len;
+    }
+    Ok(done)
+}
+
+/// An ioctl on an input of a zero-copy pipe: the answer to the request that was read.
+///
+/// # Errors
+/// EFAULT: the answer's data cannot be read; EINVAL: not the request that waits for an answer. Nothing
+/// has changed then.
+pub fn answer(call: &Call, number: u32, arg: usize) -> Result<c_int> {
+    let session = call.file;
+    let hatch = joined(session)?;
+    // Nothing waits: some pushers refuse, and then answer all the same.
+    let Some(pending) = with_clients(session, hatch, |slips| hatch.pending(slips)) else { return Ok(0) };
+    let asked = pending.number();
+    let refused = number == request::SINVALID;
+    let own = forwarded::own_number(call.caller.abi(), asked);
+    if !refused && number != own {
+        return Err(libc::EINVAL);
+    }
+    let mut told = [0; MAX_DATA];
+    let len = ioc::ioc_size(own).min(MAX_DATA);
+    // SINVALID's argument is garbage.
+    if !refused && ioc::ioc_dir(asked) != ioc::NONE {
+        call.caller.read(arg, &mut told[..len]).map_err(|_| libc::EFAULT)?;
+    }
+    give(session, hatch, &pending, |data| {
+        if refused {
+            return libc::ENOTTY as u32;
+        }
+        // To accept what was set, a pusher gives back what it was sent.
+        if ioc::ioc_dir(asked) == ioc::WRITE {
+            forwarded::narrow(call.caller.abi(), asked, data);
+            if data[..len] != told[..len] {
+                return libc::EINVAL as u32;
+            }
+        }
+        forwarded::widen(call.caller.abi(), asked, &mut told);
+        *data = told;
+        0
+    });
+    Ok(0)
+}
+
+/// Answers a request: `answer` gets the data that was asked with and returns the errno (0 for none); what it
+/// leaves in the buffer is the answer's data. False: the request was withdrawn meanwhile.
+///
+/// `answer` runs with signals blocked.
+pub fn give(
+    session: &OpenFile,
+    hatch: &Hatch,
+    pending: &Pending,
+    answer: impl FnOnce(&mut [u8; MAX_DATA]) -> u32,
+) -> bool {
+    let mut told = [0; MAX_DATA];
+    let mut errno = 0;
+    if let Ok(me) = connection::peer() {
+        // Who dies in the middle is found by it.
+        hatch.set_answerer(me);
+    }
+    let Some(ticket) = pending.ticket() else {
+        if !hatch.begin_answer(pending) {
+            return false;
+        }
+        hatch.capture_request(&mut told);
+        errno = answer(&mut told);
+        if errno == 0 {
+            learn(hatch, pending.number(), &told);
+        }
+        capture::answered(session, hatch, errno);
+        look_for_more(session, hatch);
+        return true;
+    };
+    let given = with_clients(session, hatch, |slips| {
+        let Some(entry) = slips.iter().find(|entry| entry.ticket == ticket) else { return false };
+        let given = entry.slip.answer(pending.serial(), |data| {
+            errno = answer(data);
+            told = *data;
+            errno
+        });
+        if given {
+            if errno == 0 {
+                learn(hatch, pending.number(), &told);
+                if pending.number() == request::SYNC {
+                    hatch.count_frame();
+                }
+            } else if pending.number() == request::SPICT {
+                note_set(hatch, &told, false);
+            }
+            sys::futex_wake_all(entry.slip.word());
+        }
+        given
+    });
+    hatch.done(pending, sys::now());
+    look_for_more(session, hatch);
+    given
+}
+
+/// The data that a request came with. False: it was withdrawn meanwhile.
+pub fn asked(session: &OpenFile, hatch: &Hatch, pending: &Pending, data: &mut [u8; MAX_DATA]) -> bool {
+    match pending.ticket() {
+        None => {
+            hatch.capture_request(data);
+            is_waiting(session, hatch, pending)
+        }
+        Some(ticket) => with_clients(session, hatch, |slips| {
+            let mut slips = slips.iter();
+            slips.find(|e| e.ticket == ticket).is_some_and(|e| e.slip.asked(pending.serial(), data))
+        }),
+    }
+}
+
+/// Whether a request still waits for its answer.
+pub fn is_waiting(session: &OpenFile, hatch: &Hatch, pending: &Pending) -> bool {
+    with_clients(session, hatch, |slips| hatch.pending(slips) == Some(*pending))
+}
+
+/// Keeps which palettes the pusher takes.
+fn note_set(hatch: &Hatch, data: &[u8; MAX_DATA], accepted: bool) {
+    if let Ok((picture, _)) = VideoPicture::read_from_prefix(data) {
+        hatch.note_set(picture.palette.into(), accepted);
+    }
+}
+
+/// Keeps what the pusher tells of itself, for those who must not ask each time.
+fn learn(hatch: &Hatch, number: u32, data: &[u8; MAX_DATA]) {
+    match number {
+        request::GPICT => {
+            if let Ok((picture, _)) = VideoPicture::read_from_prefix(data) {
+                hatch.set_palette(picture.palette.into());
+            }
+        }
+        request::SPICT => note_set(hatch, data, true),
+        request::GCAP => {
+            if let Ok((cap, _)) = VideoCapability::read_from_prefix(data) {
+                let positive = |n: i32| u32::try_from(n).unwrap_or(0);
+                hatch.set_told(&Told {
+                    type_: cap.type_ as u32,
+                    channels: positive(cap.channels),
+                    sizes: [cap.maxwidth, cap.maxheight, cap.minwidth, cap.minheight].map(positive),
+                });
+            }
+        }
+        request::SCHAN => {
+            if let Ok((channel, _)) = VideoChannel::read_from_prefix(data) {
+                hatch.set_channel(channel.channel as u32);
+            }
+        }
+        request::GMBUF => {
+            if let Ok((layout, _)) = VideoMbuf::read_from_prefix(data) {
+                hatch.set_origin(layout.offsets[0].try_into().unwrap_or(0));
+            }
+        }
+        _ => {}
+    }
+}
