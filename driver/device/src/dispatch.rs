@@ -19,7 +19,7 @@ use vloopback_sys::Result;
 /// read(2).
 ///
 /// # Errors
-/// As [`output::read`], [`pusher::read`] and [`ask::read_frame`].
+/// As [`output::read`], [`pusher::read`] and `ask::read_frame`.
 pub fn read(call: &Call, buf: usize, len: usize) -> Result<usize> {
     let session = call.file;
     if !memory::is_zero(session) {

@@ -33,7 +33,7 @@ use vloopback_sys::lock::NoSignals;
 /// Before a V4L2 client reads a zero-copy pipe: what its format is, and that the client has met the pusher.
 ///
 /// # Errors
-/// As [`meet`].
+/// EIO, ETIMEDOUT: the pusher does not answer. EINTR, ENODEV.
 pub fn begin_read(session: &Call) -> Result<()> {
     if !is_zero(session) {
         return Ok(());

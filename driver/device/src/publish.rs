@@ -83,7 +83,7 @@ fn is_unwatched(session: &OpenFile) -> bool {
 }
 
 /// Whether a frame, with `len` bytes to copy, of the pusher whose log is number `log`, is kept for who comes later: nobody
-/// streams, and the pusher is slow ([`Pace`](pace::Pace)).
+/// streams, and the pusher is slow (`pace`).
 pub fn is_kept(session: &OpenFile, log: u32, len: usize) -> bool {
     is_unwatched(session) && session.pace.keeps(log, len, sys::about_now())
 }
@@ -104,7 +104,7 @@ pub fn is_left_out(session: &OpenFile, log: &Log, keep: bool) -> bool {
 }
 
 /// Picks the slot for a frame of `len` bytes, with the right to write held. None: nobody streams, and the frame is not
-/// one to `keep` ([`Pace`](pace::Pace)), or no slot is free; the frame is counted as dropped.
+/// one to `keep` (`pace`), or no slot is free; the frame is counted as dropped.
 ///
 /// # Errors
 /// EINVAL: longer than a slot, or the log speaks of a slot that is not mapped.

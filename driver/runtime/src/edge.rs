@@ -368,7 +368,7 @@ pub fn has_event(fd: c_int) -> bool {
     open_files::of(fd).is_some_and(|session| chime::is_right(&session))
 }
 
-/// Whether the process ever had a gong ([`gong`]): while it had not, no list of poll's has one.
+/// Whether the process ever had a gong ([`gong()`]): while it had not, no list of poll's has one.
 #[inline]
 pub fn has_gongs() -> bool {
     gong::has_any()
@@ -391,7 +391,7 @@ pub fn gong_number(fd: c_int) -> Option<c_int> {
     gong::number(&*known_session(fd)?)
 }
 
-/// Whether there is something to read for a pusher whose input or [`gong`] is ready: what rang may have been
+/// Whether there is something to read for a pusher whose input or [`gong()`] is ready: what rang may have been
 /// withdrawn. If not, both are hushed.
 pub fn has_request(fd: c_int) -> bool {
     known_session(fd).is_some_and(|session| pusher::is_rightly_rung(&session, fd))

@@ -1,12 +1,12 @@
 //! Zero-copy mode (driver/docs/old-api.md, "The document" 4 to 8): the pusher's own memory is the clients', and the
 //! pusher answers its clients' ioctls itself.
 //!
-//! A client's request ([`ask`]) goes straight to the pusher's process, over a page of the client's own
+//! A client's request (`ask`) goes straight to the pusher's process, over a page of the client's own
 //! (`vloopback_ring::slip`); the client makes the pusher's [`gong`] readable, or the daemon the pusher's
 //! descriptor, and the kernel sends SIGIO. The pusher's library picks whose turn it is
 //! (`vloopback_ring::hatch`). All that a pusher calls here ([`pusher`]) may be called from its signal handler:
 //! no lock is waited for that it may have interrupted, and nothing is allocated. Frames for V4L2 clients are
-//! the pipe's own captures ([`capture`]).
+//! the pipe's own captures (`capture`).
 
 pub(crate) mod ask;
 mod capture;
