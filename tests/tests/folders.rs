@@ -62,7 +62,7 @@ fn the_folder_can_be_entered() {
 fn the_class_can_be_entered() {
     let env = Env::new(1);
     let pipe = env.pipe(0);
-    let (bare, name) = (&pipe.input[5..], "Video loopback 0 input\n");
+    let (bare, name) = (&pipe.input[5..], "Loopback video device 0\n");
     let device = format!("/sys/devices/virtual/video4linux/{bare}\n");
     let listed = format!("{bare}\n");
     for (line, told) in [

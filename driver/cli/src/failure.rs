@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use vloopback_daemon::ServerError;
 
+use crate::ctl::CtlError;
 use crate::demo::DemoError;
 use crate::exit_codes::ExitCode;
 use crate::media::MediaError;
@@ -36,6 +37,9 @@ pub enum Failure {
     /// The command line names a pipe that is not there.
     #[error(transparent)]
     Pipe(#[from] NoSuchPipe),
+    /// A pipe was not made, changed or taken away.
+    #[error(transparent)]
+    Ctl(#[from] CtlError),
     /// `push`.
     #[error(transparent)]
     Push(#[from] PushError),
@@ -85,6 +89,7 @@ impl Failure {
             Failure::Server(error) => server_code(error),
             Failure::ServerStart { code, .. } => *code,
             Failure::Pipe(_) => ExitCode::BadDevice,
+            Failure::Ctl(error) => error.exit_code(),
             Failure::Push(error) => error.exit_code(),
             Failure::Snapshot(error) => error.exit_code(),
             Failure::TimeoutImage(error) => error.exit_code(),

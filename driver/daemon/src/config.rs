@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use vloopback_core::{Idle, Profile};
+use vloopback_proc::model::Names;
 
 use crate::{Limits, ServerError, TimeoutImage};
 
@@ -127,6 +128,12 @@ pub struct Config {
     pub timeout: Duration,
     /// What each user may take, the server's own excepted.
     pub limits: Limits,
+    /// Whose names programs of today find: v4l2loopback's, which they look for, or vloopback's own.
+    pub identity: Names,
+    /// The group, by number, whose users may add and delete pipes; else only the server's own user and root.
+    pub admin_group: Option<u32>,
+    /// The file in which pipes that were added outlive the server; None: they end with it.
+    pub state: Option<PathBuf>,
     /// What single pipes have of their own, by index.
     pub pipe: Vec<PipeConfig>,
     /// The pictures of all those files ([`Config::picture_files`]), decoded: the server reads no pictures.
@@ -136,6 +143,8 @@ pub struct Config {
 /// What a pipe has of its own, where it is not as the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PipeConfig {
+    /// What programs find the pipe to be called: UTF-8, of which 31 bytes are told, cut at a character.
+    pub label: String,
     /// As [`Config::timeout_image`].
     pub timeout_image: Option<PathBuf>,
     /// As [`Config::timeout`].
@@ -167,6 +176,9 @@ impl Default for Config {
             timeout_image: None,
             timeout: Duration::ZERO,
             limits: Limits::default(),
+            identity: Names::default(),
+            admin_group: None,
+            state: None,
             pipe: Vec::new(),
             pictures: BTreeMap::new(),
         }
@@ -192,6 +204,9 @@ struct FileConfig {
     answer_timeout: Option<u32>,
     timeout_image: Option<PathBuf>,
     timeout: Option<u32>,
+    identity: Option<String>,
+    admin_group: Option<u32>,
+    state: Option<PathBuf>,
     #[serde(default)]
     limits: FileLimits,
     #[serde(default)]
@@ -211,6 +226,7 @@ struct FileLimits {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FilePipe {
+    label: Option<String>,
     timeout_image: Option<PathBuf>,
     timeout: Option<u32>,
     exclusive: Option<bool>,
@@ -220,9 +236,10 @@ struct FilePipe {
 impl Config {
     /// The options as `path` (TOML) has them: keys pipes, spares, spare_timeout (seconds), num_buffers,
     /// dev_offset, order, socket, profile, idle, exclusive (true or false), share ("processes", "all"), mode (octal, as "0660"), group (number),
-    /// answer_timeout (seconds), timeout_image (file), timeout (milliseconds); a table `[limits]` of what each user may
+    /// answer_timeout (seconds), timeout_image (file), timeout (milliseconds), identity ("v4l2loopback", "vloopback"),
+    /// admin_group (number), state (file, where this one is); a table `[limits]` of what each user may
     /// take, with connections, open_devices and memory (MiB); and a table `[[pipe]]` for each
-    /// pipe from 0 on that has a timeout_image, timeout, exclusive or share of its own. Pictures' files are looked for
+    /// pipe from 0 on that has a label, timeout_image, timeout, exclusive or share of its own. Pictures' files are looked for
     /// where this file is. What it does not name stays as it is.
     ///
     /// # Errors
@@ -259,14 +276,20 @@ impl Config {
         self.dev_offset = file.dev_offset.unwrap_or(self.dev_offset);
         self.socket = file.socket.unwrap_or_else(|| self.socket.clone());
         self.group = file.group.or(self.group);
+        if let Some(name) = file.identity {
+            self.identity = identity(&name).map_err(|e| bad(format!("key identity: {e}")))?;
+        }
+        self.admin_group = file.admin_group.or(self.admin_group);
         let beside =
             |image: PathBuf| path.parent().map_or_else(|| image.clone(), |folder| folder.join(&image));
         let millis = |limit: u32| Duration::from_millis(limit.into());
+        self.state = file.state.map(beside).or(self.state.take());
         self.timeout_image = file.timeout_image.map(beside).or(self.timeout_image.take());
         self.timeout = file.timeout.map_or(self.timeout, millis);
         if !file.pipe.is_empty() {
             let own = |pipe: FilePipe| {
                 Ok(PipeConfig {
+                    label: pipe.label.unwrap_or_default(),
                     timeout_image: pipe.timeout_image.map(beside),
                     timeout: pipe.timeout.map(millis),
                     exclusive: pipe.exclusive,
@@ -305,6 +328,11 @@ impl Config {
     /// Whose open files of a pipe may stream at once.
     pub(crate) fn share_of(&self, index: u32) -> Share {
         self.pipe.get(index as usize).and_then(|pipe| pipe.share).unwrap_or(self.share)
+    }
+
+    /// What programs find a pipe to be called.
+    pub(crate) fn label_of(&self, index: u32) -> &str {
+        self.pipe.get(index as usize).map_or("", |pipe| pipe.label.as_str())
     }
 
     /// For how long a pusher of a pipe may be silent.
@@ -348,6 +376,15 @@ impl Config {
             range("the last node number that --dev-offset and --pipes give", last, 0, 255)?;
         }
         Ok(())
+    }
+}
+
+/// Whose names a word means.
+fn identity(word: &str) -> Result<Names, String> {
+    match word {
+        "v4l2loopback" => Ok(Names::V4l2loopback),
+        "vloopback" => Ok(Names::Vloopback),
+        _ => Err(format!("'{word}' is no identity; there are: v4l2loopback, vloopback")),
     }
 }
 

@@ -567,6 +567,11 @@ pub fn is_legacy() -> bool {
     process::is_legacy()
 }
 
+/// Whether the process finds the names that programs of today look for: it is not legacy, and nobody asked for others.
+pub fn finds_todays_names() -> bool {
+    !process::is_legacy() && !process::has_own_names()
+}
+
 /// The program has changed how it takes signals (signal, sigaction, sigprocmask and their kin).
 pub fn signals_changed() {
     if MAPPED.load(Ordering::Relaxed) != 0 && !process::is_foreign() {

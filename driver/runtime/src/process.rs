@@ -25,6 +25,7 @@ static HOME: AtomicPtr<AtomicU32> = AtomicPtr::new(core::ptr::null_mut());
 static PEER: AtomicU32 = AtomicU32::new(0);
 static PEER_EPOCH: AtomicU32 = AtomicU32::new(0);
 static LEGACY: AtomicBool = AtomicBool::new(false);
+static OWN_NAMES: AtomicBool = AtomicBool::new(false);
 
 static CONNECTION: Local<Connection> = Local::new(Connection {
     fd: -1,
@@ -156,6 +157,9 @@ pub(crate) fn configure_from_env() {
         RELEASE.set(&[release]);
         mark_legacy();
     }
+    if variable(c"VLOOPBACK_IDENTITY") == Some(b"vloopback") {
+        OWN_NAMES.store(true, Ordering::Relaxed);
+    }
     if variable(c"VLOOPBACK_ERA") == Some(b"legacy") || personality_is_uname26() {
         mark_legacy();
     }
@@ -190,6 +194,11 @@ pub(crate) fn fake_release() -> Option<&'static CStr> {
 
 pub(crate) fn mark_legacy() {
     LEGACY.store(true, Ordering::Relaxed);
+}
+
+/// Whether the user asked for vloopback's own names, where a program of today finds v4l2loopback's.
+pub(crate) fn has_own_names() -> bool {
+    OWN_NAMES.load(Ordering::Relaxed)
 }
 
 pub(crate) fn is_legacy() -> bool {

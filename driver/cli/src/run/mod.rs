@@ -29,6 +29,8 @@ pub mod variables {
     pub const UNAME: &str = "VLOOPBACK_UNAME";
     /// `legacy`: serve by the old rules from the first open on.
     pub const ERA: &str = "VLOOPBACK_ERA";
+    /// `vloopback`: today's programs find vloopback's own names.
+    pub const IDENTITY: &str = "VLOOPBACK_IDENTITY";
     /// Where commands are looked for.
     pub const PATH: &str = "PATH";
     /// The loader's list of libraries to preload.
@@ -42,6 +44,9 @@ pub fn environment(library: &Path, socket: &Path, era: &EraArgs) -> Vec<(&'stati
         (variables::LD_PRELOAD, preload::ld_preload(library, users.as_deref())),
         (variables::SOCKET, socket.into()),
     ];
+    if era.identity.as_deref() == Some("vloopback") {
+        set.push((variables::IDENTITY, "vloopback".into()));
+    }
     if let Some(release) = &era.uname {
         set.push((variables::UNAME, release.into()));
     }
