@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub pipes: Vec<PipeView>,
     /// What programs of today find the pipes to be called; those of the old driver's time find its names.
     pub names: Names,
+    /// The node by which pipes are added and deleted as v4l2loopback's are, `/dev/v4l2loopback`; None: there is none.
+    pub control: Option<NodeAccess>,
 }
 
 /// Whose names programs of today find.

@@ -100,8 +100,19 @@ pub fn gcap_name(index: u32, direction: Direction) -> String {
     format!("Video loopback {index} {}", direction.word())
 }
 
-/// What programs of today find a node to be called, in sysfs and as QUERYCAP's card: the label; without one as `names`
-/// says.
+/// `/sys/class/video4linux/videoN/name` as programs of today find it, and a newline. It is [`todays_name`] but for an output
+/// without a label: Motion's `video_pipe -` writes to the first node whose name here begins as v4l2loopback's did, and can
+/// only write to an input.
+#[must_use]
+pub fn todays_sysfs_name(pipe: &PipeView, direction: Direction, names: Names) -> String {
+    let is_camera = direction == Direction::Output && names == Names::V4l2loopback;
+    if is_camera && clean(&pipe.label, LABEL, "").is_empty() {
+        return format!("Loopback camera {}\n", pipe.index);
+    }
+    format!("{}\n", todays_name(pipe, direction, names))
+}
+
+/// What programs of today find a node to be called, as QUERYCAP's card: the label; without one as `names` says.
 #[must_use]
 pub fn todays_name(pipe: &PipeView, direction: Direction, names: Names) -> String {
     let label = clean(&pipe.label, LABEL, "");

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! dev/videoN                                     owner, group and mode of the pipe
+//! dev/v4l2loopback                               to add and delete pipes as v4l2loopback's tools do
 //! dev/v4l/videoN -> ../videoN                    the names of the devfs era
 //! open/INODE -> ../dev/videoN                    what is behind a program's socket; the daemon's own, by the open
 //! proc/modules                                   the host's text and our module's line
@@ -152,6 +153,9 @@ fn map(snapshot: &Snapshot, options: &TreeOptions) -> BTreeMap<PathBuf, EntryKin
         file(&mut tree, "today/proc/modules", modules.clone());
     }
     file(&mut tree, "proc/modules", modules);
+    if let Some(access) = snapshot.control.filter(|_| snapshot.names == Names::V4l2loopback) {
+        tree.insert(PathBuf::from("dev/v4l2loopback"), EntryKind::Node(access));
+    }
     let devices = options.host_devices.as_deref().unwrap_or("");
     file(&mut tree, "proc/devices", render::devices_with(devices));
     module_folder(&mut tree, module, users);
@@ -203,7 +207,7 @@ fn node(
 
     let today = format!("{TODAY}/{device}");
     tree.insert(PathBuf::from(&today), EntryKind::Dir);
-    file(tree, format!("{today}/name"), format!("{}\n", render::todays_name(pipe, direction, names)));
+    file(tree, format!("{today}/name"), render::todays_sysfs_name(pipe, direction, names));
     link(tree, format!("{today}/subsystem"), "../../../../class/video4linux");
 
     let record = format!("run/udev/data/c{}:{number}", render::VIDEO_MAJOR);

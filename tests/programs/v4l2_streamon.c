@@ -2,8 +2,7 @@
 /* STREAMON of a pusher without buffers, as OBS's virtual camera makes it, then write(). Prints a line for each step: its
  * name, and what it gave: 0, a count of bytes, or the errno. */
 #include "v4l2.h"
-
-static int fd;
+#include <sys/wait.h>
 
 static void tell(const char *step, long result)
 {
@@ -11,7 +10,7 @@ static void tell(const char *step, long result)
     fflush(stdout);
 }
 
-static int stream(int of, unsigned long request)
+static int switch_on(int of, unsigned long request)
 {
     int type = V4L2_BUF_TYPE_VIDEO_OUTPUT;
     return ioctl(of, request, &type);
@@ -22,7 +21,7 @@ int main(int argc, char **argv)
     static unsigned char frame[320 * 240 * 2];
     struct v4l2_format f;
     struct v4l2_requestbuffers none;
-    int other;
+    int fd, other;
     begin(argc, argv);
     fd = open(opt.device, O_RDWR);
     if (fd < 0)
@@ -36,22 +35,22 @@ int main(int argc, char **argv)
     f.fmt.pix.pixelformat = V4L2_PIX_FMT_YUYV;
     if (ioctl(fd, VIDIOC_S_FMT, &f))
         return 3;
-    tell("fresh", stream(fd, VIDIOC_STREAMON));
+    tell("fresh", switch_on(fd, VIDIOC_STREAMON));
     tell("write", write(fd, frame, sizeof frame));
     other = open(opt.device, O_RDWR | O_NONBLOCK);
     if (!fork()) {
         /* Another program's. */
-        tell("other", stream(other, VIDIOC_STREAMON));
+        tell("other", switch_on(other, VIDIOC_STREAMON));
         _exit(0);
     }
     wait(0);
-    tell("streamoff", stream(fd, VIDIOC_STREAMOFF));
+    tell("streamoff", switch_on(fd, VIDIOC_STREAMOFF));
     tell("write again", write(fd, frame, sizeof frame));
     memset(&none, 0, sizeof none);
     none.type = V4L2_BUF_TYPE_VIDEO_OUTPUT;
     none.memory = V4L2_MEMORY_MMAP;
     if (ioctl(fd, VIDIOC_REQBUFS, &none))
         return 4;
-    tell("after reqbufs", stream(fd, VIDIOC_STREAMON));
+    tell("after reqbufs", switch_on(fd, VIDIOC_STREAMON));
     return 0;
 }

@@ -182,7 +182,8 @@ fn properties(pipe: &Pipe) -> String {
 pub fn query(args: &QueryArgs) -> Result<ExitCode, Failure> {
     let socket = args.socket.path();
     for device in &args.devices {
-        print(&properties(&pipe_of(&socket, device)?))?;
+        let pipe = pipe_of(&socket, device)?;
+        print(&format!("{device}\n{}", properties(&pipe)))?;
     }
     Ok(ExitCode::Success)
 }

@@ -512,6 +512,7 @@ impl Engine {
             }
             Request::Add { spec } => Ok(self.add(id, &spec).unwrap_or_else(Reply::from)),
             Request::Remove { node, force } => Ok(self.remove(id, node, force).unwrap_or_else(Reply::from)),
+            Request::Query { node } => Ok(self.query(node).unwrap_or_else(Reply::from)),
             Request::SetCaps { node, format, interval, keep } => {
                 Ok(self.set_caps(id, node, (format, interval, keep)).unwrap_or_else(Reply::from))
             }

@@ -176,6 +176,9 @@ pub fn place(found: Found) -> Option<Place> {
         Class::NotOurs => return None,
         Class::Modules if !is_found(found.path.as_bytes()) => return None,
         Class::Release(_) if edge::fake_release().is_none() || found.path.must_be_dir() => return None,
+        Class::Tree { .. } if found.path.as_bytes() == paths::CONTROL && !edge::finds_todays_names() => {
+            return None;
+        }
         // A node is no folder: the system says that there is none of this name.
         Class::Device(_) | Class::DeviceLink(_) if found.path.must_be_dir() => return None,
         class => class,

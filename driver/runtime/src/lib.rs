@@ -30,6 +30,7 @@ pub mod edge;
 mod hidden;
 mod input;
 mod lock;
+pub mod loopback;
 mod monitor;
 pub mod native;
 pub mod native_zero;

@@ -262,6 +262,9 @@ fn class_of(path: &[u8]) -> Class {
     Class::NotOurs
 }
 
+/// The node by which v4l2loopback's tools add and delete devices.
+pub const CONTROL: &[u8] = b"/dev/v4l2loopback";
+
 /// The folder of the tree that has what programs of today find otherwise than old ones.
 pub const TODAY: &[u8] = b"/today";
 
@@ -282,6 +285,9 @@ pub fn differs_by_era(path: &[u8]) -> bool {
 fn class_in_dev(rest: &[u8]) -> Class {
     if matches!(rest, b"" | b"/v4l") {
         return Class::MergedDir;
+    }
+    if rest == b"/v4l2loopback" {
+        return Class::Tree { legacy: false };
     }
     if let Some(number) = rest.strip_prefix(b"/v4l/video").and_then(decimal) {
         return Class::DeviceLink(number);

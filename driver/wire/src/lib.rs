@@ -26,6 +26,7 @@
 //! | [`Request::Closed`] | – | [`Reply::Done`] | – |
 //! | [`Request::SetTimeout`] | a picture in a memory file, if one is set | [`Reply::Done`] | – |
 //! | [`Request::Add`] | – | [`Reply::Added`] or [`Reply::Denied`] | – |
+//! | [`Request::Query`] | – | [`Reply::Spec`] or [`Reply::Denied`] | – |
 //! | [`Request::Remove`], [`Request::SetCaps`] | – | [`Reply::Done`] or [`Reply::Denied`] | – |
 //! | [`Request::Tree`] | – | [`Reply::Done`] | a memory file with an image of the tree ([`tree`]) |
 //! | [`Request::List`] | – | [`Reply::Text`] | a memory file with the text, if that is longer than a record |
@@ -307,6 +308,11 @@ pub enum Request {
         /// Also while somebody has it open: those get ENODEV from then on.
         force: bool,
     },
+    /// By a tool: what a pipe is.
+    Query {
+        /// N of one of the pipe's nodes, /dev/videoN.
+        node: u32,
+    },
     /// By a tool: sets a pipe's format and rate, as a pusher would that leaves at once. What is None stays as it is.
     SetCaps {
         /// N of one of the pipe's nodes, /dev/videoN.
@@ -345,6 +351,35 @@ pub struct PipeSpec {
     pub max_buffers: u32,
     /// How many may have the nodes open, both together; 0: as many as like.
     pub max_openers: u32,
+}
+
+impl PipeSpec {
+    fn words(&self) -> [u32; 16] {
+        let mut args = [0; 16];
+        for (to, from) in args.iter_mut().zip(self.label.chunks_exact(4)) {
+            *to = u32::from_ne_bytes([from[0], from[1], from[2], from[3]]);
+        }
+        let number = |number: Option<u32>| number.map_or(0, |number| number.saturating_add(1));
+        (args[8], args[9]) = (number(self.input), number(self.output));
+        args[10..14].copy_from_slice(&self.sizes);
+        (args[14], args[15]) = (self.max_buffers, self.max_openers);
+        args
+    }
+
+    fn of_words(a: &[u32; ARGS]) -> Self {
+        let mut label = [0; 32];
+        for (to, word) in label.chunks_exact_mut(4).zip(a) {
+            to.copy_from_slice(&word.to_ne_bytes());
+        }
+        Self {
+            label,
+            input: a[8].checked_sub(1),
+            output: a[9].checked_sub(1),
+            sizes: [a[10], a[11], a[12], a[13]],
+            max_buffers: a[14],
+            max_openers: a[15],
+        }
+    }
 }
 
 /// What VIDIOC_S_FMT sets. The daemon computes the rest from it.
@@ -409,6 +444,11 @@ pub enum Reply {
         input: u32,
         /// N of the output's.
         output: u32,
+    },
+    /// What a pipe is.
+    Spec {
+        /// Both nodes are named, and all bounds.
+        spec: PipeSpec,
     },
     /// A tool's request was not done.
     Denied {
@@ -568,17 +608,8 @@ impl Request {
             Self::LogStatus { session } => head(41, &[session]),
             Self::Gong { session } => head(42, &[session]),
             Self::Tree => head(50, &[]),
-            Self::Add { spec } => {
-                let mut args = [0; 16];
-                for (to, from) in args.iter_mut().zip(spec.label.chunks_exact(4)) {
-                    *to = u32::from_ne_bytes([from[0], from[1], from[2], from[3]]);
-                }
-                let number = |number: Option<u32>| number.map_or(0, |number| number.saturating_add(1));
-                (args[8], args[9]) = (number(spec.input), number(spec.output));
-                args[10..14].copy_from_slice(&spec.sizes);
-                (args[14], args[15]) = (spec.max_buffers, spec.max_openers);
-                head(60, &args)
-            }
+            Self::Add { spec } => head(60, &spec.words()),
+            Self::Query { node } => head(63, &[node]),
             Self::Remove { node, force } => head(61, &[node, u32::from(force)]),
             Self::SetCaps { node, format, interval, keep } => {
                 let has = u32::from(format.is_some())
@@ -656,22 +687,8 @@ impl Request {
             41 => Self::LogStatus { session: a[0] },
             42 => Self::Gong { session: a[0] },
             50 => Self::Tree,
-            60 => {
-                let mut label = [0; 32];
-                for (to, word) in label.chunks_exact_mut(4).zip(a) {
-                    to.copy_from_slice(&word.to_ne_bytes());
-                }
-                Self::Add {
-                    spec: PipeSpec {
-                        label,
-                        input: a[8].checked_sub(1),
-                        output: a[9].checked_sub(1),
-                        sizes: [a[10], a[11], a[12], a[13]],
-                        max_buffers: a[14],
-                        max_openers: a[15],
-                    },
-                }
-            }
+            60 => Self::Add { spec: PipeSpec::of_words(&a) },
+            63 => Self::Query { node: a[0] },
             61 => Self::Remove { node: a[0], force: a[1] != 0 },
             62 => Self::SetCaps {
                 node: a[0],
@@ -725,6 +742,7 @@ impl Reply {
             Self::Zero { zero, len } => (head(108, &[*zero, *len]), ""),
             Self::Slip { ticket } => (head(109, &[*ticket]), ""),
             Self::Added { index, input, output } => (head(110, &[*index, *input, *output]), ""),
+            Self::Spec { spec } => (head(112, &spec.words()), ""),
             Self::Denied { errno, text } => (head(111, &[errno.unsigned_abs()]), text),
         }
     }
@@ -763,6 +781,7 @@ impl Reply {
             108 => Self::Zero { zero: a[0], len: a[1] },
             109 => Self::Slip { ticket: a[0] },
             110 => Self::Added { index: a[0], input: a[1], output: a[2] },
+            112 => Self::Spec { spec: PipeSpec::of_words(&a) },
             111 => Self::Denied { errno: a[0] as i32, text: text() },
             kind => return Err(WireError::Kind(kind)),
         })
@@ -832,6 +851,7 @@ mod tests {
                 },
             },
             Request::Remove { node: 3, force: true },
+            Request::Query { node: 3 },
             Request::SetCaps { node: 3, format: None, interval: Some((1, 25)), keep: Some(false) },
             Request::SetCaps { node: 3, format: Some(PixelFormat::default()), interval: None, keep: None },
             Request::Tree,
@@ -871,6 +891,7 @@ mod tests {
             Reply::Zero { zero: 3, len: 8192 },
             Reply::Slip { ticket: 3 },
             Reply::Added { index: 1, input: 2, output: 3 },
+            Reply::Spec { spec: PipeSpec { input: Some(1), output: Some(0), ..PipeSpec::default() } },
             Reply::Denied { errno: 16, text: "somebody has it".into() },
         ] {
             let (head, text) = reply.encode();

@@ -12,6 +12,7 @@ use vloopback_abi::text;
 use vloopback_abi::v4l2::pixel::SIZES;
 use vloopback_abi::v4l2::{Fourcc, PixelFormat as KnownFormat, V4l2PixFormat};
 use vloopback_core::Refusal;
+use vloopback_proc::model::Direction;
 use vloopback_wire::{PipeSpec, PixelFormat, Reply};
 
 use super::Engine;
@@ -161,6 +162,22 @@ impl Engine {
             // Where the configuration's numbers are taken, any others will do.
             (None, None) => self.free_nodes(index).or_else(|_| self.lowest_nodes()).map_err(|_| none()),
         }
+    }
+
+    /// What a pipe is.
+    pub(super) fn query(&self, node: u32) -> Result<Reply, Denied> {
+        let pipe = &self.pipes[self.place_of(node)?];
+        let view = pipe.view(&self.sessions);
+        let card = vloopback_proc::render::todays_name(&view, Direction::Output, self.names());
+        let spec = PipeSpec {
+            label: text::field(&card),
+            input: Some(pipe.input),
+            output: Some(pipe.output),
+            sizes: pipe.core.options().sizes,
+            max_buffers: view.max_buffers,
+            max_openers: view.max_openers,
+        };
+        Ok(Reply::Spec { spec })
     }
 
     /// Takes a pipe away. While somebody has it open only by `force`: whoever has it gets ENODEV from then on.
@@ -373,7 +390,8 @@ fn kept(pipe: &PipeState) -> Kept {
 /// The bounds that are wanted: least width, most width, least height, most height, where 0 is as far as there are any.
 fn sizes_of(wanted: [u32; 4]) -> Result<[u32; 4], Denied> {
     let (least, most) = SIZES;
-    let or = |value: u32, bound: u32| if value == 0 { bound } else { value };
+    // Below the least there is nothing to bound: v4l2loopback's own least height is 1.
+    let or = |value: u32, bound: u32| if value < least { bound } else { value };
     let [min_width, max_width, min_height, max_height] = wanted;
     let sizes = [or(min_width, least), or(max_width, most), or(min_height, least), or(max_height, most)];
     let range = least..=most;

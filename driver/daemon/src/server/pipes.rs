@@ -369,7 +369,7 @@ impl PipeState {
             .filter_map(|(id, _)| sessions.get(&id))
     }
 
-    fn view(&self, sessions: &BTreeMap<u32, Session>) -> PipeView {
+    pub(super) fn view(&self, sessions: &BTreeMap<u32, Session>) -> PipeView {
         let mut counters = self.past;
         let (mut unwatched, mut kept) = (0, self.kept);
         if let Some(ring) = &self.ring {
@@ -511,11 +511,17 @@ impl Engine {
     }
 
     /// Whose names programs of today find. In the old driver's profile there are no such programs.
-    fn names(&self) -> Names {
+    pub(super) fn names(&self) -> Names {
         match self.config.profile {
             Profile::Vloopback => Names::Vloopback,
             Profile::Default => self.config.identity,
         }
+    }
+
+    /// Who may open the node by which pipes are added and deleted. (What is asked there, the server decides anyway.)
+    fn control_access(&self) -> NodeAccess {
+        let own = NodeAccess::default();
+        NodeAccess { gid: self.config.admin_group.unwrap_or(own.gid), ..own }
     }
 
     /// Whether a pipe or a real device has the node of this number.
@@ -603,6 +609,7 @@ impl Engine {
             version: format!("vloopback {}", env!("CARGO_PKG_VERSION")),
             pipes: self.in_order().map(|(_, pipe)| pipe.view(&self.sessions)).collect(),
             names: self.names(),
+            control: Some(self.control_access()),
         }
     }
 
