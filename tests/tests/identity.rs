@@ -108,9 +108,12 @@ fn motion_finds_its_pipe_by_name() {
     if !have("motion") || !have("v4l2-ctl") {
         skip!("motion or v4l2-ctl is not installed");
     }
-    let env = Env::new(2);
+    // Its own camera has a name, so that the other pipe is what it finds.
+    let folder = Env::builder().without_daemon();
+    let file = folder.dir().join("vloopback.toml");
+    fs::write(&file, "pipes = 2\n[[pipe]]\nlabel = \"Camera\"\n").expect("a file");
+    let env = Env::builder().args(&["--config", file.to_str().expect("a path in UTF-8")]).start();
     let (camera, pipe) = (env.pipe(0), env.pipe(1));
-    // Its camera is taken, so the pipe of the other one is what it finds.
     let _pusher = env.push_numbered(&camera.input, (320, 240), 1);
     let file = env.dir().join("motion.conf");
     let folder = env.dir().display().to_string();

@@ -324,10 +324,18 @@ fn debians_v4l2loopback_ctl_works_unmodified() {
     let ctl = |words: &[&str]| env.run(&[&[program.as_str()], words].concat()).output();
     let listed = || ctl(&["list"]).ok().text();
     assert_eq!(listed(), "/dev/video0  \t/dev/video0  \tLoopback video device 0\n");
-    assert_eq!(ctl(&["add", "-n", "Of Debian", "-x", "1", "-b", "4", "-w", "640", "12"]).ok().text(), "/dev/video12\n");
+    assert_eq!(
+        ctl(&["add", "-n", "Of Debian", "-x", "1", "-b", "4", "-w", "640", "12"]).ok().text(),
+        "/dev/video12\n"
+    );
     assert!(listed().contains("/dev/video12 \t/dev/video12 \tOf Debian\n"), "{}", listed());
     let told = ctl(&["query", "/dev/video12"]).ok().text();
-    for line in ["output_device#   : 12", "card_label       : Of Debian", "max_width        : 640", "max_buffers      : 4"] {
+    for line in [
+        "output_device#   : 12",
+        "card_label       : Of Debian",
+        "max_width        : 640",
+        "max_buffers      : 4",
+    ] {
         assert!(told.contains(line), "{line}: {told}");
     }
     // What ours prints is the same, but for the node to watch.

@@ -194,7 +194,9 @@ impl Engine {
             .core
             .openers()
             .filter_map(|(session, _)| self.sessions.get(&session))
-            .map(|session| format!("{} (process {})", session.comm, session.pid))
+            // Names come from other processes: what would move a terminal's cursor is not told.
+            .map(|session| (session.comm.replace(|sign: char| sign.is_control(), "?"), session.pid))
+            .map(|(name, pid)| format!("{name} (process {pid})"))
             .collect();
         if !users.is_empty() && !force {
             let mut told: Vec<String> = users;
