@@ -135,7 +135,6 @@ fn motion_finds_its_pipe_by_name() {
     let seen = ["v4l2-ctl", "-d", &pipe.output, "--stream-mmap", "--stream-count=5"];
     env.run(&seen).output().ok();
     assert_eq!(env.list()[1]["claimed"], true, "{}", motion.stderr());
-    motion.kill();
 }
 
 /// The interpreter with pyvirtualcam from PyPI (`tests/get-pyvirtualcam`).
