@@ -37,7 +37,7 @@ static int claim(char *output)
         fd = open(device, O_RDWR);
         if (fd >= 0) {
             fclose(table);
-            printf("pipe %d: I push into %s, ", number, device);
+            printf("pipe %d: pushing into %s, ", number, device);
             return fd;
         }
         if (errno != EBUSY)

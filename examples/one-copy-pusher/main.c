@@ -38,7 +38,7 @@ int main(void)
         vlb_close(p);
         return 1;
     }
-    printf("I push into %s, watch %s; Enter ends me\n", vlb_device(p), vlb_output(p));
+    printf("pushing into %s, watch %s; press Enter to end\n", vlb_device(p), vlb_output(p));
     fflush(stdout);
     while (!failed && ((ready = poll(&input, 1, PAUSE)) == 0 || (ready < 0 && errno == EINTR))) {
         draw(frame, bar);

@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     pusher.set_format(Palette::Rgb32, WIDTH as u32, HEIGHT as u32)?;
     pusher.set_interval(1, 25)?;
     println!(
-        "pipe {}: I push into {}, watch {}; Enter ends me",
+        "pipe {}: pushing into {}, watch {}; press Enter to end",
         pusher.pipe(),
         pusher.device(),
         pusher.output()

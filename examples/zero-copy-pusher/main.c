@@ -132,7 +132,7 @@ int main(void)
     int failed = 1;
     vlb_zero *z = vlb_zero_claim(NULL, 2, WIDTH * HEIGHT * 3 / 2);
     if (z) {
-        printf("I answer on %s, watch %s; Enter ends me\n", vlb_zero_device(z), vlb_zero_output(z));
+        printf("answering on %s, watch %s; press Enter to end\n", vlb_zero_device(z), vlb_zero_output(z));
         fflush(stdout);
         failed = vlb_zero_run(z, &server, &camera, STDIN_FILENO);
     }

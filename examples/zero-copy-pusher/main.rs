@@ -116,7 +116,12 @@ impl Server for Camera {
 fn main() -> Result<(), Box<dyn Error>> {
     let mut camera = Camera { palette: Palette::Grey, brightness: 235 << 8, bar: 0 };
     let mut pipe = ZeroCopy::claim(&Finder::new(), 2, WIDTH * HEIGHT * 3 / 2)?;
-    println!("pipe {}: I answer on {}, watch {}; Enter ends me", pipe.pipe(), pipe.device(), pipe.output());
+    println!(
+        "pipe {}: answering on {}, watch {}; press Enter to end",
+        pipe.pipe(),
+        pipe.device(),
+        pipe.output()
+    );
     pipe.run(&mut camera, io::stdin())?;
     Ok(())
 }

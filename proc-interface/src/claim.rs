@@ -1,16 +1,16 @@
-//! What a pusher does to get a free pipe.
+//! How a pusher claims a free pipe.
 //!
-//! Three ways, as old programs go them: the pipe table in /proc ([`claim_free_pipe`]), the names
-//! in sysfs ([`claim_by_sysfs`]), and asking every node for its name ([`claim_by_scan`]). All
-//! claim by opening the input node; of two pushers that try the same pipe one gets EBUSY and goes
-//! on to the next.
+//! There are three ways, those of old programs: the pipe table in /proc ([`claim_free_pipe`]), the names
+//! in sysfs ([`claim_by_sysfs`]), and a scan that asks every node for its name ([`claim_by_scan`]). All
+//! claim by opening the input node. Of two pushers that try the same pipe, one gets EBUSY and tries
+//! the next.
 //!
-//! Opening claims for a process that the driver takes for an old one: one that has looked into
-//! /proc/video/vloopback, as the first way does, or was started for it. Any other process has
-//! made its claim only after its first V4L1 request on the input; the third way makes one.
+//! Opening claims the pipe for a legacy process: one that has looked into /proc/video/vloopback, as the
+//! first way does, or was started as one. Any other process claims with its first V4L1 request on the
+//! input; the third way makes one.
 //!
-//! Each way has a variant that opens nodes through a function of the caller's, for a program that
-//! reaches the driver otherwise than by paths.
+//! Each way has a variant that opens nodes through the caller's function, for a program that does not
+//! reach the driver by paths.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -110,7 +110,7 @@ pub enum ClaimError {
     },
 }
 
-/// What a person can do about a node that does not open.
+/// A remedy for a node that does not open.
 fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied => "ask the pipe's owner for access, or run as a member of its group",
@@ -220,9 +220,9 @@ const VID_TYPE_CAPTURE: u32 = 1;
 /// loopback: a name that begins with `Video loopback` and ends in `input`, or one that holds
 /// `loopback` with a type that lacks capture.
 ///
-/// `query_name` makes the `VIDIOCGCAP` call and returns its name and type. An error from it means
-/// that the node is none of ours, EBUSY that it is one in use. Old programs take the next node
-/// for the output, and so does this.
+/// `query_name` makes the `VIDIOCGCAP` call and returns name and type. EBUSY from it means that the node is
+/// in use, another error that it is not a vloopback node. Old programs take the next node
+/// for the output, and so does this function.
 ///
 /// # Errors
 /// As [`claim_free_pipe`].

@@ -8,7 +8,7 @@
 //! - [`render`]: values to text, byte for byte what old parsers expect.
 //! - [`parse`]: text to values, as tolerant as the old parsers are, and a strict variant.
 //! - [`tree`]: all views as a tree of plain files, and a [`tree::Writer`] that keeps it on disk.
-//! - [`claim`]: what a pusher does to get a free pipe.
+//! - [`claim`]: how a pusher claims a free pipe.
 //! - [`owners`]: names of the processes that hold a pipe open.
 //!
 //! Nothing here talks to the daemon: it hands in a [`model::Snapshot`].

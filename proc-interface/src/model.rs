@@ -52,9 +52,9 @@ pub struct PipeView {
     pub input: u32,
     /// Video number of the output node.
     pub output: u32,
-    /// Whether a pusher has claimed the input: status `W` instead of `-`.
+    /// Whether a pusher has claimed the input, or may have: status `W` instead of `-`.
     pub writer: bool,
-    /// How many descriptors have the output open: status `R` instead of `-` from one on.
+    /// How many open files the output has: status `R` instead of `-` if any.
     pub readers: u32,
     /// Frames so far.
     pub counters: Counters,

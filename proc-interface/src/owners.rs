@@ -1,7 +1,7 @@
 //! Names of the processes that hold a pipe open.
 //!
-//! A process number comes from SO_PEERCRED, which gives 0 for a process of another PID namespace,
-//! and the process may end at any time: every question here may go unanswered.
+//! A process number comes from SO_PEERCRED, which gives 0 for a process of another PID namespace.
+//! The process may end at any time. So every function here may have no answer.
 
 use procfs::process::Process;
 

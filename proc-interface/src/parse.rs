@@ -42,10 +42,10 @@ impl From<&PipeView> for Row {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// The version line or the explanation line is not there.
-    #[error("the two leading lines are missing: this is no pipe table of vloopback")]
+    #[error("the two leading lines are missing: this is not a pipe table of vloopback")]
     NoHeader,
     /// A line has fewer than five columns.
-    #[error("line {line} has {columns} columns instead of 5, which must be separated by tabs")]
+    #[error("line {line} has {columns} columns instead of 5 separated by tabs")]
     MissingColumn {
         /// Where.
         line: usize,

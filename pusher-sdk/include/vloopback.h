@@ -14,19 +14,19 @@
  * Link with `pkg-config --cflags --libs vloopback`. No preload library is needed.
  *
  * Errors. A function that returns int returns 0, or -1 with errno set; one that returns a pointer
- * returns NULL with errno set. vlb_error() tells more: which device, and what helps. Beside the
- * errnos that each function names, all that take a pusher give
- *     EINVAL  the pusher, or another pointer that must be there, is NULL
+ * returns NULL with errno set. vlb_error() has a message with the device and a remedy. Besides the
+ * errnos that each function names, all functions with a pusher give
+ *     EINVAL  the pusher, or another required pointer, is NULL
  *     ENODEV  the server ended: close the pusher, start vloopbackd, open again
  *     ESTALE  the pipe is no longer this pusher's (all descriptors were closed by the program), or
  *             a fork of it changed the format: close the pusher and open again
  *
  * Threads. A pusher is used by one thread at a time; different pushers by different threads.
- * Signal handlers call nothing of this. After fork() both processes may write; the pipe is free
+ * Signal handlers must not call the library. After fork() both processes may write; the pipe is free
  * when both have closed it.
  *
  * Descriptors. The library keeps one descriptor for each pusher and one for the server, all
- * close-on-exec. A program that closes descriptors it does not know does so before vlb_claim().
+ * close-on-exec. A program that closes unknown descriptors must do so before vlb_claim().
  *
  * Versions. Functions and structs stay as they are for as long as VLB_SOVERSION stays; functions
  * and fields at the end of struct vlb_counters may be added. It is the number in the library's
@@ -44,10 +44,10 @@
 extern "C" {
 #endif
 
-/* A claimed pipe. Made by vlb_claim() and vlb_open(), freed by vlb_close(). */
+/* A claimed pipe. vlb_claim() and vlb_open() make it, vlb_close() frees it. */
 typedef struct vlb_pusher vlb_pusher;
 
-/* Palettes: the numbers of Video4Linux 1. Mind that its RGB24 is blue, green, red in memory. */
+/* Palettes: the numbers of Video4Linux 1. Its RGB24 is blue, green, red in memory. */
 enum vlb_palette {
 	VLB_PALETTE_GREY = 1,
 	VLB_PALETTE_HI240 = 2,
@@ -74,7 +74,7 @@ typedef struct vlb_plane {
 	size_t stride;    /* bytes from the beginning of a line to that of the next */
 } vlb_plane;
 
-/* What became of a pusher's frames, those of its forks included. */
+/* Counts of a pusher's frames, including those of its forks. */
 typedef struct vlb_counters {
 	uint64_t published; /* the clients that stream could take them */
 	uint64_t unwatched; /* dropped because nobody streamed */
@@ -89,12 +89,12 @@ typedef struct vlb_counters {
  * Returns a pusher that the caller closes with vlb_close(), or NULL:
  *     ECONNREFUSED     no server is there
  *     EBUSY            all pipes are in use
- *     EACCES           the server, or the pipes, are not for this user
+ *     EACCES           this user may not use the server, or the pipes
  *     EPROTONOSUPPORT  the server is of another build than this library
- *     EISCONN          the process has another server already
+ *     EISCONN          the process already uses another server
  *     ENAMETOOLONG     the path is too long for a socket
- *     EIO              what the server shows of its pipes cannot be read
- *     EMFILE, ENOMEM   the system gave out of them
+ *     EIO              the server's list of pipes cannot be read
+ *     EMFILE, ENOMEM   the system has no more descriptors or memory
  */
 vlb_pusher *vlb_claim(const char *socket);
 
@@ -103,20 +103,20 @@ vlb_pusher *vlb_claim(const char *socket);
  * Returns a pusher that the caller closes with vlb_close(), or NULL; errnos as vlb_claim(), and
  *     EBUSY   another pusher has the pipe
  *     ENOENT  the server has no such node
- *     EINVAL  no name of a device, or a pipe's output
+ *     EINVAL  not the name of a device, or a pipe's output
  */
 vlb_pusher *vlb_open(const char *socket, const char *device);
 
-/* Gives the pipe back and frees the pusher; an open slot is cancelled. NULL is nothing. errno stays
- * as it was. */
+/* Gives the pipe back and frees the pusher; an open slot is cancelled. NULL has no effect. errno does
+ * not change. */
 void vlb_close(vlb_pusher *pusher);
 
-/* The pusher's node and the clients' one, such as "/dev/video0" and "/dev/video1". The strings are
- * the pusher's and live as long as it. NULL only for NULL, with EINVAL. */
+/* The pusher's node and the clients' node, such as "/dev/video0" and "/dev/video1". The strings belong
+ * to the pusher and live as long as it. NULL only for NULL, with EINVAL. */
 const char *vlb_device(const vlb_pusher *pusher);
 const char *vlb_output(const vlb_pusher *pusher);
 
-/* Says what the frames are: one of VLB_PALETTE_*, and the size in pixels. May be done again at any
+/* Sets the format: one of VLB_PALETTE_*, and the size in pixels. It may be set again at any
  * time, but not while a slot is open. After EINVAL and ENOMEM the former format is still in force.
  *     EINVAL  no such palette, or no such frame: 4:2:0 needs even sizes, and so on
  *     ENOMEM  too large
@@ -124,14 +124,14 @@ const char *vlb_output(const vlb_pusher *pusher);
  */
 int vlb_set_format(vlb_pusher *pusher, unsigned palette, unsigned width, unsigned height);
 
-/* The same by a code of Video4Linux 2 (V4L2_PIX_FMT_* of <linux/videodev2.h>), also for what Video4Linux
- * 1 has no palette for, such as NV12 or MJPEG.
+/* The same by a fourcc of Video4Linux 2 (V4L2_PIX_FMT_* of <linux/videodev2.h>), also for formats without
+ * a palette of Video4Linux 1, such as NV12 or MJPEG.
  *     EINVAL, ENOMEM, EBUSY  as vlb_set_format()
  */
 int vlb_set_pixel_format(vlb_pusher *pusher, uint32_t fourcc, unsigned width, unsigned height);
 
-/* Says how often frames come, for clients that ask: one in numerator / denominator seconds. Frames may
- * come at any other time all the same.
+/* Sets the interval between frames, for clients that ask: numerator / denominator seconds. Frames may
+ * come at any time all the same.
  *     EINVAL  a number is 0
  *     EBUSY   a slot is open
  */
@@ -140,7 +140,7 @@ int vlb_set_interval(vlb_pusher *pusher, unsigned numerator, unsigned denominato
 /* Bytes of a frame, of a compressed format the most that it can have; 0 before a format is set. */
 size_t vlb_frame_size(const vlb_pusher *pusher);
 
-/* Writes a whole frame: one copy, or none while nobody watches. Never waits for a client.
+/* Writes one frame: one copy, or none while nobody watches. It never waits for a client.
  *     EINVAL  no format is set, or `size` is not vlb_frame_size(); of a compressed format 0 or more than
  *             that
  *     EBUSY   a slot is open
@@ -148,9 +148,9 @@ size_t vlb_frame_size(const vlb_pusher *pusher);
  */
 int vlb_write(vlb_pusher *pusher, const void *frame, size_t size);
 
-/* Writes a frame whose lines lie further apart than they are long, from `count` planes in the
- * order in which they lie in a frame: three for the YUV...P palettes, two for NV12 and its like,
- * else one. One copy, too.
+/* Writes a frame whose lines have gaps between them, from `count` planes in the order in which they
+ * lie in a frame: three for the YUV...P palettes, two for NV12 and similar formats, else one. One copy
+ * as well.
  *     EINVAL  no format is set; another number of planes; a stride or a size too small; a palette
  *             whose order of bytes is not known (YUV420, YUV411), or a compressed format
  *     EBUSY, EINTR  as vlb_write()
@@ -159,31 +159,31 @@ int vlb_write_strided(vlb_pusher *pusher, const vlb_plane *planes, size_t count)
 
 /* Opens the memory that clients map, to fill a frame in place: no copy. Sets *data to it and *size
  * to vlb_frame_size(). While nobody wants a frame *data is NULL and *size 0, the return value 0,
- * no slot is open, and the frame counts as one that nobody saw.
- * What is in it is some former frame: fill all of it, and do not rely on what is read back: a
- * client that misbehaves can write there too. The memory is the library's; it may be touched until
+ * no slot is open, and the frame counts as one that nobody watched.
+ * The memory contains a former frame: fill all of it, and do not rely on what is read back, because a
+ * hostile client can write there too. The memory belongs to the library; it may be touched until
  * vlb_slot_publish(), vlb_slot_cancel() or vlb_close(), by this process only. While it is open, a
- * fork of this pusher waits to write; clients do not wait. If the process dies, the frame is as if
- * never begun.
+ * fork of this pusher waits to write; clients do not wait. If the process dies, the frame is never
+ * shown.
  *     EINVAL  no format is set
  *     EBUSY   a slot is open already
  *     EINTR   as vlb_write()
  */
 int vlb_slot_begin(vlb_pusher *pusher, void **data, size_t *size);
 
-/* Shows the frame in the open slot to the clients. In every case no slot is open afterwards.
- *     EINVAL  no slot is open, or it is that of the process that this one was forked from
+/* Publishes the frame in the open slot. In every case no slot is open afterwards.
+ *     EINVAL  no slot is open, or it belongs to the process that this one was forked from
  */
 int vlb_slot_publish(vlb_pusher *pusher);
 
-/* Gives the open slot back unpublished. That none is open is no error. */
+/* Gives the open slot back unpublished. It is no error if none is open. */
 int vlb_slot_cancel(vlb_pusher *pusher);
 
-/* 1 while any client streams, else 0; -1 with EINVAL for NULL. Frames need not be made while
- * none does. */
+/* 1 while any client streams, else 0; -1 with EINVAL for NULL. While none streams, the program need not
+ * make frames. */
 int vlb_is_watched(const vlb_pusher *pusher);
 
-/* 0 while the server is there and the pipe this pusher's; costs no system call. */
+/* 0 while the server lives and the pipe belongs to this pusher; costs no system call. */
 int vlb_check(const vlb_pusher *pusher);
 
 /* Fills the first `size` bytes of *counters: pass sizeof(vlb_counters). Bytes beyond what this
@@ -192,8 +192,8 @@ int vlb_get_counters(const vlb_pusher *pusher, vlb_counters *counters, size_t si
 
 /* ---------------------------------------------------------------------------- zero-copy ----
  *
- * A zero-copy pusher shares its memory with its clients and answers their requests itself, as the
- * camera that it is: a callback for each request. The structs that callbacks get are those of
+ * A zero-copy pusher shares its memory with its clients and answers their requests itself, like a
+ * camera: a callback for each request. The structs that callbacks get are those of
  * Video4Linux 1, <linux/videodev.h>; `pkg-config --cflags vloopback` has the directory that it is in.
  *
  *     static int gcap(void *user, struct video_capability *answer) { ... return 0; }
@@ -209,9 +209,9 @@ int vlb_get_counters(const vlb_pusher *pusher, vlb_counters *counters, size_t si
  *         fprintf(stderr, "%s\n", vlb_error());
  *     vlb_zero_close(z);
  *
- * A client waits while its request is answered, and the others behind it. A frame's memory is the
- * pusher's from the client's VIDIOCMCAPTURE until its VIDIOCSYNC is answered, and the clients' at any
- * other time: the sync callback gets it, vlb_zero_frame() gives it in between, and nothing else does.
+ * While a client's request is answered, it and all others wait. A frame's memory belongs to the pusher
+ * from the client's VIDIOCMCAPTURE until its VIDIOCSYNC is answered, and to the clients at any other
+ * time: the sync callback gets it, vlb_zero_frame() gives it in between, and nothing else does.
  *
  * What is said above of errors, threads and descriptors holds for a vlb_zero, too. A fork must not use
  * it. Callbacks are called by the thread that calls vlb_zero_serve_ready(), vlb_zero_run() or
@@ -220,8 +220,8 @@ int vlb_get_counters(const vlb_pusher *pusher, vlb_counters *counters, size_t si
  *     EBUSY   called from a callback
  */
 
-/* A claimed pipe in zero-copy mode. Made by vlb_zero_claim() and vlb_zero_open(), freed by
- * vlb_zero_close(). */
+/* A claimed pipe in zero-copy mode. vlb_zero_claim() and vlb_zero_open() make it, vlb_zero_close()
+ * frees it. */
 typedef struct vlb_zero vlb_zero;
 
 struct video_audio;
@@ -240,19 +240,19 @@ struct video_unit;
 struct video_window;
 struct vbi_format;
 
-/* What sync returns for a picture that comes later. */
+/* The sync callback returns this if the picture comes later. */
 #define VLB_LATER 4096
 
-/* The answers to clients' requests. NULL is a refusal: the client gets ENOTTY. A callback returns 0, or
- * the errno that the client gets: EINVAL for what it does not take (clients find out so what it can),
- * ENOTTY to refuse; what is no errno gives the client EIO. `user` is what the loop was given.
+/* The answers to clients' requests. NULL refuses: the client gets ENOTTY. A callback returns 0, or
+ * the errno that the client gets: EINVAL for an unsupported value (clients probe this way),
+ * ENOTTY to refuse. A value that is not an errno gives the client EIO. `user` is the loop's argument.
  *
- * A struct that is not const is filled by the callback: in gcap, gpict and so on it is all zero before, in
+ * The callback fills a struct that is not const. In gcap, gpict and so on it is zero before; in
  * gchan, gtuner and gaudio it says which one the client asks for. Structs live until the callback
- * returns. Addresses in them are the client's, and mean nothing here.
+ * returns. Addresses in them are the client's and cannot be used.
  *
- * Who wants to be seen answers at least gcap, gpict, spict, gwin, swin, mcapture and sync. For a client's
- * read() gwin, gpict, mcapture and sync are called.
+ * A pusher needs at least gcap, gpict, spict, gwin, swin, mcapture and sync. A client's read() calls
+ * gwin, gpict, mcapture and sync.
  *
  * Callbacks may be added at the end: set `size` to sizeof(vlb_server), and the rest to zero. */
 typedef struct vlb_server {
@@ -297,28 +297,28 @@ typedef struct vlb_server {
 	/* How a VBI device samples. */
 	int (*gvbifmt)(void *user, struct vbi_format *answer);
 	int (*svbifmt)(void *user, const struct vbi_format *format);
-	/* VIDIOCGMBUF: 0 lets clients map the frames; so does NULL. With an errno they can only read(). Where the
-	 * frames lie in the mapping the library tells them. */
+	/* VIDIOCGMBUF: 0 lets clients map the frames; so does NULL. With an errno they can only read(). The
+	 * library tells them where the frames are in the mapping. */
 	int (*gmbuf)(void *user);
-	/* A client orders a picture in one of the frames, which there is, and which has room for it. From
-	 * now on the frame is the pusher's, unless this returns an errno. EINVAL for a palette or a size that
-	 * it does not make. */
+	/* A client orders a picture in one of the frames; the library has checked that the frame exists and has
+	 * room. From now on the frame belongs to the pusher, unless this returns an errno. EINVAL for an
+	 * unsupported palette or size. */
 	int (*mcapture)(void *user, const struct video_mmap *order);
 	/* A client waits for the picture that it has ordered: draw it to the `size` bytes at `data`, as long as
 	 * the picture, and return 0: from then on the client looks at it. Or return VLB_LATER: the client, and
-	 * all behind it, wait until vlb_zero_finish(). With an errno the order is over. A SYNC of what nobody
-	 * has ordered is EINVAL and does not come here. What is read back from the memory need not be what
-	 * was written: a client that misbehaves can write there too. */
+	 * all others, wait until vlb_zero_finish(). An errno ends the order. A SYNC without an order is EINVAL
+	 * and does not come here. What is read back from the memory may differ from what was written, because
+	 * a hostile client can write there too. */
 	int (*sync)(void *user, const struct video_mmap *order, void *data, size_t size);
-	/* A request that no other callback is for, such as a private one (_IOC_NR from 192 on). `data` is what
-	 * came with it, and the answer. */
+	/* A request without another callback, such as a private one (_IOC_NR from 192 on). `data` is the
+	 * client's data, and the answer. */
 	int (*other)(void *user, unsigned request, void *data, size_t size);
-	/* A client has closed. Which one is not told. */
+	/* A client has closed; the API does not tell which one. */
 	void (*closed)(void *user);
 	/* A request of Video4Linux 2. `argument` is the struct of <linux/videodev2.h> that belongs to it, in the
-	 * 64-bit shape, and the answer. Clients of Video4Linux 2 are served without this, too: what they ask is
-	 * translated for the callbacks above. With it, that is asked for here first for which Video4Linux 1 has no
-	 * word, such as a pixel format without a palette; ENOTTY leaves it to the translation. Lists of controls
+	 * 64-bit shape, and the answer. Clients of Video4Linux 2 work without this callback: their requests are
+	 * translated for the callbacks above. With it, requests that Video4Linux 1 cannot express, such as a pixel
+	 * format without a palette, come here first; ENOTTY leaves them to the translation. Lists of controls
 	 * come as single ones. */
 	int (*v4l2)(void *user, unsigned request, void *argument, size_t size);
 } vlb_server;
@@ -327,16 +327,16 @@ typedef struct vlb_server {
  * them. A picture may be shorter than its frame. Two frames let clients look at one while the other is
  * drawn. `socket` as for vlb_claim().
  * Returns a pusher that the caller closes with vlb_zero_close(), or NULL; errnos as vlb_claim(), and
- *     EINVAL  no such number of frames, or no bytes in them
- *     ENOMEM  more than the server gives
+ *     EINVAL  not 1 to 32 frames, or frames of 0 bytes
+ *     ENOMEM  more than the server grants
  */
 vlb_zero *vlb_zero_claim(const char *socket, unsigned frames, size_t frame_size);
 
 /* The same for the pipe whose input is `device`; further errnos as vlb_open(). */
 vlb_zero *vlb_zero_open(const char *socket, const char *device, unsigned frames, size_t frame_size);
 
-/* Gives the pipe back and frees the pusher; clients that wait get EIO. NULL is nothing. errno stays as it
- * was, but for EBUSY, with which nothing is closed. */
+/* Gives the pipe back and frees the pusher; waiting clients get EIO. NULL has no effect. errno does not
+ * change, except for EBUSY, in which case nothing is closed. */
 int vlb_zero_close(vlb_zero *zero);
 
 /* As vlb_device() and vlb_output(). */
@@ -344,34 +344,34 @@ const char *vlb_zero_device(const vlb_zero *zero);
 const char *vlb_zero_output(const vlb_zero *zero);
 
 /* A descriptor that is readable while there may be requests to serve, and when the server is gone: for
- * poll(), select() and epoll; nothing else may be done with it. It is the library's. -1 for NULL. */
+ * poll(), select() and epoll only. It belongs to the library. -1 for NULL. */
 int vlb_zero_fd(const vlb_zero *zero);
 
-/* Answers all requests that are there, and waits for none. For a loop of the program's own: call it when
+/* Answers all pending requests, without waiting. For the program's own loop: call it when
  * vlb_zero_fd() is readable, or at any time. `server` is not kept. */
 int vlb_zero_serve_ready(vlb_zero *zero, const vlb_server *server, void *user);
 
 /* Serves until the descriptor `stop` is readable, or its other end closed: a pipe, a socket, an eventfd, a
- * terminal. What is in it is left there. Signals end it not. A sync callback that returns VLB_LATER needs a
- * loop of the program's own instead.
+ * terminal. It does not read from `stop`. Signals do not end it. A sync callback that returns VLB_LATER needs
+ * the program's own loop instead.
  *     EINVAL  `stop` is negative
  */
 int vlb_zero_run(vlb_zero *zero, const vlb_server *server, void *user, int stop);
 
-/* As vlb_zero_run(), but woken by SIGIO as the pushers of old: the kernel sends it to this process for
- * every request. One thread at least must not block it. The library sets a handler that calls the one
- * that was there before; callbacks are not called from it. The handler stays. */
+/* As vlb_zero_run(), but woken by SIGIO like the old pushers: the kernel sends it to this process for
+ * every request. At least one thread must not block it. The library sets a handler that calls the former
+ * one; it calls no callbacks. The handler stays. */
 int vlb_zero_run_on_sigio(vlb_zero *zero, const vlb_server *server, void *user, int stop);
 
-/* Waits until there may be requests to serve, at most so many milliseconds, or without limit if they are
- * negative; a signal ends it, too. 0 in all these cases. */
+/* Waits until there may be requests to serve, for at most the given milliseconds, or without limit if
+ * negative. A signal ends it, too. It returns 0 in all these cases. */
 int vlb_zero_wait(const vlb_zero *zero, int milliseconds);
 
 /* As vlb_check(). */
 int vlb_zero_check(const vlb_zero *zero);
 
 /* The memory of a frame that a client has ordered: sets *data to it, *size to the bytes of the picture and,
- * unless `order` is NULL, *order to what was ordered. *data is NULL, and the return value 0, while nobody
+ * unless `order` is NULL, *order to the order. *data is NULL, and the return value 0, while nobody
  * has ordered that frame. It may be touched until its SYNC is answered: by the sync callback's return,
  * by vlb_zero_finish(), or by vlb_zero_close().
  *     EINVAL  `data` or `size` is NULL
@@ -379,18 +379,18 @@ int vlb_zero_check(const vlb_zero *zero);
 int vlb_zero_frame(vlb_zero *zero, unsigned frame, struct video_mmap *order, void **data, size_t *size);
 
 /* 1 while a client waits for a picture that comes later (VLB_LATER), with its frame in *frame unless that is
- * NULL; 0 while none does, or does any more. */
+ * NULL; 0 if none waits, or none waits any more. */
 int vlb_zero_waiting(const vlb_zero *zero, unsigned *frame);
 
-/* Answers the client that vlb_zero_waiting() tells of: with the picture that was drawn to its frame, if
- * `error` is 0, else with that errno. 1: it has the answer; 0: nobody waits any more. */
+/* Answers the client of vlb_zero_waiting(): with the picture that was drawn to its frame if `error` is 0,
+ * else with that errno. 1: the client has the answer; 0: nobody waits any more. */
 int vlb_zero_finish(vlb_zero *zero, int error);
 
 /* ------------------------------------------------------------------------------- messages ---- */
 
-/* What the last call of this thread that failed says: one line that names the device and what
- * helps. Never NULL; "" if none failed. The string is the library's, and good until the next call
- * of this thread that fails. */
+/* The message of this thread's last failed call: one line that names the device and a remedy. Never
+ * NULL; "" if no call failed. The string belongs to the library and is valid until the next failed
+ * call of this thread. */
 const char *vlb_error(void);
 
 /* The library's version, such as "0.1.0". Static. */

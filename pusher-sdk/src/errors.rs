@@ -1,4 +1,4 @@
-//! What can go wrong, and what helps.
+//! Errors, with a remedy in each message.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,43 +7,43 @@ use nix::errno::Errno;
 
 use crate::Pixels;
 
-/// Why a pusher could not do what it was asked to. Names the pipe and what helps.
+/// Why a pusher failed. The message names the pipe and a remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PusherError {
     /// Nobody listens on the server's socket.
-    #[error("no vloopback server at {}: start vloopbackd, or name another socket in VLOOPBACK_SOCKET", socket.display())]
+    #[error("no vloopback server at {}: start vloopbackd, or set VLOOPBACK_SOCKET to another socket", socket.display())]
     NoServer {
         /// Where was looked.
         socket: PathBuf,
     },
-    /// The server's socket is not for this user.
-    #[error("the vloopback server at {} is not for this user: ask its owner, or start vloopbackd on a socket of your own", socket.display())]
+    /// This user may not use the server's socket.
+    #[error("this user may not use the vloopback server at {}: ask its owner, or start vloopbackd on another socket", socket.display())]
     ServerDenied {
         /// Its path.
         socket: PathBuf,
     },
-    /// The server was built from another version.
-    #[error("the vloopback server at {} is of another build than this program's library: use those of one build", socket.display())]
+    /// The server is of another build.
+    #[error("the vloopback server at {} is of another build than this program's library: use a server and a library of one build", socket.display())]
     OtherBuild {
         /// Its path.
         socket: PathBuf,
     },
-    /// A path that no socket can have.
+    /// The path is too long for a socket.
     #[error("{} is too long for a socket: at most 107 bytes", socket.display())]
     SocketPath {
         /// The path.
         socket: PathBuf,
     },
-    /// The process has another server already.
-    #[error("this process uses the vloopback server at {} and can use no other, such as {}: a process has one", used.display(), socket.display())]
+    /// The process already uses another server.
+    #[error("this process uses the vloopback server at {} and cannot also use {}: a process has one server", used.display(), socket.display())]
     OneServer {
         /// The one in use.
         used: PathBuf,
         /// The one that was asked for.
         socket: PathBuf,
     },
-    /// Every pipe has its pusher.
+    /// All pipes have a pusher.
     #[error("all {pipes} pipes of the vloopback server at {} are in use: start vloopbackd with a larger --pipes or with --spares, or stop a pusher", socket.display())]
     AllBusy {
         /// The server's socket.
@@ -59,22 +59,22 @@ pub enum PusherError {
         /// What is wrong.
         reason: String,
     },
-    /// No device is called so.
-    #[error("'{name}' is no video device: name one as /dev/video0, video0 or 0")]
+    /// The name is not that of a device.
+    #[error("'{name}' is not a video device: name one as /dev/video0, video0 or 0")]
     Name {
         /// What was given.
         name: String,
     },
     /// The server has no such node.
-    #[error("{device} is no pipe of the vloopback server at {}: see `vloopback list`", socket.display())]
+    #[error("{device} is not a pipe of the vloopback server at {}: see `vloopback list`", socket.display())]
     NoSuchPipe {
         /// The node.
         device: String,
         /// The server's socket.
         socket: PathBuf,
     },
-    /// The node is the clients' one.
-    #[error("{device} is a pipe's output, for clients: push into its input, {input}")]
+    /// The node is a pipe's output.
+    #[error("{device} is the output of a pipe: push into its input, {input}")]
     NotAnInput {
         /// The node.
         device: String,
@@ -83,7 +83,7 @@ pub enum PusherError {
     },
     /// Owner, group and mode of the node do not let this user push.
     #[error(
-        "{device} is not for this user: join the group of that node (see `vloopback list`), or ask its owner"
+        "this user may not open {device}: join the group of that node (see `vloopback list`), or ask its owner"
     )]
     Denied {
         /// The node.
@@ -95,7 +95,7 @@ pub enum PusherError {
         /// The node.
         device: String,
     },
-    /// No frame has that shape.
+    /// There is no frame of that format and size.
     #[error(
         "{device} cannot have frames of {width}x{height} {pixels}: {}",
         pixels.rule()
@@ -112,7 +112,7 @@ pub enum PusherError {
     },
     /// There is no memory for frames of that size.
     #[error(
-        "{device}: no memory for a ring of {width}x{height} frames: choose a smaller size, or start vloopbackd with a smaller --num-buffers"
+        "{device}: not enough memory for a ring of {width}x{height} frames: choose a smaller size, or start vloopbackd with a smaller --num-buffers"
     )]
     TooLarge {
         /// The pusher's node.
@@ -122,7 +122,7 @@ pub enum PusherError {
         /// Lines.
         height: u32,
     },
-    /// A zero-copy pusher's frames that cannot be.
+    /// A zero-copy pusher cannot have such frames.
     #[error(
         "{device}: cannot share {frames} frames of {frame_len} bytes with clients: 1 to 32 frames, and 1 to {} bytes of them together",
         i32::MAX
@@ -136,7 +136,9 @@ pub enum PusherError {
         frame_len: usize,
     },
     /// There is no memory for a zero-copy pusher's frames.
-    #[error("{device}: no memory for {frames} frames of {frame_len} bytes: share fewer or smaller ones")]
+    #[error(
+        "{device}: not enough memory for {frames} frames of {frame_len} bytes: share fewer or smaller ones"
+    )]
     Memory {
         /// The pusher's node.
         device: String,
@@ -145,13 +147,13 @@ pub enum PusherError {
         /// Bytes of each.
         frame_len: usize,
     },
-    /// A frame came before a format.
+    /// A frame was written before a format was set.
     #[error("{device} has no format yet: set one before the first frame")]
     NoFormat {
         /// The pusher's node.
         device: String,
     },
-    /// A frame of another length than the format's.
+    /// The frame's length is not that of the format.
     #[error(
         "{device}: a frame of {given} bytes, but {width}x{height} {pixels} is {}{wanted}: {}",
         if pixels.is_compressed() { "1 to " } else { "" },
@@ -171,7 +173,7 @@ pub enum PusherError {
         /// Lines.
         height: u32,
     },
-    /// Planes that do not fit the format.
+    /// The planes do not fit the format.
     #[error("{device}: {reason}")]
     Planes {
         /// The pusher's node.
@@ -191,7 +193,7 @@ pub enum PusherError {
         /// The pusher's node.
         device: String,
     },
-    /// Somebody else set the format while a slot was being filled, or the pipe was taken away.
+    /// A fork changed the format while a slot was being filled, or the pipe was taken away.
     #[error(
         "{device} is no longer this pusher's, or its format was changed by a fork of it: open the pipe again (were all descriptors closed?)"
     )]
@@ -205,7 +207,7 @@ pub enum PusherError {
         /// The pusher's node.
         device: String,
     },
-    /// A rate of no frames.
+    /// The interval contains a zero.
     #[error("{device}: a frame cannot last {numerator}/{denominator} seconds: both numbers must be above 0")]
     Interval {
         /// The pusher's node.
@@ -223,7 +225,7 @@ pub enum PusherError {
         /// The pusher's node.
         device: String,
     },
-    /// The system gave out of something.
+    /// A system error.
     #[error("{device}: {}", io::Error::from(*errno))]
     System {
         /// The node.

@@ -1,4 +1,4 @@
-//! Where the server is, and which of its pipes is free.
+//! Finds the server and a free pipe.
 
 use std::env;
 use std::ffi::OsString;
@@ -14,7 +14,7 @@ use vloopback_runtime::native_zero::{self, ZeroInput};
 
 use crate::PusherError;
 
-/// What opening a node came to.
+/// The result of opening a node.
 pub(crate) enum Opened<T> {
     /// An input, claimed.
     Input(T),
@@ -49,7 +49,7 @@ impl Door for ZeroInput {
     }
 }
 
-/// Which server to look for pipes at.
+/// Selects the server.
 ///
 /// By default the one at `$VLOOPBACK_SOCKET`, else `$XDG_RUNTIME_DIR/vloopback/socket`, else
 /// `/run/vloopback/socket`, or `/tmp/vloopback-UID/socket` for a user without either: the rule of

@@ -1,10 +1,10 @@
-//! For programs that push frames into a vloopback pipe and know that they do.
+//! For new programs that push frames into a vloopback pipe.
 //!
-//! A [`Pusher`] claims a pipe, says what its frames look like, and writes them. Each frame is
-//! copied once, into the memory that the clients map; or not at all, where the pusher fills the
-//! memory itself ([`Pusher::frame_slot`]). While nobody watches, frames cost nothing.
+//! A [`Pusher`] claims a pipe, sets the format of its frames, and writes them. Each frame is
+//! copied once, into the memory that the clients map. If the pusher fills that memory itself
+//! ([`Pusher::frame_slot`]), it is not copied. While nobody watches, frames cost nothing.
 //!
-//! No preload library is needed. A program that runs under it all the same meets the same pipes.
+//! No preload library is needed. A program that runs under it sees the same pipes.
 //!
 //! ```no_run
 //! use vloopback_sdk::{Finder, Palette, Pusher};
@@ -15,7 +15,7 @@
 //! println!("watch {}", pusher.output());
 //! let frame = vec![128; pusher.frame_len()];
 //! pusher.write_frame(&frame)?;
-//! // The same without a copy; None: nobody watches, nothing to do.
+//! // The same without a copy; None means that nobody watches.
 //! if let Some(mut slot) = pusher.frame_slot()? {
 //!     slot.fill(128);
 //!     slot.publish()?;
@@ -24,13 +24,13 @@
 //! # }
 //! ```
 //!
-//! A pusher that answers its clients' requests itself, zero-copy, is a [`zero_copy::Server`].
+//! A pusher that answers its clients' requests itself (zero-copy) is a [`zero_copy::Server`].
 //!
-//! A process pushes into pipes of one server; which one, its first [`Finder`] decides. A program
-//! that closes descriptors it does not know (`closefrom`, as daemons do at their start) does so
+//! A process pushes into pipes of one server, which its first [`Finder`] selects. A program
+//! that closes unknown descriptors (`closefrom`, as daemons do at their start) must do so
 //! before it makes a pusher.
 //!
-//! The C interface of `include/vloopback.h` is this one; `c.rs` and `c/` hold all of it.
+//! The C interface in `include/vloopback.h` is the same; `c.rs` and `c/` implement it.
 
 #![deny(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! What a frame's pixels are: a V4L1 palette or a V4L2 format.
+//! Pixel formats: a V4L1 palette or a V4L2 fourcc.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use vloopback_abi::v4l2::pixel::{Layout, PixelFormat, SIZES};
 
 use crate::planes::PlaneShape;
 
-/// What a frame's pixels are.
+/// A pixel format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pixels {
-    /// By its V4L1 name.
+    /// By V4L1 palette.
     Palette(Palette),
-    /// By its V4L2 code: also for formats that V4L1 had no palette for, such as NV12 or MJPG.
+    /// By V4L2 fourcc, also for formats without a V4L1 palette, such as NV12 or MJPG.
     Format(Fourcc),
 }
 
@@ -63,7 +63,7 @@ impl Pixels {
         }
     }
 
-    /// Whether frames of this size fit the pixels, however long they are.
+    /// Whether there are frames of this size in this format.
     pub(crate) fn fits(self, width: u32, height: u32) -> bool {
         match self {
             Self::Palette(palette) => {
@@ -78,7 +78,7 @@ impl Pixels {
         }
     }
 
-    /// What sizes frames can have, for a message.
+    /// The possible sizes, for a message.
     pub(crate) fn rule(self) -> String {
         let (across, down) = match self {
             Self::Palette(palette) if palette.depth() == 0 => {

@@ -1,4 +1,4 @@
-//! Frames whose lines lie further apart than they are long.
+//! Frames whose lines have gaps between them.
 
 use crate::pixels::Pixels;
 
@@ -8,9 +8,9 @@ pub const MAX_PLANES: usize = 3;
 /// One plane of a frame as the caller has it.
 #[derive(Clone, Copy, Debug)]
 pub struct Plane<'a> {
-    /// Its bytes, from the first of the first line. The last line needs no filler behind it.
+    /// Its bytes, from the first of the first line. The last line needs no padding behind it.
     pub data: &'a [u8],
-    /// Bytes from the beginning of a line to that of the next.
+    /// Bytes from the beginning of a line to the beginning of the next.
     pub stride: usize,
 }
 
@@ -36,7 +36,7 @@ impl PlaneShape {
         self.len() == 0
     }
 
-    /// Checks what the caller has against it.
+    /// Checks a caller's plane against it.
     fn check(self, number: usize, plane: &Plane) -> Result<(), String> {
         if plane.stride < self.line {
             return Err(format!(

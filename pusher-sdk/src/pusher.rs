@@ -11,7 +11,7 @@ use crate::finder::{Finder, node_number};
 use crate::pixels::Pixels;
 use crate::planes::{self, Plane, PlaneShape};
 
-/// What the pusher said its frames are.
+/// The format that the pusher has set.
 #[derive(Clone, Debug)]
 struct Format {
     pixels: Pixels,
@@ -23,7 +23,7 @@ struct Format {
 
 /// A claimed pipe. Dropping it gives the pipe back.
 ///
-/// Can be moved between threads. After a fork both processes may write; they take turns, and the
+/// It can be moved between threads. After a fork both processes may write. They take turns, and the
 /// pipe is free when both have dropped it.
 #[derive(Debug)]
 pub struct Pusher {
@@ -37,7 +37,7 @@ impl Pusher {
     /// Claims the first free pipe of the server.
     ///
     /// # Errors
-    /// [`PusherError::NoServer`], [`PusherError::AllBusy`] and what else [`Pusher::open_at`] tells.
+    /// [`PusherError::NoServer`], [`PusherError::AllBusy`], and those of [`Pusher::open_at`].
     pub fn claim(finder: &Finder) -> Result<Self, PusherError> {
         finder.claim().map(Self::of)
     }
@@ -86,13 +86,13 @@ impl Pusher {
         &self.output
     }
 
-    /// Says what the frames are, a [`Palette`](crate::Palette) or a [`Fourcc`]; may be done again at any
-    /// time. Sizes are in pixels.
+    /// Sets the format of the frames: a [`Palette`](crate::Palette) or a [`Fourcc`], and the size in pixels. It may be
+    /// set again at any time.
     ///
-    /// Mind V4L1's names: its `Palette::Rgb24` is blue, green, red in memory, `fourcc::BGR24`.
+    /// V4L1's `Palette::Rgb24` is blue, green, red in memory: `fourcc::BGR24`.
     ///
     /// # Errors
-    /// [`PusherError::Format`], [`PusherError::TooLarge`]: the format that was in force still is.
+    /// [`PusherError::Format`], [`PusherError::TooLarge`]: the former format stays in force.
     /// [`PusherError::ServerGone`], [`PusherError::Lost`], [`PusherError::System`].
     pub fn set_format(
         &mut self,
@@ -127,8 +127,8 @@ impl Pusher {
         Ok(())
     }
 
-    /// Says how often frames come, for clients that ask: one in `numerator / denominator` seconds.
-    /// Frames may come at any other time all the same.
+    /// Sets the interval between frames, for clients that ask: `numerator / denominator` seconds.
+    /// Frames may come at any time all the same.
     ///
     /// # Errors
     /// [`PusherError::Interval`], [`PusherError::ServerGone`], [`PusherError::System`].
@@ -153,7 +153,7 @@ impl Pusher {
         self.format.as_ref().map_or(0, |f| f.frame_len)
     }
 
-    /// Writes a whole frame: one copy, or none while nobody watches. Never waits for a client. Frames of
+    /// Writes one frame: one copy, or none while nobody watches. It never waits for a client. Frames of
     /// compressed formats may be shorter than [`Pusher::frame_len`].
     ///
     /// # Errors
@@ -179,8 +179,8 @@ impl Pusher {
         self.input.write(frame).map_err(|errno| self.failure(errno))
     }
 
-    /// Writes a frame whose lines lie `stride` bytes apart in planes of their own: one copy, too.
-    /// How many planes and how long their lines are: [`crate::plane_shapes`].
+    /// Writes a frame whose planes have lines `stride` bytes apart: one copy as well.
+    /// [`crate::plane_shapes`] gives the number of planes and the length of their lines.
     ///
     /// # Errors
     /// [`PusherError::Planes`], and as [`Pusher::write_frame`].
@@ -197,12 +197,12 @@ impl Pusher {
     }
 
     /// The memory that clients map, to fill a frame in place: no copy. None: nobody wants a frame
-    /// now, which counts as one that nobody saw. Frames are published as long as the format says, so
-    /// that compressed ones are better written with [`Pusher::write_frame`].
+    /// now; it counts as a frame that nobody watched. The whole length of the format is published, so
+    /// use [`Pusher::write_frame`] for compressed formats.
     ///
-    /// What is in it is some former frame: fill all of it. Until it is published or dropped, this
-    /// process has the pipe's right to write: clients go on with the frames that they have, and a
-    /// fork of this pusher waits. If the process dies meanwhile, the frame is as if never begun.
+    /// The memory contains a former frame: fill all of it. Until it is published or dropped, this
+    /// process has the pipe's right to write: clients continue with the frames that they have, and a
+    /// fork of this pusher waits. If the process dies meanwhile, the frame is never shown.
     ///
     /// # Errors
     /// As [`Pusher::write_frame`].
@@ -211,20 +211,20 @@ impl Pusher {
         Ok(begun.then_some(FrameSlot { pusher: self }))
     }
 
-    /// Whether any client streams at the moment. While none does, frames need not be made: writing
+    /// Whether any client streams now. If not, the program need not make frames; writing
     /// them all the same costs nearly nothing.
     #[must_use]
     pub fn is_watched(&self) -> bool {
         self.input.is_watched()
     }
 
-    /// What became of the frames so far, those of forks of this pusher included.
+    /// Counts of the frames so far, including those of forks of this pusher.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.input.counters()
     }
 
-    /// Whether the pipe still is this pusher's and its server there; costs no system call.
+    /// Checks that the pipe still belongs to this pusher and that its server lives, without a system call.
     ///
     /// # Errors
     /// [`PusherError::ServerGone`], [`PusherError::Lost`].
@@ -300,15 +300,15 @@ fn put(input: &mut Input, pixels: Pixels, width: u32, height: u32) -> Result<(),
 
 /// A frame that is being filled in place. Dropped without [`FrameSlot::publish`] it is cancelled.
 ///
-/// The memory is shared with the clients, and one that misbehaves can write to it: what is read
-/// back from it need not be what was written. Nothing but the picture may depend on it.
+/// The memory is shared with the clients, and a hostile one can write to it: what is read
+/// back may differ from what was written. Nothing but the picture may depend on it.
 #[derive(Debug)]
 pub struct FrameSlot<'a> {
     pusher: &'a mut Pusher,
 }
 
 impl FrameSlot<'_> {
-    /// Shows the frame to the clients.
+    /// Publishes the frame.
     ///
     /// # Errors
     /// [`PusherError::Lost`], [`PusherError::ServerGone`]; [`PusherError::NoSlot`] in a process that

@@ -1,12 +1,12 @@
-//! Zero-copy pushers: the clients map the pusher's own memory, and the pusher answers their requests
-//! itself, as the camera that it is.
+//! Zero-copy pushers: clients map the pusher's own memory, and the pusher answers their requests itself, like a
+//! camera.
 //!
-//! A [`Server`] has one method a V4L1 request. [`ZeroCopy`] brings the requests to it, by a loop of its
-//! own ([`ZeroCopy::run`], [`ZeroCopy::run_on_sigio`]) or by the caller's: poll the descriptor, then
-//! [`ZeroCopy::serve_ready`]. A client waits while its request is answered, and the others behind it.
+//! A [`Server`] has one method for each V4L1 request. [`ZeroCopy`] calls the methods, in its own
+//! loop ([`ZeroCopy::run`], [`ZeroCopy::run_on_sigio`]) or in the caller's: poll the descriptor, then call
+//! [`ZeroCopy::serve_ready`]. While a client's request is answered, it and all others wait.
 //!
-//! A frame's memory is the pusher's between MCAPTURE and SYNC only; outside of that time clients look at
-//! it. So there is no way to it but [`Capture`] and [`ZeroCopy::frame`], which are there in that time.
+//! A frame's memory belongs to the pusher between MCAPTURE and SYNC only; clients look at it at other times.
+//! So [`Capture`] and [`ZeroCopy::frame`] are the only access to it, and exist only in that time.
 //! Clients of one pusher share its frames, as with the old driver.
 //!
 //! ```no_run
@@ -79,10 +79,10 @@ use server::{Desk, Step};
 /// What a client gets: a value, or an errno.
 pub type Answer<T> = Result<T, Errno>;
 
-/// Where the argument of a request seems to be, for the driver's table.
+/// The address that a request's argument has for the driver's table.
 const ARGUMENT: usize = 0x1000;
 
-/// Frames begin where pages of 4 KiB do, as with the old driver.
+/// Frames begin at multiples of 4 KiB, as with the old driver.
 const ALIGNMENT: usize = 4096;
 
 /// How the frames lie in the clients' mapping.
@@ -115,8 +115,8 @@ impl Layout {
         VideoMbuf { size: self.total() as i32, frames: self.frames as i32, offsets }
     }
 
-    /// Bytes of the picture that was ordered; of a palette that we do not know, the whole frame. None: there
-    /// is no such picture, or a frame has no room for it.
+    /// Bytes of the ordered picture; for an unknown palette, the whole frame. None: there is no such picture, or a
+    /// frame has no room for it.
     fn picture_len(&self, order: &VideoMmap) -> Option<usize> {
         let (width, height) = (u32::try_from(order.width).ok()?, u32::try_from(order.height).ok()?);
         let len = match Palette::from_number(order.format) {
@@ -146,16 +146,16 @@ struct Slot {
 }
 
 impl Slot {
-    /// What is to be drawn in it; None: it is the clients' now.
+    /// The picture to draw in it; None: the frame belongs to the clients now.
     fn order(&self) -> Option<VideoMmap> {
         self.order.filter(|_| self.open > 0)
     }
 }
 
-/// A picture that a client has ordered and waits for: the memory that it will look at.
+/// The memory of a picture that a client has ordered and waits for.
 ///
-/// It is as long as the picture. The clients map it too, and one that misbehaves can write to it: what
-/// is read back from it need not be what was written.
+/// It is as long as the picture. The clients map it too, and a hostile one can write to it: what
+/// is read back may differ from what was written.
 #[derive(Debug)]
 pub struct Capture<'a> {
     order: VideoMmap,
@@ -163,20 +163,20 @@ pub struct Capture<'a> {
 }
 
 impl Capture<'_> {
-    /// What was ordered: the frame's number, size in pixels and palette.
+    /// The order: the frame's number, size in pixels and palette.
     #[must_use]
     pub fn order(&self) -> &VideoMmap {
         &self.order
     }
 
-    /// The picture is there: from now on the client looks at it.
+    /// The picture is ready: from now on the client looks at it.
     #[must_use]
     pub fn ready(self) -> Synced {
         Synced { ready: true }
     }
 
-    /// The picture comes later; the client, and all behind it, wait until [`ZeroCopy::finish`]. For callers
-    /// with a loop of their own.
+    /// The picture comes later: the client and all others wait until [`ZeroCopy::finish`]. For callers
+    /// with their own loop.
     #[must_use]
     pub fn later(self) -> Synced {
         Synced { ready: false }
@@ -197,7 +197,7 @@ impl DerefMut for Capture<'_> {
     }
 }
 
-/// What became of a [`Capture`]: the answer to SYNC.
+/// The answer to SYNC, made from a [`Capture`].
 #[derive(Debug)]
 pub struct Synced {
     ready: bool,
@@ -209,7 +209,7 @@ impl Synced {
     }
 }
 
-/// A claimed pipe in zero-copy mode. Dropping it gives the pipe back: clients that wait get EIO.
+/// A claimed pipe in zero-copy mode. Dropping it gives the pipe back; waiting clients get EIO.
 #[derive(Debug)]
 pub struct ZeroCopy {
     input: ZeroInput,
@@ -217,17 +217,17 @@ pub struct ZeroCopy {
     output: String,
     layout: Layout,
     slots: Vec<Slot>,
-    /// A SYNC that is answered later, and its frame.
+    /// A SYNC that will be answered later, and its frame.
     waiting: Option<(Asked, usize)>,
 }
 
 impl ZeroCopy {
-    /// Claims the first free pipe of the server and shares so many frames of so many bytes with its
-    /// clients (VIDIOCGMBUF): 1 to 32 of them. A picture may be shorter than its frame. Programs that
-    /// want to draw one picture while they show another need two frames.
+    /// Claims the first free pipe of the server and shares 1 to 32 frames of a given length with its
+    /// clients (VIDIOCGMBUF). A picture may be shorter than its frame. A program that draws one picture
+    /// while clients look at another needs two frames.
     ///
     /// # Errors
-    /// [`PusherError::NoServer`], [`PusherError::AllBusy`] and what else [`ZeroCopy::open_at`] tells.
+    /// [`PusherError::NoServer`], [`PusherError::AllBusy`], and those of [`ZeroCopy::open_at`].
     pub fn claim(finder: &Finder, frames: usize, frame_len: usize) -> Result<Self, PusherError> {
         Self::of(finder.claim()?, frames, frame_len)
     }
@@ -235,8 +235,8 @@ impl ZeroCopy {
     /// The same for the pipe whose input is `name`: `/dev/video0`, `video0` or `0`.
     ///
     /// # Errors
-    /// [`PusherError::Layout`]: frames that cannot be. [`PusherError::Memory`]: more than the server
-    /// gives. Else as [`Pusher::open_at`](crate::Pusher::open_at).
+    /// [`PusherError::Layout`]: impossible frames. [`PusherError::Memory`]: more than the server
+    /// grants. Otherwise as [`Pusher::open_at`](crate::Pusher::open_at).
     pub fn open_at(
         finder: &Finder,
         name: &str,
@@ -278,10 +278,10 @@ impl ZeroCopy {
         &self.output
     }
 
-    /// The memory of a frame that a client has ordered, as long as the picture, and what was ordered.
-    /// None: nobody has, or SYNC is answered; the frame then is the clients'.
+    /// The memory of a frame that a client has ordered, as long as the picture, and the order.
+    /// None: nobody has ordered it, or its SYNC is answered: then the frame belongs to the clients.
     ///
-    /// What a client has ordered and left stays ordered.
+    /// An order stays when its client leaves.
     pub fn frame(&mut self, frame: usize) -> Option<(VideoMmap, &mut [u8])> {
         let order = self.slots.get(frame)?.order()?;
         Some((order, self.layout.picture(self.input.memory(), &order)?))
@@ -294,9 +294,9 @@ impl ZeroCopy {
         (frame < self.layout.frames).then(|| frame * self.layout.step)
     }
 
-    /// The file of the frames' memory, for who draws in another process: an X server (MIT-SHM's
-    /// AttachFd), a decoder. No type can keep those to the API's rule: have them write to a frame between
-    /// its MCAPTURE and the answer to its SYNC only.
+    /// The file of the frames' memory, for another process that draws: an X server (MIT-SHM's AttachFd), a
+    /// decoder. No type can enforce the API's rule there: the other process must write to a frame only between
+    /// its MCAPTURE and the answer to its SYNC.
     ///
     /// # Errors
     /// [`PusherError::ServerGone`], [`PusherError::Lost`], [`PusherError::System`].
@@ -310,8 +310,8 @@ impl ZeroCopy {
         self.waiting.filter(|(asked, _)| self.input.is_waiting(asked)).map(|(_, frame)| frame)
     }
 
-    /// Draws the picture that a client waits for, and answers its SYNC; an errno of `draw` is what the
-    /// client gets. False: no client waits any more, and nothing was drawn, or it gave up meanwhile.
+    /// Draws the picture that a client waits for, and answers its SYNC. An errno of `draw` goes to the
+    /// client. False: no client waits any more and nothing was drawn, or the client gave up meanwhile.
     ///
     /// # Errors
     /// [`PusherError::ServerGone`], [`PusherError::Lost`], [`PusherError::System`].
@@ -329,7 +329,7 @@ impl ZeroCopy {
         self.answer(&asked, None, drawn, Step::Synced(frame))
     }
 
-    /// Whether the pipe still is this pusher's and its server there; costs no system call.
+    /// Checks that the pipe still belongs to this pusher and that its server lives, without a system call.
     ///
     /// # Errors
     /// [`PusherError::ServerGone`], [`PusherError::Lost`].
@@ -337,8 +337,8 @@ impl ZeroCopy {
         self.input.check().map_err(|errno| self.failure(errno))
     }
 
-    /// Waits until there may be requests to serve, at most so long; a signal ends it, too. For loops that
-    /// have something else to do now and then, such as a picture that comes later.
+    /// Waits until there may be requests to serve, for at most the given time. A signal ends it, too. For loops
+    /// that also do something else, such as a picture that comes later.
     ///
     /// # Errors
     /// [`PusherError::ServerGone`], [`PusherError::Lost`], [`PusherError::System`].
@@ -350,7 +350,7 @@ impl ZeroCopy {
         }
     }
 
-    /// Lets `server` answer all requests that are there; waits for none. To be called when the
+    /// Lets `server` answer all pending requests, without waiting. Call it when the
     /// descriptor ([`AsFd`]) is readable, or at any time.
     ///
     /// # Errors
@@ -367,8 +367,8 @@ impl ZeroCopy {
         }
     }
 
-    /// Serves until `stop` is readable or its other end closed: a pipe, a socket, an eventfd. A server that
-    /// answers [`Capture::later`] needs a loop of its own instead.
+    /// Serves until `stop` (a pipe, a socket, an eventfd) is readable or its other end is closed. A server that
+    /// answers [`Capture::later`] needs its own loop instead.
     ///
     /// # Errors
     /// As [`ZeroCopy::serve_ready`].
@@ -381,9 +381,9 @@ impl ZeroCopy {
         }
     }
 
-    /// As [`ZeroCopy::run`], but woken by SIGIO, as the pushers of old: the kernel sends it to this
-    /// process for every request. One thread at least must not block it. Other handlers that the program
-    /// has for it through `signal-hook` are run as well.
+    /// As [`ZeroCopy::run`], but woken by SIGIO, like the old pushers: the kernel sends it to this
+    /// process for every request. At least one thread must not block it. Other handlers that the program
+    /// has registered through `signal-hook` run as well.
     ///
     /// # Errors
     /// As [`ZeroCopy::serve_ready`].
@@ -520,8 +520,8 @@ fn failure(device: &str, errno: nix::errno::Errno) -> PusherError {
     }
 }
 
-/// Readable when there is something for [`ZeroCopy::serve_ready`], and when the server is gone, which that
-/// tells. For poll, select and epoll; nothing else may be done with it.
+/// Readable when there is work for [`ZeroCopy::serve_ready`], and when the server is gone, which that call
+/// reports. For poll, select and epoll only.
 impl AsFd for ZeroCopy {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.input.as_fd()

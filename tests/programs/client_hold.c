@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Holds frames: each frame that SYNC delivered is kept for a random number of further frames, which
  * come through another one, and every byte of it is looked at again before it is armed anew. A held
- * frame that changed is torn (DESIGN.md 3, invariant 1).
+ * frame that changed is torn (driver/docs/rules.md, "Invariants" 1).
  * --seed chooses the numbers; with --frames 0 it goes on until standard input ends or the pusher
  * leaves. */
 #include "client.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The rules of a descriptor (DESIGN.md 4), one case a run, named by the first word. --device is an
- * output that is fed. Where a case wants a frame at one moment only, it says {"event":"want"} and
+/* The rules of a descriptor (driver/docs/rules.md, "The descriptor"), one case a run, named by the first word.
+ * --device is an output that is fed. Where a case wants a frame at one moment only, it says {"event":"want"} and
  * goes on when an order tells that one was pushed. The end is {"event":"pass"} or {"event":"failed"}. */
 #include <pthread.h>
 #include <sys/socket.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A pipe's option `exclusive` (DESIGN.md 7): one open file in all has the stream, whoever opens, asks and sets.
- * See v4l2_case.h. --device is an output of a pipe with that option, fed with --size YUV420P. Two processes have
- * it open, this one and a child; each does what a letter says. */
+/* A pipe's option `exclusive` (driver/docs/rules.md, "Sharing"): one open file in all has the stream, whoever opens,
+ * asks and sets. See v4l2_case.h. --device is an output of a pipe with that option, fed with --size YUV420P. Two
+ * processes have it open, this one and a child; each does what a letter says. */
 #include <sys/wait.h>
 
 #include "v4l2_take.h"

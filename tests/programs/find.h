@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* How old pushers found a free pipe (LEGACY.md 2), each way as strict as the strictest known
- * program of its kind: what would have crashed that program is an error here. */
+/* How old pushers found a free pipe (driver/docs/old-api.md, "Finding a pipe"), each way as strict as the strictest
+ * known program of its kind: what would have crashed that program is an error here. */
 #ifndef VLOOPBACK_TESTS_FIND_H
 #define VLOOPBACK_TESTS_FIND_H
 

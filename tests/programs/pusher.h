@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* The part that all one-copy pushers have in common: read the node's picture and window, change
- * what is needed, set both, then write frames (LEGACY.md 1.3 and 4). */
+ * what is needed, set both, then write frames (driver/docs/old-api.md, "The document" 3 and "Pushers"). */
 #ifndef VLOOPBACK_TESTS_PUSHER_H
 #define VLOOPBACK_TESTS_PUSHER_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Counts the system calls that write() on an unused pipe makes (DESIGN.md 3: none). After the set-up
+/* Counts the system calls that write() on an unused pipe makes (driver/docs/rules.md, "Copies": none). After the set-up
  * a seccomp filter turns every further system call of this thread into a SIGSYS, whose handler counts
  * it and fails it with ENOSYS. First the counting itself is tried with one getppid().
  * --frames N writes; the case "mark" makes no filter, but marks begin and end for strace. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What a node answers to V4L2 requests (CLIENTS.md 4), see v4l2_case.h. --device is an output where the case
- * does not say otherwise; --find output|input says which kind it is where a case serves both. */
+/* What a node answers to V4L2 requests (driver/docs/clients.md, "What a device must answer"), see v4l2_case.h.
+ * --device is an output where the case does not say otherwise; --find output|input says which kind it is where a case
+ * serves both. */
 #include "v4l2_case.h"
 
 #define CAPTURE V4L2_BUF_TYPE_VIDEO_CAPTURE

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The rules of feeding an input by V4L2 (CLIENTS.md 3 and 4, DESIGN.md 7), see v4l2_case.h. --device is an
- * input. A case that has {"event":"setup"} waits there for an order: somebody may come to watch. */
+/* The rules of feeding an input by V4L2 (driver/docs/clients.md, "Readiness" and "What a device must answer",
+ * driver/docs/rules.md, "Opening and claiming"), see v4l2_case.h. --device is an input. A case that has
+ * {"event":"setup"} waits there for an order: somebody may come to watch. */
 #include <pthread.h>
 #include <sys/wait.h>
 
@@ -267,7 +268,8 @@ static void case_half(void)
 }
 
 /* The next pusher wants a ring of another size. A client that is readable for the last one's frame gets it
- * all the same (CLIENTS.md 3: readable exactly when a frame can be dequeued). --device is the output. */
+ * all the same (driver/docs/clients.md, "Readiness": readable exactly when a frame can be dequeued). --device is the
+ * output. */
 static void case_handover(void)
 {
     enum { LEN = 64 * 48 * 3 / 2, NUMBER = 41 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What both nodes' programs meet when the server is killed (DESIGN.md 5), see v4l2_case.h. The first word says in
- * which call an output's program waits: dqbuf, read, poll, select, epoll; or input: a pusher's. It tells "waits"
- * before the call and "woke" after it. Then every call has to give ENODEV. At the next order there is another
- * server: what is opened then is served, and the old descriptor stays as it is. */
+/* What both nodes' programs meet when the server is killed (driver/docs/rules.md, "The server"), see v4l2_case.h. The
+ * first word says in which call an output's program waits: dqbuf, read, poll, select, epoll; or input: a pusher's. It
+ * tells "waits" before the call and "woke" after it. Then every call has to give ENODEV. At the next order there is
+ * another server: what is opened then is served, and the old descriptor stays as it is. */
 #include "v4l2_case.h"
 
 #define CAPTURE V4L2_BUF_TYPE_VIDEO_CAPTURE

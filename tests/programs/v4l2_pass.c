@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A stream whose descriptor goes from hand to hand: dup, fork, exec, SCM_RIGHTS (DESIGN.md 4), see v4l2_case.h.
- * The open file has the buffers and the queue, as on a kernel device: what one process queues another dequeues,
- * each maps the buffers for itself, and nobody needs the opener. --device is an output that is fed with --size
- * YUV420P; for the case "pusher" an input. */
+/* A stream whose descriptor goes from hand to hand: dup, fork, exec, SCM_RIGHTS (driver/docs/rules.md, "The
+ * descriptor"), see v4l2_case.h. The open file has the buffers and the queue, as on a kernel device: what one process
+ * queues another dequeues, each maps the buffers for itself, and nobody needs the opener. --device is an output that
+ * is fed with --size YUV420P; for the case "pusher" an input. */
 #include <sys/socket.h>
 #include <sys/wait.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Streams beside other descriptors, threads and processes, and frames that a program keeps (CLIENTS.md 4,
- * DESIGN.md 3), see v4l2_case.h. --device is an output that is fed with --size YUV420P. */
+/* Streams beside other descriptors, threads and processes, and frames that a program keeps (driver/docs/clients.md,
+ * "What a device must answer", driver/docs/rules.md, "Invariants"), see v4l2_case.h. --device is an output that is fed
+ * with --size YUV420P. */
 #include <pthread.h>
 #include <sys/wait.h>
 
@@ -208,7 +209,7 @@ static void case_others(void)
     take(fd, &q, 1);
 }
 
-/* Frames that the program has stay as they are, whatever is pushed (DESIGN.md 3, invariant 1). */
+/* Frames that the program has stay as they are, whatever is pushed (driver/docs/rules.md, "Invariants" 1). */
 static void case_held(void)
 {
     int fd = open_node(O_RDWR), i;

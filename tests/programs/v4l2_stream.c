@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The rules of streaming from an output (CLIENTS.md 3 and 4), see v4l2_case.h. --device is an output that is
- * fed with --size YUV420P; each frame that is pushed was asked for by an event "want". --by says how a
- * case looks at readiness. */
+/* The rules of streaming from an output (driver/docs/clients.md, "Readiness" and "What a device must answer"), see
+ * v4l2_case.h. --device is an output that is fed with --size YUV420P; each frame that is pushed was asked for by an
+ * event "want". --by says how a case looks at readiness. */
 #include <pthread.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -346,7 +346,7 @@ static void case_signals(void)
     take(fd, &q, 1);
 }
 
-/* CLIENTS.md 3: never writable, readable exactly when a frame can be dequeued. */
+/* driver/docs/clients.md, "Readiness": never writable, readable exactly when a frame can be dequeued. */
 static void case_ready(void)
 {
     const char *by = opt.by ? opt.by : "poll";

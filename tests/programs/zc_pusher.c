@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* A zero-copy pusher, in the styles that pushers of 2001 to 2010 had (LEGACY.md 4):
+/* A zero-copy pusher, in the styles that pushers of 2001 to 2010 had (driver/docs/old-api.md, "Pushers"):
  *     --style handler  maps, then installs a SIGIO handler that polls, reads and answers; the program
  *                      itself waits for standard input
  *     --style pause    the same with the program in pause()

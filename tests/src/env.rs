@@ -377,6 +377,20 @@ impl Env {
         assert!(watch(folder, WatchFlags::CLOSE_WRITE, || files() > count), "{} files", files());
     }
 
+    /// Waits until a file in a directory has so many bytes; its path.
+    ///
+    /// # Panics
+    /// Where that takes longer than [`PATIENCE`].
+    #[track_caller]
+    pub fn until_long(&self, folder: &Path, len: u64) -> PathBuf {
+        let long = || {
+            let mut files = fs::read_dir(folder).ok()?.filter_map(Result::ok);
+            files.find(|file| file.metadata().is_ok_and(|m| m.len() >= len)).map(|file| file.path())
+        };
+        watch(folder, WatchFlags::MODIFY, || long().is_some());
+        long().unwrap_or_else(|| panic!("no file of {len} bytes in {}", folder.display()))
+    }
+
     /// Waits until nobody has a pipe open.
     #[track_caller]
     pub fn until_idle(&self) {

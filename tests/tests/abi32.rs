@@ -1,5 +1,5 @@
-//! 32-bit programs (DESIGN.md 2): `vloopback run` gives each program the library of its own word size, and
-//! programs of either size meet on a pipe.
+//! 32-bit programs (driver/docs/rules.md, "The library and its builds"): `vloopback run` gives each program the
+//! library of its own word size, and programs of either size meet on a pipe.
 //!
 //! The rest of the tests, too, can be run with 32-bit programs: see `VLOOPBACK_PROGRAMS` in the crate's page.
 
@@ -252,7 +252,8 @@ fn deaths_across_sizes() {
             pusher.kill();
             for (client, (_, way)) in clients.iter_mut().zip(old) {
                 let error = client.event("error");
-                // LEGACY.md 6: SYNC EINVAL, read the end of file; DESIGN.md 6: a request EIO.
+                // driver/docs/old-api.md, "Kept": SYNC EINVAL, read the end of file; driver/docs/rules.md, "Forwarded
+                // requests": a request EIO.
                 let errno = if error["call"] == "read" { 0 } else { 22 };
                 let fine =
                     number(&error, "errno") == errno || style.is_some() && number(&error, "errno") == 5;
@@ -293,8 +294,8 @@ fn wrongs(mut program: Running, end: &str) -> (Vec<String>, Value) {
     }
 }
 
-/// LEGACY.md 3: tuner, window, buffer, code and frequency have two shapes. Each field arrives, in a set and in an
-/// answer, in all four pairings; a request of the other size's number is unknown.
+/// driver/docs/old-api.md, "Requests": tuner, window, buffer, code and frequency have two shapes. Each field arrives,
+/// in a set and in an answer, in all four pairings; a request of the other size's number is unknown.
 #[test]
 fn every_field_crosses() {
     need_narrow!();

@@ -1,4 +1,4 @@
-//! Every V4L1 request's answer and errno (LEGACY.md 3 and 6), byte for byte.
+//! Every V4L1 request's answer and errno (driver/docs/old-api.md, "Requests" and "Kept"), byte for byte.
 
 use std::collections::BTreeMap;
 
@@ -86,7 +86,7 @@ fn fed() -> (Env, Running, Pipe) {
     (env, pusher, pipe)
 }
 
-/// What every node answers in the same way, set up or not (LEGACY.md 6, "keep"; 3 for the numbers).
+/// What every node answers in the same way, set up or not (driver/docs/old-api.md, "Kept"; "Requests" for the numbers).
 #[track_caller]
 fn common(answers: &Answers, partner: u32) {
     for asked in ["0", "1", "7", "-1"] {
@@ -148,7 +148,7 @@ fn common(answers: &Answers, partner: u32) {
     errnos(answers, &expected);
     assert_eq!(
         answers["sign-extended:VIDIOCGCAP"], answers["VIDIOCGCAP"],
-        "a request is cut to 32 bits first (LEGACY.md 3)"
+        "a request is cut to 32 bits first"
     );
 }
 
@@ -165,7 +165,8 @@ fn capability(answer: &Answer, name: &str, kind: u32, size: Option<(u32, u32)>) 
     assert_eq!((answer.u32_at(52), answer.u32_at(56)), (20, 20), "min");
 }
 
-/// LEGACY.md 6 and 4.1: an input that nobody has set up answers everything, every byte filled.
+/// driver/docs/old-api.md, "Kept" and "Rules for pushers" 1: an input that nobody has set up answers everything, every
+/// byte filled.
 #[test]
 fn a_fresh_input() {
     for options in [&[] as &[&str], &["--legacy"]] {
@@ -178,7 +179,7 @@ fn a_fresh_input() {
     }
 }
 
-/// LEGACY.md 6: a fed output.
+/// driver/docs/old-api.md, "Kept": a fed output.
 #[test]
 fn a_fed_output() {
     let (env, pusher, pipe) = fed();
@@ -195,7 +196,7 @@ fn a_fed_output() {
     drop(pusher);
 }
 
-/// LEGACY.md 6: SPICT and SWIN on the output succeed only if equal; clients probe palettes so.
+/// driver/docs/old-api.md, "Kept": SPICT and SWIN on the output succeed only if equal; clients probe palettes so.
 #[test]
 fn setting_an_output_succeeds_only_with_what_it_has() {
     let (env, pusher, pipe) = fed();
@@ -219,8 +220,8 @@ fn setting_an_output_succeeds_only_with_what_it_has() {
     drop(pusher);
 }
 
-/// LEGACY.md 6: SWIN on the input allocates, equal size again is 0, flags or clipcount give EINVAL and
-/// store nothing; GPICT gives the real depth.
+/// driver/docs/old-api.md, "Kept": SWIN on the input allocates, equal size again is 0, flags or clipcount give EINVAL
+/// and store nothing; GPICT gives the real depth.
 #[test]
 fn setting_an_input() {
     let env = Env::new(1);
@@ -246,8 +247,8 @@ fn setting_an_input() {
     capability(&answers["VIDIOCGCAP"], "Video loopback 0 input", 0, Some((320, 240)));
 }
 
-/// LEGACY.md 6: MCAPTURE checks the palette and the frame, not the size; frame == num_buffers is one too
-/// many ("fix").
+/// driver/docs/old-api.md, "Kept": MCAPTURE checks the palette and the frame, not the size; frame == num_buffers is
+/// one too many ("fix").
 #[test]
 fn mcapture_and_sync_check_what_they_should() {
     let (env, pusher, pipe) = fed();

@@ -75,7 +75,7 @@ fn sizes_and_palettes_that_cannot_be() {
     for name in ["0x0:SWIN", "0x240:SWIN", "320x0:SWIN"] {
         refused(&rows, name, EINVAL);
     }
-    // LEGACY.md 6: a total over 2^31-1 is ENOMEM.
+    // driver/docs/old-api.md, "Kept": a total over 2^31-1 is ENOMEM.
     for name in ["32768x32768:SWIN", "4294967295x2:SWIN", "2147483648x2147483648:SWIN"] {
         refused(&rows, name, ENOMEM);
     }
@@ -138,7 +138,8 @@ fn writes_that_are_no_frames() {
     accepted(&rows, "twice", len * 2);
 }
 
-/// Bad pointers give EFAULT with a known request and ENOTTY with an unknown one (CLIENTS.md 4.5).
+/// Bad pointers give EFAULT with a known request and ENOTTY with an unknown one (driver/docs/clients.md, "What a
+/// device must answer" 5).
 #[test]
 fn pointers_that_lead_nowhere() {
     let env = Env::new(2);
@@ -168,7 +169,7 @@ fn pointers_that_lead_nowhere() {
     others.undisturbed();
 }
 
-/// Descriptors that are not open, ffmpeg's 896160394 among them (CLIENTS.md 2): EBADF.
+/// Descriptors that are not open, ffmpeg's 896160394 among them (driver/docs/clients.md, "Hooked names"): EBADF.
 #[test]
 fn descriptors_that_are_not_open() {
     let env = Env::new(1);

@@ -174,9 +174,9 @@ fn it_says_what_is_wrong() {
     let (own, free) = (env.pipe(0), env.pipe(1));
     let _pusher = camera(&env, &own, "YUYV", &[]);
     for (args, words) in [
-        (&["/dev/video60"][..], &["/dev/video60", "is it there"][..]),
-        (&["/dev/null"], &["/dev/null", "no camera"]),
-        (&[&free.input], &["no camera"]),
+        (&["/dev/video60"][..], &["/dev/video60", "does it exist"][..]),
+        (&["/dev/null"], &["/dev/null", "not a streaming camera"]),
+        (&[&free.input], &["not a streaming camera"]),
         (&[&own.output, "--format", "ABCD"], &["YUYV 320x240", "not ABCD 320x240", "--list-formats-ext"]),
         (&[&own.output, "--pipe", &own.input], &["another pusher"]),
     ] {

@@ -1,4 +1,4 @@
-//! Who gets which pipe (DESIGN.md 7, era and claims).
+//! Who gets which pipe (driver/docs/rules.md, "Eras" and "Opening and claiming").
 
 use std::collections::BTreeSet;
 
@@ -25,8 +25,8 @@ fn two_at_once(env: &Env, options: &[&str], program: &str, find: &str) -> BTreeS
     devices
 }
 
-/// LEGACY.md 2: two pushers that start at once get two pipes, in the /proc, the sysfs and the
-/// VIDIOCGCAP way; ten times each, as it is a race.
+/// driver/docs/old-api.md, "Finding a pipe": two pushers that start at once get two pipes, in the /proc, the sysfs and
+/// the VIDIOCGCAP way; ten times each, as it is a race.
 #[test]
 fn two_pushers_at_once_get_two_pipes() {
     for (options, program, find) in [
@@ -49,7 +49,7 @@ fn two_pushers_at_once_get_two_pipes() {
     }
 }
 
-/// LEGACY.md 6: input open EBUSY when open, for legacy processes.
+/// driver/docs/old-api.md, "Kept": input open EBUSY when open, for legacy processes.
 #[test]
 fn a_second_legacy_opener_of_the_input_is_refused() {
     let env = Env::new(1);
@@ -117,7 +117,8 @@ fn a_v4l1_request_claims() {
     env.until_idle();
 }
 
-/// DESIGN.md 7: an opener for reading only never claims, whatever it asks, and is not refused.
+/// driver/docs/rules.md, "Opening and claiming": an opener for reading only never claims, whatever it asks, and is not
+/// refused.
 #[test]
 fn a_reader_of_the_input_never_claims() {
     let env = Env::new(1);
@@ -138,9 +139,9 @@ fn a_reader_of_the_input_never_claims() {
     }
 }
 
-/// DESIGN.md 7: a legacy process meets EINVAL on an output that nobody feeds; another one opens it. A
-/// process is legacy from the next open on after it made a V4L1 request, and after it looked into
-/// /proc/video/vloopback.
+/// driver/docs/rules.md, "While nobody pushes" and "Eras": a legacy process meets EINVAL on an output that nobody
+/// feeds; another one opens it. A process is legacy from the next open on after it made a V4L1 request, and after it
+/// looked into /proc/video/vloopback.
 #[test]
 fn the_output_of_an_idle_pipe_by_era() {
     let env = Env::new(1);
@@ -172,7 +173,8 @@ fn profile_vloopback_serves_everybody_the_old_way() {
     assert_eq!(second.event("opened")["errno"], 16);
 }
 
-/// DESIGN.md 7: only in profile `vloopback` does SWIN give EINVAL while a client has the output mapped.
+/// driver/docs/rules.md, "Formats": only in profile `vloopback` does SWIN give EINVAL while a client has the output
+/// mapped.
 #[test]
 fn a_size_change_beside_a_mapped_client_by_profile() {
     for (profile, expected) in [("vloopback", 22), ("default", 0)] {
@@ -187,7 +189,7 @@ fn a_size_change_beside_a_mapped_client_by_profile() {
     }
 }
 
-/// LEGACY.md 6, option `spares`: when all pipes are claimed another one appears.
+/// driver/docs/old-api.md, "Kept", option `spares`: when all pipes are claimed another one appears.
 #[test]
 fn a_spare_pipe_appears_when_the_others_are_claimed() {
     let env = Env::builder().args(&["--pipes", "1", "--spares", "1"]).start();

@@ -1,4 +1,4 @@
-//! The daemon: start, stop, sockets, permissions, hostile peers (DESIGN.md 5).
+//! The daemon: start, stop, sockets, permissions, hostile peers (driver/docs/rules.md, "The server").
 
 use std::fs;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! The descriptor's rules (DESIGN.md 4), one C case each.
+//! The descriptor's rules (driver/docs/rules.md, "The descriptor"), one C case each.
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -57,7 +57,8 @@ fn served(case: &str, pusher_args: &[&str]) {
     panic!("{case} does not end");
 }
 
-/// dup, dup2, dup3, F_DUPFD_CLOEXEC, and the first one closed first (CLIENTS.md 1, GStreamer).
+/// dup, dup2, dup3, F_DUPFD_CLOEXEC, and the first one closed first (driver/docs/clients.md, "What each program
+/// needs", GStreamer).
 #[test]
 fn duplicates_live_on_when_the_first_is_closed() {
     flowing("dup");
@@ -176,20 +177,20 @@ fn a_non_blocking_read_gives_eagain() {
     stepped("nonblock");
 }
 
-/// CLIENTS.md 3: readable exactly when a frame is ready, never writable.
+/// driver/docs/clients.md, "Readiness": readable exactly when a frame is ready, never writable.
 #[test]
 fn readiness_is_a_frame() {
     stepped("poll");
 }
 
-/// DESIGN.md 5: when the daemon dies, pollers wake and calls give ENODEV.
+/// driver/docs/rules.md, "The server": when the daemon dies, pollers wake and calls give ENODEV.
 #[test]
 fn the_servers_death_hangs_up() {
     served("hangup", &["--fps", "200"]);
 }
 
 /// `cat < /dev/videoN` under a shell: the new image meets a descriptor that it never opened, reads
-/// whole frames, and ends when the pusher leaves (LEGACY.md 6: a waiting read gives 0).
+/// whole frames, and ends when the pusher leaves (driver/docs/old-api.md, "Kept": a waiting read gives 0).
 #[test]
 fn cat_reads_a_device_that_the_shell_opened() {
     const LEN: usize = 160 * 120 * 3 / 2;
@@ -208,7 +209,7 @@ fn cat_reads_a_device_that_the_shell_opened() {
     assert_eq!(ended.stdout.len() % LEN, 0, "the rest is whole frames");
 }
 
-/// LEGACY.md 6: a write before SWIN is EINVAL, also through a descriptor that the shell opened.
+/// driver/docs/old-api.md, "Kept": a write before SWIN is EINVAL, also through a descriptor that the shell opened.
 #[test]
 fn a_shell_redirection_pushes_nothing_before_a_format_is_set() {
     let env = Env::new(1);
@@ -217,7 +218,7 @@ fn a_shell_redirection_pushes_nothing_before_a_format_is_set() {
     assert_ne!(ended.code(), 0, "a write before SWIN is EINVAL");
 }
 
-/// DESIGN.md 4: a stopped process is as with any device; SIGCONT goes on.
+/// driver/docs/rules.md, "The descriptor": a stopped process is as with any device; SIGCONT goes on.
 #[test]
 fn a_stopped_client_goes_on() {
     let (env, pusher, output) = fed(&["--fps", "200"]);
@@ -231,7 +232,7 @@ fn a_stopped_client_goes_on() {
     drop(pusher);
 }
 
-/// CLIENTS.md 1: v4l2-compliance opens a device a hundred times at once.
+/// driver/docs/clients.md, "What each program needs": v4l2-compliance opens a device a hundred times at once.
 #[test]
 fn a_hundred_opens_at_once() {
     if !have("python3") {

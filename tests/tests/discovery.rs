@@ -1,5 +1,5 @@
-//! What programs find in /proc, /sys and /dev (LEGACY.md 2), seen by ordinary programs under
-//! `vloopback run`.
+//! What programs find in /proc, /sys and /dev (driver/docs/old-api.md, "Finding a pipe"), seen by ordinary programs
+//! under `vloopback run`.
 
 use vloopback_tests::{Env, Pipe, have, skip};
 
@@ -13,8 +13,8 @@ fn numbers(pipe: &Pipe) -> (u32, u32) {
     (Pipe::number(&pipe.input), Pipe::number(&pipe.output))
 }
 
-/// LEGACY.md 2: two leading lines, then five columns with single tabs, bare names, `-` for unused, each
-/// line under 254 bytes with its newline, no blank line.
+/// driver/docs/old-api.md, "The list in /proc": two leading lines, then five columns with single tabs, bare names, `-`
+/// for unused, each line under 254 bytes with its newline, no blank line.
 #[test]
 fn the_list_in_proc_has_the_bytes_that_old_parsers_need() {
     let env = Env::new(3);
@@ -28,7 +28,8 @@ fn the_list_in_proc_has_the_bytes_that_old_parsers_need() {
     }
 }
 
-/// LEGACY.md 2: `W` while a writer has the input open, `R` while a reader has the output.
+/// driver/docs/old-api.md, "The list in /proc": `W` while a writer has the input open, `R` while a reader has the
+/// output.
 #[test]
 fn the_list_shows_who_is_there() {
     let env = Env::new(2);
@@ -56,7 +57,8 @@ fn the_list_shows_who_is_there() {
     assert_eq!(row(0), format!("0\tvideo{input}\t-\tvideo{output}\t-"));
 }
 
-/// LEGACY.md 2: `vloopbackN` begins with the same columns in one line; counters may follow.
+/// driver/docs/old-api.md, "The list in /proc": `vloopbackN` begins with the same columns in one line; counters may
+/// follow.
 #[test]
 fn each_pipe_has_a_file_of_its_own() {
     let env = Env::new(2);
@@ -70,7 +72,8 @@ fn each_pipe_has_a_file_of_its_own() {
     assert_eq!(names, "vloopback0\nvloopback1\nvloopbacks\n");
 }
 
-/// LEGACY.md 2: sysfs names have exactly four words and a newline; the other files agree with them.
+/// driver/docs/old-api.md, "Names in sysfs": sysfs names have exactly four words and a newline; the other files agree
+/// with them.
 #[test]
 fn the_sysfs_files_agree() {
     let env = Env::new(2);
@@ -97,8 +100,8 @@ fn the_sysfs_files_agree() {
     }
 }
 
-/// DESIGN.md 2 and CLIENTS.md 1: nodes are character devices 81:N to stat, test, ls and a shell's own
-/// pattern, under both of their names.
+/// driver/docs/clients.md, "What each program needs": nodes are character devices 81:N to stat, test, ls and a shell's
+/// own pattern, under both of their names.
 #[test]
 fn nodes_look_like_character_devices() {
     let env = Env::new(1);
@@ -199,8 +202,9 @@ fn flags_for_files_do_no_harm() {
     assert!(!std::path::Path::new(&input).is_file(), "a real file was made");
 }
 
-/// CLIENTS.md 1: browsers watch /dev for cameras. A watch of a node, of a folder of ours or of one that is merged is
-/// one, as a watch of a node that is not there is none; a folder of ours tells of pipes that come.
+/// driver/docs/clients.md, "What each program needs": browsers watch /dev for cameras. A watch of a node, of a folder
+/// of ours or of one that is merged is one, as a watch of a node that is not there is none; a folder of ours tells of
+/// pipes that come.
 #[test]
 fn what_a_program_watches() {
     if !have("python3") {
@@ -244,8 +248,9 @@ fn what_a_program_watches() {
     assert!([new.input, new.output].iter().any(|node| told.contains(&node[5..])), "{told}");
 }
 
-/// DESIGN.md 7, era: a legacy process sees `vloopback` in /proc/modules, also where the kernel has no
-/// such file; another process finds v4l2loopback beside it, or under vloopback's own identity neither.
+/// driver/docs/rules.md, "Eras": a legacy process sees `vloopback` in /proc/modules, also where the kernel has no
+/// such file; another process finds v4l2loopback beside it, or under
+/// vloopback's own identity neither.
 #[test]
 fn proc_modules_names_the_driver_of_the_programs_time() {
     let env = Env::new(1);
@@ -268,8 +273,8 @@ fn proc_modules_names_the_driver_of_the_programs_time() {
     pusher.finish().ok();
 }
 
-/// LEGACY.md 2, the uname gate: a faked 2.4 release leads to the /proc way, 2.6 to sysfs; without either
-/// such a program does not look at all.
+/// driver/docs/old-api.md, "The kernel release": a faked 2.4 release leads to the /proc way, 2.6 to sysfs; without
+/// either such a program does not look at all.
 #[test]
 fn the_uname_gate_leads_to_proc_or_sysfs() {
     let env = Env::new(1);
@@ -289,7 +294,8 @@ fn the_uname_gate_leads_to_proc_or_sysfs() {
     assert_eq!(pusher.finish().code(), 1);
 }
 
-/// LEGACY.md 2: the UNAME26 personality gives 2.6.x, hence the sysfs way, and makes a process legacy.
+/// driver/docs/old-api.md, "The kernel release": the UNAME26 personality gives 2.6.x, hence the sysfs way, and makes a
+/// process legacy.
 #[test]
 fn the_uname26_personality_leads_to_sysfs() {
     if !have("setarch") {
@@ -306,7 +312,8 @@ fn the_uname26_personality_leads_to_sysfs() {
     assert!(text.lines().any(|l| l.starts_with("vloopback ")), "{text}");
 }
 
-/// LEGACY.md 2: lowest pipe number wins, and an open and close in between consumes no pipe.
+/// driver/docs/old-api.md, "Names in sysfs": lowest pipe number wins, and an open and close in between consumes no
+/// pipe.
 #[test]
 fn the_sysfs_scan_finds_the_lowest_pipe_and_consumes_none() {
     let env = Env::new(4);
@@ -321,7 +328,7 @@ fn the_sysfs_scan_finds_the_lowest_pipe_and_consumes_none() {
     }
 }
 
-/// LEGACY.md 6: dev_offset puts input n at 2n+offset and output at 2n+1+offset.
+/// driver/docs/old-api.md, "Kept": dev_offset puts input n at 2n+offset and output at 2n+1+offset.
 #[test]
 fn dev_offset_places_the_nodes() {
     let env = Env::builder().args(&["--pipes", "2", "--dev-offset", "40"]).start();

@@ -1,5 +1,5 @@
 //! Scanners of every era that run at once, that find nothing, or that look while others come and go
-//! (LEGACY.md 2; DESIGN.md 7).
+//! (driver/docs/old-api.md, "Finding a pipe"; driver/docs/rules.md, "Opening and claiming").
 
 use std::collections::BTreeSet;
 

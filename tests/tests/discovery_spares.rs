@@ -1,4 +1,5 @@
-//! Options of the old module that make pipes: `spares`, `pipes`, `dev_offset` (LEGACY.md 6; DESIGN.md 5).
+//! Options of the old module that make pipes: `spares`, `pipes`, `dev_offset` (driver/docs/old-api.md, "Kept";
+//! driver/docs/rules.md, "The server").
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -128,8 +129,8 @@ fn spares_end_at_the_bounds() {
     pushers.into_iter().for_each(|(pusher, _)| end(pusher));
 }
 
-/// LEGACY.md 6: dev_offset as the old option: input 2n+offset, output 2n+1+offset, from 0 on; what does not
-/// fit is refused by name.
+/// driver/docs/old-api.md, "Kept": dev_offset as the old option: input 2n+offset, output 2n+1+offset, from 0 on; what
+/// does not fit is refused by name.
 #[test]
 fn dev_offset_is_the_old_option() {
     for offset in [0, 1, 10, 200] {

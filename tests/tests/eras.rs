@@ -1,5 +1,5 @@
-//! What a process of another era is told (DESIGN.md 7 and 8; LEGACY.md 2): the kernel's release, wherever it
-//! looks for it, and the module.
+//! What a process of another era is told (driver/docs/rules.md, "Eras"; driver/docs/old-api.md, "The kernel release"):
+//! the kernel's release, wherever it looks for it, and the module.
 
 use vloopback_tests::{Env, Running, have, number, skip};
 
@@ -93,8 +93,8 @@ fn the_rest_of_the_kernels_line_is_its_own() {
     assert_eq!(told, shell(&env, &[], code));
 }
 
-/// DESIGN.md 7: a legacy process sees the module in /proc/modules, in /sys/module and in lsmod's list; how
-/// often it is in use is how many have a pipe open.
+/// driver/docs/rules.md, "Eras": a legacy process sees the module in /proc/modules, in /sys/module and in lsmod's
+/// list; how often it is in use is how many have a pipe open.
 #[test]
 fn lsmod_lists_the_module_and_its_users() {
     let env = Env::new(1);

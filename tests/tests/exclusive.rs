@@ -1,4 +1,4 @@
-//! A pipe's option `exclusive` (DESIGN.md 7): one open file in all has the stream.
+//! A pipe's option `exclusive` (driver/docs/rules.md, "Sharing"): one open file in all has the stream.
 
 use std::fs;
 

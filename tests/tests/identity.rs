@@ -137,12 +137,18 @@ fn motion_finds_its_pipe_by_name() {
     assert_eq!(env.list()[1]["claimed"], true, "{}", motion.stderr());
 }
 
-/// The interpreter with pyvirtualcam from PyPI (`tests/get-pyvirtualcam`).
+/// The interpreter with pyvirtualcam from PyPI (`tests/get-python`).
 fn pyvirtualcam() -> Option<PathBuf> {
-    let script = source_root().join("tests/get-pyvirtualcam");
+    let script = source_root().join("tests/get-python");
     let told = Command::new(script).arg("--where").output().ok()?;
     let python = PathBuf::from(String::from_utf8(told.stdout).ok()?.trim()).join("bin/python3");
-    python.is_file().then_some(python)
+    let has = |python: &PathBuf| {
+        Command::new(python)
+            .args(["-c", "import pyvirtualcam"])
+            .output()
+            .is_ok_and(|told| told.status.success())
+    };
+    Some(python).filter(has)
 }
 
 /// pyvirtualcam, as PyPI has it, finds a camera by itself, or takes the one that it is given, in each of its formats; the
@@ -150,7 +156,7 @@ fn pyvirtualcam() -> Option<PathBuf> {
 #[test]
 fn pyvirtualcam_sends_pictures_in_each_format() {
     let Some(python) = pyvirtualcam() else {
-        skip!("pyvirtualcam is not there: tests/get-pyvirtualcam fetches it")
+        skip!("pyvirtualcam is not there: tests/get-python fetches it")
     };
     if !have("v4l2-ctl") {
         skip!("v4l2-ctl is not installed");

@@ -1,5 +1,5 @@
 //! SIGKILL at any moment: the others get an error or the next frame in bounded time, never a hang, and
-//! the pipe stays usable (DESIGN.md 3, invariants 2 and 6). Moments are counted in frames.
+//! the pipe stays usable (driver/docs/rules.md, "Invariants" 2 and 6). Moments are counted in frames.
 
 use vloopback_tests::{Env, Pipe, Running, full};
 
@@ -54,7 +54,7 @@ fn a_killed_pusher() {
             let error = client.event("error");
             let errno = error["errno"].as_i64();
             match error["call"].as_str() {
-                // LEGACY.md 6: a waiting SYNC gives EINVAL, a waiting read 0 (told as errno 0).
+                // driver/docs/old-api.md, "Kept": a waiting SYNC gives EINVAL, a waiting read 0 (told as errno 0).
                 Some("read") => assert_eq!(errno, Some(0), "{error}"),
                 _ => assert_eq!(errno, Some(22), "{error}"),
             }
@@ -120,7 +120,7 @@ fn killed_holders_do_not_starve_the_writer() {
 }
 
 /// A killed server: blocked calls and pollers of both sides fail with ENODEV soon; a new
-/// daemon serves new opens (DESIGN.md 5).
+/// daemon serves new opens (driver/docs/rules.md, "The server").
 #[test]
 fn a_killed_server() {
     let mut env = Env::new(1);

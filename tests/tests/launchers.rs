@@ -27,7 +27,7 @@ fn an_empty_environment() {
     for way in [&["env", "-i"][..], &["env", "-"], &["env", "-u", "LD_PRELOAD"], &["env", "-i", "A=b c"]] {
         let (warning, seen) = told(&env, &[way, &["cat", LIST]].concat());
         assert!(!seen, "{way:?}");
-        assert!(warning.contains("what env starts will not see the pipes"), "{way:?}: {warning}");
+        assert!(warning.contains("the program that env starts will not see the pipes"), "{way:?}: {warning}");
         // Where env finds vloopback, which has no PATH behind -i.
         let order =
             order(&warning).replace(" vloopback run", &format!(" {} run", binary("vloopback").display()));
@@ -48,7 +48,7 @@ fn sudo() {
     }
     let env = Env::builder().args(&["--pipes", "1"]).open_to_all().start();
     let (warning, _) = told(&env, &["sudo", "-n", "true"]);
-    assert!(warning.contains("what sudo starts will not see the pipes"), "{warning}");
+    assert!(warning.contains("the program that sudo starts will not see the pipes"), "{warning}");
     let expected = format!("sudo -n vloopback run --socket {} -- true", env.socket().display());
     assert_eq!(order(&warning), expected);
     if !rustix::process::geteuid().is_root() {

@@ -1,5 +1,5 @@
-//! CLIENTS.md 1: libv4l2 calls `syscall()`. VLC, xawtv, zbarcam, guvcview, OBS's input and `v4l2-ctl -w`
-//! reach a device so.
+//! driver/docs/clients.md, "The syscall symbol": libv4l2 calls `syscall()`. VLC, xawtv, zbarcam, guvcview, OBS's input
+//! and `v4l2-ctl -w` reach a device so.
 
 use std::env::consts::ARCH;
 use std::fs;

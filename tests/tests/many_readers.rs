@@ -1,6 +1,6 @@
 //! Any number of processes stream from one output, each with its own queue, sequence and pace; a stuck one
-//! disturbs nobody (DESIGN.md 3, invariants 1, 2 and 4). What keeping up means is counted: the pusher writes a
-//! frame when everybody who keeps up has had the one before, and waits for nobody else.
+//! disturbs nobody (driver/docs/rules.md, "Invariants" 1, 2 and 4). What keeping up means is counted: the pusher
+//! writes a frame when everybody who keeps up has had the one before, and waits for nobody else.
 //!
 //! As `torn.rs`, the first of these is also run against a ring that is broken on purpose
 //! (`VLOOPBACK_EXPECT_TORN`).

@@ -1,4 +1,4 @@
-//! The migration page (`driver/MIGRATING.md`): every line that it says to type is typed, every file that it
+//! The migration page (`driver/docs/migrating.md`): every line that it says to type is typed, every file that it
 //! gives is written and used, in a directory with an /etc, a /run and a /usr/local/bin of its own.
 
 #[allow(dead_code, reason = "of the pictures that examples make, only the client's come here")]
@@ -27,7 +27,7 @@ enum Step {
 /// The page's lines and files. A block is a file where a path in backquotes ends the line before it; other
 /// `sh` blocks are typed, a line at a time; all else is prose, or *before*.
 fn steps() -> Vec<Step> {
-    let path = source_root().join("driver/MIGRATING.md");
+    let path = source_root().join("driver/docs/migrating.md");
     let page = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let mut steps = Vec::new();
     let (mut section, mut before) = (String::new(), "");
@@ -258,7 +258,7 @@ fn judge(place: &Place, line: &str, ended: &Ended) -> Result<(), String> {
         line if line.contains("lsmod") => says("vloopback "),
         line if line.contains("video10/name") => says("Video loopback 0 input\n"),
         line if line.contains("ls -l") => says("crw-rw----"),
-        line if line.ends_with("./pusher 25") => says("I push into /dev/video"),
+        line if line.ends_with("./pusher 25") => says("pushing into /dev/video"),
         line if line.starts_with("chroot ") => says("video30"),
         _ => Ok(()),
     }
@@ -352,7 +352,7 @@ fn unit(place: &Place, text: &str) {
 /// The rows of the page's table of Motion's options: the old one with its value, the new one, and whether the old
 /// name is known.
 fn motion_options() -> Vec<(String, String, bool)> {
-    let path = source_root().join("driver/MIGRATING.md");
+    let path = source_root().join("driver/docs/migrating.md");
     let page = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let table = page.split("| Motion 3 |").nth(1).expect("a table").split("\n\n").next().unwrap_or_default();
     let rows = table.lines().filter_map(|row| {

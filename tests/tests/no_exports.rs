@@ -1,5 +1,5 @@
-//! What the built files export (DESIGN.md 2): a program that exported `close` would put our hooks under
-//! itself; the library exports libc's names and nothing else.
+//! What the built files export (driver/docs/rules.md, "The library and its builds"): a program that exported `close`
+//! would put our hooks under itself; the library exports libc's names and nothing else.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,7 +15,7 @@ fn exports(file: &Path) -> BTreeSet<String> {
         .collect()
 }
 
-/// What a preload library hooks at least (CLIENTS.md 2).
+/// What a preload library hooks at least (driver/docs/clients.md, "Hooked names").
 const HOOKED: &[&str] = &[
     "open",
     "open64",

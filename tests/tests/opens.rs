@@ -1,4 +1,5 @@
-//! Many opens at once, and what there is at the limits of descriptors (issue 6; DESIGN.md 4 and 5).
+//! Many opens at once, and what there is at the limits of descriptors (driver/docs/rules.md, "The descriptor" and "The
+//! server").
 
 use vloopback_tests::cases::pass;
 use vloopback_tests::{Env, Job, Running, binary, full, skip};

@@ -1,4 +1,4 @@
-//! PipeWire under the library, as `driver/PIPEWIRE.md` has it: every output is a camera in the session, one that comes
+//! PipeWire under the library, as `driver/docs/pipewire.md` has it: every output is a camera in the session, one that comes
 //! later too, and what pipewiresrc gets from it is what is pushed.
 
 use std::fs;
@@ -13,7 +13,7 @@ const COUNT: usize = 3;
 
 /// The commands that the page has systemd start, in its order, with this build's programs.
 fn commands() -> Vec<String> {
-    let path = source_root().join("driver/PIPEWIRE.md");
+    let path = source_root().join("driver/docs/pipewire.md");
     let page = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let lines =
         page.lines().filter_map(|line| line.strip_prefix("ExecStart=")).filter(|line| !line.is_empty());

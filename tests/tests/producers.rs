@@ -1,4 +1,5 @@
-//! Producers that come and go, are silent, and die; a server that dies (DESIGN.md 5 and 7).
+//! Producers that come and go, are silent, and die; a server that dies (driver/docs/rules.md, "The server" and "While
+//! nobody pushes").
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,5 @@
 //! Python's subprocess calls close_range in a vfork child, which shares the parent's memory but not its
-//! descriptors (DESIGN.md 4): a capture in the same process goes on.
+//! descriptors (driver/docs/rules.md, "The descriptor"): a capture in the same process goes on.
 
 use vloopback_tests::{Env, have, pattern, skip};
 

@@ -1,5 +1,6 @@
-//! Programs that lock themselves in (CLIENTS.md 1: Chromium's and Firefox's renderers): the library makes no
-//! system call for a descriptor that is no device which such a program would be killed for.
+//! Programs that lock themselves in (driver/docs/clients.md, "What each program needs": Chromium's and Firefox's
+//! renderers): the library makes no system call for a descriptor that is no device which such a program would be
+//! killed for.
 
 use vloopback_tests::Env;
 

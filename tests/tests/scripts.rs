@@ -1,4 +1,4 @@
-//! The scripts that get a machine ready for the tests.
+//! The scripts that get a machine ready for the tests, and the page that names what the tests run.
 
 use std::fs;
 use std::path::Path;
@@ -54,4 +54,35 @@ fn what_is_a_libclang() {
     assert_eq!(find_libclang(root.path()).code(), 1);
     fs::write(folder.join("libclang.so.1"), library).expect("a file");
     assert_eq!(find_libclang(root.path()).code(), 0);
+}
+
+/// Whether a test of that name is in `tests/tests`: `file::test`, or `folder::file::test`.
+fn is_test(name: &str) -> bool {
+    let (file, test) = name.rsplit_once("::").expect("a file and a test");
+    let path = source_root().join("tests/tests").join(file.replace("::", "/")).with_extension("rs");
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.contains(&format!("#[test]\nfn {test}()"))
+}
+
+/// The page of programs names the tests that run them; they are there.
+#[test]
+fn the_programs_page_names_tests_that_are_there() {
+    let page = fs::read_to_string(source_root().join("driver/docs/programs.md")).expect("the page");
+    let names: Vec<&str> = page.split('`').filter(|word| word.contains("::")).collect();
+    assert!(names.len() > 50, "{names:?}");
+    let missing: Vec<_> = names.iter().filter(|name| !is_test(name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    // Judged.
+    assert!(!is_test("v4l2_programs::viewers::nothing_plays") && !is_test("nowhere::mpv_plays"));
+    // A program of a test's is on the page.
+    for file in
+        ["ctl", "desktop", "ffmpeg", "gstreamer", "motion", "python", "scanners", "together", "viewers"]
+    {
+        let path = source_root().join(format!("tests/tests/v4l2_programs/{file}.rs"));
+        let text = fs::read_to_string(path).expect("a file of tests");
+        for test in text.split("#[test]\nfn ").skip(1).filter_map(|rest| rest.split('(').next()) {
+            let name = format!("v4l2_programs::{file}::{test}");
+            assert!(names.contains(&name.as_str()), "{name} is not in driver/docs/programs.md");
+        }
+    }
 }

@@ -1,5 +1,5 @@
 //! What a legacy program meets elsewhere than at a terminal: in a container, in a chroot, as another user,
-//! from cron, from init. The page that says so is `driver/MIGRATING.md`; zero-copy pushers and their signals
+//! from cron, from init. The page that says so is `driver/docs/migrating.md`; zero-copy pushers and their signals
 //! across namespaces and users are with the zero-copy tests.
 
 use std::fs;
@@ -153,8 +153,8 @@ fn until_ended(env: &Env) {
     Job::new("flock").arg(lock).arg("true").output().ok();
 }
 
-/// A machine that has nodes of its own, as a person sees it: those are never taken, output stays input + 1 (LEGACY.md
-/// 2), and a `dev_offset` that would take one is refused by name.
+/// A machine that has nodes of its own, as a person sees it: those are never taken, output stays input + 1
+/// (driver/docs/old-api.md, "VIDIOCGCAP"), and a `dev_offset` that would take one is refused by name.
 #[test]
 fn a_machine_with_cameras() {
     if !can_contain() {

@@ -1,4 +1,4 @@
-//! No torn frame, ever (DESIGN.md 3, invariant 1): the writer flat out while clients hold frames for
+//! No torn frame, ever (driver/docs/rules.md, "Invariants" 1): the writer flat out while clients hold frames for
 //! random numbers of frames and check a pattern in every byte.
 //!
 //! The same test is run against a library whose ring is broken on purpose (features

@@ -1,4 +1,5 @@
-//! `write()` on an unused pipe makes no system call (DESIGN.md 3 and 9): counted, not claimed.
+//! `write()` on an unused pipe makes no system call (driver/docs/rules.md, "Copies" and "Performance"): counted, not
+//! claimed.
 
 use vloopback_tests::{Env, Running, have, skip};
 

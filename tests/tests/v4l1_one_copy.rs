@@ -45,7 +45,8 @@ fn all_clients(env: &Env, job: Job) {
     end_pusher(pusher);
 }
 
-/// LEGACY.md 4: Motion, YUV420P, found by its path, by /proc, by sysfs and through the uname gate.
+/// driver/docs/old-api.md, "Pushers": Motion, YUV420P, found by its path, by /proc, by sysfs and through the uname
+/// gate.
 #[test]
 fn motion_pushes_and_all_clients_watch() {
     let env = Env::new(1);
@@ -53,14 +54,14 @@ fn motion_pushes_and_all_clients_watch() {
     all_clients(&env, env.program("push_motion", &["--device", &input, "--fps", "100"]));
 }
 
-/// LEGACY.md 4: Motion's other palette, GREY, with the /proc way.
+/// driver/docs/old-api.md, "Pushers": Motion's other palette, GREY, with the /proc way.
 #[test]
 fn motion_pushes_grey_found_in_proc() {
     let env = Env::new(1);
     all_clients(&env, env.program("push_motion", &["--find", "proc", "--palette", "1", "--fps", "100"]));
 }
 
-/// LEGACY.md 4: GePhex and Gem, RGB32.
+/// driver/docs/old-api.md, "Pushers": GePhex and Gem, RGB32.
 #[test]
 fn gephex_pushes_and_all_clients_watch() {
     let env = Env::new(1);
@@ -68,7 +69,7 @@ fn gephex_pushes_and_all_clients_watch() {
     all_clients(&env, env.program_legacy("push_gephex", &["--device", &input, "--fps", "100"]));
 }
 
-/// LEGACY.md 4: PDP and veejay, palettes 4, 15 and 7.
+/// driver/docs/old-api.md, "Pushers": PDP and veejay, palettes 4, 15 and 7.
 #[test]
 fn planar_and_packed_pushers() {
     for palette in ["4", "15", "7"] {
@@ -84,21 +85,21 @@ fn planar_and_packed_pushers() {
     }
 }
 
-/// LEGACY.md 4: libdc1394's pipe mode, palette 8, its own /proc scanner.
+/// driver/docs/old-api.md, "Pushers": libdc1394's pipe mode, palette 8, its own /proc scanner.
 #[test]
 fn dc1394_pushes_and_all_clients_watch() {
     let env = Env::new(1);
     all_clients(&env, env.program_legacy("push_dc1394", &["--palette", "8", "--fps", "100"]));
 }
 
-/// LEGACY.md 2: a scanner that probes with O_RDONLY|O_NONBLOCK and pushes through O_WRONLY.
+/// driver/docs/old-api.md, "VIDIOCGCAP": a scanner that probes with O_RDONLY|O_NONBLOCK and pushes through O_WRONLY.
 #[test]
 fn a_scanner_pushes_through_a_write_only_descriptor() {
     let env = Env::new(1);
     all_clients(&env, env.program("push_scan", &["--find", "split", "--fps", "100"]));
 }
 
-/// LEGACY.md 4: to resize, GePhex closes, reopens and sets up again at once; clients that come
+/// driver/docs/old-api.md, "Pushers": to resize, GePhex closes, reopens and sets up again at once; clients that come
 /// afterwards have the new size.
 #[test]
 fn a_pusher_resizes_by_closing_and_opening_again() {
@@ -143,7 +144,7 @@ fn end_pusher_after(mut pusher: Running) {
 }
 
 /// A client that keeps up gets every frame once, in order: no gap over 300 frames in lockstep
-/// (DESIGN.md 3, invariant 4).
+/// (driver/docs/rules.md, "Invariants" 4).
 #[test]
 fn in_lockstep_no_frame_is_missed() {
     for client in ["client_motion", "client_effectv", "client_readonly"] {
@@ -191,8 +192,8 @@ fn a_wrong_bit_is_detected() {
     end_pusher(pusher);
 }
 
-/// LEGACY.md 1.3 and 4.2: with no client a write of a full frame returns its count at once and the
-/// frame is dropped; drops are counted.
+/// driver/docs/old-api.md, "The document" 3 and "Rules for pushers" 2: with no client a write of a full frame returns
+/// its count at once and the frame is dropped; drops are counted.
 #[test]
 fn frames_that_nobody_watches_are_dropped_and_counted() {
     let env = Env::new(1);
@@ -206,7 +207,7 @@ fn frames_that_nobody_watches_are_dropped_and_counted() {
     pusher.finish().ok();
 }
 
-/// DESIGN.md 3, invariant 2: a stopped client slows neither the pusher nor another client.
+/// driver/docs/rules.md, "Invariants" 2: a stopped client slows neither the pusher nor another client.
 #[test]
 fn a_stopped_client_slows_nobody() {
     let env = Env::new(1);
@@ -234,7 +235,7 @@ fn a_stopped_client_slows_nobody() {
     end_pusher(pusher);
 }
 
-/// LEGACY.md 6, "fix": a pusher that restarts is not locked out while a client is open, and the open
+/// driver/docs/old-api.md, "Mended": a pusher that restarts is not locked out while a client is open, and the open
 /// client goes on. In between a waiting SYNC gives EINVAL.
 #[test]
 fn a_pusher_restarts_beside_an_open_mapped_client() {
@@ -265,7 +266,7 @@ fn a_pusher_restarts_beside_an_open_mapped_client() {
     }
 }
 
-/// LEGACY.md 6, "fix": memory is not freed under a mapping: a client that holds one uses every byte of it
+/// driver/docs/old-api.md, "Mended": memory is not freed under a mapping: a client that holds one uses every byte of it
 /// after its pusher left, after another one came with a smaller and one with a larger size, and after the
 /// server was killed.
 #[test]
@@ -292,7 +293,7 @@ fn mapped_memory_stays_whatever_the_others_do() {
     }
 }
 
-/// LEGACY.md 6, "fix": the open-reader mark is a count: R stays until the last reader is gone.
+/// driver/docs/old-api.md, "Mended": the open-reader mark is a count: R stays until the last reader is gone.
 #[test]
 fn readers_are_counted() {
     let env = Env::new(1);
@@ -313,7 +314,7 @@ fn readers_are_counted() {
     end_pusher(pusher);
 }
 
-/// LEGACY.md 6: after a pusher leaves, a waiting read gives 0; when one comes back, the open client
+/// driver/docs/old-api.md, "Kept": after a pusher leaves, a waiting read gives 0; when one comes back, the open client
 /// goes on.
 #[test]
 fn a_waiting_read_ends_when_the_pusher_leaves_and_goes_on_with_the_next() {
@@ -334,8 +335,8 @@ fn a_waiting_read_ends_when_the_pusher_leaves_and_goes_on_with_the_next() {
     end_pusher(pusher);
 }
 
-/// A client that comes before its pusher: it opens, and has frames once somebody pushes (DESIGN.md 7).
-/// What it sees before, if anything, is a placeholder and no test frame.
+/// A client that comes before its pusher: it opens, and has frames once somebody pushes (driver/docs/rules.md, "While
+/// nobody pushes"). What it sees before, if anything, is a placeholder and no test frame.
 #[test]
 fn a_client_that_comes_first_sees_the_pusher_come() {
     let env = Env::new(1);
@@ -352,8 +353,8 @@ fn a_client_that_comes_first_sees_the_pusher_come() {
     end_pusher(pusher);
 }
 
-/// LEGACY.md 5 and 6: a legacy libv4l1 client meets EINVAL at open while nobody pushes, and retries
-/// until a pusher appears.
+/// driver/docs/old-api.md, "Clients" and "Kept": a legacy libv4l1 client meets EINVAL at open while nobody pushes, and
+/// retries until a pusher appears.
 #[test]
 fn a_legacy_client_retries_its_open_until_a_pusher_appears() {
     let env = Env::new(1);
@@ -371,8 +372,8 @@ fn a_legacy_client_retries_its_open_until_a_pusher_appears() {
     end_pusher(pusher);
 }
 
-/// LEGACY.md 5: xawtv's alarm without SA_RESTART interrupts a blocked SYNC with EINTR; the next SYNC
-/// is served.
+/// driver/docs/old-api.md, "Clients": xawtv's alarm without SA_RESTART interrupts a blocked SYNC with EINTR; the next
+/// SYNC is served.
 #[test]
 fn an_alarm_interrupts_a_blocked_sync() {
     let env = Env::new(1);
@@ -396,7 +397,7 @@ fn an_alarm_interrupts_a_blocked_sync() {
     end_pusher(pusher);
 }
 
-/// LEGACY.md 6: a buffer is w*h*4 rounded up to the page size, whatever the palette; 2 frames by
+/// driver/docs/old-api.md, "Kept": a buffer is w*h*4 rounded up to the page size, whatever the palette; 2 frames by
 /// default, as many as `--num-buffers` says otherwise; EffecTV needs at least two.
 #[test]
 fn buffers_are_as_in_the_old_driver() {
@@ -457,7 +458,7 @@ fn two_pipes_stay_apart() {
     pushers.into_iter().for_each(|pusher| drop(end_pusher(pusher)));
 }
 
-/// DESIGN.md 7, "Formats change hands": another size gives the client's SYNC EINVAL, and a new VIDIOCGMBUF and
+/// driver/docs/rules.md, "Formats change hands": another size gives the client's SYNC EINVAL, and a new VIDIOCGMBUF and
 /// mmap mend it, also for a client that never unmaps the old frames.
 #[test]
 fn a_client_goes_on_after_a_change_of_size() {

@@ -1,4 +1,4 @@
-//! What both nodes answer to V4L2 requests (CLIENTS.md 4), one C case each.
+//! What both nodes answer to V4L2 requests (driver/docs/clients.md, "What a device must answer"), one C case each.
 
 use std::collections::BTreeSet;
 
@@ -76,7 +76,7 @@ fn formats_sizes_intervals() {
     on_both("formats");
     let (env, _pusher, pipe) = fed();
     let events = case(&env, "formats", "output", &pipe.output, &[]);
-    // The kernel's own description (LEGACY.md has the palette, CLIENTS.md the rule).
+    // The kernel's own description (driver/docs/clients.md, "What a device must answer" 3).
     let planar = events.iter().find(|e| e["format"] == "YU12").expect("YU12 is listed");
     assert_eq!(planar["description"], "Planar YUV 4:2:0");
 }
@@ -95,7 +95,7 @@ fn nonsense_gets_the_nearest() {
     case(&env, "nonsense", "output", &pipe.output, &[]);
 }
 
-/// CLIENTS.md 1: ffmpeg does not read S_FMT's answer on an input.
+/// driver/docs/clients.md, "What each program needs": ffmpeg does not read S_FMT's answer on an input.
 #[test]
 fn an_input_takes_every_format_exactly() {
     let env = Env::new(1);
@@ -109,7 +109,7 @@ fn unknown_requests_and_bad_addresses() {
     on_both("refused");
 }
 
-/// DESIGN.md 7: as in the V4L2 specification, 1.1.3.
+/// driver/docs/rules.md, "Priority": as in the V4L2 specification, 1.1.3.
 #[test]
 fn priorities() {
     on_both("priority");
@@ -128,7 +128,7 @@ fn frame_rates() {
     pusher.event("pass");
 }
 
-/// CLIENTS.md 1: v4l2-compliance.
+/// driver/docs/clients.md, "What each program needs": v4l2-compliance.
 #[test]
 fn a_hundred_opens_at_once() {
     on_both("hundred");

@@ -1,5 +1,5 @@
-//! Formats change hands beside clients that stream (DESIGN.md 7): the pusher is never refused for their
-//! sake, and they are told by an error that a restart of the stream mends.
+//! Formats change hands beside clients that stream (driver/docs/rules.md, "Formats change hands"): the pusher is never
+//! refused for their sake, and they are told by an error that a restart of the stream mends.
 
 use vloopback_tests::cases::pass;
 use vloopback_tests::{Env, Pipe, Running, number};
@@ -113,8 +113,8 @@ fn a_reading_client_is_told() {
     }
 }
 
-/// CLIENTS.md 3: readable exactly when a frame can be dequeued, also while a V4L1 pusher has set its palette and not
-/// yet its size.
+/// driver/docs/clients.md, "Readiness": readable exactly when a frame can be dequeued, also while a V4L1 pusher has
+/// set its palette and not yet its size.
 #[test]
 fn a_readable_client_gets_its_card_while_a_pusher_sets_up() {
     for size in ["640x480", "320x240"] {

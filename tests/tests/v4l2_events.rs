@@ -1,4 +1,4 @@
-//! V4L2's events, and how poll and its kin tell of them (CLIENTS.md 3), one C case each.
+//! V4L2's events, and how poll and its kin tell of them (driver/docs/clients.md, "Readiness"), one C case each.
 
 use serde_json::Value;
 use vloopback_tests::cases::{pass, step};
@@ -128,7 +128,7 @@ fn poll_never_lies() {
     }
 }
 
-/// DESIGN.md 5: when the daemon is killed, everything wakes.
+/// driver/docs/rules.md, "The server": when the daemon is killed, everything wakes.
 #[test]
 fn the_daemons_death_wakes_all() {
     for by in WAYS {

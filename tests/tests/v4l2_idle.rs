@@ -1,4 +1,5 @@
-//! What a client meets while nobody pushes (DESIGN.md 7, `idle`): a placeholder, a wait, a refusal.
+//! What a client meets while nobody pushes (driver/docs/rules.md, "While nobody pushes"): a placeholder, a wait, a
+//! refusal.
 
 use std::time::Duration;
 

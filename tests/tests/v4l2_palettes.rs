@@ -157,7 +157,7 @@ fn a_v4l2_pusher_by_mmap_and_v4l1_clients() {
     v4l2_to_v4l1("mmap");
 }
 
-/// Both APIs at once on one pipe, both ways of each, beside pushers of both (DESIGN.md 3's invariants).
+/// Both APIs at once on one pipe, both ways of each, beside pushers of both (driver/docs/rules.md, "Invariants").
 #[test]
 fn clients_of_both_kinds_at_once() {
     for pusher_kind in ["v4l1", "write", "mmap"] {

@@ -1,4 +1,4 @@
-//! DESIGN.md 3's invariants with V4L1 and V4L2 programs mixed on one pipe: no torn frame with everybody
+//! driver/docs/rules.md, "Invariants" with V4L1 and V4L2 programs mixed on one pipe: no torn frame with everybody
 //! flat out, and nobody waits for a dead one.
 //!
 //! As `torn.rs`, the storms are also run against a ring that is broken on purpose (`VLOOPBACK_EXPECT_TORN`).
@@ -132,7 +132,7 @@ fn a_killed_pusher_is_followed_by_the_placeholder_and_the_next_one() {
         client.frame(seen + round);
         pusher.kill();
         let error = old.event("error");
-        assert_eq!(error["errno"], 22, "LEGACY.md 6: a waiting SYNC gives EINVAL: {error}");
+        assert_eq!(error["errno"], 22, "a waiting SYNC gives EINVAL: {error}");
         client.event("card");
         // Above all numbers that the killed one can have reached.
         next += 1_000_000;
@@ -200,7 +200,7 @@ fn killed_holders_of_buffers() {
     env.until_idle();
 }
 
-/// DESIGN.md 5: a killed server ends every call with ENODEV.
+/// driver/docs/rules.md, "The server": a killed server ends every call with ENODEV.
 #[test]
 fn a_killed_server_ends_both_ends_of_a_stream() {
     let mut env = Env::new(1);

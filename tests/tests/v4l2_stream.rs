@@ -1,4 +1,5 @@
-//! The rules of streaming by V4L2 (CLIENTS.md 3 and 4), one C case each.
+//! The rules of streaming by V4L2 (driver/docs/clients.md, "Readiness" and "What a device must answer"), one C case
+//! each.
 
 use vloopback_tests::cases::{pass, step};
 use vloopback_tests::{Env, Pipe, Running};
@@ -122,7 +123,7 @@ fn sequence_gaps_and_timestamps() {
     stepped("sequence", &[]);
 }
 
-/// DESIGN.md 3, invariant 1.
+/// driver/docs/rules.md, "Invariants" 1.
 #[test]
 fn frames_that_a_program_holds_stay() {
     stepped("held", &[]);
@@ -157,7 +158,8 @@ fn a_wrong_bit_fails_a_case() {
     }
 }
 
-/// DESIGN.md 7: the first call that sets a format, allocates or writes claims the pipe.
+/// driver/docs/rules.md, "Opening and claiming": the first call that sets a format, allocates or writes claims the
+/// pipe.
 #[test]
 fn a_second_pusher_is_refused() {
     let env = Env::new(1);
@@ -171,7 +173,8 @@ fn writes_of_every_length() {
     pass(env.program("v4l2_feed", &["write", "--device", &env.pipe(0).input]), |_, _| {});
 }
 
-/// CLIENTS.md 3: readable exactly when a frame can be dequeued, also where the next pusher's ring is another.
+/// driver/docs/clients.md, "Readiness": readable exactly when a frame can be dequeued, also where the next pusher's
+/// ring is another.
 #[test]
 fn a_readable_client_gets_its_frame_from_the_next_pushers_ring() {
     let env = Env::builder().args(&["--pipes", "1", "--idle", "wait"]).start();
@@ -203,7 +206,7 @@ fn a_pushers_queue() {
     }
 }
 
-/// DESIGN.md 3, invariant 6: a pusher that is killed with a half-filled buffer: its client never sees that
+/// driver/docs/rules.md, "Invariants" 6: a pusher that is killed with a half-filled buffer: its client never sees that
 /// buffer, and goes on with the next pusher. No placeholder takes the last whole frame's place before it was seen.
 #[test]
 fn a_killed_pushers_half_frame_is_never_seen() {

@@ -77,6 +77,13 @@ impl Palette {
         Palette::Yuv410P,
     ];
 
+    /// Whether frames of the palettes with these numbers have the same bytes. V4L1 has two numbers for YUYV, V4L2 one
+    /// code: a client may know the pipe's palette by the other.
+    pub fn same_layout(one: u32, other: u32) -> bool {
+        let fourcc = |number| Self::from_number(number).and_then(Self::fourcc);
+        one == other || (fourcc(one).is_some() && fourcc(one) == fourcc(other))
+    }
+
     /// The palette of a number; `None` for 0 and for numbers above 16.
     ///
     /// Takes the wide integer of `video_mmap`, so that no caller has to cut one and mistake

@@ -11,8 +11,8 @@ use vloopback_abi::v4l2::pixel::SIZES;
 use vloopback_daemon::{Config, ServerError, Share, default_socket};
 
 use crate::exit_codes;
-use crate::push::Rate;
-use crate::timeout_image;
+use crate::image_file;
+use crate::values::Rate;
 
 /// The build: the version, and a number of the layouts by which a library and a server of one build know each other.
 fn build() -> &'static str {
@@ -41,7 +41,7 @@ pub struct Vloopback {
     name = "vloopbackd",
     version = build(),
     about = "The vloopback server: makes pipes and serves them until SIGTERM or SIGINT. \
-             Prints `ready SOCKET` when it serves",
+             Prints `ready SOCKET` when it is ready",
     after_help = exit_codes::HELP
 )]
 pub struct Vloopbackd {
@@ -53,10 +53,12 @@ pub struct Vloopbackd {
 /// The subcommands of `vloopback`.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Show it work: push a film through a pipe, watch it as old and new clients do, compare every pixel
+    /// Push a film through a pipe, watch it with old and new clients, compare every pixel
     Demo(DemoArgs),
     /// Run a command that sees the pipes as /dev/videoN; starts a server when none is reachable
-    #[command(after_help = "`run` ends with the command's own exit status, or 128 + n if signal n ended it.")]
+    #[command(
+        after_help = "`run` ends with the exit status of the command, or with 128 + n if signal n ended it."
+    )]
     Run(RunArgs),
     /// Print export lines for a shell: eval "$(vloopback env)" gives its commands the pipes
     Env(EnvArgs),
@@ -66,7 +68,7 @@ pub enum Command {
     Push(PushArgs),
     /// Save one frame of a pipe as a PNG picture
     Snapshot(SnapshotArgs),
-    /// Set the picture that a pipe's clients see while nobody pushes, in place of the no-signal card
+    /// Set the picture that clients of a pipe see while nobody pushes
     SetTimeoutImage(SetTimeoutImageArgs),
     /// Add a pipe to the running server, in v4l2loopback-ctl's grammar; print its nodes
     Add(AddArgs),
@@ -112,45 +114,45 @@ impl SocketArgs {
 /// The server's options, as the old module's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct ServerArgs {
-    /// Pipes to make at the start [default: 1]
+    /// Number of pipes to make at the start [default: 1]
     #[arg(long, value_name = "N")]
     pub pipes: Option<u32>,
-    /// Free pipes to keep: when a claim leaves fewer, another is made [default: 0]
+    /// Number of free pipes to keep; the server makes another when a claim leaves fewer [default: 0]
     #[arg(long, value_name = "N")]
     pub spares: Option<u32>,
-    /// V4L1 frames that a client may map, at least 2 [default: 2]
+    /// Number of V4L1 frames that a client may map, 2 to 30 [default: 2]
     #[arg(long, value_name = "N")]
     pub num_buffers: Option<u32>,
-    /// First node number; -1: the lowest free ones [default: -1]
+    /// First node number; -1 takes the lowest free ones [default: -1]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub dev_offset: Option<i32>,
-    /// Which nodes have the low numbers: input-first (output = input + 1), output-first (/dev/video0 is a
+    /// Which nodes get the low numbers: input-first (output = input + 1) or output-first (/dev/video0 is a
     /// camera) [default: input-first]
     #[arg(long, value_name = "ORDER")]
     pub order: Option<String>,
-    /// The bundle of policies: default, vloopback [default: default]
+    /// The set of policies: default, or vloopback (the old driver's rules for every program) [default: default]
     #[arg(long, value_name = "P")]
     pub profile: Option<String>,
-    /// What a client meets while nobody pushes: placeholder (a no-signal card), wait, refuse [default:
-    /// the profile's]
+    /// What clients get while nobody pushes: placeholder (a no-signal card), wait (for a frame), refuse (open
+    /// fails) [default: the profile's]
     #[arg(long, value_name = "POLICY")]
     pub idle: Option<String>,
-    /// One program in all streams from a pipe, others get EBUSY; else any number of programs do
+    /// Let only one program stream from a pipe; others get EBUSY
     #[arg(long)]
     pub exclusive: bool,
-    /// Who may stream from a pipe at once: processes (one descriptor of each), all (a program may stream twice)
+    /// Who may stream from a pipe at once: processes (each by one descriptor) or all (a program may stream twice)
     /// [default: processes]
     #[arg(long, value_name = "WHO", conflicts_with = "exclusive")]
     pub share: Option<String>,
-    /// The picture that clients see while nobody pushes, in place of the no-signal card: .png, .jpg, or what
+    /// The picture that clients see while nobody pushes, instead of the no-signal card: .png, .jpg, or a file that
     /// ffmpeg reads
     #[arg(long, value_name = "FILE")]
     pub timeout_image: Option<PathBuf>,
-    /// Show that picture, or the card, also while a pusher has pushed nothing for so many milliseconds; 0:
+    /// Also show that picture, or the card, when a pusher has pushed nothing for this many milliseconds; 0 means
     /// never [default: 0]
     #[arg(long, value_name = "MS")]
     pub timeout: Option<u32>,
-    /// A TOML file with these options; the command line goes before it
+    /// A TOML file with these options; options on the command line win over it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where the server listens.
@@ -201,7 +203,7 @@ impl ServerArgs {
             config.timeout = Duration::from_millis(millis.into());
         }
         config.check()?;
-        config.pictures = timeout_image::read_all(config.picture_files())
+        config.pictures = image_file::read_all(config.picture_files())
             .map_err(|error| ServerError::Option(format!("the timeout image: {error}")))?;
         Ok(config)
     }
@@ -265,11 +267,10 @@ fn absolute(path: PathBuf) -> PathBuf {
 /// What a program is told of the system that it runs on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct EraArgs {
-    /// The kernel release that uname() tells: 2.4 (2.4.37), 2.6 (2.6.39) or one in full; also
-    /// means --legacy
+    /// The kernel release that uname() returns: 2.4 (2.4.37), 2.6 (2.6.39) or a full release; implies --legacy
     #[arg(long, value_name = "2.4|2.6|RELEASE", value_parser = release)]
     pub uname: Option<String>,
-    /// Serve the command by the rules of the old driver from its first open on
+    /// Apply the old driver's rules from the command's first open on
     #[arg(long)]
     pub legacy: bool,
     /// Whose names the command finds: v4l2loopback's, which programs of today look for, or vloopback's own
@@ -299,8 +300,8 @@ pub struct RunArgs {
     /// What the command is told of the system.
     #[command(flatten)]
     pub era: EraArgs,
-    /// The command takes /dev/video0 for a camera without asking: the server that is started has the outputs
-    /// first, as with --order output-first
+    /// For programs that always use /dev/video0: a new server gives outputs the low numbers, as with
+    /// --order output-first
     #[arg(long, conflicts_with = "order")]
     pub camera: bool,
     /// The options of a server that has to be started first.
@@ -345,8 +346,8 @@ pub struct PushArgs {
     /// The pipe: its number, or one of its nodes as /dev/videoN or videoN
     #[arg(value_name = "PIPE")]
     pub pipe: String,
-    /// What to push: .mjpeg, .avi (Motion-JPEG), .y4m, .jpg, .png, or whatever ffmpeg reads; films end,
-    /// pictures stand until SIGINT or SIGTERM
+    /// What to push: .mjpeg, .avi (Motion-JPEG), .y4m, .jpg, .png, or any file that ffmpeg reads; a picture is
+    /// pushed until SIGINT or SIGTERM
     #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,
     /// Push a moving test pattern that shows the number of each frame [the default]
@@ -355,8 +356,8 @@ pub struct PushArgs {
     /// Push from a camera
     #[arg(long, value_name = "DEVICE", hide = true, conflicts_with_all = ["input", "pattern"])]
     pub camera: Option<String>,
-    /// The pixel format, by its fourcc or the kernel's name of it
-    #[arg(long, value_name = "FOURCC", default_value = "YUYV", value_parser = crate::push::format_named)]
+    /// The pixel format: its fourcc, or the kernel's name for it
+    #[arg(long, value_name = "FOURCC", default_value = "YUYV", value_parser = crate::values::format_named)]
     pub format: Fourcc,
     /// Scale to this size [default: the film's own, 640x480 for the pattern]
     #[arg(long, value_name = "WxH", value_parser = size)]
@@ -364,10 +365,10 @@ pub struct PushArgs {
     /// Frames a second, such as 30, 12.5 or 30000/1001 [default: the film's own, 30 for the pattern]
     #[arg(long, value_name = "N")]
     pub fps: Option<Rate>,
-    /// Begin a film again when it ends, until SIGINT or SIGTERM
+    /// Repeat a film until SIGINT or SIGTERM
     #[arg(long = "loop", conflicts_with = "frames")]
     pub repeat: bool,
-    /// How many frames to push; a shorter film begins again
+    /// Number of frames to push; a shorter film is repeated
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub frames: Option<u32>,
     /// The options of a server that has to be started first.
@@ -390,10 +391,10 @@ pub struct SnapshotArgs {
     /// The pipe: its number, or one of its nodes as /dev/videoN or videoN
     #[arg(value_name = "PIPE")]
     pub pipe: String,
-    /// The picture's file, - for standard output
+    /// The file to write; - means standard output
     #[arg(value_name = "OUT.png")]
     pub out: PathBuf,
-    /// How many seconds to wait for a frame
+    /// Seconds to wait for a frame
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub timeout: u32,
     /// Which server.
@@ -492,7 +493,7 @@ pub struct SetFpsArgs {
     #[arg(value_name = "DEVICE")]
     pub device: String,
     /// Frames a second, such as 30 or 30000/1001
-    #[arg(value_name = "FPS", value_parser = crate::ctl::fps)]
+    #[arg(value_name = "FPS", value_parser = crate::caps::fps)]
     pub fps: (u32, u32),
     /// Which server.
     #[command(flatten)]
@@ -506,8 +507,8 @@ pub struct SetCapsArgs {
     #[arg(value_name = "DEVICE")]
     pub device: String,
     /// FOURCC:WIDTHxHEIGHT[@FPS], such as YUYV:640x480@30; any: who pushes sets what it likes again
-    #[arg(value_name = "CAPS", value_parser = crate::ctl::caps_word)]
-    pub caps: crate::ctl::CapsWord,
+    #[arg(value_name = "CAPS", value_parser = crate::caps::caps_word)]
+    pub caps: crate::caps::CapsWord,
     /// Which server.
     #[command(flatten)]
     pub socket: SocketArgs,
@@ -516,14 +517,14 @@ pub struct SetCapsArgs {
 /// `vloopback set-timeout-image`, in v4l2loopback-ctl's grammar.
 #[derive(Clone, Debug, Args)]
 pub struct SetTimeoutImageArgs {
-    /// Show the picture also while a pusher has pushed nothing for so many milliseconds; 0: never [default:
-    /// as it was]
+    /// Also show the picture when a pusher has pushed nothing for this many milliseconds; 0 means never [default:
+    /// unchanged]
     #[arg(short, long, value_name = "MS", value_parser = clap::value_parser!(u32).range(..=100_000))]
     pub timeout: Option<u32>,
     /// The pipe: one of its nodes as /dev/videoN or videoN, or its number
     #[arg(value_name = "DEVICE")]
     pub device: String,
-    /// The picture: .png, .jpg, or what ffmpeg reads; it is shown as large as it fits, on black
+    /// The picture: .png, .jpg, or a file that ffmpeg reads; it is scaled to fit, on black
     #[arg(value_name = "IMAGE")]
     pub image: PathBuf,
     /// Which server.
@@ -534,11 +535,11 @@ pub struct SetTimeoutImageArgs {
 /// `vloopback demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// The film: .mjpeg, .avi (Motion-JPEG), .y4m, .jpg, .png, or whatever ffmpeg reads [default:
+    /// The film: .mjpeg, .avi (Motion-JPEG), .y4m, .jpg, .png, or any file that ffmpeg reads [default:
     /// a bundled clip of Big Buck Bunny]
     #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,
-    /// How many frames to push, 30 a second
+    /// Number of frames to push, at 30 a second
     #[arg(long, value_name = "N", default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub frames: u32,
     /// Where to write vloopback-demo.png, the contact sheet of what the clients saw
@@ -742,7 +743,7 @@ mod tests {
         use std::io::Write;
         assert!(Vloopbackd::try_parse_from(["vloopbackd", "--share", "all", "--exclusive"]).is_err());
         let args = ServerArgs { share: Some("some".into()), ..ServerArgs::default() };
-        assert!(args.config().unwrap_err().to_string().contains("processes, all"));
+        assert!(args.config().unwrap_err().to_string().contains("processes or all"));
         // The command line goes before the file.
         let mut file = tempfile::NamedTempFile::new().unwrap();
         writeln!(file, "exclusive = true").unwrap();

@@ -1,11 +1,9 @@
 //! `vloopback env`: export lines for a shell.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-
 use crate::args::EnvArgs;
 use crate::exit_codes::ExitCode;
 use crate::failure::Failure;
+use crate::quoting::quoted;
 use crate::{preload, run};
 
 /// Prints the lines.
@@ -19,7 +17,7 @@ pub fn env(args: &EnvArgs) -> Result<ExitCode, Failure> {
     let library = preload::library()?;
     if !vloopback_daemon::is_reachable(&socket) {
         eprintln!(
-            "vloopback: warning: no server at {} yet: start vloopbackd, or nothing will be served",
+            "vloopback: warning: no server at {} yet; start vloopbackd, or the programs will not see the pipes",
             socket.display()
         );
     }
@@ -33,55 +31,4 @@ pub fn env(args: &EnvArgs) -> Result<ExitCode, Failure> {
     }
     std::io::stdout().write_all(&lines).map_err(Failure::system("cannot write to standard output"))?;
     Ok(ExitCode::Success)
-}
-
-/// [`quoted`], to be shown.
-pub(crate) fn quoted_text(value: &OsStr) -> String {
-    String::from_utf8_lossy(&quoted(value)).into_owned()
-}
-
-/// `value` as one word of a POSIX shell.
-fn quoted(value: &OsStr) -> Vec<u8> {
-    let bytes = value.as_bytes();
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+:@%,=".contains(byte);
-    if !bytes.is_empty() && bytes.iter().all(plain) {
-        return bytes.to_vec();
-    }
-    let mut word = vec![b'\''];
-    for &byte in bytes {
-        match byte {
-            // A quote ends the quoted part, stands for itself behind a backslash, and begins anew.
-            b'\'' => word.extend(b"'\\''"),
-            _ => word.push(byte),
-        }
-    }
-    word.push(b'\'');
-    word
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::process::Command;
-
-    #[test]
-    fn words() {
-        assert_eq!(quoted(OsStr::new("/run/x.so:/b")), b"/run/x.so:/b");
-        assert_eq!(quoted(OsStr::new("a b")), b"'a b'");
-        assert_eq!(quoted(OsStr::new("it's")), b"'it'\\''s'");
-        assert_eq!(quoted(OsStr::new("")), b"''");
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(32))]
-        #[test]
-        fn the_shell_reads_back_what_was_quoted(bytes in proptest::collection::vec(1u8..=255, 0..40)) {
-            let value = OsStr::from_bytes(&bytes);
-            let mut script = b"printf %s ".to_vec();
-            script.extend(quoted(value));
-            let output = Command::new("sh").arg("-c").arg(OsStr::from_bytes(&script)).output().unwrap();
-            prop_assert_eq!(output.stdout, bytes);
-        }
-    }
 }

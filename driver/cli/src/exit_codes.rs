@@ -1,25 +1,25 @@
-//! What the exit status of `vloopback` and `vloopbackd` says. Scripts rely on these numbers.
+//! The exit status of `vloopback` and `vloopbackd`. Scripts rely on these numbers.
 
 use std::process::ExitCode as ProcessExitCode;
 
-/// The exit status of every subcommand. `run` besides passes on its command's own status.
+/// The exit status of every subcommand. `run` also passes on its command's own status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitCode {
-    /// 0: all went well.
+    /// 0: success.
     Success,
     /// 1: something failed; the message on standard error says what.
     Failure,
-    /// 2: the command line is not understood.
+    /// 2: the command line or the configuration file is wrong.
     Usage,
     /// 3: no server can be reached (or started).
     NoServer,
-    /// 4: there is no such device or pipe, or it does not do what was asked of it.
+    /// 4: the device or pipe does not exist, or cannot do what was asked.
     BadDevice,
     /// 5: `demo`: a client saw pixels that were not pushed.
     WrongPixels,
-    /// 126: `run`: the command exists but cannot be started.
+    /// 126: `run`: the command cannot be started.
     CannotRun,
-    /// 127: `run`: there is no such command.
+    /// 127: `run`: the command was not found.
     CommandNotFound,
     /// `run`: the command's own exit status, 0 to 255.
     Command(u8),
@@ -49,16 +49,16 @@ impl ExitCode {
 /// The list that `--help` ends with.
 pub const HELP: &str = "\
 Exit status:
-  0    all went well
+  0    success
   1    something failed; the message on standard error says what
-  2    the command line is not understood
+  2    the command line or the configuration file is wrong
   3    no server can be reached or started
-  4    there is no such device or pipe, or it does not do what was asked
+  4    the device or pipe does not exist, or cannot do what was asked
   5    demo: a client saw pixels that were not pushed
-  126  run: the command exists but cannot be started
-  127  run: there is no such command
+  126  run: the command cannot be started
+  127  run: the command was not found
   128+n  run: signal number n ended the command
-  Otherwise run ends with its command's own status.";
+  Otherwise run ends with the status of its command.";
 
 impl From<ExitCode> for ProcessExitCode {
     fn from(code: ExitCode) -> ProcessExitCode {

@@ -2,11 +2,13 @@
 //! only call [`main_vloopback`] and [`main_vloopbackd`].
 
 pub mod args;
+pub mod caps;
 pub mod ctl;
 pub mod demo;
 pub mod env;
 pub mod exit_codes;
 pub mod failure;
+pub mod image_file;
 pub mod list;
 pub mod media;
 pub mod pipes;
@@ -14,11 +16,14 @@ pub mod preload;
 pub mod private_dir;
 pub mod progress;
 pub mod push;
+pub mod quoting;
 pub mod run;
 pub mod serve;
 pub mod sheet;
 pub mod snapshot;
 pub mod timeout_image;
+pub mod values;
+pub mod variables;
 
 use std::process::ExitCode as ProcessExitCode;
 
@@ -67,6 +72,7 @@ pub fn main_vloopback() -> ProcessExitCode {
         Command::Demo(args) => demo::demo(args),
         Command::Run(args) => run::run(args),
         Command::Env(args) => env::env(args),
+        Command::List(args) if args.ctl => ctl::list_as_ctl(&args.socket, args.escape),
         Command::List(args) => list::list(args),
         Command::Push(args) => push::push(args),
         Command::Snapshot(args) => snapshot::snapshot(args),

@@ -154,12 +154,9 @@ pub fn pipes(socket: &Path) -> Result<Vec<Pipe>, ServerError> {
 /// Asks and prints.
 ///
 /// # Errors
-/// [`Failure::Server`] where no server is reachable, [`Failure::System`] where standard output is
+/// [`Failure`] where no server is reachable, or where standard output is
 /// closed.
 pub fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
-    if args.ctl {
-        return crate::ctl::list_as_ctl(&args.socket, args.escape);
-    }
     let socket = args.socket.path();
     let text =
         if args.json { format!("{}\n", query_list(&socket)?.trim_end()) } else { table(&pipes(&socket)?) };
@@ -185,7 +182,7 @@ fn hint(pipes: &[Pipe]) -> String {
     let camera = shown(&first.output);
     let more = match order {
         Order::OutputFirst => "",
-        Order::InputFirst => "; for one that takes /dev/video0 unasked: vloopback run --camera",
+        Order::InputFirst => "; for programs that always use /dev/video0: vloopback run --camera",
     };
     format!("A camera program opens the OUTPUT, such as {camera}{more}\n")
 }

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::exit_codes::ExitCode;
 use crate::failure::Failure;
 use crate::list::{self, Pipe};
 
 /// No pipe has the name.
 #[derive(Debug, thiserror::Error)]
-#[error("'{word}' names no pipe of the server at {}: {there}", socket.display())]
+#[error("the server at {} has no pipe '{word}': {there}", socket.display())]
 pub struct NoSuchPipe {
     /// What was given.
     pub word: String,
@@ -15,6 +16,12 @@ pub struct NoSuchPipe {
     pub socket: PathBuf,
     /// What there is.
     pub there: String,
+}
+
+impl From<NoSuchPipe> for Failure {
+    fn from(error: NoSuchPipe) -> Self {
+        Self::new(error, ExitCode::BadDevice)
+    }
 }
 
 /// How a pipe was named.
@@ -32,7 +39,7 @@ pub enum By {
 /// `/dev/videoN` or `videoN`.
 ///
 /// # Errors
-/// [`Failure::Server`] where no server answers, [`Failure::Pipe`] where it has no such pipe.
+/// [`Failure`] where no server answers, or where it has no such pipe.
 pub fn find(socket: &Path, word: &str) -> Result<(Pipe, By), Failure> {
     let pipes = list::pipes(socket)?;
     let found = by_name(&pipes, word);

@@ -11,6 +11,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use crate::exit_codes::ExitCode;
+use crate::failure::Failure;
 use crate::private_dir::{open_up, preloadable, private_dir};
 
 /// The library, as this build made it.
@@ -49,6 +51,12 @@ pub enum PreloadError {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl From<PreloadError> for Failure {
+    fn from(error: PreloadError) -> Self {
+        Self::new(error, ExitCode::Failure)
+    }
 }
 
 /// The library's path: the one that `VLOOPBACK_PRELOAD` names, else the embedded one, written out

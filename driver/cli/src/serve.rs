@@ -14,7 +14,15 @@ use crate::args::ServerArgs;
 use crate::exit_codes::ExitCode;
 use crate::failure::{Failure, server_code};
 use crate::list;
-use crate::run::variables;
+use crate::variables;
+
+/// The server that `run` started gave up.
+#[derive(Debug, thiserror::Error)]
+#[error("the vloopback server did not start: {reason}")]
+struct ServerStart {
+    /// Its own words.
+    reason: String,
+}
 
 /// How long a server that `run` started stays after its last user.
 const LINGER: Duration = Duration::from_secs(5);
@@ -34,7 +42,7 @@ const FAILED: &str = "failed ";
 /// `vloopbackd`: serves until SIGTERM, SIGINT or SIGHUP.
 ///
 /// # Errors
-/// [`Failure::Server`] where it does not start.
+/// [`Failure`] where it does not start.
 pub fn vloopbackd(args: &ServerArgs) -> Result<ExitCode, Failure> {
     let config = args.config()?;
     warn_of_profile(config.profile);
@@ -50,9 +58,8 @@ pub fn vloopbackd(args: &ServerArgs) -> Result<ExitCode, Failure> {
 fn warn_of_profile(profile: Profile) {
     if profile == Profile::Vloopback {
         eprintln!(
-            "vloopback: warning: --profile vloopback serves every program by the old driver's rules: programs of \
-             V4L2 (ffmpeg, GStreamer, v4l2-ctl, browsers) are shut out; without it old programs are served by \
-             those rules, and today's as well"
+            "vloopback: warning: with --profile vloopback V4L2 programs (ffmpeg, GStreamer, v4l2-ctl, browsers) do \
+             not work; without it old programs get the old driver's rules and V4L2 programs work as well"
         );
     }
 }
@@ -147,7 +154,7 @@ impl Reached {
 /// at once, one server is started: its lock on the socket decides. One that is just ending is waited for.
 ///
 /// # Errors
-/// [`Failure::Server`] and [`Failure::ServerStart`].
+/// [`ServerError`](vloopback_daemon::ServerError), [`ServerStart`].
 pub fn reach_or_start(args: &ServerArgs) -> Result<Reached, Failure> {
     let config = args.config()?;
     let (socket, profile) = (config.socket.clone(), config.profile);
@@ -160,7 +167,7 @@ pub fn reach_or_start(args: &ServerArgs) -> Result<Reached, Failure> {
                 if started.is_none() && !late.is_empty() {
                     eprintln!(
                         "vloopback: warning: a server already runs at {}, so {} has no effect; \
-                         another --socket gives a server of its own",
+                         use another --socket to start a second server",
                         socket.display(),
                         late.join(" ")
                     );
@@ -193,8 +200,8 @@ fn warn_of_order(wanted: Order, socket: &Path) {
     let Some((first, order)) = pipes.first().zip(list::order(&pipes)) else { return };
     if order != wanted {
         eprintln!(
-            "vloopback: warning: the server that runs at {} has its nodes {}, not {}: the camera of its first pipe \
-             is {}; end it first, or give another --socket for a server of its own",
+            "vloopback: warning: the server at {} numbers its nodes {}, not {}: the camera of its first pipe is {}; \
+             end it first, or use another --socket to start a second server",
             socket.display(),
             order.word(),
             wanted.word(),
@@ -244,9 +251,9 @@ fn start(args: &ServerArgs, socket: &Path) -> Result<(), Failure> {
             let hint = "--socket or $VLOOPBACK_SOCKET names another place for it";
             (ExitCode::NoServer, format!("{reason}; {hint}"))
         }
-        None => (ExitCode::NoServer, format!("it ended with {status} and without a word")),
+        None => (ExitCode::NoServer, format!("it ended with {status} and no message")),
     };
-    Err(Failure::ServerStart { reason, code })
+    Err(Failure::new(ServerStart { reason }, code))
 }
 
 /// This program, to be started again. By its name where that still is this program, so that `ps`

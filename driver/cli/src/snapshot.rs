@@ -41,9 +41,7 @@ pub enum SnapshotError {
         seconds: u32,
     },
     /// The frame is no picture that can be read here.
-    #[error(
-        "{device}: a frame of {length} bytes that is no readable {format} picture of {width}x{height}{hint}"
-    )]
+    #[error("{device}: cannot decode the frame of {length} bytes as {format} of {width}x{height}{hint}")]
     Unreadable {
         /// The clients' node.
         device: String,
@@ -68,6 +66,13 @@ pub enum SnapshotError {
     },
 }
 
+impl From<SnapshotError> for Failure {
+    fn from(error: SnapshotError) -> Self {
+        let code = error.exit_code();
+        Self::new(error, code)
+    }
+}
+
 impl SnapshotError {
     /// The exit status.
     pub fn exit_code(&self) -> ExitCode {
@@ -88,7 +93,7 @@ pub fn snapshot(args: &SnapshotArgs) -> Result<ExitCode, Failure> {
     let (pipe, by) = pipes::find(&socket, &args.pipe)?;
     if by == By::Input {
         eprintln!(
-            "vloopback: {} is the input of pipe {}; its frames come out of {}",
+            "vloopback: {} is the input of pipe {}; reading from its output {}",
             pipe.input, pipe.index, pipe.output
         );
     }
@@ -104,7 +109,7 @@ pub fn snapshot(args: &SnapshotArgs) -> Result<ExitCode, Failure> {
     })?;
     if !output.is_fed() {
         eprintln!(
-            "vloopback: nobody pushes into {}: this is what pipe {} shows meanwhile",
+            "vloopback: nobody pushes into {}; the picture shows what pipe {} shows without a pusher",
             pipe.input, pipe.index
         );
     }
@@ -112,7 +117,7 @@ pub fn snapshot(args: &SnapshotArgs) -> Result<ExitCode, Failure> {
     write(&args.out, &picture)?;
     if args.out.as_os_str() != "-" {
         println!(
-            "{}: a frame of {device}, {} {}x{}",
+            "{}: one frame of {device}, {} {}x{}",
             args.out.display(),
             format.fourcc(),
             picture.width,
@@ -139,9 +144,10 @@ fn failure(device: &str, errno: Errno) -> SnapshotError {
         Errno::ENODEV => {
             ("the vloopback server is gone: start vloopbackd again".to_owned(), ExitCode::NoServer)
         }
-        Errno::EINVAL => {
-            ("nobody pushes into its pipe, which then refuses clients".to_owned(), ExitCode::BadDevice)
-        }
+        Errno::EINVAL => (
+            "nobody pushes into its pipe, and the policy is to refuse clients".to_owned(),
+            ExitCode::BadDevice,
+        ),
         Errno::EPIPE => ("the pusher has left".to_owned(), ExitCode::BadDevice),
         Errno::EACCES | Errno::EPERM => (
             "it is not for this user: join the node's group, or ask its owner".to_owned(),

@@ -11,7 +11,7 @@ use vloopback_picture::{Rgb, pattern};
 fn snapshot(place: &Place, pipe: &str) -> (Rgb, String) {
     let (code, stdout, stderr) = outcome(&mut place.vloopback(&["snapshot", pipe, "out.png"]));
     assert_eq!(code, Some(0), "{stderr}");
-    assert!(stdout.starts_with("out.png: a frame of /dev/video"), "{stdout}");
+    assert!(stdout.starts_with("out.png: one frame of /dev/video"), "{stdout}");
     (png(&std::fs::read(place.path("out.png")).unwrap()), stderr)
 }
 
@@ -65,7 +65,7 @@ fn the_pattern_arrives_in_every_kind_of_format() {
         spoiled.fill_rect(0, 180, 40, 15, first.pixel(5, 185).map(|byte| !byte));
         assert_eq!(pattern::number(&spoiled), None);
         let line = end(running, Signal::SIGINT);
-        assert!(line.starts_with("Pushed ") && line.contains("for clients to see"), "{line}");
+        assert!(line.starts_with("Pushed ") && line.contains("published, "), "{line}");
     }
 }
 
@@ -80,7 +80,7 @@ fn a_film_arrives_as_it_is() {
     }
     std::fs::write(place.path("film.y4m"), film).unwrap();
     let (running, line) = pushing(&place, &["video43", "--input", "film.y4m", "--format", "YU12", "--loop"]);
-    assert_eq!(line, "/dev/video43 is the output of pipe 1, for clients.");
+    assert_eq!(line, "/dev/video43 is the output of pipe 1; pushing into its input.");
     let wanted = [60, 180].map(|level| vloopback_picture::colour::rgb([level, 90, 170]));
     for word in ["1", "/dev/video43", "/dev/video42", "video42"] {
         let (picture, stderr) = snapshot(&place, word);
@@ -121,7 +121,7 @@ fn so_many_frames_at_their_rate() {
     assert!(start.elapsed() >= std::time::Duration::from_millis(400));
     assert_eq!((code, stderr.as_str()), (Some(0), ""));
     assert!(stdout.contains("Pushed 20 frames in "), "{stdout}");
-    assert!(stdout.contains("0 for clients to see, 20 dropped because nobody watched"), "{stdout}");
+    assert!(stdout.contains("0 published, 20 dropped because nobody watched"), "{stdout}");
 
     // A film ends by itself.
     let mut film = b"YUV4MPEG2 W64 H48 F100:1\n".to_vec();
@@ -161,7 +161,7 @@ fn what_cannot_be_pushed_is_named() {
         (&["push", "0", "--camera", "/dev/video9"], 2, "ffmpeg"),
         (&["push", "0", "--format", "nonesuch"], 2, "NV12"),
         (&["push", "0", "--size", "63x48", "--format", "YUYV"], 4, "multiple of 2"),
-        (&["snapshot", "7", "x.png"], 4, "'7' names no pipe"),
+        (&["snapshot", "7", "x.png"], 4, "has no pipe '7'"),
         (&["snapshot", "0", "/nonexistent/x.png"], 1, "/nonexistent/x.png"),
     ] {
         let (code, _, stderr) = outcome(&mut place.vloopback(arguments));
@@ -208,5 +208,5 @@ fn what_a_snapshot_meets_while_nobody_pushes() {
 
     let (code, _, stderr) = outcome(&mut place.vloopbackd(&["--idle", "sleep"]));
     assert_eq!(code, Some(2), "{stderr}");
-    assert!(stderr.contains("placeholder, wait, refuse"), "{stderr}");
+    assert!(stderr.contains("placeholder, wait or refuse"), "{stderr}");
 }

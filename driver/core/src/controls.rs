@@ -1,8 +1,8 @@
 //! The controls of a pipe: the sliders of a V4L1 picture, which V4L2 knows as controls of the user class.
 //!
-//! There is one value of each, whoever sets it by whichever API. On a one-copy pipe nothing is done with it:
+//! Each has one value, whoever sets it and by whichever API. A one-copy pipe does nothing with it:
 //! it is what the clients want, and a pusher that wants to know subscribes to the controls' events on the
-//! input. They are the pipe's and not the pusher's, and outlive it.
+//! input. Controls belong to the pipe and outlive the pusher.
 
 use vloopback_abi::v4l2::{
     V4L2_CID_BRIGHTNESS, V4L2_CID_CONTRAST, V4L2_CID_HUE, V4L2_CID_SATURATION, V4L2_CID_WHITENESS,

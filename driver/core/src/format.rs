@@ -3,7 +3,7 @@
 use crate::Refusal;
 use vloopback_abi::palette::Palette;
 
-/// The largest total of all V4L1 frames: offsets and size in VIDIOCGMBUF are ints (LEGACY.md 6).
+/// The largest total of all V4L1 frames: offsets and size in VIDIOCGMBUF are ints (driver/docs/old-api.md, "Kept").
 pub const MAX_TOTAL: u64 = i32::MAX as u64;
 
 /// Why a format cannot be.

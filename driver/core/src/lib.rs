@@ -10,12 +10,12 @@
 //!                                             (a ring exists, clients may stream)
 //! ```
 //! A [`Pipe`] takes events (open, claim, a palette, a size, a format, streaming, close) and answers with
-//! [`Effects`] or a typed [`Refusal`]; who runs it does the I/O. A size change and a feed are planned,
-//! then committed after their memory exists, so that a failure changes nothing.
+//! [`Effects`] or a typed [`Refusal`]; the caller does the I/O. A size change and a feed are planned first,
+//! and committed when their memory exists, so that a failure changes nothing.
 //!
-//! There is one format in force, which V4L1 tells as palette and size and V4L2 as [`Pipe::pix`]. Each API
-//! has formats that the other has no name for: palette 0 stands for those of V4L2, and while a palette
-//! without a fourcc is in force `pix` is an earlier format ([`Pipe::pix_in_force`]).
+//! One format is in force. V4L1 describes it as palette and size, V4L2 as [`Pipe::pix`]. Each API
+//! has formats that the other has no name for. Palette 0 stands for those of V4L2. While a palette
+//! without a fourcc is in force, `pix` is an earlier format ([`Pipe::pix_in_force`]).
 
 #![forbid(unsafe_code)]
 

@@ -31,7 +31,7 @@ pub enum Side {
 pub struct Access {
     /// For writing (O_WRONLY or O_RDWR).
     pub write: bool,
-    /// By a legacy process (DESIGN.md 7, Era).
+    /// By a legacy process (driver/docs/rules.md, "Eras").
     pub legacy: bool,
 }
 
@@ -50,8 +50,8 @@ pub struct Opener {
     pub row: Option<u32>,
     /// `V4L2_PRIORITY_*`.
     pub priority: u32,
-    /// It has opened the input for writing, no old program is known there, and it has asked nothing yet: it may be one
-    /// that claims by opening. Its first request tells ([`Pipe::speaks_v4l2`]).
+    /// It has opened the input for writing, is not known as an old program, and has made no request yet: it may be one
+    /// that claims by opening. Its first request decides ([`Pipe::speaks_v4l2`]).
     pub undecided: bool,
 }
 
@@ -64,24 +64,24 @@ pub struct Grant {
     pub quota: u32,
 }
 
-/// What an event changed, for those who run the pipe.
+/// What an event changed, for the caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Effects {
-    /// The board no longer says what is so.
+    /// The board is out of date.
     pub board: bool,
-    /// The views under /proc no longer say what is so.
+    /// The views under /proc are out of date.
     pub views: bool,
-    /// A pusher left: whoever waits for its frames must look.
+    /// A pusher left: waiting clients must check.
     pub fed_ended: bool,
     /// The pipe was claimed: spares may be due.
     pub claimed: bool,
-    /// Frames look different from now on: those that were published before are nobody's.
+    /// Frames have another format from now on; earlier publications are void.
     pub format: bool,
-    /// Sliders that have another value: bit k is the k-th of [`Pipe::picture`].
+    /// Sliders that changed: bit k is the k-th of [`Pipe::picture`].
     pub controls: u32,
 }
 
-/// A size or format that may be set, once its memory exists.
+/// A size or format that can be set when its memory exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RingPlan {
     /// Pixels a line.
@@ -198,19 +198,19 @@ impl Pipe {
         self.options.max_openers != 0 && self.openers.len() >= self.options.max_openers as usize
     }
 
-    /// The session has made a V4L2 request: a program of today, which claims nothing by opening.
+    /// The session has made a V4L2 request: it is a program of today, which claims nothing by opening.
     pub fn speaks_v4l2(&mut self, session: u32) -> Effects {
         let opener = self.openers.get_mut(&session);
         let was_undecided = opener.is_some_and(|opener| std::mem::take(&mut opener.undecided));
         Effects { views: was_undecided, ..Effects::default() }
     }
 
-    /// Those of whom nobody knows yet whether they have claimed the pipe by opening it, the first one first.
+    /// The openers that may have claimed the pipe by opening it, the earliest first.
     pub fn undecided(&self) -> impl Iterator<Item = u32> {
         self.openers.iter().filter(|(_, opener)| opener.undecided).map(|(session, _)| *session)
     }
 
-    /// As [`Pipe::claim`], by a V4L1 request: who opened before, and may be an old program, has the pipe.
+    /// As [`Pipe::claim`], by a V4L1 request: an earlier opener that may be an old program has the pipe.
     ///
     /// # Errors
     /// As [`Pipe::claim`].
@@ -225,7 +225,7 @@ impl Pipe {
         self.openers.get(&session).ok_or(Refusal::Unknown)
     }
 
-    /// The session says "mine": it is about to set, allocate, map or write. Doing it twice is nothing.
+    /// The session claims the pipe: it is about to set, allocate, map or write. A second claim has no effect.
     ///
     /// # Errors
     /// `Busy`: the pipe is another's. `WrongNode`: an output, or an input opened for reading only.
@@ -247,8 +247,8 @@ impl Pipe {
 
     /// VIDIOCSPICT by the pusher. `picture`: brightness, hue, colour, contrast, whiteness, depth.
     ///
-    /// The size in force may be a former pusher's, and pushers set the palette first: one that does
-    /// not fit it is taken all the same, but nothing can be written until a size that fits is set.
+    /// Pushers set the palette first, while a former pusher's size may be in force. So a palette that does
+    /// not fit that size is accepted, but nothing can be written until a fitting size is set.
     ///
     /// # Errors
     /// As [`Pipe::claim`]; `Invalid` for a palette that does not exist.
@@ -272,7 +272,7 @@ impl Pipe {
         Ok(effects)
     }
 
-    /// The palette or the size was set: what V4L2 calls the two together, if it has a name for them.
+    /// After the palette or the size was set: sets V4L2's format to match, if V4L2 has one.
     fn follow_palette(&mut self) {
         let Some(size) = self.size else { return };
         let pix = Palette::from_number(self.palette)
@@ -285,8 +285,8 @@ impl Pipe {
         self.pix = pix.unwrap_or(self.pix);
     }
 
-    /// VIDIOCSWIN by the pusher, first half: nothing changes yet but the claim. None: that very size
-    /// is in force with its ring.
+    /// VIDIOCSWIN by the pusher, first half: only the claim changes. None: this size is in force already,
+    /// with its ring.
     ///
     /// # Errors
     /// As [`Pipe::claim`]; `Invalid` and `TooLarge` as [`frame_geometry`]; `InUse` in profile
@@ -314,7 +314,7 @@ impl Pipe {
         Ok(Some(plan))
     }
 
-    /// VIDIOCSWIN, second half: the ring of the plan exists. Grants belong to a ring: all end.
+    /// VIDIOCSWIN, second half: the ring of the plan exists. All grants end, because they belong to a ring.
     pub fn commit_size(&mut self, plan: RingPlan) -> Effects {
         self.begin_feed();
         // Buffers of two sizes may be of the same length.
@@ -394,8 +394,8 @@ impl Pipe {
         (self.options.num_buffers + RESERVED_SLOTS).clamp(MIN_SLOTS, MAX_SLOTS)
     }
 
-    /// VIDIOC_S_FMT by the pusher: the nearest format that there is comes into force. If it is that
-    /// already, only its colours change. Else the pipe is fed no more until [`Pipe::commit_feed`].
+    /// VIDIOC_S_FMT by the pusher: the nearest existing format comes into force. If it is in force
+    /// already, only its colours change. Otherwise the pipe is not fed until [`Pipe::commit_feed`].
     ///
     /// # Errors
     /// As [`Pipe::claim`]; `InUse` as [`Pipe::plan_size`]. Never for the format itself.
@@ -418,7 +418,7 @@ impl Pipe {
         Ok(effects)
     }
 
-    /// Profile vloopback: what clients have mapped keeps its size.
+    /// Profile vloopback: the size stays while a client has the output open.
     fn check_use(&self, plan: &RingPlan) -> Result<(), Refusal> {
         let same = self.size.is_some_and(|s| (s.width, s.height) == (plan.width, plan.height));
         if self.options.profile == Profile::Vloopback && !same && self.readers() > 0 {
@@ -427,7 +427,7 @@ impl Pipe {
         Ok(())
     }
 
-    /// The ring of a V4L2 format. The largest that there is has 2^28 bytes a frame.
+    /// The ring of a V4L2 format. The largest has 2^28 bytes a frame.
     fn plan_of(&self, pix: &V4l2PixFormat) -> RingPlan {
         let pixels = u64::from(pix.width) * u64::from(pix.height);
         let bytes = pixels.saturating_mul(4).max(u64::from(pix.sizeimage));
@@ -441,7 +441,7 @@ impl Pipe {
         }
     }
 
-    /// The plan's format comes into force, in V4L1's terms too where it has them.
+    /// The plan's format comes into force, also in V4L1's terms if V4L1 has them.
     fn adopt(&mut self, plan: RingPlan, pix: &V4l2PixFormat) {
         let palette = Palette::from_fourcc(Fourcc(pix.pixelformat));
         self.take(plan);
@@ -461,10 +461,9 @@ impl Pipe {
         if total > MAX_TOTAL { Err(Refusal::TooLarge) } else { Ok(plan) }
     }
 
-    /// The first frame or buffer of a V4L2 pusher, first half: nothing changes yet but the claim. The
-    /// plan is that of the format in force; where none was set, or one that V4L2 has no name for, of
-    /// [`Pipe::pix`]. None: the session feeds the pipe already. `buffers`: how many the pusher fills in
-    /// place.
+    /// The first frame or buffer of a V4L2 pusher, first half: only the claim changes. The plan is for
+    /// the format in force; if none was set, or one that V4L2 has no name for, for [`Pipe::pix`].
+    /// None: the session feeds the pipe already. `buffers`: how many the pusher fills in place.
     ///
     /// # Errors
     /// As [`Pipe::claim`]; `TooLarge` and `InUse` as [`Pipe::plan_size`].
@@ -480,7 +479,7 @@ impl Pipe {
         Ok(Some(plan))
     }
 
-    /// The pusher has given its buffers back: it feeds the pipe no more, but the claim stays.
+    /// The pusher has given its buffers back: it no longer feeds the pipe, but the claim stays.
     ///
     /// # Errors
     /// `Busy`: the pipe is another's, or nobody's. `Unknown`.
@@ -493,8 +492,8 @@ impl Pipe {
         Ok(Effects { board: fed_ended, views: fed_ended, fed_ended, ..Effects::default() })
     }
 
-    /// Another open file of the pusher's own process takes the claim over, as V4L2 lets it while the first
-    /// has neither buffers nor frames (whether it is of the same process, the caller knows).
+    /// Another open file of the pusher's own process takes the claim over, as V4L2 allows while the first
+    /// has neither buffers nor frames. The caller knows that it is the same process.
     ///
     /// # Errors
     /// As [`Pipe::claim`]; `Busy`: the pusher feeds the pipe.
@@ -512,9 +511,9 @@ impl Pipe {
         self.commit_idle(plan)
     }
 
-    /// What the pipe needs so that a placeholder can be shown: the ring of [`Pipe::pix`], the one in force
-    /// if there is one. None: somebody feeds the pipe or is about to set another format, its policy is
-    /// another, or the ring would be too large.
+    /// The ring that a placeholder needs: that of [`Pipe::pix`], or the one in force if there is one. None:
+    /// somebody feeds the pipe or is about to set another format, the policy is another, or the ring
+    /// would be too large.
     pub fn plan_idle(&self) -> Option<RingPlan> {
         // A V4L1 pusher between SPICT and SWIN must find what it has set.
         let being_set = self.pusher.is_some() && !self.pix_in_force;
@@ -586,8 +585,8 @@ impl Pipe {
         Ok(Effects { board: true, ..Effects::default() })
     }
 
-    /// A client is about to have buffers, or to stream. Under policy `exclusive` it has the stream to itself
-    /// from now on, until [`Pipe::disown`] or its close; else this is nothing, as is doing it twice.
+    /// A client is about to have buffers, or to stream. With the option `exclusive` it owns the stream
+    /// from now on, until [`Pipe::disown`] or its close. Without it, and for the owner itself, this has no effect.
     ///
     /// # Errors
     /// `Owned`: another has it. `WrongNode` on an input, `Unknown`.
@@ -604,13 +603,13 @@ impl Pipe {
         Ok(())
     }
 
-    /// A client has given its buffers back and does not stream: the stream is the next one's. Nothing, if it
-    /// was not its own.
+    /// A client has given its buffers back and does not stream: the next client may own the stream. No effect
+    /// if this one did not.
     pub fn disown(&mut self, session: u32) {
         self.owner = self.owner.filter(|owner| *owner != session);
     }
 
-    /// Who has the stream to itself.
+    /// The owner of the stream.
     pub fn owner(&self) -> Option<u32> {
         self.owner
     }
@@ -618,8 +617,7 @@ impl Pipe {
     /// A client begins or ends to stream; `hold` is how many slots it would hold in place, 0 none.
     ///
     /// A V4L1 client gets all that it asked for or nothing: it names its frames one by one, and half of
-    /// them would not save the copy. With `fewer` it is content with what is free (V4L2, whose buffers
-    /// are a queue).
+    /// them would not save the copy. With `fewer` it gets what is free (V4L2, whose buffers are a queue).
     ///
     /// # Errors
     /// `WrongNode` on an input, `Owned` as [`Pipe::own`], `Unknown`.
@@ -675,8 +673,8 @@ impl Pipe {
         effects
     }
 
-    /// mmap on the input: the pipe is in zero-copy mode until the pusher closes, and fed. Its memory
-    /// exists. Doing it twice is nothing.
+    /// mmap on the input: the pipe is in zero-copy mode, and fed, until the pusher closes. Its memory
+    /// exists. A second call has no effect.
     ///
     /// # Errors
     /// As [`Pipe::claim`].
@@ -791,7 +789,7 @@ impl Pipe {
         self.pix_in_force
     }
 
-    /// Whether somebody has set [`Pipe::pix`], now or earlier. Not so of the default, also while a placeholder shows it.
+    /// Whether somebody has set [`Pipe::pix`], now or earlier; false for the default, also while a placeholder shows it.
     pub fn is_chosen(&self) -> bool {
         self.chosen
     }
@@ -802,12 +800,12 @@ impl Pipe {
         self.pix_in_force && format.is_some_and(|f| f.is_compressed())
     }
 
-    /// Nominal seconds a frame, numerator and denominator: 1/30 before anybody said so.
+    /// Nominal seconds a frame, numerator and denominator; 1/30 until somebody sets it.
     pub fn interval(&self) -> (u32, u32) {
         self.interval.unwrap_or((1, 30))
     }
 
-    /// The same, if anybody said so.
+    /// The same, if somebody has set it.
     pub fn told_interval(&self) -> Option<(u32, u32)> {
         self.interval
     }

@@ -2,7 +2,7 @@
 
 use vloopback_abi::v4l2::pixel::SIZES;
 
-/// What a client meets while nobody pushes (DESIGN.md 7).
+/// What a client meets while nobody pushes (driver/docs/rules.md, "While nobody pushes").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Idle {
     /// The node opens and shows a no-signal picture.
@@ -22,9 +22,7 @@ impl std::str::FromStr for Idle {
             "placeholder" => Ok(Self::Placeholder),
             "wait" => Ok(Self::Wait),
             "refuse" => Ok(Self::Refuse),
-            other => {
-                Err(format!("idle policy '{other}' does not exist; there are: placeholder, wait, refuse"))
-            }
+            other => Err(format!("idle policy '{other}' does not exist; use placeholder, wait or refuse")),
         }
     }
 }
@@ -56,7 +54,7 @@ impl std::str::FromStr for Profile {
         match name {
             "default" => Ok(Self::Default),
             "vloopback" => Ok(Self::Vloopback),
-            other => Err(format!("profile '{other}' does not exist; there are: default, vloopback")),
+            other => Err(format!("profile '{other}' does not exist; use default or vloopback")),
         }
     }
 }
@@ -82,7 +80,7 @@ pub struct Options {
     pub profile: Profile,
     /// V4L1 frames that a client may map, 2 to 30.
     pub num_buffers: u32,
-    /// One open file in all has the pipe's stream; else one of each process (DESIGN.md 7).
+    /// One open file in all has the pipe's stream; else one of each process (driver/docs/rules.md, "Sharing").
     pub exclusive: bool,
     /// The sizes that a pusher may set: least width, most width, least height, most height.
     pub sizes: [u32; 4],
@@ -118,7 +116,7 @@ impl Options {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The input belongs to another pusher.
-    #[error("the pipe has a pusher already")]
+    #[error("the pipe already has a pusher")]
     Busy,
     /// Policy `exclusive`: another open file has buffers, or streams.
     #[error("the pipe's stream belongs to another open file")]
@@ -130,16 +128,16 @@ pub enum Refusal {
     #[error("nobody feeds the pipe")]
     NotFed,
     /// The call belongs to the other node, or to a pusher.
-    #[error("the call is not for this node")]
+    #[error("the call does not apply to this node")]
     WrongNode,
     /// The value does not make sense.
-    #[error("the value does not make sense")]
+    #[error("the value is invalid")]
     Invalid,
     /// A client has the old size mapped (profile vloopback only).
     #[error("a client has the pipe open")]
     InUse,
     /// More memory than a V4L1 client can address.
-    #[error("the ring would be larger than V4L1 can tell")]
+    #[error("the ring would be larger than V4L1 can describe")]
     TooLarge,
     /// The session is not one of the pipe's.
     #[error("no such session")]

@@ -42,7 +42,7 @@ fn a_legacy_open_for_writing_claims() {
     assert_eq!(effects, Effects { views: true, claimed: true, ..Effects::default() });
     assert!(p.writer());
     assert_eq!(p.pusher(), Some(1));
-    // LEGACY.md 2: EBUSY makes a parser try the next line.
+    // driver/docs/old-api.md, "The list in /proc": EBUSY makes a parser try the next line.
     assert_eq!(p.open(2, Side::Input, LEGACY), Err(Refusal::Busy));
     assert_eq!(Refusal::Busy.errno(), 16);
     assert_eq!(p.openers().count(), 1, "who was refused is not there");
@@ -97,8 +97,8 @@ fn sessions_that_are_not_there_are_told_so() {
     assert_eq!(p.close(77), Effects::default());
 }
 
-/// DESIGN.md 7: an output that nobody feeds opens, except for legacy processes, under `refuse`, and in
-/// profile `vloopback`.
+/// driver/docs/rules.md, "While nobody pushes": an output that nobody feeds opens, except for legacy processes, under
+/// `refuse`, and in profile `vloopback`.
 #[test]
 fn an_output_without_a_pusher() {
     for (options, access, opens) in [
@@ -143,7 +143,7 @@ fn profile_vloopback_serves_everybody_the_old_way() {
     assert!(p.plan_size(1, 640, 480).expect("nobody looks").is_some());
 }
 
-/// The bug that LEGACY.md 6 wants mended: a pusher that comes back is not locked out by a client.
+/// driver/docs/old-api.md, "Mended": a pusher that comes back is not locked out by a client.
 #[test]
 fn a_pusher_comes_back_under_an_open_client() {
     for profile in [Profile::Default, Profile::Vloopback] {
@@ -175,12 +175,12 @@ fn a_size_is_planned_then_committed() {
     let effects = p.commit_size(plan);
     assert!(effects.board && effects.views);
     assert_eq!((p.size(), p.feed()), (Some(plan), Some(1)));
-    assert_eq!(p.plan_size(1, 320, 240), Ok(None), "LEGACY.md 6: equal size again is 0");
+    assert_eq!(p.plan_size(1, 320, 240), Ok(None), "equal size again is 0");
     resize(&mut p, 1, 160, 120).expect("fits");
     assert_eq!(p.feed(), Some(1), "another size is the same pusher");
 }
 
-/// LEGACY.md 6, to be mended: the size was stored although SWIN failed.
+/// driver/docs/old-api.md, "Mended": the size was stored although SWIN failed.
 #[test]
 fn what_fails_changes_nothing() {
     let mut p = fed();
@@ -311,7 +311,7 @@ fn a_claim_that_fed_nothing_ends_quietly() {
     p.open(1, Side::Input, LEGACY).expect("free");
     let effects = p.close(1);
     assert!(effects.views && !effects.fed_ended);
-    assert!(!p.writer(), "LEGACY.md 2: an open and close must not consume a pipe");
+    assert!(!p.writer(), "an open and close must not consume a pipe");
     p.open(2, Side::Input, LEGACY).expect("free");
 }
 
@@ -363,7 +363,7 @@ fn geometry_at_the_edges() {
     }
 }
 
-/// LEGACY.md 6: whole pages, of the machine's own size.
+/// driver/docs/old-api.md, "Kept": whole pages, of the machine's own size.
 #[test]
 fn buffers_are_whole_pages_of_any_size() {
     for (page, buffer) in [(4096, 77_824), (16_384, 81_920), (65_536, 131_072), (0, 76_800), (1, 76_800)] {
@@ -419,7 +419,7 @@ fn a_row_stays_its_client_s_until_it_streams_no_more() {
     assert_eq!(third.expect("it is free").row, first.row, "given back");
 }
 
-/// DESIGN.md 7, `exclusive`: one owner of the stream in all.
+/// driver/docs/rules.md, "Sharing": one owner of the stream in all.
 #[test]
 fn an_exclusive_stream_has_one_owner() {
     let mut p = Pipe::new(Options { exclusive: true, ..Options::default() }, PAGE);

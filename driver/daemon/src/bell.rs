@@ -1,13 +1,12 @@
 //! The ringer: makes the descriptors of clients readable that may be waiting in poll.
 //!
-//! A client that waits inside a call of ours sleeps on the log's futex, and the pusher wakes it
-//! itself. One that waits in poll, select or epoll waits for its descriptor; the daemon holds the
-//! other end of that, so a thread of the daemon, one a pipe that is being watched, writes the byte.
+//! A client that waits inside a call of the library sleeps on the log's futex, and the pusher wakes it
+//! itself. A client in poll, select or epoll waits for its descriptor. The daemon holds the other end of
+//! that, so a thread of the daemon, one for each watched pipe, writes the byte.
 //! The pusher wakes the thread by a word of its own session's page, and does not wait for it. Clients do not have that
-//! page: whoever has a page can keep those asleep who sleep on a word of it (runtime/wait.rs), so that the thread must
-//! not sleep on one that they have. Clients that have to wake it tell the main thread. The pusher itself can play
-//! such tricks on its own pipe's clients for as long as it likes; so the thread looks by itself every 50 ms while
-//! somebody waits in poll.
+//! page: a process that has a page can keep others asleep that sleep on a word of it (runtime/wait.rs). Clients that
+//! must wake the thread tell the main thread. The pusher itself could keep its own pipe's clients asleep; so the thread
+//! looks by itself every 50 ms while somebody waits in poll.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering, fence};
@@ -22,7 +21,7 @@ use vloopback_ring::{Desk, RINGING, SessionPage, find_oldest};
 use crate::futex;
 use crate::memory::{Page, RingMemory};
 
-/// One session's part in it.
+/// What the ringer knows of one session.
 #[derive(Debug)]
 struct Ringing {
     session: u32,
@@ -51,12 +50,12 @@ struct State {
     zero: Option<(u32, Arc<Page<Hatch>>)>,
     /// The page of the pusher's session, while there is a pusher.
     pusher: Option<Arc<Page<SessionPage>>>,
-    /// How often its library had told that the kernel refused to wake clients, when that was looked at last.
+    /// How often its library had reported that the kernel refused to wake clients, at the last look.
     refused: u32,
     running: bool,
 }
 
-/// The longest sleep without a look while somebody waits in poll for a pusher.
+/// The longest sleep while somebody waits in poll for a pusher.
 const SLICE: Duration = Duration::from_millis(50);
 
 /// A pipe's bell.
@@ -77,7 +76,7 @@ impl Bell {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on `session` is seen to. Starts the thread with the first one.
+    /// Serves `session` from now on. The first one starts the thread.
     pub(crate) fn add(
         self: &Arc<Self>,
         session: u32,
@@ -103,7 +102,7 @@ impl Bell {
         Ok(())
     }
 
-    /// `session` streams no more. The thread ends with the last one.
+    /// `session` no longer streams. The thread ends with the last one.
     pub(crate) fn remove(&self, session: u32) {
         let mut state = self.state();
         let before = state.sessions.len();
@@ -115,8 +114,8 @@ impl Bell {
         }
     }
 
-    /// The ring in force, whether somebody feeds it, and if not, whether the placeholder is shown on it; and the page
-    /// of the pusher that there is.
+    /// Sets the ring in force, whether somebody feeds it, and if not, whether the placeholder is shown on it; and the
+    /// page of the present pusher.
     pub(crate) fn set_ring(
         &self,
         ring: Option<Arc<RingMemory>>,
@@ -146,7 +145,7 @@ impl Bell {
         }
     }
 
-    /// The zero-copy pusher that there is.
+    /// Sets the present zero-copy pusher.
     pub(crate) fn set_zero(&self, number: u32, hatch: Option<Arc<Page<Hatch>>>) {
         let zero = hatch.filter(|_| number != 0).map(|hatch| (number, hatch));
         self.state().zero = zero;
@@ -186,7 +185,7 @@ impl Bell {
         }
     }
 
-    /// Makes every armed session readable that has something to see. True: others are armed still.
+    /// Makes every armed session readable that has something to take. True: others are still armed.
     fn round(&self, state: &mut State) -> bool {
         let refused = state.pusher.as_ref().map_or(0, |page| page.refused.load(Ordering::SeqCst));
         if std::mem::replace(&mut state.refused, refused) != refused {
@@ -234,7 +233,7 @@ impl Bell {
 }
 
 impl State {
-    /// Whether a call of the session's would return at once.
+    /// Whether a call of the session would return at once.
     fn is_ready(&self, session: &Ringing) -> bool {
         let page = &session.page;
         let old = session.is_old();

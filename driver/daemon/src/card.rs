@@ -1,6 +1,6 @@
 //! The picture that clients see while nobody feeds a pipe.
 //!
-//! All in greys, which look the same in every colour space that a pusher may have named.
+//! It has greys only, which look the same in every colour space that a pusher may have set.
 
 use vloopback_abi::v4l2::{Fourcc, V4l2PixFormat};
 use vloopback_picture::{Rgb, encode};
@@ -10,7 +10,7 @@ const LINES: [u8; 3] = [120; 3];
 const LETTERS: [u8; 3] = [220; 3];
 const TITLE: &str = "NO SIGNAL";
 
-/// Whether a card can be drawn in this format: not in the compressed ones but JPEG.
+/// Whether a card can be drawn in this format; of the compressed ones only in JPEG.
 pub(crate) fn can_draw(pix: &V4l2PixFormat) -> bool {
     vloopback_picture::is_known(Fourcc(pix.pixelformat))
 }
@@ -21,7 +21,7 @@ pub(crate) fn draw(pix: &V4l2PixFormat, pipe: u32, node: u32) -> Option<Vec<u8>>
     (frame.len() <= pix.sizeimage as usize).then_some(frame)
 }
 
-/// The card: a frame, "NO SIGNAL" in the middle, below it smaller what it is and where. Small pictures
+/// The card: a frame with "NO SIGNAL" in the middle, and below it, smaller, the pipe and its node. Small pictures
 /// have the first line only, very small ones none.
 fn picture(width: u32, height: u32, pipe: u32, node: u32) -> Rgb {
     let mut card = Rgb::new(width, height, GROUND);

@@ -1,4 +1,4 @@
-//! The clock that shared pages tell times by.
+//! The clock of the times in shared pages.
 
 use nix::time::{ClockId, clock_gettime};
 

@@ -1,4 +1,4 @@
-//! What the server is asked to be.
+//! The server's configuration.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -12,27 +12,27 @@ use vloopback_proc::model::Names;
 
 use crate::{Limits, ServerError, TimeoutImage};
 
-/// The most pipes a server makes, spares included: node numbers end at 255 (the old major's minors),
-/// two a pipe, and the real ones need room.
+/// The most pipes of a server, spares included: node numbers end at 255 (the old major's minors),
+/// each pipe needs two, and real devices need room.
 pub const MAX_PIPES: u32 = 64;
 /// The most V4L1 frames a client may map: two slots more make the largest ring.
 pub const MAX_BUFFERS: u32 = 30;
-/// The longest time limit for silent pushers: as v4l2loopback's.
+/// The longest time limit for silent pushers, as in v4l2loopback.
 pub(crate) const MAX_TIMEOUT: Duration = Duration::from_millis(100_000);
 
-/// Which nodes of the pipes have the low numbers.
+/// Which nodes have the low numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
-    /// A pipe's two nodes are neighbours, the input first: what programs of the old driver's time rest on.
+    /// A pipe's two nodes are neighbours, the input first, as programs of the old driver's time assume.
     #[default]
     InputFirst,
     /// Outputs are numbered from 0 on, inputs from [`FIRST_INPUT`] on: /dev/video0 is a camera, for programs
-    /// that take it without asking.
+    /// that always use it.
     OutputFirst,
 }
 
-/// The lowest number of an input where outputs have the low ones: programs that try node after node to find
-/// cameras (Firefox) try those below.
+/// The lowest number of an input when outputs have the low numbers. Programs that search for cameras by number
+/// (Firefox) try the numbers below.
 pub const FIRST_INPUT: u32 = 64;
 
 impl Order {
@@ -52,14 +52,14 @@ impl std::str::FromStr for Order {
         [Self::InputFirst, Self::OutputFirst]
             .into_iter()
             .find(|order| order.word() == word)
-            .ok_or_else(|| format!("'{word}' is no order; there are: input-first, output-first"))
+            .ok_or_else(|| format!("'{word}' is not an order; use input-first or output-first"))
     }
 }
 
 /// Whose open files of a pipe's output may stream at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Share {
-    /// One of each process, as the V4L2 specification has one owner of a stream.
+    /// One of each process: in the V4L2 specification a stream has one owner.
     #[default]
     Processes,
     /// All: a program may stream twice.
@@ -83,19 +83,18 @@ impl std::str::FromStr for Share {
         [Self::Processes, Self::All]
             .into_iter()
             .find(|share| share.word() == word)
-            .ok_or_else(|| format!("'{word}' is not what can share a pipe; there are: processes, all"))
+            .ok_or_else(|| format!("'{word}' is not a way to share; use processes or all"))
     }
 }
 
-/// What the server is asked to be. Options as the old module's, and where to listen.
+/// The server's configuration: the options of the old module and more, and where to listen.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Pipes to make at the start, 1 to [`MAX_PIPES`].
     pub pipes: u32,
-    /// Free pipes to keep: when a claim leaves fewer, another is made, up to [`MAX_PIPES`] in all.
+    /// Free pipes to keep: when a claim leaves fewer, the server makes another, up to [`MAX_PIPES`] in all.
     pub spares: u32,
-    /// How long a pipe that was made as a spare, and that nobody has open, stays when more than `spares`
-    /// are free.
+    /// How long a spare pipe that nobody has open stays when more than `spares` are free.
     pub spare_timeout: Duration,
     /// V4L1 frames a client may map, 2 to [`MAX_BUFFERS`].
     pub num_buffers: u32,
@@ -106,9 +105,9 @@ pub struct Config {
     pub order: Order,
     /// Where to listen.
     pub socket: PathBuf,
-    /// The bundle of policies.
+    /// The set of policies.
     pub profile: Profile,
-    /// What a client meets while nobody pushes; None: what the profile says.
+    /// What a client meets while nobody pushes; None: the profile's policy.
     pub idle: Option<Idle>,
     /// One open file in all has a pipe's stream; else as [`Config::share`] says.
     pub exclusive: bool,
@@ -116,7 +115,7 @@ pub struct Config {
     pub share: Share,
     /// Permission bits of the nodes.
     pub mode: u32,
-    /// Group of the nodes by number; None: group "video" for root's server, else the own one.
+    /// Group of the nodes, by number; None: group "video" for root's server, else the server's own.
     pub group: Option<u32>,
     /// The time that a zero-copy pusher has to answer a client's request, SYNC excepted; 0: for ever.
     pub answer_timeout: Duration,
@@ -126,7 +125,7 @@ pub struct Config {
     pub timeout_image: Option<PathBuf>,
     /// For how long a pusher may publish nothing before clients see that picture, or the card; 0: for ever.
     pub timeout: Duration,
-    /// What each user may take, the server's own excepted.
+    /// What each user except the server's own may take.
     pub limits: Limits,
     /// Whose names programs of today find: v4l2loopback's, which they look for, or vloopback's own.
     pub identity: Names,
@@ -134,13 +133,13 @@ pub struct Config {
     pub admin_group: Option<u32>,
     /// The file in which pipes that were added outlive the server; None: they end with it.
     pub state: Option<PathBuf>,
-    /// What single pipes have of their own, by index.
+    /// Settings of single pipes, by index.
     pub pipe: Vec<PipeConfig>,
     /// The pictures of all those files ([`Config::picture_files`]), decoded: the server reads no pictures.
     pub pictures: BTreeMap<PathBuf, Arc<TimeoutImage>>,
 }
 
-/// What a pipe has of its own, where it is not as the others.
+/// Settings of one pipe that differ from the common ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PipeConfig {
     /// What programs find the pipe to be called: UTF-8, of which 31 bytes are told, cut at a character.
@@ -222,7 +221,7 @@ struct FileLimits {
     memory: Option<u32>,
 }
 
-/// A table `[[pipe]]`: the first one is of pipe 0.
+/// A table `[[pipe]]`: the first one is for pipe 0.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FilePipe {
@@ -234,13 +233,13 @@ struct FilePipe {
 }
 
 impl Config {
-    /// The options as `path` (TOML) has them: keys pipes, spares, spare_timeout (seconds), num_buffers,
+    /// Reads the options from `path` (TOML): keys pipes, spares, spare_timeout (seconds), num_buffers,
     /// dev_offset, order, socket, profile, idle, exclusive (true or false), share ("processes", "all"), mode (octal, as "0660"), group (number),
     /// answer_timeout (seconds), timeout_image (file), timeout (milliseconds), identity ("v4l2loopback", "vloopback"),
     /// admin_group (number), state (file, where this one is); a table `[limits]` of what each user may
     /// take, with connections, open_devices and memory (MiB); and a table `[[pipe]]` for each
-    /// pipe from 0 on that has a label, timeout_image, timeout, exclusive or share of its own. Pictures' files are looked for
-    /// where this file is. What it does not name stays as it is.
+    /// pipe from 0 on with its own label, timeout_image, timeout, exclusive or share. Relative paths of pictures start at this
+    /// file's folder. Keys that are not in the file keep their values.
     ///
     /// # Errors
     /// [`ServerError::Config`] with file, line and key.
@@ -261,7 +260,7 @@ impl Config {
             self.mode = u32::from_str_radix(&mode, 8)
                 .ok()
                 .filter(|m| *m <= 0o777)
-                .ok_or_else(|| bad(format!("key mode: '{mode}' is no octal mode such as \"0660\"")))?;
+                .ok_or_else(|| bad(format!("key mode: '{mode}' is not an octal mode such as \"0660\"")))?;
         }
         self.pipes = file.pipes.unwrap_or(self.pipes);
         self.spares = file.spares.unwrap_or(self.spares);
@@ -307,7 +306,7 @@ impl Config {
         Ok(())
     }
 
-    /// The files whose pictures are to be shown.
+    /// The files of all pictures.
     pub fn picture_files(&self) -> impl Iterator<Item = &PathBuf> {
         self.pipe.iter().filter_map(|pipe| pipe.timeout_image.as_ref()).chain(&self.timeout_image)
     }
@@ -318,7 +317,7 @@ impl Config {
         own.or(self.timeout_image.as_ref()).and_then(|file| self.pictures.get(file)).cloned()
     }
 
-    /// Whether one open file in all has a pipe's stream. Where a pipe says of its own that all share it, not.
+    /// Whether one open file in all has a pipe's stream. A pipe's own `share = "all"` overrides it.
     pub(crate) fn exclusive_of(&self, index: u32) -> bool {
         let own = self.pipe.get(index as usize);
         let shared = own.and_then(|pipe| pipe.share) == Some(Share::All);
@@ -335,12 +334,12 @@ impl Config {
         self.pipe.get(index as usize).map_or("", |pipe| pipe.label.as_str())
     }
 
-    /// For how long a pusher of a pipe may be silent.
+    /// How long a pusher of a pipe may be silent.
     pub(crate) fn timeout_of(&self, index: u32) -> Duration {
         self.pipe.get(index as usize).and_then(|pipe| pipe.timeout).unwrap_or(self.timeout)
     }
 
-    /// Whether the numbers make sense.
+    /// Checks the ranges.
     ///
     /// # Errors
     /// [`ServerError::Option`] that names the option and its range.
@@ -349,7 +348,7 @@ impl Config {
             if (low..=high).contains(&value) {
                 Ok(())
             } else {
-                Err(ServerError::Option(format!("{name} is {value}; it can be {low} to {high}")))
+                Err(ServerError::Option(format!("{name} is {value}, but must be from {low} to {high}")))
             }
         };
         range("--pipes", self.pipes.into(), 1, MAX_PIPES.into())?;
@@ -391,8 +390,8 @@ fn identity(word: &str) -> Result<Names, String> {
 /// The socket's path: the option, else `$VLOOPBACK_SOCKET`, else `$XDG_RUNTIME_DIR/vloopback/socket`,
 /// else `/run/vloopback/socket`. Empty variables count as unset.
 ///
-/// A user without a runtime directory (in a container, say) who cannot make `/run/vloopback` either
-/// gets `/tmp/vloopback-UID/socket`, as long as nobody else can have made that directory.
+/// A user without a runtime directory (in a container, for example) who cannot make `/run/vloopback` either
+/// gets `/tmp/vloopback-UID/socket`, if nobody else can have made that directory.
 pub fn default_socket(option: Option<&Path>) -> PathBuf {
     let variable = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     option
@@ -463,7 +462,7 @@ mod tests {
             assert_eq!((config.pipes, config.idle), (2, Some(idle)));
         }
         let error = merged("idle = \"never\"").expect_err("there is none").to_string();
-        assert!(error.contains("key idle") && error.contains("placeholder, wait, refuse"), "{error}");
+        assert!(error.contains("key idle") && error.contains("placeholder, wait or refuse"), "{error}");
         assert!(merged("idle = 3").is_err() && merged("idel = \"wait\"").is_err());
     }
 
@@ -475,7 +474,7 @@ mod tests {
             assert_eq!(config.order, order);
         }
         let error = merged("order = \"output\"").expect_err("there is none").to_string();
-        assert!(error.contains("key order") && error.contains("input-first, output-first"), "{error}");
+        assert!(error.contains("key order") && error.contains("input-first or output-first"), "{error}");
         let last = |offset| {
             let text = format!("pipes = 64\ndev_offset = {offset}\norder = \"output-first\"");
             merged(&text).expect("a good file").check()
@@ -504,7 +503,7 @@ mod tests {
         let config = merged(text).expect("a good file");
         assert!(!config.exclusive_of(0) && config.exclusive_of(1));
         let error = merged("share = \"none\"").expect_err("there is none").to_string();
-        assert!(error.contains("key share") && error.contains("processes, all"), "{error}");
+        assert!(error.contains("key share") && error.contains("processes or all"), "{error}");
         for text in ["exclusive = true\nshare = \"all\"", "[[pipe]]\nexclusive = true\nshare = \"all\""] {
             assert!(merged(text).expect("a good file").check().is_err(), "{text}");
         }

@@ -1,13 +1,12 @@
 //! The doorman of a zero-copy pipe: makes the pusher's descriptor readable when a client has posted a
 //! request.
 //!
-//! A client's request lies in memory that the pusher maps; what only the daemon can do is to put a byte into
-//! the pusher's descriptor, whose other end it holds. (Who held that end could end the pusher's session, and
-//! would keep the pusher from seeing the daemon's death: so clients do not get it.) The main thread does it when a
-//! client says so (`Request::Bell`). There is no word in shared memory for it: all clients could sleep on such a word,
-//! and any of them keep the doorman asleep. Most requests do not come this way: a pusher whose library looks at its
-//! *gong* is reached by its clients themselves (`runtime/zero/gong.rs`). The doorman is for the others, and for what a
-//! client finds untaken after a while.
+//! A client's request is in memory that the pusher maps. Only the daemon can put a byte into the pusher's descriptor,
+//! because it holds the other end. (A process with that end could end the pusher's session, and would keep the pusher
+//! from seeing the daemon's death. So clients do not get it.) The main thread does it when a client asks
+//! (`Request::Bell`). A word in shared memory would not do: any client could keep the doorman asleep by sleeping on it.
+//! Most requests do not come this way: clients reach a pusher whose library looks at its *gong* themselves
+//! (`runtime/zero/gong.rs`). The doorman is for the others, and for requests that are not taken after a while.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
@@ -32,9 +31,9 @@ pub(crate) struct ClientSlip {
     pub(crate) page: Page<Slip>,
 }
 
-/// What a pusher's clients make readable themselves, and by what: a pair of datagram sockets, so that whatever is
-/// done to the one, nothing hangs up the other. Every process of the pusher's has the same gong, every client the
-/// same mallet.
+/// The descriptor that a pusher's clients make readable themselves, and the one with which they do it: a pair of
+/// datagram sockets, so that neither end can hang up the other. All processes of the pusher have the same gong, all
+/// clients the same mallet.
 #[derive(Debug)]
 pub(crate) struct Gong {
     pub(crate) gong: OwnedFd,
@@ -63,7 +62,7 @@ impl Clients {
 pub(crate) struct Doorman {
     desk: Arc<Page<Desk>>,
     hatch: Arc<Page<Hatch>>,
-    /// Our end of the pusher's descriptor.
+    /// The daemon's end of the pusher's descriptor.
     end: Arc<OwnedFd>,
     clients: Mutex<Clients>,
 }
@@ -78,7 +77,7 @@ impl Doorman {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The pusher is gone: whoever sleeps in its read() finds its descriptor hung up.
+    /// The pusher is gone: a thread in its read() finds the descriptor hung up.
     pub(crate) fn dismiss(&self) {
         self.desk.calls.fetch_add(1, Ordering::SeqCst);
         futex::wake_all(&self.desk.calls);
@@ -99,8 +98,8 @@ impl Doorman {
         self.clients().slips.iter().filter(|slip| slip.page.state().phase() == Phase::Posted).count() as u32
     }
 
-    /// Rings if there is something for the pusher to take: one byte, unless one lies there. `asked`: by somebody
-    /// whom the gong may not have helped.
+    /// Rings if there is something for the pusher to take: one byte, unless one is there. `asked`: by a client that
+    /// the gong may not have helped.
     pub(crate) fn look(&self, clients: &Clients, asked: bool) {
         let slips = clients.entries();
         self.hatch.forget_withdrawn(&slips);
@@ -130,7 +129,7 @@ impl Doorman {
     }
 }
 
-/// Whether what was sent by this end has not been read yet. Where the system cannot say, it counts as read.
+/// Whether a byte that this end sent has not been read yet. If the system cannot say, it counts as read.
 pub(crate) fn is_unread(end: &OwnedFd) -> bool {
     let mut waiting = 0;
     // SAFETY: a valid descriptor, and an int to write to.

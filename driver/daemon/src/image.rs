@@ -1,6 +1,6 @@
 //! The picture that clients see in place of the drawn card ([`crate::card`]).
 //!
-//! It comes decoded, in a memory file: the command line reads picture files, the daemon never does.
+//! It comes decoded in a memory file: the command line reads picture files, the daemon never does.
 
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
@@ -16,19 +16,19 @@ use vloopback_picture::{Rgb, encode};
 
 use crate::memory::to_errno;
 
-/// The largest picture that is kept, pixels: 24 MiB of them. Larger ones are made smaller by whoever decodes
-/// them ([`TimeoutImage::fit`]).
+/// The largest picture that is kept, in pixels (24 MiB). The program that decodes a larger one scales it down
+/// ([`TimeoutImage::fit`]).
 const LARGEST: (u32, u32) = (3840, 2160);
 /// Bytes of a pixel: red, green, blue.
 const PIXEL: u64 = 3;
 
-/// A picture, red, green and blue, in a memory file that nobody can change any more.
+/// A picture in red, green and blue, in a memory file that nobody can change.
 #[derive(Debug)]
 pub struct TimeoutImage {
     file: File,
     width: u32,
     height: u32,
-    /// No two have the same.
+    /// A unique number.
     number: u64,
 }
 
@@ -38,7 +38,7 @@ fn seals() -> SealFlag {
 }
 
 impl TimeoutImage {
-    /// Of a decoded picture, as it is or, where it is too large to be kept, smaller.
+    /// Keeps a decoded picture, scaled down if it is too large.
     ///
     /// # Errors
     /// EINVAL: it has no pixels. ENOMEM and its kin.
@@ -57,7 +57,7 @@ impl TimeoutImage {
         Ok(Self::of(file, picture.width, picture.height))
     }
 
-    /// The size to which a picture of this one is made smaller; None: it is kept as it is.
+    /// The size to which a picture of this size is scaled down; None: it is kept as it is.
     fn fit(width: u32, height: u32) -> Option<(u32, u32)> {
         if width <= LARGEST.0 && height <= LARGEST.1 {
             return None;
@@ -72,11 +72,11 @@ impl TimeoutImage {
         })
     }
 
-    /// What another process has sent.
+    /// Takes a picture that another process has sent.
     ///
     /// # Errors
-    /// EINVAL: no memory file, not sealed (so that it could change or keep who reads it waiting), too
-    /// large, or of another length than its width and height say.
+    /// EINVAL: not a memory file, not sealed (so that it could change, or block its reader), too large, or
+    /// of another length than its width and height.
     pub(crate) fn received(fd: OwnedFd, width: u32, height: u32) -> Result<Self, Errno> {
         // Only memory files have seals: a read of one never waits for anybody.
         let has = fcntl(&fd, FcntlArg::F_GET_SEALS).map_err(|_| Errno::EINVAL)?;
@@ -110,7 +110,7 @@ impl TimeoutImage {
         self.number
     }
 
-    /// As a frame of a format: in its middle, as large as it fits, on black. None: the format cannot be
+    /// The picture as a frame of a format: in the middle, scaled to fit, on black. None: the format cannot be
     /// drawn, or there is no memory for it.
     pub(crate) fn draw(&self, pix: &V4l2PixFormat) -> Option<Vec<u8>> {
         let mut picture = Rgb::new(self.width, self.height, [0; 3]);

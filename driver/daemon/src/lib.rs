@@ -2,8 +2,8 @@
 //! a process of its own; `vloopback demo` and tests run it embedded.
 //!
 //! One thread (`server`) owns all state and waits on epoll for connections, requests and closed
-//! devices. Beside it: a thread that only holds the lifeline, one ringer a watched pipe, and one that
-//! shows the no-signal card on a pipe that is watched and not fed.
+//! devices. Beside it there are a thread that only holds the lifeline, one ringer for each watched pipe, and one
+//! thread for each pipe that shows the no-signal card.
 
 mod bell;
 mod card;
@@ -34,12 +34,12 @@ pub use vloopback_core::{Idle, Profile};
 pub use vloopback_proc::model::Names;
 pub use vloopback_wire::{PipeSpec, PixelFormat};
 
-/// What a library and a server tell each other of their build: the version, and a number of what they share.
+/// The build, as a library and a server tell each other: the version, and a number of what they share.
 pub fn build() -> String {
     vloopback_wire::build_text(vloopback_ring::LAYOUT)
 }
 
-/// Why a server did not start, or was not reached.
+/// Why a server did not start, or cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// The socket could not be made.
@@ -50,7 +50,7 @@ pub enum ServerError {
         /// What was tried and what came of it.
         reason: String,
     },
-    /// A server listens there already.
+    /// A server already listens there.
     #[error("a vloopback server already listens on {}: use it, or choose another path with --socket", socket.display())]
     InUse {
         /// Its path.
@@ -64,16 +64,16 @@ pub enum ServerError {
         /// The system's words.
         reason: String,
     },
-    /// Who listens there is not to be trusted.
-    #[error("the server at {} is not used: {reason}", socket.display())]
+    /// The server there is not trusted.
+    #[error("refusing to use the server at {}: {reason}", socket.display())]
     Stranger {
         /// Its path.
         socket: PathBuf,
-        /// Whose it is, and why that is not enough.
+        /// Its user, and why it is not trusted.
         reason: String,
     },
     /// Something else listens there, or a server of another build.
-    #[error("the server at {} does not fit: {reason}", socket.display())]
+    #[error("the server at {} is not compatible: {reason}", socket.display())]
     Protocol {
         /// Its path.
         socket: PathBuf,
@@ -91,7 +91,7 @@ pub enum ServerError {
         /// Line, key and reason.
         reason: String,
     },
-    /// The system gave out of something.
+    /// A system error.
     #[error("{what}: {reason}")]
     System {
         /// What was tried.

@@ -1,7 +1,7 @@
-//! The daemon's life as a robust futex, so that everybody sees its death, however it comes.
+//! A robust futex that the daemon holds while it lives, so that everybody sees its death, however it comes.
 //!
-//! A process that is killed runs no code; the kernel does, for robust mutexes that its threads
-//! hold: it marks the word and wakes a waiter. One thread does nothing but hold such a mutex.
+//! A killed process runs no code. But the kernel marks the robust mutexes that its threads hold, and wakes
+//! a waiter. One thread does nothing but hold such a mutex.
 
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
@@ -42,7 +42,7 @@ impl Life {
 }
 
 impl Life {
-    /// The daemon ends properly: the word says so, and whoever waits on it wakes.
+    /// The daemon ends properly: marks the word and wakes all who wait on it.
     pub(crate) fn end(&mut self) {
         drop(self.end.take());
         if let Some(thread) = self.thread.take() {

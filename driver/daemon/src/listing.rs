@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vloopback_ioctl::{Abi, V4l1Request, V4l2Request};
 use vloopback_proc::model::{Direction, Names, PipeView, Role, Snapshot};
 
-/// What the views under /proc do not tell.
+/// Facts that the views under /proc do not have.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct More {
     /// The sizes that a pusher may set: least width, most width, least height, most height.
@@ -15,7 +15,7 @@ pub(crate) struct More {
     pub(crate) interval: (u32, u32),
     /// Milliseconds that a pusher may be silent; 0: for ever.
     pub(crate) timeout: u32,
-    /// Somebody has claimed the pipe. (/proc shows W also where somebody may have.)
+    /// Somebody has claimed the pipe. (/proc also shows W if somebody may have claimed it.)
     pub(crate) claimed: bool,
     pub(crate) ring_slots: u32,
     pub(crate) slot_bytes: u32,
@@ -40,7 +40,7 @@ pub(crate) struct Zero {
     pub(crate) waiting: u32,
 }
 
-/// A request's name, or its number where it has none.
+/// A request's name, or its number if it has none.
 fn name(number: u32) -> String {
     let request = u64::from(number);
     let v4l1 = V4l1Request::find(request, Abi::Lp64).map(|id| id.row().name);
@@ -106,7 +106,7 @@ fn pipe(view: &PipeView, names: Names, more: &More) -> Value {
     })
 }
 
-/// The text of `vloopback list --json`: an array, one object a pipe.
+/// The text of `vloopback list --json`: an array with one object for each pipe.
 pub(crate) fn json(snapshot: &Snapshot, more: &[More]) -> String {
     let pipes: Vec<Value> =
         snapshot.pipes.iter().zip(more).map(|(view, more)| pipe(view, snapshot.names, more)).collect();

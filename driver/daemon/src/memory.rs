@@ -19,13 +19,12 @@ use vloopback_ring::hatch::Hatch;
 use vloopback_ring::slip::Slip;
 use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
 
-use crate::doorman::Doorman;
-use crate::quota::{Charge, Exceeded, Quotas, Resource};
+use crate::quota::{Charge, Exceeded, Kept, Quotas, Resource};
 
-/// Types that consist of atomics only: any bytes are a value, any process may write them at any time.
+/// Types that consist of atomics only: any bytes are a value, and any process may write them at any time.
 ///
 /// # Safety
-/// Who implements it promises just that, and that the type fits into a page.
+/// The implementer promises that, and that the type fits into a page.
 pub(crate) unsafe trait Shared {}
 // SAFETY: all fields are atomics (vloopback_ring asserts the sizes).
 unsafe impl Shared for Board {}
@@ -43,45 +42,6 @@ unsafe impl Shared for Hatch {}
 
 // SAFETY: as above.
 unsafe impl Shared for Slip {}
-
-/// What a zero-copy pusher and its clients share.
-#[derive(Debug)]
-pub(crate) struct ZeroMemory {
-    /// Bytes of the frames' memory.
-    pub(crate) len: u32,
-    pub(crate) frames: SharedFile,
-    pub(crate) hatch: Arc<Page<Hatch>>,
-    /// The hatch's descriptor for clients: it cannot be mapped for writing.
-    pub(crate) hatch_for_clients: OwnedFd,
-    /// Who rings the pusher; it has the clients' pages.
-    pub(crate) door: Arc<Doorman>,
-    /// Refused captures of which the clients have been told.
-    pub(crate) refusals: u32,
-    /// Somebody's request waits for a client that copies.
-    pub(crate) look_again: bool,
-}
-
-impl Drop for ZeroMemory {
-    fn drop(&mut self) {
-        self.door.dismiss();
-    }
-}
-
-impl ZeroMemory {
-    /// So many bytes, all zero, of a pusher whose descriptor's other end is `end`.
-    pub(crate) fn new(
-        len: u32,
-        desk: Arc<Page<Desk>>,
-        end: Arc<OwnedFd>,
-        charges: (Charges, &Quotas),
-    ) -> Result<Self, Errno> {
-        let frames = SharedFile::new("vloopback-zero", len.into(), charges)?;
-        let hatch = Arc::new(Page::<Hatch>::writable("vloopback-hatch")?);
-        let hatch_for_clients = read_only(hatch.fd())?;
-        let door = Doorman::new(desk, hatch.clone(), end);
-        Ok(Self { len, frames, hatch, hatch_for_clients, door, refusals: 0, look_again: false })
-    }
-}
 
 /// A descriptor of a page, or of another memory file, by which it cannot be mapped for writing.
 pub(crate) fn read_only(fd: BorrowedFd) -> Result<OwnedFd, Errno> {
@@ -178,7 +138,7 @@ impl Drop for SharedFile {
         let watch = read_only(files.file.as_fd());
         drop(files);
         if let Ok(watch) = watch {
-            self.quotas.keep(Kept { watch, charges });
+            self.quotas.keep(Box::new(Dropped { watch, charges }));
         }
     }
 }
@@ -188,16 +148,16 @@ const F_SETSIG: libc::c_int = 10;
 
 /// Memory that the server has no use for any more, but that others may still have.
 #[derive(Debug)]
-pub(crate) struct Kept {
+struct Dropped {
     watch: OwnedFd,
     #[expect(dead_code, reason = "held until nobody has the memory")]
     charges: Charges,
 }
 
-impl Kept {
+impl Kept for Dropped {
     /// Whether another process has the memory open, mapped or in flight: only the one that has a file for itself gets
     /// a lease to write it (fcntl(2), F_SETLEASE).
-    pub(crate) fn is_used(&self) -> bool {
+    fn is_used(&self) -> bool {
         let fd = self.watch.as_raw_fd();
         // SAFETY: three requests that take a number, on a descriptor that is ours. Whoever opens the file in between
         // would make the kernel send a signal: one that is ignored by default, not SIGIO, which ends a process.
@@ -215,7 +175,7 @@ impl Kept {
 }
 
 impl<T: Shared> Page<T> {
-    /// A page that who gets its descriptor may write.
+    /// A page that the holder of its descriptor may write.
     pub(crate) fn writable(name: &str) -> Result<Self, Errno> {
         Self::new(name, SealFlag::empty())
     }
@@ -248,7 +208,7 @@ impl<T: Shared> Deref for Page<T> {
     }
 }
 
-/// The system's number of an error, ENOMEM for one that is none of the system's.
+/// The errno of an error; ENOMEM for an error without one.
 pub(crate) fn to_errno(error: std::io::Error) -> Errno {
     Errno::from_raw(error.raw_os_error().unwrap_or(libc::ENOMEM))
 }
@@ -270,7 +230,7 @@ impl Slots {
     }
 }
 
-/// Who writes to a ring, and whose memory it is.
+/// The writer of a ring, and the owner of its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Writer {
     /// The pusher's session; 0: the daemon, with its placeholder.
@@ -293,12 +253,12 @@ pub(crate) struct RingMemory {
     /// Bytes of a slot.
     pub(crate) slot_len: u32,
     pub(crate) writer: Writer,
-    /// The newest publication when the log was made, by the daemon's own count, and when that was.
+    /// The newest publication when the log was made, by the daemon's own count, and the time.
     base: u64,
     made: Instant,
 }
 
-/// The fewest nanoseconds between two publications: nobody copies, or even publishes, faster.
+/// The fewest nanoseconds between two publications: no process copies, or even publishes, faster.
 const FASTEST: u64 = 100;
 
 impl RingMemory {
@@ -336,8 +296,8 @@ impl RingMemory {
         Ok(Self { number, log_number, log, log_for_clients, slots, slot_len, writer, base, made })
     }
 
-    /// The same slots with a new log, for another writer: what the former one wrote into its log, and may go on to
-    /// write there, is not seen any more, but for the publications that can be true.
+    /// The same slots with a new log, for another writer. Only those publications of the former log are taken over
+    /// that can be true; what the former writer writes there later is not seen.
     pub(crate) fn handed_to(&self, writer: Writer, log_number: u32) -> Result<Self, Errno> {
         let head = self.head();
         let numbers = (self.number, log_number);
@@ -360,15 +320,15 @@ impl RingMemory {
         Ok(ring)
     }
 
-    /// From now on the log has no frame: they are nobody's, or another log's to tell.
+    /// Empties the log: its frames are void, or belong to another log.
     pub(crate) fn forget(&self) {
         for slot in &self.log.slots {
             slot.number.store(0, Ordering::SeqCst);
         }
     }
 
-    /// The newest publication's number, as far as it can be true: a pusher publishes nothing before the first one, and
-    /// no more than its time was enough for. What it says beyond that does not outlive it.
+    /// The newest publication's number, as far as it can be true: a pusher publishes nothing before the first number,
+    /// and no more than its time allowed. Larger claims do not outlive the pusher.
     pub(crate) fn head(&self) -> u64 {
         let newest = self.log.slots[..self.slots.count as usize].iter().map(|slot| {
             // It may have died between the two stores of a publication.
@@ -384,15 +344,15 @@ impl RingMemory {
         self.base
     }
 
-    /// What a participant gets: the log (to write only for the pusher), and the slots (to write only for who may
-    /// write to its node).
+    /// The descriptors for a participant: the log (writable for the pusher only), and the slots (writable only with the
+    /// right to write to the node).
     pub(crate) fn descriptors(&self, pusher: bool, writes: bool) -> [BorrowedFd<'_>; 2] {
         let log = if pusher { self.log.fd() } else { self.log_for_clients.as_fd() };
         [log, self.slots.file.fd(writes)]
     }
 
-    /// Publishes the newest frame of a former ring here, under its own number: whose descriptor is readable
-    /// for it has something to take. Both rings hold frames of one format; nobody has this one yet.
+    /// Publishes the newest frame of a former ring here, under its own number, so that a client whose descriptor is
+    /// readable for it has a frame to take. Both rings hold frames of one format; nobody has this ring yet.
     pub(crate) fn carry_over(&self, former: &Self) -> Result<(), Errno> {
         let head = former.head();
         let numbers = former.log.slots[..former.slots.count as usize]

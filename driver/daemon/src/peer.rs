@@ -1,4 +1,4 @@
-//! Who is at the other end, and what the pipe's owner, group and mode let them do.
+//! The process at the other end, and its rights by the pipe's owner, group and mode.
 
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -6,8 +6,8 @@ use nix::errno::Errno;
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 use vloopback_proc::model::NodeAccess;
 
-/// A process as the kernel vouches for it. Across namespaces pid may be 0 and uid the overflow uid:
-/// ordinary answers, for which ordinary permissions hold.
+/// A process as the kernel reports it. Across namespaces pid may be 0 and uid the overflow uid;
+/// the ordinary permissions hold for them.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
     pub(crate) pid: i32,

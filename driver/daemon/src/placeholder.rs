@@ -1,7 +1,7 @@
-//! The daemon's own pictures: while a client streams and nobody feeds the pipe, a thread publishes the
-//! card ([`crate::card`]), or the picture that was set in its place ([`crate::image`]), at the nominal rate,
-//! as a pusher would. With a time limit it does so as well while there is a pusher that has published
-//! nothing for so long: between its frames, never in one, since who writes has the right to write.
+//! The daemon's own pictures. While a client streams and nobody feeds the pipe, a thread publishes the
+//! card ([`crate::card`]), or the picture that was set ([`crate::image`]), at the nominal rate,
+//! as a pusher would. With a time limit it also does so while a pusher has published nothing for that
+//! time: between its frames and never in one, because a pusher that writes has the right to write.
 //!
 //! One thread a pipe, started with the first card and ended with the last. The main thread tells it
 //! what to do and takes [`Placeholder::state`] for that; the thread holds that lock only for moments, to
@@ -30,12 +30,12 @@ use crate::{card, futex};
 const PIECE: usize = 64 * 1024;
 /// The shortest time between two cards, whatever the pusher called the rate.
 const SHORTEST: Duration = Duration::from_millis(1);
-/// The longest: a client that comes sees something soon, though the pusher's rate was a frame an hour.
+/// The longest time: a new client soon sees a card, even if the pusher's rate was a frame an hour.
 const LONGEST: Duration = Duration::from_secs(1);
 /// The most bytes of cards in a second, of one pipe: 1920x1080 YUYV 30 times. Larger cards come less often. Whoever
 /// sets a format and a rate sets what the card costs the server.
 const BYTES: u64 = 1920 * 1080 * 2 * 30;
-/// So many pipes show cards at this rate; where there are more, all are shown less often.
+/// So many pipes can show cards at this rate; with more, all show them less often.
 const CARDS: u32 = 4;
 /// How many pipes of this process show cards.
 static SHOWING: AtomicU32 = AtomicU32::new(0);
@@ -44,7 +44,7 @@ static SHOWING: AtomicU32 = AtomicU32::new(0);
 /// them asleep by clearing others' marks there.
 const RING_AT_LEAST: Duration = Duration::from_millis(50);
 
-/// What is written on the card.
+/// The text on the card.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sign {
     /// The pipe's number.
@@ -53,7 +53,7 @@ pub(crate) struct Sign {
     pub(crate) node: u32,
 }
 
-/// What the thread has to do.
+/// The thread's job.
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
     ring: Arc<RingMemory>,
@@ -72,7 +72,7 @@ pub(crate) struct Silence {
     pub(crate) page: Arc<Page<SessionPage>>,
     /// How long.
     pub(crate) limit: Duration,
-    /// Of a zero-copy pusher, which gives frames only when it is asked: who knows whether it is.
+    /// For a zero-copy pusher, which delivers only on request: knows whether there is a request.
     pub(crate) door: Option<Arc<Doorman>>,
 }
 
@@ -218,7 +218,7 @@ impl Placeholder {
                     SHOWING.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(e) => {
-                    warn!(pipe = self.sign.pipe, "no placeholder is shown: {e}");
+                    warn!(pipe = self.sign.pipe, "cannot show the placeholder: {e}");
                     state.job = None;
                 }
             }
@@ -245,7 +245,7 @@ impl Placeholder {
                 }
                 Ok(None) => {}
                 Err(e) => {
-                    warn!(pipe = self.sign.pipe, "writing the placeholder: {e}");
+                    warn!(pipe = self.sign.pipe, "cannot write the placeholder: {e}");
                     drawn = Some((picture, None));
                 }
             }
@@ -393,8 +393,8 @@ impl Clock {
     }
 }
 
-/// When the card after the one that was due at `due` is: a period later, however late that one came, so
-/// that the rate does not drift. What was missed altogether is not made up for.
+/// The time of the card after the one that was due at `due`: a period later, however late that one came, so
+/// that the rate does not drift. Missed cards are not made up for.
 fn following(due: Instant, period: Duration, now: Instant) -> Instant {
     (due + period).max(now)
 }

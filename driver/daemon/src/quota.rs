@@ -1,21 +1,20 @@
-//! What one user may take of what all share: descriptors, connections, open devices, shared memory, pipes.
+//! Limits for each user: descriptors, connections, open devices, shared memory, pipes.
 //!
-//! What is used is charged to the user (the uid that the kernel vouches for), for as long as the [`Charge`] lives. Two
-//! rules say no:
+//! What is used is charged to the user (the uid that the kernel reports) as long as the [`Charge`] lives. Two
+//! rules refuse:
 //!
-//! - **A user's limit** ([`Limits`]), which nobody honest meets. It does not hold for the server's own user, who can
-//!   end the server anyway.
-//! - **A share of what is left.** There is an end of descriptors and of memory. Of what the others leave, a user gets
-//!   at most half (the server's own: three quarters). So however many users take all that they can, there is
-//!   something left for the next one. (dbus-broker's accounting is the model.)
+//! - **A user's limit** ([`Limits`]), which ordinary use does not reach. It does not hold for the server's own user,
+//!   who can end the server anyway.
+//! - **A share of the rest.** Descriptors and memory are finite. A user gets at most half of what the others leave
+//!   (the server's own user: three quarters). So there is always something left for the next user, however many
+//!   users take all that they can. (dbus-broker's accounting is the model.)
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::warn;
-
-use crate::memory::Kept;
 
 /// What there is to share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,7 +36,7 @@ pub(crate) enum Resource {
 const KINDS: usize = 6;
 
 impl Resource {
-    /// What to say of it, and the key of its limit in the configuration, if it has one.
+    /// Its name in messages, and the key of its limit in the configuration, if it has one.
     fn words(self) -> (&'static str, Option<&'static str>) {
         match self {
             Self::Connections => ("connections", Some("connections")),
@@ -50,7 +49,7 @@ impl Resource {
     }
 }
 
-/// What each user may take, the server's own excepted.
+/// What each user except the server's own may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections: one a process.
@@ -67,7 +66,7 @@ impl Default for Limits {
     }
 }
 
-/// How much there is of each.
+/// The total of each resource.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Totals {
     /// The server's limit of descriptors.
@@ -81,12 +80,12 @@ pub(crate) struct Totals {
 /// Descriptors in flight: few enough for a user whose limit of descriptors is a system's usual 1024, and whose
 /// other programs want to pass some, too.
 const IN_FLIGHT: u64 = 512;
-/// How often it is told that a user has no more.
+/// How often the log reports that a user has no more.
 const TELL: Duration = Duration::from_secs(10);
 /// How often the server looks whether others still have what it has dropped.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Why something was not given.
+/// Why a charge was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Exceeded;
 
@@ -136,10 +135,10 @@ impl Ledger {
                         format!("the limit is `{key}` in the table `[limits]` of the configuration")
                     }
                     _ if resource == Resource::Descriptors => format!(
-                        "others must be able to have some, and {total} is the server's limit: start it with a higher \
+                        "some are kept for others, and {total} is the server's limit: start it with a higher \
                          one (ulimit -n, LimitNOFILE=)"
                     ),
-                    _ => format!("others must be able to have some of the {total} that there are"),
+                    _ => format!("some of the {total} are kept for others"),
                 };
                 warn!(
                     uid,
@@ -168,12 +167,18 @@ impl Ledger {
     }
 }
 
+/// Memory that is charged until nobody has it any more; what it costs is given back when it is dropped.
+pub(crate) trait Kept: fmt::Debug + Send {
+    /// Whether another process has it.
+    fn is_used(&self) -> bool;
+}
+
 /// The accounts of all users.
 #[derive(Clone, Debug)]
 pub(crate) struct Quotas {
     ledger: Arc<Mutex<Ledger>>,
     /// Memory that is still charged, because others may have it.
-    kept: Arc<Mutex<Vec<Kept>>>,
+    kept: Arc<Mutex<Vec<Box<dyn Kept>>>>,
 }
 
 impl Quotas {
@@ -203,20 +208,20 @@ impl Quotas {
 
     /// Goes on charging for memory until nobody has it any more. Its user pays, not who has it: which process that is
     /// cannot be known.
-    pub(crate) fn keep(&self, memory: Kept) {
+    pub(crate) fn keep(&self, memory: Box<dyn Kept>) {
         if memory.is_used() {
             self.kept().push(memory);
         }
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<Kept>> {
+    fn kept(&self) -> MutexGuard<'_, Vec<Box<dyn Kept>>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn forget_unused(&self) {
         let mut kept = self.kept();
         let (used, unused): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut *kept).into_iter().partition(Kept::is_used);
+            std::mem::take(&mut *kept).into_iter().partition(|memory| memory.is_used());
         *kept = used;
         drop(kept);
         // This gives back what they cost.
@@ -266,7 +271,7 @@ impl Quotas {
     }
 }
 
-/// What a user has; given back when it is dropped.
+/// A charge; dropping it gives it back.
 #[derive(Debug)]
 pub(crate) struct Charge {
     quotas: Quotas,

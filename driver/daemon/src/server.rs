@@ -151,7 +151,7 @@ impl Drop for ServerHandle {
     }
 }
 
-/// Every open device costs the server two descriptors: take as many as the system lets us.
+/// Every open device costs the server two descriptors, so it takes as many as the system allows.
 fn raise_descriptor_limit() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
@@ -367,7 +367,7 @@ impl Engine {
                 if let Some(limit) = self.config.exit_when_idle {
                     let idle = idle_since.elapsed();
                     if idle >= limit {
-                        info!("no user any more: ending");
+                        info!("the last user is gone: ending");
                         break 'serve;
                     }
                     timeout = Some(limit - idle);
@@ -436,7 +436,7 @@ impl Engine {
         self.sessions.clear();
         self.connections.clear();
         if let Some(Err(e)) = self.tree.take().map(Writer::remove) {
-            warn!("removing the tree of views: {e}");
+            warn!("cannot remove the tree of views: {e}");
         }
     }
 
@@ -455,7 +455,7 @@ impl Engine {
                 };
                 match fds.into_iter().next().filter(own) {
                     Some(fd) => self.add_connection(fd, sessions, false),
-                    None => debug!(uid, "a forked child's connection is none"),
+                    None => debug!(uid, "the descriptor of a forked child is not a connection"),
                 }
                 return true;
             }

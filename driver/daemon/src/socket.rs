@@ -26,7 +26,7 @@ use crate::{ServerError, TimeoutImage};
 /// How long a tool waits for a server's answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A socket's path that is ours alone to listen on.
+/// A claimed path of a socket, on which only this server listens.
 #[derive(Debug)]
 pub(crate) struct Claimed {
     path: PathBuf,
@@ -34,9 +34,8 @@ pub(crate) struct Claimed {
     lock: Flock<File>,
 }
 
-/// The socket's folder, in which the server makes and removes files, is nobody's to change but this user's and root's:
-/// another could put links there, or take the socket away. Where all may write, nobody may take away another's file if
-/// the folder is sticky, as /tmp is.
+/// The server makes and removes files in the socket's folder. Only this user and root may write to it: another user
+/// could put links there, or remove the socket. In a sticky folder such as /tmp nobody may remove another's file.
 fn check_folder(folder: &Path) -> Result<(), String> {
     let found = std::fs::metadata(folder).map_err(|e| format!("its folder: {e}"))?;
     let (own, owner, mode) = (nix::unistd::geteuid().as_raw(), found.uid(), found.mode());
@@ -57,7 +56,7 @@ fn check_folder(folder: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// A socket that we listen on.
+/// A listening socket.
 #[derive(Debug)]
 pub(crate) struct Listening {
     pub(crate) fd: OwnedFd,
@@ -195,7 +194,7 @@ impl Connection {
             Reply::Refused(reason) => Err(connection.strange(reason)),
             Reply::Error(e) => Err(ServerError::Unreachable {
                 socket: socket.to_owned(),
-                reason: format!("it takes no more connections: {}", Errno::from_raw(e).desc()),
+                reason: format!("it accepts no more connections: {}", Errno::from_raw(e).desc()),
             }),
             other => Err(connection.strange(format!("{other:?} for a greeting"))),
         }
@@ -239,7 +238,7 @@ impl Connection {
             Err(libc::EAGAIN) => {
                 return Err(ServerError::Unreachable {
                     socket: self.socket.clone(),
-                    reason: format!("it has not answered for {} s: is it stopped?", PATIENCE.as_secs()),
+                    reason: format!("it has not answered for {} s; is it stopped?", PATIENCE.as_secs()),
                 });
             }
             Err(e) => return Err(gone(Errno::from_raw(e))),

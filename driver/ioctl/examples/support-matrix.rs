@@ -1,4 +1,4 @@
-//! Prints the tables of requests that the README has.
+//! Prints the tables of requests of `driver/docs/reference.md`.
 
 fn main() {
     println!("{}", vloopback_ioctl::v4l1::SupportMatrix);

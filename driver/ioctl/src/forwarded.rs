@@ -1,13 +1,12 @@
 //! V4L1 requests that travel from a client to a zero-copy pusher, between programs of either word size.
 //!
-//! On their way they have the neutral form: number and structure of a 64-bit program. Each end changes its
-//! own program's form into that and back; for a 64-bit program nothing changes. What is no V4L1 request
-//! that both word sizes know travels as it is.
+//! They travel in the neutral form: number and structure of a 64-bit program. Each end converts between that and
+//! its own program's form; for a 64-bit program nothing changes. A request that is not a V4L1 request of both
+//! word sizes travels as it is.
 //!
-//! A structure's address means nothing in the other program, so its upper half is cut, and a number that is
-//! too large for a 32-bit program becomes the largest that it has: other than in
-//! [`crate::dispatch_v4l1`], which refuses both, a pusher must get to see every request, and many of them
-//! carry what the client left uninitialised.
+//! A structure's address means nothing in the other program, so its upper half is cut. A number that is
+//! too large for a 32-bit program becomes the largest. [`crate::dispatch_v4l1`] refuses both; but a pusher must
+//! get every request, and many contain what the client left uninitialised.
 
 use vloopback_abi::ioc::ioc_size;
 use vloopback_abi::v4l1::shapes32::{VideoBuffer32, VideoCode32, VideoTuner32, VideoWindow32};
@@ -16,7 +15,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::{Abi, V4l1Request};
 
-/// The most bytes that the neutral form has more than a program's own.
+/// The most bytes by which the neutral form is longer than a program's own.
 pub const GROWTH: usize = 12;
 
 /// Whether the number is that of a request in a program of the other word size: unknown to this one.

@@ -44,6 +44,9 @@ pub use v4l1::{Direction, Row, V4L1, V4l1Device, V4l1Request, dispatch_v4l1};
 pub use v4l2::{ControlList, V4L2, V4l2Device, V4l2Request, V4l2Row, dispatch_v4l2};
 pub use vloopback_abi::{Abi, Errno};
 
+/// What a request comes to: the structure that the program gets, or an errno.
+pub type Answer<T> = core::result::Result<T, Errno>;
+
 use vloopback_abi::ioc;
 
 /// The request as the kernel sees it: its lower 32 bits.

@@ -1,6 +1,6 @@
-//! How the traits of both APIs come to their methods.
+//! The macro that makes the methods of both APIs' traits.
 
-/// A trait method of the shape that a row's kind asks for; who does not implement it answers ENOTTY.
+/// A trait method of the shape of the row's kind; the default answer is ENOTTY.
 macro_rules! method {
     (Refused, $(#[$doc:meta])+ $method:ident, $ty:ty) => {};
     (Plain, $(#[$doc:meta])+ $method:ident, $ty:ty) => {

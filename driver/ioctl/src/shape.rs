@@ -60,9 +60,9 @@ macro_rules! one_shape {
     )*};
 }
 
-/// Values that a 32-bit program has in a shape of their own.
+/// Values with their own shape in a 32-bit program.
 ///
-/// What does not fit it is EOVERFLOW: cutting an address would make another one of it.
+/// A value that does not fit is EOVERFLOW: a cut address would be another address.
 macro_rules! two_shapes {
     ($($wide:ty: $narrow:ty),* $(,)?) => {$(
         impl Shape for $wide {

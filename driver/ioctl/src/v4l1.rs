@@ -36,8 +36,8 @@ pub struct Row {
     pub lp64: u32,
     /// Request number in a 32-bit program.
     pub ilp32: u32,
-    /// What is copied. Mostly, but not always, what the number says: the caller of VIDIOCGAUDIO
-    /// says which audio channel it means although the number has no write bit.
+    /// What is copied. Usually the number says it, but not always: the caller of VIDIOCGAUDIO
+    /// passes a channel number, although the request has no write bit.
     pub direction: Direction,
     /// The C type of the argument; empty for none.
     pub argument: &'static str,
@@ -248,7 +248,7 @@ requests! {
     /// A zero-copy pusher refuses the request that it was sent. The argument is whatever the
     /// program left there and is never looked at.
     Sinvalid: Plain (), "", "VIDIOCSINVALID" = SINVALID / SINVALID,
-        sinvalid, true, "a zero-copy pusher refuses a forwarded request; else 0";
+        sinvalid, true, "input: a zero-copy pusher refuses the forwarded request, else 0; output: ENOTTY";
 }
 
 impl V4l1Request {
@@ -271,7 +271,7 @@ pub fn rows() -> impl Iterator<Item = &'static Row> {
     V4L1.iter()
 }
 
-/// The table as Markdown, for the README.
+/// The table as Markdown, for `driver/docs/reference.md`.
 #[derive(Debug, Clone, Copy)]
 pub struct SupportMatrix;
 

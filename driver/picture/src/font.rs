@@ -1,4 +1,4 @@
-//! A tiny letter-type: capitals, digits and a few signs, five by seven dots.
+//! A tiny font: capitals, digits and a few signs, five by seven dots.
 
 /// Dots a glyph is wide.
 pub const WIDTH: usize = 5;
@@ -56,7 +56,7 @@ const GLYPHS: &[(char, [u8; HEIGHT])] = &[
     ('?', [0b01110, 0b10001, 0b00001, 0b00010, 0b00100, 0b00000, 0b00100]),
 ];
 
-/// The dots of `sign`; small letters look like capitals, what is not in the type like `?`.
+/// The dots of `sign`; small letters look like capitals, signs that are not in the font like `?`.
 #[must_use]
 pub fn glyph(sign: char) -> [u8; HEIGHT] {
     let find = |sign: char| GLYPHS.iter().find(|glyph| glyph.0 == sign);

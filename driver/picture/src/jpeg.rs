@@ -12,7 +12,7 @@ use crate::rgb::Rgb;
 const SIDE_MAX: usize = 32_768;
 /// The most pixels that are decoded, so that a hostile header cannot ask for all memory.
 const PIXELS_MAX: usize = 1 << 27;
-/// Qualities, of 1 to 100, from the one that shows no loss down to what keeps the worst picture small.
+/// Qualities, of 1 to 100: from one without visible loss down to one that keeps the worst picture small.
 const QUALITIES: [u8; 4] = [90, 70, 40, 10];
 
 /// A picture as JPEG of at most so many bytes; `None` where none fits, or for sizes that JPEG cannot

@@ -1,17 +1,16 @@
 //! RGB pictures, to and from every pixel format that a pipe carries.
 //!
 //! # Colours, the one rule
-//! Red, green and blue are bytes, 0 to 255. What is YUV is so by BT.601 with luma from 16 to 235 and
-//! colour from 16 to 240, whatever the size: `V4L2_COLORSPACE_SMPTE170M`, which is what V4L1 programs
-//! and their cameras mean by YUV. Luma alone (GREY, Y10 …) is that of YUV. JPEG pictures are of JPEG's
-//! own full range. All is integer arithmetic, so that the same picture gives the same bytes on every
-//! machine; [`colour`] has the numbers.
+//! Red, green and blue are bytes, 0 to 255. YUV is by BT.601 with luma from 16 to 235 and colour from 16 to
+//! 240, whatever the size: `V4L2_COLORSPACE_SMPTE170M`, which V4L1 programs and their cameras mean by YUV.
+//! Luma alone (GREY, Y10 …) is that of YUV. JPEG pictures have JPEG's own full range. All arithmetic is in
+//! integers, so that the same picture gives the same bytes on every machine; [`colour`] has the numbers.
 //!
 //! # What is kept
-//! RGB of fewer bits keeps the upper ones of each colour. Pixels that share colour get the rounded mean
-//! of theirs ([`Planes`]). Alpha is opaque; spare bytes are 255 as well, for whoever takes them as
-//! alpha, and spare bits of a word are 0, because old programs use words as indices of tables.
-//! Of compressed formats, JPEG and Motion-JPEG are made and read; the others are neither.
+//! RGB with fewer bits keeps the upper bits of each colour. Pixels that share colour get the rounded mean
+//! ([`Planes`]). Alpha is opaque. Unused bytes are 255 as well, for programs that take them as
+//! alpha, and unused bits of a word are 0, because old programs use words as indices of tables.
+//! Of the compressed formats, only JPEG and Motion-JPEG are encoded and decoded.
 
 #![forbid(unsafe_code)]
 
@@ -38,8 +37,8 @@ pub use rgb::Rgb;
 /// A picture as a frame of a format: exactly [`PixelFormat::sizeimage`] bytes, lines without padding;
 /// of JPEG and Motion-JPEG at most so many.
 ///
-/// `None` for formats that cannot be made here, for sizes that the format's frames cannot have, and for
-/// a picture that has not `3 * width * height` bytes.
+/// `None` for formats that cannot be encoded, for sizes that the format cannot have, and for
+/// a picture that does not have `3 * width * height` bytes.
 #[must_use]
 pub fn encode(fourcc: Fourcc, picture: &Rgb) -> Option<Vec<u8>> {
     let format = PixelFormat::of(fourcc)?;
@@ -60,10 +59,10 @@ pub fn encode(fourcc: Fourcc, picture: &Rgb) -> Option<Vec<u8>> {
     Some(frame)
 }
 
-/// The picture in a frame of a format, whose width and height are in pixels. What stands behind the
-/// frame's bytes is not looked at: buffers are often longer.
+/// The picture in a frame of a format, whose width and height are in pixels. Bytes behind the frame are
+/// ignored: buffers are often longer.
 ///
-/// `None` for formats that cannot be read here, for sizes that the format's frames cannot have, for a
+/// `None` for formats that cannot be decoded, for sizes that the format cannot have, for a
 /// frame that is too short, and for a JPEG picture that is damaged or of another size.
 #[must_use]
 pub fn decode(fourcc: Fourcc, width: u32, height: u32, frame: &[u8]) -> Option<Rgb> {
@@ -82,8 +81,8 @@ pub fn decode(fourcc: Fourcc, width: u32, height: u32, frame: &[u8]) -> Option<R
     })
 }
 
-/// Luma and colour as a frame of a format, without a way round over RGB where the format is YUV itself:
-/// then every luma stays as it is.
+/// Luma and colour as a frame of a format. A YUV format is written without a detour over RGB, so every luma
+/// stays as it is.
 ///
 /// `None` as for [`encode`].
 #[must_use]

@@ -1,7 +1,7 @@
-//! A moving test picture that carries its own number, to be read by people and by programs.
+//! A moving test picture that shows its own number to people and to programs.
 //!
-//! From the top: eight bars of colour, a grey ramp, a ball of light that moves over them, the number in
-//! letters; and in the lowest quarter the number as four rows of eight fields, black or white, which
+//! From the top: eight bars of colour, a grey ramp, a square that moves over them, and the number in
+//! digits. The lowest quarter has the number as four rows of eight fields, black or white, which
 //! survive every format and JPEG. [`number`] reads them.
 
 use crate::rgb::Rgb;

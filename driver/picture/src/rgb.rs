@@ -110,7 +110,7 @@ impl Rgb {
         }
     }
 
-    /// Width and height of a line of text in pixels, without air around it.
+    /// Width and height of a line of text in pixels, without margins.
     #[must_use]
     pub fn text_size(scale: u32, text: &str) -> (u32, u32) {
         let signs = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
@@ -133,8 +133,7 @@ impl Rgb {
         Rgb { width, height, data }
     }
 
-    /// The whole picture in another size, as large as it fits with the proportions that it has, in the
-    /// middle; what is left is black.
+    /// The whole picture scaled to fit another size, with its proportions, in the middle; the rest is black.
     #[must_use]
     pub fn fitted(&self, width: u32, height: u32) -> Rgb {
         if self.data.is_empty() || width == 0 || height == 0 {

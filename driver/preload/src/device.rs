@@ -1,6 +1,7 @@
 //! ioctl and mmap.
 
 use crate::errno::{self, plain};
+use crate::naming;
 use crate::real;
 use core::ffi::{c_int, c_void};
 use libc::{off_t, off64_t, size_t};
@@ -62,13 +63,8 @@ pub(crate) fn control(fd: c_int, request: usize, arg: usize, call: impl Fn() -> 
 /// Whether a number is /dev/v4l2loopback, opened: the tree's file of it.
 #[cold]
 fn is_control(fd: c_int) -> bool {
-    let mut link = [0; 32];
-    let Ok(number) = u32::try_from(fd) else { return false };
-    let name = crate::route::descriptor_link(number, &mut link);
-    let mut path = [0u8; 512];
-    // SAFETY: a C string, and room for the answer.
-    let len = unsafe { real::readlink(name.as_ptr(), path.as_mut_ptr().cast(), path.len()) };
-    let path = usize::try_from(len).ok().and_then(|len| path.get(..len)).unwrap_or(&[]);
+    let mut room = [0u8; 512];
+    let path = naming::behind_descriptor(fd, &mut room).unwrap_or(&[]);
     edge::tree().is_some_and(|tree| paths::strip_tree(path, tree.to_bytes()) == Some(paths::CONTROL))
 }
 

@@ -1,14 +1,17 @@
-//! Folder streams: our entries among the real ones.
+//! Folder streams: the tree's entries among the real ones.
 //!
-//! telldir and seekdir know the real entries only: a seek starts among those, and ours go on where
-//! they were; rewinddir starts both again.
+//! telldir and seekdir know the real entries only: a seek affects those, and the tree's entries continue
+//! where they were. rewinddir starts both again.
 
 use crate::errno;
 use crate::folder;
 use crate::listing;
+use crate::naming;
+use crate::place;
+use crate::place::Place;
 use crate::real;
 use crate::remote;
-use crate::route::{self, Place};
+use crate::route;
 use core::ffi::{c_char, c_int};
 use libc::{AT_FDCWD, DIR, dirent, dirent64};
 use vloopback_runtime::edge;
@@ -90,12 +93,12 @@ fn merge_by_descriptor(stream: *mut DIR, fd: c_int) {
     if edge::tree().is_none() {
         return;
     }
-    let mut room = route::buffer();
-    let Some(name) = route::behind_descriptor(fd, &mut room) else {
+    let mut room = naming::buffer();
+    let Some(name) = naming::behind_descriptor(fd, &mut room) else {
         return;
     };
     let below = folder::below_tree(name);
-    let Some(place) = route::place(classify(below.unwrap_or(name))) else {
+    let Some(place) = place::place(classify(below.unwrap_or(name))) else {
         return;
     };
     if below.is_some() {

@@ -1,34 +1,16 @@
 //! Calls that close, copy and move descriptor numbers.
 //!
-//! The runtime keeps a few descriptors of its own in the program's table (DESIGN.md 4): what the
-//! program closes by range leaves them open, and what it copies onto one finds it moved away.
+//! The runtime keeps a few descriptors of its own in the program's table (driver/docs/rules.md, "The descriptor"):
+//! what the program closes by range leaves them open, and what it copies onto one finds it moved away.
 
-use crate::errno::{self, fail};
+use crate::closing::close_one;
+use crate::errno;
 use crate::real;
 use crate::stream;
 use crate::watches;
 use core::ffi::{c_int, c_uint};
 use vloopback_runtime::edge;
 use vloopback_runtime::stack;
-
-/// Closes `fd` by `close`, with the runtime told before and, for a device's last number, after.
-pub(crate) fn closing(fd: c_int, close: impl FnOnce() -> c_int) -> c_int {
-    watches::forget(fd);
-    match edge::before_close(fd) {
-        edge::Close::PassThrough => close(),
-        edge::Close::Hidden => fail(libc::EBADF),
-        edge::Close::Last(session) => {
-            let result = close();
-            edge::after_close(session);
-            result
-        }
-    }
-}
-
-pub(crate) fn close_one(fd: c_int) -> c_int {
-    // SAFETY: the program's own argument.
-    closing(fd, || unsafe { real::close(fd) })
-}
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn close(fd: c_int) -> c_int {

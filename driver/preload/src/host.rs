@@ -6,7 +6,8 @@ use vloopback_runtime::edge;
 use vloopback_runtime::stack;
 
 /// The release of an older kernel, where the user asked for one (`vloopback run --uname`):
-/// programs of the 2.4 and 2.6 eras refuse to look for a pipe on later ones (LEGACY.md 2).
+/// programs of the 2.4 and 2.6 eras refuse to look for a pipe on later ones (driver/docs/old-api.md, "The kernel
+/// release").
 #[unsafe(no_mangle)]
 unsafe extern "C" fn uname(names: *mut libc::utsname) -> c_int {
     stack::align();

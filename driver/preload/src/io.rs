@@ -1,8 +1,8 @@
-//! read, write and their kin.
+//! read, write and related calls.
 //!
 //! A video device has no position: pread and pwrite are read and write, as on the kernel's own
-//! devices. What moves bytes inside the kernel (sendfile, splice, copy_file_range) cannot reach
-//! memory that only processes share and gives EINVAL, as it does on devices without support.
+//! devices. Calls that move bytes inside the kernel (sendfile, splice, copy_file_range) cannot reach
+//! memory that processes share and give EINVAL, as on devices without support for them.
 
 use crate::errno::{count, fail};
 use crate::real;

@@ -1,6 +1,6 @@
-//! `libvloopback_preload.so`: under a program by `LD_PRELOAD`, it serves the driver's device nodes
-//! and files. libc's edge and nothing more: each hook finds out whether a call is ours, and if so
-//! hands it to [`vloopback_runtime::edge`]; all other calls go on to the C library with nothing
+//! `libvloopback_preload.so`: loaded into a program by `LD_PRELOAD`, it serves the driver's device nodes
+//! and files. It contains the hooks of libc's functions and nothing more. Each hook decides whether a call is for a
+//! device, and if so passes it to [`vloopback_runtime::edge`]. All other calls go on to the C library; nothing is
 //! logged, allocated or changed on the way, errno included.
 //!
 //! # Hooked
@@ -14,7 +14,7 @@
 //! | `stat` | `stat` `stat64` `lstat` `lstat64` `fstat` `fstat64` `fstatat` `fstatat64` `__xstat` `__xstat64` `__lxstat` `__lxstat64` `__fxstat` `__fxstat64` `__fxstatat` `__fxstatat64` `statx` |
 //! | `statfs` | `statfs` `__statfs` `statfs64` `fstatfs` `fstatfs64` |
 //! | `names` | `access` `eaccess` `euidaccess` `faccessat` `readlink` `readlinkat` `__readlink_chk` `__readlinkat_chk` `realpath` `__realpath_chk` `canonicalize_file_name` `getxattr` `lgetxattr` `listxattr` `llistxattr` |
-//! | `stdio` | `fopen` `fopen64` `_IO_fopen` `fdopen` `_IO_fdopen` `freopen` `freopen64` `fclose` `_IO_fclose`, whose streams over devices are of a kind of their own; see the module stream |
+//! | `stdio` | `fopen` `fopen64` `_IO_fopen` `fdopen` `_IO_fdopen` `freopen` `freopen64` `fclose` `_IO_fclose`, whose streams over devices are special; see the module stream |
 //! | `print` | `vdprintf` `__vdprintf_chk`, and on x86_64 and i386 `dprintf` `__dprintf_chk` |
 //! | `dirs` | `opendir` `fdopendir` `readdir` `readdir64` `readdir_r` `readdir64_r` `closedir` `rewinddir` |
 //! | `scan` | `scandir` `scandir64` `glob` `glob64` |
@@ -32,39 +32,42 @@
 //! | `poll` | `__ppoll64` `__select64` `__pselect64` |
 //! | `device` `fds` `stat` `scan` | `__ioctl_time64` `__fcntl_time64` `__stat64_time64` `__lstat64_time64` `__fstat64_time64` `__fstatat64_time64` `__glob64_time64` |
 //!
-//! What stat and readlink tell of /proc/PID/fd/N, where that is a device of any process's: see `users`.
-//! What uname() tells, an open of `/proc/version` or `/proc/sys/kernel/osrelease` tells too; see `release`.
+//! The module `users` is about stat and readlink of /proc/PID/fd/N where that is a device of any process.
+//! The module `release` makes `/proc/version` and `/proc/sys/kernel/osrelease` agree with uname().
 //!
 //! # Not hooked, on purpose
 //! | calls | why |
 //! |---|---|
-//! | `epoll_wait` `epoll_pwait` `epoll_pwait2` | the descriptor's own readiness is the device's (CLIENTS.md 3), and for events `epoll_ctl` has registered the chime; see `poll` |
-//! | `recvmmsg` | nobody known listens for devices by it |
+//! | `epoll_wait` `epoll_pwait` `epoll_pwait2` | the descriptor's own readiness is the device's (driver/docs/clients.md, "Readiness"), and for events `epoll_ctl` has registered the chime; see `poll` |
+//! | `recvmmsg` | no known program listens for devices by it |
 //! | `lseek` | a device has no position: the kernel object behind the descriptor says ESPIPE |
 //! | `telldir` `seekdir` | they know the real entries; see `dirs` |
 //! | `scandirat` `ftw` `nftw` `fts_open` `getdents64` | they read folders below the calls above; no known client lists devices so |
-//! | `fread` `fwrite` and the rest of stdio | a stream over a device calls us back; see `stream` |
+//! | `fread` `fwrite` and the rest of stdio | a stream over a device calls the library's read and write; see `stream` |
 //! | `dprintf` on arm64 | Rust cannot define it, and nobody has written the assembly; see `print` |
-//! | `chdir` | a program that changes into a folder which only the tree has is not known |
-//! | `unlink` `rename` `chmod` `chown` `mknod` | the nodes and files are the daemon's, not the program's to change |
+//! | `unlink` `rename` `chmod` `chown` `mknod` | a program may not change the daemon's nodes and files |
 //! | `mprotect` `madvise` | they act on real mappings, as after any mmap |
-//! | `execve` `fork` | a descriptor that comes by one of these, or by `recvmsg`, is looked at when it is first used |
+//! | `execve` `fork` | a descriptor that comes by one of these, or by `recvmsg`, is examined at its first use |
 //!
-//! Calls that glibc makes inside itself pass no hook; where that matters (fopen, scandir, glob,
-//! closedir) the outer call has one.
+//! Calls inside glibc pass no hook. Where that matters (fopen, scandir, glob, closedir) the outer call is hooked.
 
+mod chdir;
+mod closing;
 mod device;
 mod dirs;
 mod errno;
 mod fds;
+mod find;
 mod folder;
 mod host;
 mod io;
 mod links;
 mod listing;
 mod names;
+mod naming;
 mod netlink;
 mod open;
+mod place;
 mod poll;
 mod print;
 mod real;

@@ -1,14 +1,17 @@
-//! Names that lead to us in a way that their text does not show: by a symbolic link of the user's or of udev's
-//! (`/dev/v4l/by-id/…`), by a folder that is reached through one, by the name of a descriptor
+//! Names that lead to a device although their text does not show it: through a symbolic link of the user's or of
+//! udev's (`/dev/v4l/by-id/…`), through a folder behind one, or by the name of a descriptor
 //! (`/dev/fd/N`, `/dev/stdin`).
 //!
-//! The kernel follows links, and what is behind ours is not there for it. So nobody looks here before the
-//! kernel has said that there is nothing of a name: all other paths cost nothing. Then the longest part of the
-//! path that is there is found, from its end; it is a link, or the name is just missing.
+//! The kernel follows links, and for it a node of the tree does not exist. So a path is examined here only after the
+//! kernel has said that it does not exist; all other paths cost nothing. Then the longest existing part of the
+//! path is found, from its end: it is a link, or the name is just missing.
 
+use crate::find;
 use crate::folder;
+use crate::naming;
+use crate::place;
+use crate::place::Place;
 use crate::real;
-use crate::route::{self, Place};
 use core::ffi::{c_char, c_int};
 use vloopback_runtime::edge;
 use vloopback_runtime::paths::{self, Class};
@@ -66,7 +69,7 @@ enum Step {
 /// end is followed, too. May change errno.
 pub fn follow(dirfd: c_int, path: *const c_char, follow: bool, errno: c_int) -> Option<Place> {
     edge::tree()?;
-    let first = route::text(path)?;
+    let first = naming::text(path)?;
     if first.first() == Some(&b'/') {
         if let Some(place) = descriptor(first, follow) {
             return Some(place);
@@ -85,7 +88,7 @@ pub fn follow(dirfd: c_int, path: *const c_char, follow: bool, errno: c_int) -> 
         if let Some(place) = descriptor(next.bytes(), follow) {
             return Some(place);
         }
-        if let Some(place) = route::find(libc::AT_FDCWD, next.as_ptr()) {
+        if let Some(place) = find::find(libc::AT_FDCWD, next.as_ptr()) {
             return (place.class != Class::NotOurs).then_some(place);
         }
         if last {
@@ -107,7 +110,7 @@ fn node_behind(fd: c_int) -> Option<Place> {
     if edge::state(fd) != edge::State::Ours {
         return None;
     }
-    route::node(edge::node_of(fd)?)
+    place::node(edge::node_of(fd)?)
 }
 
 /// The descriptor of ours that `path` names, perhaps by links: for paths of which the kernel says that there is
@@ -191,7 +194,7 @@ fn read_link<'room>(dirfd: c_int, path: &Text, room: &'room mut [u8; ROOM]) -> R
 /// The kernel's own name for a folder, without links; of the tree's, the one that it stands for.
 fn kernels_name<'room>(dirfd: c_int, path: &[u8], room: &'room mut [u8; ROOM]) -> Option<&'room [u8]> {
     let name = if path.is_empty() {
-        route::folder_of(dirfd, room)?
+        find::folder_of(dirfd, room)?
     } else {
         let path = Text::of(&[path])?;
         let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC;
@@ -200,7 +203,7 @@ fn kernels_name<'room>(dirfd: c_int, path: &[u8], room: &'room mut [u8; ROOM]) -
         if fd < 0 {
             return None;
         }
-        let name = route::behind_descriptor(fd, room);
+        let name = naming::behind_descriptor(fd, room);
         // SAFETY: opened above, and nobody else has it.
         unsafe { real::close(fd) };
         name?
@@ -215,7 +218,7 @@ pub fn would_create(dirfd: c_int, path: *const c_char) -> Option<Place> {
     let before = crate::errno::get();
     let mut byte = 0_u8;
     // What is there and no link is a file of the program's own, as nearly always.
-    let may_be_link = route::text(path).is_some_and(|_| {
+    let may_be_link = naming::text(path).is_some_and(|_| {
         // SAFETY: the program's own path, and room for one byte.
         let len = unsafe { real::readlinkat(dirfd, path, (&raw mut byte).cast(), 1) };
         len > 0 || crate::errno::get() == libc::ENOENT

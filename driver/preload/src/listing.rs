@@ -1,18 +1,18 @@
-//! What is added to the listing of a real folder, and in which order a folder of ours is listed.
+//! The entries that are added to the listing of a real folder, and the order of the tree's folders.
 //!
-//! Nodes come in ascending number: a program that takes the first pipe it meets and lets go of it
-//! when it meets a lower one (LEGACY.md 2) would otherwise hold, for a moment, a pipe that the next
-//! program then finds taken.
+//! Nodes come in ascending number: a program that takes the first pipe it finds and lets go of it
+//! when it meets a lower one (driver/docs/old-api.md, "Names in sysfs") would otherwise hold, for a moment, a pipe
+//! that the next program then finds taken.
 //!
-//! A folder stream of the C library stays what it is; for those on a merged folder a record here
+//! A folder stream of the C library stays what it is. For a stream on a merged folder a record here
 //! says what comes after the real entries. Records are found by the stream's address in a list
 //! that only grows and whose links never change: no lock, so that a fork in another thread or a
 //! signal handler leaves nothing locked. A record is used again after closedir; their number is
 //! the most merged folders that were open at once.
 
+use crate::place::Place;
 use crate::real;
 use crate::remote::{self, Image};
-use crate::route::Place;
 use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use libc::{DIR, dirent, dirent64};
@@ -397,7 +397,7 @@ fn kind_of(place: &Place, name: &[u8], in_tree: u8) -> Option<u8> {
     let found = classify_in(place.path.as_bytes(), name);
     match found.class {
         Class::NotOurs => None,
-        Class::Modules if !crate::route::is_found(found.path.as_bytes()) => None,
+        Class::Modules if !crate::place::is_found(found.path.as_bytes()) => None,
         Class::Device(_) => Some(libc::DT_CHR),
         _ => Some(in_tree),
     }

@@ -3,9 +3,11 @@
 use crate::errno::{self, fail};
 use crate::folder;
 use crate::links;
+use crate::naming;
+use crate::place::Place;
 use crate::real;
 use crate::remote;
-use crate::route::{self, Place};
+use crate::route;
 use crate::users;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use libc::{AT_FDCWD, size_t, ssize_t};
@@ -137,8 +139,8 @@ fn named(
 
 /// `/dev/videoN` as a link's text.
 fn give_name(node: u32, buf: *mut c_char, len: size_t) -> ssize_t {
-    let mut name = [0; route::NODE_NAME];
-    let name = route::node_name(node, &mut name).to_bytes();
+    let mut name = [0; naming::NODE_NAME];
+    let name = naming::node_name(node, &mut name).to_bytes();
     let count = name.len().min(len);
     // SAFETY: the program's buffer of `len` bytes, and no more than that.
     unsafe { core::ptr::copy_nonoverlapping(name.as_ptr().cast(), buf, count) };
@@ -212,10 +214,10 @@ unsafe extern "C" fn __readlinkat_chk(
 
 /// realpath of one of our places; None where the system is to be asked.
 fn resolve(place: &Place, resolved: *mut c_char) -> Option<*mut c_char> {
-    let mode = place.mode_in_tree()?;
+    let mode = remote::mode_in_tree(place)?;
     if let Some(number) = place.device(true) {
-        let mut name = [0; route::NODE_NAME];
-        return Some(give(route::node_name(number, &mut name), resolved));
+        let mut name = [0; naming::NODE_NAME];
+        return Some(give(naming::node_name(number, &mut name), resolved));
     }
     if place.class == Class::MergedDir && mode & libc::S_IFMT == libc::S_IFDIR {
         // The system has no such folder, and in the tree it is not a link.

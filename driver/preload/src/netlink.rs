@@ -1,13 +1,13 @@
-//! Sockets on which the kernel and udev tell of devices that come and go: our nodes are told of there, too.
+//! Sockets on which the kernel and udev report devices that come and go: they report the pipes' nodes, too.
 //!
-//! The socket stays the program's own, and what real devices do comes by it as ever. Nobody without privileges can
-//! send to it; so its companion says when our nodes have changed (`runtime/monitor.rs`, `poll`), and what is
-//! received begins with those: as the kernel says it (group 1), or as udev does (group 2). libudev binds to no
-//! group at all where no udev runs, in a container say, and has nobody to hear then but us.
+//! The socket stays the program's own, and reports real devices as before. No unprivileged process can send to it. So
+//! its companion says when nodes have changed (`runtime/monitor.rs`, `poll`), and the program receives those changes
+//! first: in the kernel's form (group 1), or in udev's (group 2). Without udev, in a container for example, libudev
+//! binds to no group at all, and then receives only these.
 
 use crate::errno;
+use crate::place;
 use crate::real;
-use crate::route;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicU32, Ordering};
 use libc::{iovec, msghdr, size_t, sockaddr, sockaddr_nl, socklen_t, ssize_t};
@@ -163,7 +163,7 @@ static KEPT: [Kept; 256] =
 impl Kept {
     /// Reads the record of node `number` from the tree. May change errno.
     fn keep(&self, number: u32) {
-        let Some(place) = route::udev_record(number) else { return };
+        let Some(place) = place::udev_record(number) else { return };
         let Some(path) = place.mapped() else { return };
         let mut text = [[0_u8; 4]; RECORD / 4];
         // SAFETY: a C string; a descriptor that is ours; a buffer of that length.

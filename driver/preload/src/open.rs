@@ -1,17 +1,18 @@
-//! open and its kin.
+//! open and related calls.
 //!
 //! C declares open, openat (and fcntl, ioctl) with `...`. Rust cannot define such a function; the
 //! hooks take the optional argument as a fixed one. On x86-64, i386 and arm64 Linux it lies where
-//! the variadic one would, and where the caller gave none a stray value is passed on that nobody
-//! looks at.
+//! the variadic one would. If the caller gave none, a stray value is passed on that is not
+//! used.
 
 use crate::errno::fail;
 use crate::folder;
 use crate::links;
+use crate::place::Place;
 use crate::real;
 use crate::release;
 use crate::remote;
-use crate::route::{self, Place};
+use crate::route;
 use crate::stream;
 use core::ffi::{c_char, c_int, c_uint};
 use libc::{AT_FDCWD, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_TRUNC};
@@ -65,7 +66,7 @@ fn settle_device(place: &Place, number: u32, flags: c_int, link: bool) -> Step {
         None
     };
     if let Some(errno) = refusal {
-        return if place.mode_in_tree().is_some() { Step::Refused(errno) } else { Step::Real };
+        return if remote::mode_in_tree(place).is_some() { Step::Refused(errno) } else { Step::Real };
     }
     if flags & O_PATH != 0 {
         // Only the name is wanted, and the tree's file has it.
@@ -84,7 +85,9 @@ fn settle_device(place: &Place, number: u32, flags: c_int, link: bool) -> Step {
 /// Opens /dev/v4l2loopback: the tree's file, whose owner and mode the kernel minds, for reading only, since nothing is ever
 /// written there. Its requests are known by its path.
 fn settle_control(place: &Place, flags: c_int) -> Step {
-    let Some(path) = place.mapped().filter(|_| place.mode_in_tree().is_some()) else { return Step::Real };
+    let Some(path) = place.mapped().filter(|_| remote::mode_in_tree(place).is_some()) else {
+        return Step::Real;
+    };
     // SAFETY: a C string; nothing is created.
     let opened = unsafe { real::open(path.as_ptr(), flags & !(O_ACCMODE | O_TRUNC) | O_RDONLY, 0) };
     if opened < 0 { Step::Refused(crate::errno::get()) } else { Step::Opened(opened) }
@@ -95,7 +98,7 @@ fn settle_file(place: &Place, flags: c_int) -> Step {
     if !writes && flags & O_CREAT == 0 {
         return Step::Plain;
     }
-    let Some(mode) = place.mode_in_tree() else {
+    let Some(mode) = remote::mode_in_tree(place) else {
         return Step::Real;
     };
     let is_dir = mode & libc::S_IFMT == libc::S_IFDIR;

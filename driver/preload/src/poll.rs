@@ -1,15 +1,14 @@
-//! poll, select and epoll_ctl, for V4L2's events, for requests to a zero-copy pusher, and for who listens for
+//! poll, select and epoll_ctl, for V4L2 events, for requests to a zero-copy pusher, and for sockets that listen for
 //! devices.
 //!
-//! What a device tells by its readiness the kernel object behind the descriptor tells itself, but for two
-//! things. POLLPRI, an event, no such object raises without POLLIN (CLIENTS.md 3): for that the open file has a
-//! second, hidden descriptor, its *chime*. And a zero-copy pusher's clients make its *gong* readable, another
-//! one, because that needs no help of the daemon's (`runtime/zero/gong.rs`). Where a program asks for POLLPRI
-//! of one of ours that has subscribed to events, or for POLLIN of one that has a gong, that companion is asked
-//! along, and what it says becomes the descriptor's. So it is with a socket that listens for devices that come
-//! and go, and its companion (`runtime/monitor.rs`). epoll gets it as a second member with the program's own
-//! data: epoll_wait needs no hook. All other calls go on to the C library at once: what is looked at for that
-//! is the program's own list.
+//! The kernel object behind a descriptor has the device's readiness itself, with two exceptions. No such object raises
+//! POLLPRI, an event, without POLLIN (driver/docs/clients.md, "Readiness"): for that the open file has a second, hidden
+//! descriptor, its *chime*. And a zero-copy pusher's clients make another one readable, its *gong*, because that needs
+//! no help of the daemon (`runtime/zero/gong.rs`). If a program asks for POLLPRI of a device that has subscribed to
+//! events, or for POLLIN of one that has a gong, the hook also polls that companion and reports its readiness as the
+//! descriptor's. The same holds for a socket that listens for devices that come and go (`runtime/monitor.rs`). epoll
+//! gets the companion as a second member with the program's own data, so epoll_wait needs no hook. All other calls go
+//! on to the C library after a look at the program's own list.
 //!
 //! A `poll` that began before the open file's first subscription does not see its events.
 

@@ -1,5 +1,5 @@
-//! dprintf and vdprintf: text that goes to a number. glibc makes a stream of its own for it, which no hook sees; for a
-//! device the text is made in memory and written as by write().
+//! dprintf and vdprintf: formatted text for a descriptor. glibc makes an internal stream for it, which no hook sees.
+//! For a device the text is made in memory and written as by write().
 
 use crate::io::ours;
 use crate::real;

@@ -25,6 +25,9 @@ pub struct Entry {
     address: AtomicPtr<c_void>,
 }
 
+/// The C library's `syscall`, for the filter in `system.rs`; null before the constructor has run.
+pub(crate) static SYSCALL: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
+
 /// No function starts at the last byte of memory.
 const MISSING: *mut c_void = core::ptr::without_provenance_mut(usize::MAX);
 
@@ -70,7 +73,7 @@ pub fn resolve_all() {
     }
     #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
     if let Some(address) = entries::syscall.get() {
-        crate::system::REAL.store(address, Ordering::Relaxed);
+        SYSCALL.store(address, Ordering::Relaxed);
     }
 }
 

@@ -1,10 +1,12 @@
-//! `/proc/version` and `/proc/sys/kernel/osrelease` as `vloopback run --uname` has them: with the release
-//! that uname() tells. Scripts and programs of the 2.4 and 2.6 eras look there as well (LEGACY.md 2).
+//! `/proc/version` and `/proc/sys/kernel/osrelease` under `vloopback run --uname`: with the release
+//! of uname(). Scripts and programs of the 2.4 and 2.6 eras look there as well (driver/docs/old-api.md, "The
+//! kernel release").
 //!
-//! The text is this process's own, so the daemon's tree cannot have it: an open gets a file in memory
-//! that is sealed. All else that is asked of these names (stat, access) the system's own files answer.
+//! The text differs between processes, so the daemon's tree cannot have it: an open gets a sealed file in
+//! memory. The system's own files answer all other calls with these names (stat, access).
 
 use crate::errno;
+use crate::naming;
 use crate::real;
 use core::ffi::{CStr, c_int};
 use libc::{O_ACCMODE, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_PATH, O_RDONLY, O_TRUNC};
@@ -73,7 +75,7 @@ pub(crate) fn sealed(pieces: &[&[u8]], flags: c_int) -> Option<c_int> {
     // SAFETY: sets the seals of our own file.
     unsafe { real::fcntl(fd, libc::F_ADD_SEALS, SEALS as usize) };
     let mut link = [0; 32];
-    let name = u32::try_from(fd).ok().map(|number| crate::route::descriptor_link(number, &mut link));
+    let name = u32::try_from(fd).ok().map(|number| naming::descriptor_link(number, &mut link));
     // An open of its own: read-only, with the program's flags, at the beginning.
     let opened = match name.filter(|_| written) {
         // SAFETY: a C string; nothing is created.

@@ -1,13 +1,13 @@
-//! The tree where its folder is out of reach: a container that has the socket and the library, and not
-//! `SOCKET.d`. Then what the tree has comes by the daemon's connection, anew for each call that asks, and is
+//! The tree where its folder is out of reach: a container that has the socket and the library, but not
+//! `SOCKET.d`. Then the tree comes through the daemon's connection, anew for each call, and calls are
 //! answered from memory.
 //!
-//! Folders are listed and not opened or entered: there is none of them that the kernel knows.
+//! Folders can be listed but not opened or entered, because they do not exist for the kernel.
 
 use crate::errno::{self, fail};
+use crate::place::{self, Place};
 use crate::real;
 use crate::release;
-use crate::route::Place;
 use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::{AtomicBool, Ordering};
 use libc::DIR;
@@ -81,7 +81,7 @@ pub fn image() -> Option<Image> {
 #[cold]
 fn fetch_if_needed() -> Option<Image> {
     let before = errno::get();
-    let folder = crate::route::place(paths::classify(b"/dev"));
+    let folder = place::place(paths::classify(b"/dev"));
     let there = folder.as_ref().and_then(Place::mapped).is_some_and(|folder| {
         let mut status = core::mem::MaybeUninit::<libc::stat64>::uninit();
         // SAFETY: a C string, and room for one answer.
@@ -200,4 +200,19 @@ pub fn real_name(place: &Place, room: &mut [u8; 257]) -> Option<usize> {
     room.get_mut(..len)?.copy_from_slice(path);
     CStr::from_bytes_until_nul(room).ok()?;
     Some(len)
+}
+
+/// What the tree has there (`st_mode`), links followed; None where it has nothing.
+pub fn mode_in_tree(place: &Place) -> Option<libc::mode_t> {
+    if let Some(image) = image() {
+        return find(&image, place, true).map(|entry| mode(&entry));
+    }
+    let mapped = place.mapped()?;
+    let before = errno::get();
+    let mut status = core::mem::MaybeUninit::<libc::stat64>::zeroed();
+    // SAFETY: a C string and room for one answer.
+    let result = unsafe { real::stat64(mapped.as_ptr(), status.as_mut_ptr()) };
+    errno::set(before);
+    // SAFETY: all zeros is a valid value, and success has filled it.
+    (result == 0).then(|| unsafe { status.assume_init() }.st_mode)
 }

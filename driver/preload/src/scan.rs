@@ -3,8 +3,10 @@
 use crate::dirs::open_folder;
 use crate::errno::{self, fail};
 use crate::listing::{self, Entry};
+use crate::naming;
+use crate::place::Place;
 use crate::real;
-use crate::route::{self, Place};
+use crate::route;
 use crate::types::{CompareDirents, CompareDirents64, FilterDirent, FilterDirent64, Glob, GlobFunctions};
 use core::ffi::{c_char, c_int, c_void};
 use libc::{AT_FDCWD, DIR, dirent, dirent64};
@@ -160,7 +162,7 @@ scan_hooks! {
 /// Whether a pattern may lead into a merged folder: by its first folder's name, or because it is
 /// relative or that name is a pattern itself.
 fn pattern_may_matter(pattern: *const c_char) -> bool {
-    let Some(text) = route::text(pattern) else {
+    let Some(text) = naming::text(pattern) else {
         return false;
     };
     let Some(rest) = text.strip_prefix(b"/") else {

@@ -1,7 +1,7 @@
-//! How the program takes signals: passed through, and noticed.
+//! Calls that change how the program handles signals: passed through, and noted.
 //!
-//! A zero-copy pusher is sent SIGIO only once that would not end it (LEGACY.md 4, rule 3): after each of
-//! these calls the runtime looks whether that is so now.
+//! A zero-copy pusher gets SIGIO only when that would not end it (driver/docs/old-api.md, "Rules for pushers" 3):
+//! after each of these calls the runtime checks whether that is so.
 
 use crate::real;
 use core::ffi::{c_int, c_void};

@@ -1,4 +1,4 @@
-//! stat and its kin: a device node looks like one.
+//! stat and related calls: a device's node looks like a device node.
 //!
 //! The tree has a plain file for each node, with the owner, the group and the mode of its pipe;
 //! the type, the device number and the length are replaced. fstat on a device's descriptor gives
@@ -6,9 +6,12 @@
 
 use crate::errno;
 use crate::links;
+use crate::naming;
+use crate::place;
+use crate::place::Place;
 use crate::real;
 use crate::remote;
-use crate::route::{self, Place};
+use crate::route;
 use crate::users;
 use core::ffi::{c_char, c_int, c_uint};
 use libc::{AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
@@ -185,7 +188,7 @@ fn stat_socket<S: Status>(
     let before = errno::get();
     let place = links::to_descriptor(dirfd, path)
         // Of another process, perhaps.
-        .or_else(|| users::node_of(inode).and_then(route::node));
+        .or_else(|| users::node_of(inode).and_then(place::node));
     errno::set(before);
     match place.and_then(|place| place.device(true).map(|number| (place, number))) {
         Some((place, number)) => stat_node(&place, number, buf, (dirfd, path), call),
@@ -226,7 +229,7 @@ fn stat_fd<S: Status>(
     let Some(number) = edge::node_of(fd) else {
         return bare();
     };
-    if let Some(place) = route::node(number) {
+    if let Some(place) = place::node(number) {
         let path = (AT_FDCWD, c"/".as_ptr());
         if let Some(result) = stat_remote(&place, true, buf, path, &named) {
             return result;
@@ -256,7 +259,7 @@ fn stat_fd<S: Status>(
 
 /// Whether an `…at` call names its descriptor itself.
 fn names_descriptor(path: *const c_char, flags: c_int) -> bool {
-    flags & AT_EMPTY_PATH != 0 && (path.is_null() || route::text(path) == Some(b""))
+    flags & AT_EMPTY_PATH != 0 && (path.is_null() || naming::text(path) == Some(b""))
 }
 
 macro_rules! path_hooks {

@@ -1,12 +1,16 @@
-//! statfs and fstatfs: what stands in /sys is on sysfs, what stands in /proc on procfs.
+//! statfs and fstatfs: files in /sys are on sysfs, files in /proc on procfs.
 //!
-//! libudev takes nothing for a device whose folder is on another file system (`fd_is_fs_type` with
-//! SYSFS_MAGIC), and the daemon's tree lies on whatever file system its socket does. The answer is that
+//! libudev accepts a device only if its folder is on sysfs (`fd_is_fs_type` with SYSFS_MAGIC), and the
+//! daemon's tree is on the file system of its socket. The answer is that
 //! of the folder at the top (/sys, /proc, /dev) itself, so all of its fields agree.
 
 use crate::errno;
+use crate::naming;
+use crate::place;
+use crate::place::Place;
 use crate::real;
-use crate::route::{self, Place};
+use crate::remote;
+use crate::route;
 use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::{AtomicU64, Ordering};
 use vloopback_runtime::edge;
@@ -101,7 +105,7 @@ fn of_place<R: Record>(
         errno::set(before);
     }
     match place.mapped() {
-        Some(mapped) if place.mode_in_tree().is_some() => {
+        Some(mapped) if remote::mode_in_tree(place).is_some() => {
             describe(place.path.as_bytes(), mapped.as_ptr(), buf, call)
         }
         _ => call(path),
@@ -135,7 +139,7 @@ fn at_descriptor<R: Record>(
     named: impl Fn(*const c_char) -> c_int,
 ) -> c_int {
     let result = bare();
-    if result != 0 || !(route::has_named_the_tree() || edge::is_ours(fd)) {
+    if result != 0 || !(place::has_named_the_tree() || edge::is_ours(fd)) {
         return result;
     }
     if edge::node_of(fd).is_some() {
@@ -147,8 +151,8 @@ fn at_descriptor<R: Record>(
         // SAFETY: the call has just filled the record there.
         .filter(|tree| may_be_in_tree(unsafe { &*buf }.identity(), tree))
         .and_then(|tree| {
-            let mut room = route::buffer();
-            let path = strip_tree(route::behind_descriptor(fd, &mut room)?, tree.to_bytes())?;
+            let mut room = naming::buffer();
+            let path = strip_tree(naming::behind_descriptor(fd, &mut room)?, tree.to_bytes())?;
             Some(describe(path, tree.as_ptr(), buf, named))
         })
         .unwrap_or(0);

@@ -1,12 +1,14 @@
 //! fopen, fdopen, freopen and fclose. What a stream over a device is: see [`stream`].
 
+use crate::closing::{close_ours, put_under};
 use crate::errno::fail;
-use crate::fds::closing;
 use crate::links;
+use crate::naming;
 use crate::open::{Step, may_create, settle};
+use crate::place::Place;
 use crate::real;
 use crate::remote;
-use crate::route::{self, Place};
+use crate::route;
 use crate::stream;
 use core::ffi::{c_char, c_int};
 use libc::{AT_FDCWD, FILE};
@@ -15,7 +17,7 @@ use vloopback_runtime::stack;
 
 /// open's flags for fopen's mode; None where fopen itself would refuse the mode.
 fn flags_of(mode: *const c_char) -> Option<c_int> {
-    let (first, rest) = route::text(mode)?.split_first()?;
+    let (first, rest) = naming::text(mode)?.split_first()?;
     // What follows a comma is a character set's name.
     let rest = rest.split(|byte| *byte == b',').next().unwrap_or(rest);
     let plus = rest.contains(&b'+');
@@ -69,11 +71,6 @@ fn open_stream(
     route::serve(AT_FDCWD, path, true, system, ours)
 }
 
-fn close_ours(fd: c_int) {
-    // SAFETY: a descriptor that was opened for this stream and that nobody else knows.
-    closing(fd, || unsafe { real::close(fd) });
-}
-
 /// glibc's own stream over a plain file.
 fn stream_of_file(fd: c_int, mode: *const c_char) -> *mut FILE {
     // SAFETY: an open descriptor, and the mode that the program gave.
@@ -106,22 +103,6 @@ fn stream_of(fd: c_int, flags: c_int) -> *mut FILE {
         return fail(errno);
     }
     stream
-}
-
-/// Gives a new descriptor of a device the number that a stream has. False, with errno: it could not be done.
-pub(crate) fn put_under(fd: c_int, number: c_int, flags: c_int) -> bool {
-    if fd == number {
-        return true;
-    }
-    // SAFETY: two descriptors; what is replaced is the stream's, which has been written out.
-    let result = unsafe { real::dup3(fd, number, flags & libc::O_CLOEXEC) };
-    if result == number {
-        edge::after_dup(fd, number);
-    }
-    let errno = crate::errno::get();
-    close_ours(fd);
-    crate::errno::set(errno);
-    result == number
 }
 
 /// freopen's end: puts a device's descriptor under a stream that exists.
@@ -189,10 +170,10 @@ macro_rules! reopen_hooks {
         ) -> *mut FILE {
             stack::align();
             // No path: the same file in another mode. A device is opened once more.
-            let mut room = [0; route::NODE_NAME];
+            let mut room = [0; naming::NODE_NAME];
             let path = match edge::node_of(number_of(stream)) {
                 Some(node) if path.is_null() && stream::is_ours(stream) => {
-                    route::node_name(node, &mut room).as_ptr()
+                    naming::node_name(node, &mut room).as_ptr()
                 }
                 _ => path,
             };
@@ -259,7 +240,7 @@ macro_rules! close_hooks {
             }
             // The descriptor is closed inside glibc, which no hook sees.
             // SAFETY: the program's own argument.
-            closing(number_of(stream), || unsafe { real::fclose(stream) })
+            crate::closing::closing(number_of(stream), || unsafe { real::fclose(stream) })
         }
     )*};
 }

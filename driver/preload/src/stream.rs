@@ -1,18 +1,18 @@
 //! stdio's streams over devices.
 //!
-//! What glibc reads and writes for a stream of its own passes no hook: it would meet the bare socket behind a device's
-//! number. So a device gets a stream that calls back: `fopencookie`, whose functions are our read and write. The
-//! cookie is the number itself, and `fileno` gives it. All else is glibc's: buffers, locks, what a fork inherits, the
-//! last flush at the program's end.
+//! glibc's own reads and writes for a stream pass no hook: they would reach the bare socket behind a device's
+//! descriptor. So a device gets a stream of `fopencookie`, whose functions are the library's read and write. The cookie
+//! is the descriptor itself, and `fileno` returns it. Everything else is glibc's: buffers, locks, what a fork inherits,
+//! the last flush at the program's end.
 //!
 //! The standard streams are objects inside glibc, which cannot be made anew. But `stdin`, `stdout` and `stderr` are
-//! variables that a program may set (glibc's manual, "Standard Streams"), and all of glibc looks there. Where number
-//! 0, 1 or 2 is a device, the variable names a stream of ours. It is set when the program starts, and when a number
-//! becomes a device later; and set back when the number becomes something else. A pointer to the former stream that
-//! the program has kept meets EBADF meanwhile.
+//! variables that a program may set (glibc's manual, "Standard Streams"), and all of glibc uses them. If descriptor
+//! 0, 1 or 2 is a device, the variable names a stream of the library. It is set when the program starts and when a
+//! descriptor becomes a device later, and reset when the descriptor becomes something else. Meanwhile, a pointer to the
+//! former stream that the program has kept gives EBADF.
 
+use crate::closing::{close_one, put_under};
 use crate::errno;
-use crate::fds::close_one;
 use crate::io::{ours, read_ours, write_ours};
 use crate::real;
 use core::ffi::{c_char, c_int, c_void};
@@ -253,7 +253,7 @@ pub fn close_stream(stream: *mut FILE) -> c_int {
 pub fn renew(stream: *mut FILE, fd: c_int, flags: c_int) -> bool {
     // SAFETY: the program's own stream, which nobody else may use meanwhile.
     let face = unsafe { &mut *face(stream) };
-    if !crate::stdio::put_under(fd, face.fileno, flags) {
+    if !put_under(fd, face.fileno, flags) {
         return false;
     }
     // SAFETY: the same stream; what it had was written out or is thrown away.

@@ -1,22 +1,17 @@
 //! `syscall`: libv4l2, and with it VLC, xawtv, guvcview and others, opens and uses devices by it.
 //!
-//! Most of its callers mean none of what we serve, and some stand where little is allowed: a browser's
-//! zygote, a child of a raw clone. So what is exported is a filter of a few instructions that has no stack
-//! frame, touches no thread-local storage and jumps on with all registers as they came: to the C library's
-//! own, or, for the numbers that we serve, to the hooks of the calls of the same name. (A wrapper in C
-//! killed a sandboxed Chromium at its start; see CLIENTS.md 1.)
+//! Most of its calls are not for a device, and some come from processes in which little is allowed: a browser's
+//! zygote, a child of a raw clone. So the exported function is a filter of a few instructions without a stack
+//! frame or thread-local storage. It jumps on with all registers unchanged: to the C library's function, or, for
+//! the numbers that are served, to the hooks of the calls with the same names. (A wrapper in C
+//! killed a sandboxed Chromium at its start; see driver/docs/clients.md, "The syscall symbol".)
 
 use core::arch::asm;
 use core::ffi::{c_char, c_int, c_long, c_uint, c_void};
-use core::ptr::null_mut;
-use core::sync::atomic::AtomicPtr;
 
-use crate::{device, fds, host, io, open, real};
+use crate::{closing, device, fds, host, io, open, real};
 use vloopback_runtime::edge;
 use vloopback_runtime::stack;
-
-/// The C library's `syscall`; null before the constructor has run.
-pub(crate) static REAL: AtomicPtr<core::ffi::c_void> = AtomicPtr::new(null_mut());
 
 /// The numbers below 64 that we serve, a bit each.
 #[cfg(target_arch = "x86_64")]
@@ -94,7 +89,7 @@ unsafe extern "C" fn syscall() -> ! {
             openat = const libc::SYS_openat,
             dup3 = const libc::SYS_dup3,
             close_range = const libc::SYS_close_range,
-            real = sym REAL,
+            real = sym real::SYSCALL,
             ours = sym ours,
             options(noreturn, nostack),
         )
@@ -165,7 +160,7 @@ unsafe extern "C" fn syscall() -> ! {
             openat = const libc::SYS_openat,
             dup3 = const libc::SYS_dup3,
             close_range = const libc::SYS_close_range,
-            real = sym REAL,
+            real = sym real::SYSCALL,
             ours = sym ours,
             options(noreturn, nostack, att_syntax),
         )
@@ -208,7 +203,7 @@ unsafe extern "C" fn ours(
         libc::SYS_writev if io::ours(fd) => io::writev_ours(fd, b as *const _, c as c_int) as c_long,
         libc::SYS_open => open_in(libc::AT_FDCWD, a as *const c_char, second, c).into(),
         libc::SYS_openat => open_in(fd, b as *const c_char, c as c_int, d).into(),
-        libc::SYS_close => fds::closing(fd, answer).into(),
+        libc::SYS_close => closing::closing(fd, answer).into(),
         libc::SYS_close_range => fds::close_some(a as c_uint, b as c_uint, c as c_int, |first, last| {
             // SAFETY: a part of the range that the program gave.
             unsafe { real::syscall(number, first as usize, last as usize, c, 0, 0, 0) as c_int }

@@ -1,11 +1,11 @@
-//! Devices as fuser and lsof meet them: behind /proc/PID/fd/N of any process.
+//! Devices as fuser and lsof find them: behind /proc/PID/fd/N of any process.
 //!
-//! What the kernel has there is a socket, with permission bits that no other socket has. Which node it stands for
-//! the daemon's tree says: `open/INODE` leads to it.
+//! The kernel has a socket there, with permission bits that no other socket has. `open/INODE` in the daemon's tree
+//! leads to its node.
 
 use crate::errno;
+use crate::naming;
 use crate::real;
-use crate::route;
 use core::ffi::CStr;
 use vloopback_runtime::edge;
 use vloopback_runtime::paths;
@@ -16,7 +16,7 @@ pub(crate) fn node_of(inode: u64) -> Option<u32> {
     const LEADS_TO: &[u8] = b"../dev/video";
     let before = errno::get();
     let found = edge::tree().and_then(|tree| {
-        let mut room = route::buffer();
+        let mut room = naming::buffer();
         let path = join(tree.to_bytes(), inode, &mut room)?;
         let mut text = [0; 64];
         // SAFETY: a C string, the buffer and its length.

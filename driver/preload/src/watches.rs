@@ -1,13 +1,15 @@
-//! inotify on a folder that holds real entries and ours (/dev): one watch of the program's, two of the kernel's.
+//! inotify on a folder with real entries and the tree's (/dev): one watch for the program is two for the kernel.
 //!
-//! The program's watch is of the real folder. A second one in the same inotify instance is of the tree's folder, so
-//! the instance's own readiness is right; what is read is gone through, and what the second watch tells becomes the
-//! first one's. In the tree nodes come and go by rename: that is what creates and deletes them for the program.
-//! Where there is no real folder the tree's is the only one, and its renames are told the same way.
+//! The program's watch is on the real folder. A second one in the same inotify instance is on the tree's folder, so
+//! the instance's own readiness is right. read() turns events of the second watch into events of the first. In the
+//! tree nodes come and go by rename, which the program sees as creation and deletion.
+//! If there is no real folder, the tree's is the only one, and its renames are reported in the same way.
 
 use crate::errno;
+use crate::naming;
+use crate::place::Place;
 use crate::real;
-use crate::route::{self, Place};
+use crate::route;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use libc::{AT_FDCWD, inotify_event, size_t, ssize_t};
@@ -214,8 +216,8 @@ pub(crate) fn translate(fd: c_int, buf: *mut c_void, got: ssize_t, again: impl F
 /// Whether the number still is an inotify instance's.
 fn is_inotify(fd: c_int) -> bool {
     let before = errno::get();
-    let mut room = route::buffer();
-    let found = route::behind_descriptor(fd, &mut room) == Some(b"anon_inode:inotify");
+    let mut room = naming::buffer();
+    let found = naming::behind_descriptor(fd, &mut room) == Some(b"anon_inode:inotify");
     errno::set(before);
     found
 }

@@ -40,7 +40,7 @@ fn exported(library: PathBuf) -> Option<BTreeSet<String>> {
     Some(text.lines().filter_map(|line| line.split(' ').nth(2)).map(str::to_owned).collect())
 }
 
-/// STYLE.md, "Two lists that drift": what the page lists is what the library exports.
+/// What the page lists is what the library exports.
 #[test]
 fn exports_are_what_the_page_lists() {
     let Some(exported) = exported(common::library()) else {
@@ -53,7 +53,7 @@ fn exports_are_what_the_page_lists() {
     assert!(missing.is_empty(), "in the page, not exported: {missing:?}");
 }
 
-/// CLIENTS.md 2: all names of its list but `syscall`, and those of the poll family that 3 names.
+/// driver/docs/clients.md, "Hooked names": every name that programs call is in the page, `syscall` excepted.
 #[test]
 fn every_call_that_clients_need_is_listed() {
     let documented = documented();

@@ -131,7 +131,7 @@ fn nodes_are_listed_once_among_the_real_ones() {
     });
 }
 
-/// LEGACY.md 2, /sys/class/video4linux: the lowest pipe is met first, whatever order the file
+/// driver/docs/old-api.md, "Names in sysfs": the lowest pipe is met first, whatever order the file
 /// system has.
 #[test]
 fn nodes_are_listed_in_ascending_order() {
@@ -167,7 +167,8 @@ fn nodes_without_a_daemon_do_not_open() {
     });
 }
 
-/// LEGACY.md 2, /proc/video/vloopback; DESIGN.md 7, Era: who looks there is legacy from then on.
+/// driver/docs/old-api.md, "The list in /proc", and driver/docs/rules.md, "Eras": who looks there is legacy from then
+/// on.
 #[test]
 fn who_looks_into_proc_is_legacy() {
     under_library("who_looks_into_proc_is_legacy", &[], || {
@@ -212,7 +213,8 @@ fn proc_and_sys_files_cannot_be_written() {
     });
 }
 
-/// LEGACY.md 2, /sys/class/video4linux; CLIENTS.md 4, rule 9: all ways into sysfs agree.
+/// driver/docs/old-api.md, "Names in sysfs", and driver/docs/clients.md, "What a device must answer" 9: all ways into
+/// sysfs agree.
 #[test]
 fn sysfs_is_consistent() {
     under_library("sysfs_is_consistent", &[], || {
@@ -242,7 +244,7 @@ fn sysfs_is_consistent() {
     });
 }
 
-/// LEGACY.md 2, the uname gate.
+/// driver/docs/old-api.md, "The kernel release".
 #[test]
 fn the_release_is_faked_where_asked() {
     let child = || {

@@ -1,14 +1,14 @@
-//! What the daemon tells everybody.
+//! The pages that only the daemon writes.
 
 use vloopback_abi::v4l2::Fourcc;
 use vloopback_abi::v4l2::pixel::same_pixels;
 
 use crate::{AtomicU32, MAX_ROWS, Ordering, fence};
 
-/// One word a daemon: a robust futex that its life holds. Mapped read-only by everybody else.
+/// One word for each daemon: a robust futex that it holds while it lives. All others map it read-only.
 ///
 /// The kernel sets FUTEX_OWNER_DIED in it when the daemon's thread ends, however it ends, and wakes
-/// a waiter; nothing needs to be asked to see it.
+/// a waiter. Nobody has to be asked to see it.
 #[repr(C)]
 #[derive(Debug)]
 pub struct Lifeline {
@@ -30,7 +30,7 @@ impl Lifeline {
     }
 }
 
-/// A pipe's format as V4L2 tells it (`struct v4l2_pix_format`). There always is one: the last that was
+/// A pipe's format in V4L2's terms (`struct v4l2_pix_format`). There is always one: the last that was
 /// set, or the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pix {
@@ -53,7 +53,7 @@ pub struct Pix {
 }
 
 impl Pix {
-    /// Whether frames of one are frames of the other: of that code, or its other name, that size and length.
+    /// Whether both describe the same frames: the same code (or its other name), size and length.
     pub fn same_frames(&self, other: &Self) -> bool {
         let size = |pix: &Self| (pix.width, pix.height, pix.sizeimage);
         same_pixels(Fourcc(self.fourcc), Fourcc(other.fourcc)) && size(self) == size(other)
@@ -182,7 +182,7 @@ impl Format {
 pub struct Board {
     /// Its lowest bit tells which of the two formats is whole; see [`Board::set_format`].
     version: AtomicU32,
-    /// Clients that stream: with none, the writer drops frames without looking further.
+    /// Number of clients that stream. If it is 0, the writer drops frames without looking further.
     pub streamers: AtomicU32,
     formats: [[AtomicU32; WORDS]; 2],
     /// How many slots the client of each row may hold at a time.
@@ -211,8 +211,8 @@ pub const LABEL_WORDS: usize = 8;
 impl Board {
     /// The format as it stands.
     ///
-    /// Never waits: however the daemon stopped or died in the middle of a change, one of the two copies is
-    /// whole. Only a change that comes during the look makes it look again.
+    /// Never waits: even if the daemon stopped or died in the middle of a change, one of the two copies is
+    /// complete. It reads again only if a change comes meanwhile.
     pub fn format(&self) -> Format {
         loop {
             let version = self.version.load(Ordering::Acquire);

@@ -1,29 +1,30 @@
-//! One clock a stream. Clients see times of CLOCK_MONOTONIC that never go back and never jump, whoever writes: a pusher
-//! that gives no times, one that counts from zero, one whose times are the monotonic clock's or the date's, the
-//! placeholder, and the next pusher.
+//! The clock of a stream. Clients see times of CLOCK_MONOTONIC that never go back or jump, whoever writes: a pusher
+//! without timestamps, one that counts from zero, one that uses the monotonic clock or the date, the placeholder, or the
+//! next pusher.
 //!
-//! A pusher's own times are shown with one offset, found at its first frame, so that the steps between its frames stay
-//! exactly as it gave them. If its clock is the monotonic one the offset is zero, and the times are its own.
+//! A pusher's own timestamps get one offset, which is set at its first frame. So the intervals between its frames stay
+//! exactly as it gave them. If its clock is the monotonic clock, the offset is zero.
 
 use crate::{AtomicU64, Ordering};
 
-/// A time that a pusher gives is the monotonic clock's if it lies at most so long before the moment at which the frame
-/// is published: a camera's or a converter's delay. Nanoseconds.
+/// A pusher's timestamp counts as the monotonic clock's if it is at most this much earlier than the publication: the
+/// delay of a camera or a converter. Nanoseconds.
 const DELAY: u64 = 10_000_000_000;
-/// It may lie this little after that moment: encoders round.
+/// It may be this much later than the publication, because encoders round.
 const EARLY: u64 = 1_000_000_000;
-/// A pusher's time may step forward by this much more than the time that has passed. A larger step is another clock.
+/// A pusher's timestamp may advance by this much more than the time that has passed. A larger step means another clock.
 const LEAP: u64 = 10_000_000_000;
-/// A stream whose times are less than this beside the monotonic clock comes back to it with the next writer.
+/// A stream whose times differ from the monotonic clock by less than this returns to it with the next writer.
 const NEAR: u64 = 1_000_000_000;
-/// What a former writer left is followed no further than this: beyond it the clock begins anew.
+/// A former writer's clock is continued only up to this difference; beyond it the clock starts anew.
 const FAR: u64 = 24 * 3600 * 1_000_000_000;
-/// V4L2 counts microseconds: the least step that its clients see.
+/// V4L2 counts microseconds: the smallest step that its clients see.
 const STEP: u64 = 1_000;
-/// Times from here on are none: sums with them would not fit.
+/// Larger times are ignored: sums with them would overflow.
 const ENDLESS: u64 = 1 << 62;
 
-/// What the next frame's time follows from. Who holds the right to write changes it. All zeros: no frame yet.
+/// The state from which the next frame's time follows. The holder of the right to write changes it. All zeros: no frame
+/// yet.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub struct Clock {
@@ -33,7 +34,7 @@ pub struct Clock {
     real: AtomicU64,
     /// What is added to the pusher's times, modulo 2^64.
     offset: AtomicU64,
-    /// The pusher's newest time, and one; 0: it has given none.
+    /// The pusher's newest time plus one; 0: it has given none.
     given: AtomicU64,
     /// When it gave it.
     heard: AtomicU64,
@@ -47,15 +48,15 @@ crate::layout::layout!(layout: Clock { last, real, offset, given, heard });
 pub struct Stamp {
     /// As clients see it, nanoseconds of CLOCK_MONOTONIC.
     pub time: u64,
-    /// It is the very time that the pusher gave.
+    /// It is exactly the time that the pusher gave.
     pub is_given: bool,
 }
 
 impl Clock {
-    /// The time of a frame that is published at `now`, of which its writer says that it was taken at `given`.
+    /// The time of a frame that is published at `now` and that its writer says was taken at `given`.
     /// `anew`: nobody has seen the frames before it. The caller has the right to write.
     ///
-    /// Zero is what V4L2's programs say that give no time. Behind another time it is one.
+    /// V4L2 programs without timestamps give zero. After another timestamp, zero is a timestamp.
     pub fn stamp(&self, given: Option<u64>, now: u64, anew: bool) -> Stamp {
         let last = if anew { 0 } else { self.last.load(Ordering::Relaxed) };
         let former = self.given.load(Ordering::Relaxed).checked_sub(1);
@@ -75,8 +76,8 @@ impl Clock {
         Stamp { time, is_given: given == Some(time) }
     }
 
-    /// The time of a frame without one, or of the first one of a clock that is not known yet: now, or as long after the
-    /// frame before it as it really was.
+    /// The time of a frame without a timestamp, or of the first one of an unknown clock: now, or the real interval after
+    /// the frame before it.
     fn next(&self, last: u64, now: u64) -> u64 {
         if last == 0 {
             return now;
@@ -111,7 +112,7 @@ impl Clock {
         self.next(last, now)
     }
 
-    /// Goes on where `former` is, which another writer has used until `now`. What it may have made of it is bounded.
+    /// Continues the clock `former`, which another writer has used until `now`. The effect of false values is bounded.
     pub fn follow(&self, former: &Self, now: u64) {
         let last = former.last.load(Ordering::Relaxed);
         let real = former.real.load(Ordering::Relaxed).min(now);

@@ -1,24 +1,24 @@
-//! What clients say.
+//! The page that clients write.
 
 use crate::{AtomicU32, AtomicU64, MAX_ROWS, Ordering, fence};
 
-/// Clients that have a bit of their own among the armed bits; those beyond share the last.
+/// Number of clients that have their own armed bit; all others share the last bit.
 pub const ARM_BITS: u32 = 8 * 64;
 
-/// One client's row: a line of the cache of its own.
+/// One client's row, in a cache line of its own.
 #[repr(C, align(64))]
 #[derive(Debug)]
 #[cfg_attr(loom, derive(Default))]
 pub struct Row {
     /// Bit k: the client holds slot k.
     pub claims: AtomicU32,
-    /// Bit k: the client would like the next frame in slot k, where it waits for it.
+    /// Bit k: the client wants the next frame in slot k.
     pub want: AtomicU32,
-    /// Bit k: slot k is one of the client's own frames. Frames elsewhere it has to copy.
+    /// Bit k: slot k is one of the client's own frames. It must copy frames in other slots.
     pub places: AtomicU32,
-    /// In which order a client that streams alone takes the slots that it wants. k + 1: in turn, slot k first
-    /// (a V4L2 queue is a FIFO). [`ANY_ORDER`]: one is as good as another. 0: the one with the oldest
-    /// publication first (V4L1: the frame that the client named first).
+    /// The order in which a client that streams alone takes the slots that it wants. k + 1: in turn, slot k first
+    /// (a V4L2 queue is a FIFO). [`ANY_ORDER`]: any. 0: the one with the oldest publication first (V4L1: the frame
+    /// that the client named first).
     pub turn: AtomicU32,
 }
 
@@ -31,7 +31,7 @@ pub const ANY_ORDER: u32 = u32::MAX;
 #[cfg_attr(loom, derive(Default))]
 pub struct Desk {
     /// Bit n: client n has taken all frames and its descriptor must become readable with the next
-    /// one. A hint for the writer; what counts is the client's own page.
+    /// one. This is a hint for the writer; the client's own page decides.
     armed: [AtomicU64; (ARM_BITS / 64) as usize],
     /// The daemon sleeps on no word of this page: each client could keep it asleep there.
     reserved: [AtomicU32; 2],
@@ -57,7 +57,7 @@ impl Desk {
         fence(Ordering::SeqCst);
     }
 
-    /// The client sees for itself (it is about to wait in a call of ours).
+    /// The client need not be woken in poll (it is about to wait in a call of the library).
     #[inline]
     pub fn disarm(&self, client: u32) {
         // The shared last bit is nobody's to clear; the ringer does.
@@ -73,7 +73,7 @@ impl Desk {
         self.armed.iter().any(|w| w.load(Ordering::Relaxed) != 0)
     }
 
-    /// The ringer has seen to everybody armed until now.
+    /// The ringer has served all clients that were armed until now.
     pub fn clear_armed(&self) {
         for word in &self.armed {
             word.store(0, Ordering::SeqCst);

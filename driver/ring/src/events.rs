@@ -1,7 +1,7 @@
-//! V4L2 events of an open file: the daemon posts, whoever has the file takes.
+//! V4L2 events of an open file: the daemon posts them, the processes that have the file take them.
 //!
-//! Of each subscription one event is kept, the newest, with the changes of those before it that nobody has
-//! taken: so the kernel has it for controls and changes of the source. The daemon writes all but
+//! Each subscription keeps one event, the newest, with the changes of earlier ones that nobody has
+//! taken, as in the kernel for controls and changes of the source. The daemon writes all but
 //! [`Subscription::taken`], and never waits for a client: each event has a version, odd while it is written.
 //! Clients take under the session's lock.
 
@@ -14,10 +14,10 @@ pub const MAX_SUBSCRIPTIONS: usize = 16;
 #[cfg(loom)]
 pub const MAX_SUBSCRIPTIONS: usize = 1;
 
-/// Looks at an event that the daemon is writing, before it counts as not there yet.
+/// How often to read an event that the daemon is writing, before it counts as absent.
 const PATIENCE: u32 = if cfg!(loom) { 2 } else { 100 };
 
-/// What there is to tell of a subscription.
+/// An event as it is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Event {
     /// `V4L2_EVENT_*`.
@@ -54,7 +54,7 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// By the daemon: somebody subscribes. Nothing is pending.
+    /// For the daemon: begins a subscription. Nothing is pending.
     pub fn begin(&self, kind: u32, id: u32) {
         let version = self.version.load(Ordering::Relaxed) & !1;
         self.version.store(version, Ordering::Relaxed);
@@ -63,12 +63,12 @@ impl Subscription {
         self.kind.store(kind, Ordering::SeqCst);
     }
 
-    /// By the daemon: nobody is subscribed any more; what is pending goes.
+    /// For the daemon: ends the subscription and drops what is pending.
     pub fn end(&self) {
         self.kind.store(0, Ordering::SeqCst);
     }
 
-    /// By the daemon: something has happened. Changes that nobody has taken yet are told with it.
+    /// For the daemon: posts an event. Changes that nobody has taken yet are told with it.
     pub fn post(&self, event: &Event) {
         let version = self.version.load(Ordering::Relaxed) & !1;
         let before = match self.taken.load(Ordering::Acquire) == version {
@@ -129,7 +129,7 @@ pub struct Events {
     pub subscribed: AtomicU32,
     /// 1: there is a chime, the descriptor that says in poll that an event is pending.
     pub has_chime: AtomicU32,
-    /// 1: the daemon is about to make it ready, or not to.
+    /// 1: the daemon may be about to make it ready.
     pub chiming: AtomicU32,
     reserved: AtomicU32,
     /// The subscriptions.
@@ -142,7 +142,7 @@ impl Events {
         self.subscriptions.iter().any(Subscription::is_pending)
     }
 
-    /// Takes the oldest event. With it: how many others are pending. Under the session's lock.
+    /// Takes the oldest event, and the number of others that are pending. Under the session's lock.
     pub fn take(&self) -> Option<(Event, u32)> {
         let mut pending = 0;
         let mut oldest: Option<(&Subscription, u32, Event)> = None;

@@ -1,18 +1,16 @@
-//! Where a zero-copy pusher meets its clients: which of their requests ([`crate::slip`]) it is given next.
+//! The page of a zero-copy pusher: which of its clients' requests ([`crate::slip`]) it is given next.
 //!
-//! The pusher's library picks, client by client in turn, and the pusher has one request at a time. What it
-//! knows of itself (sizes, palette, where its frames are) stands here too, for clients that must not ask
+//! The pusher's library picks, one client after the other, and the pusher has one request at a time. What the pusher
+//! has said of itself (sizes, palette, where its frames are) is here too, for clients that need not ask
 //! each time. Only the pusher and the daemon can write this page.
 //!
-//! V4L2's clients do not ask for their frames one by one: they say that a frame is wanted, and the library
-//! asks the pusher on its own account, in a *capture* of the pipe's own: VIDIOCGMBUF (once), VIDIOCMCAPTURE,
-//! VIDIOCSYNC. It copies the finished frame into the pipe's ring. So no client that is slow, stopped or dead
-//! keeps anybody waiting.
+//! V4L2 clients do not ask for their frames one by one. They say that a frame is wanted, and the pusher's library makes
+//! a *capture* for the pipe: VIDIOCGMBUF (once), VIDIOCMCAPTURE, VIDIOCSYNC. It copies the finished frame into the
+//! pipe's ring. So no slow, stopped or dead client keeps others waiting.
 //!
 //! Between VIDIOCMCAPTURE and the end of a copy, be it a capture's or that of a client's read(), the pusher
-//! is given nothing that could draw under it ([`may_draw`]). A client that is stopped while it copies keeps
-//! the others waiting for [`PATIENCE`] at most, and then sees by [`Hatch::draws`] that its copy is worth
-//! nothing.
+//! is given no request that may draw ([`may_draw`]). A client that is stopped while it copies keeps
+//! the others waiting for at most [`PATIENCE`], and then sees by [`Hatch::draws`] that its copy is invalid.
 
 use vloopback_abi::v4l1::request;
 
@@ -52,7 +50,7 @@ pub struct Order {
     pub palette: u32,
 }
 
-/// What the pusher has told of itself (VIDIOCGCAP).
+/// What the pusher has said of itself (VIDIOCGCAP).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Told {
     /// `VID_TYPE_*`.
@@ -91,7 +89,7 @@ impl Pending {
         self.number
     }
 
-    /// Whose it is; None: the pipe's own capture's.
+    /// Its client's ticket; None: it belongs to the pipe's own capture.
     #[must_use]
     pub const fn ticket(&self) -> Option<u32> {
         if self.ticket == CAPTURE { None } else { Some(self.ticket) }
@@ -107,22 +105,22 @@ impl Pending {
 /// What a pusher is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
-    /// A request, with so many bytes of data.
+    /// A request, with the length of its data.
     Request(Pending, usize),
     /// A client has closed.
     Closing,
 }
 
-/// What kind of thing a pusher would be given.
+/// The kind of request that a pusher would be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// A client's request: the client reminds the pusher if it is not taken.
     Request,
-    /// A capture of the pipe's own, or a closing: nobody reminds it.
+    /// A capture of the pipe's own, or a closing: nobody reminds the pusher.
     Other,
 }
 
-/// How a capture goes on after an answer.
+/// What follows an answer to a capture's request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// There is another request to take.
@@ -175,8 +173,8 @@ pub struct Hatch {
     origin: AtomicU32,
     /// The pusher's palette, 0 before it told.
     palette: AtomicU32,
-    /// Palettes that it was seen to have, and such as it was seen not to take, a bit each; the one that it was
-    /// told to have last, until it tells whether it has.
+    /// Palettes that it was seen to have, and those that it was seen to refuse, one bit each; and the one that it was
+    /// asked for last, until it says whether it has it.
     had: AtomicU32,
     refused: AtomicU32,
     set: AtomicU32,
@@ -219,8 +217,8 @@ impl Hatch {
         Pending { ticket: (word >> 32) as u32, serial: word as u32, number }
     }
 
-    /// Whether the pusher has a request that somebody waits for. One whose client has withdrawn it, or is
-    /// gone, is none.
+    /// Whether the pusher has a request that somebody waits for. A withdrawn request, or that of a client that is gone,
+    /// does not count.
     pub fn is_busy(&self, slips: &[Entry]) -> bool {
         let now = self.now_given();
         match now.ticket {
@@ -233,8 +231,8 @@ impl Hatch {
         }
     }
 
-    /// Whether the pusher has nothing to do, as a client sees it that has posted: then that one makes the
-    /// pusher's descriptor readable. Else the pusher's library does, when it is done.
+    /// Whether the pusher has nothing to do, for a client that has posted a request. Then that client makes the
+    /// pusher's descriptor readable; otherwise the pusher's library does when it is done.
     pub fn seems_idle(&self) -> bool {
         // After the post, as the pusher looks for posts after it is done: one sees the other.
         fence(Ordering::SeqCst);
@@ -268,7 +266,7 @@ impl Hatch {
         self.wanted.load(Ordering::SeqCst) != 0 || slips.iter().any(|entry| entry.slip.is_wanted())
     }
 
-    /// Whose turn it is. Client by client, from the one after the last; the captures are one more client.
+    /// Whose turn it is: one client after the other, beginning behind the last; the captures count as one client.
     fn pick<'a>(&self, slips: &[Entry<'a>], captures: bool, now: u64) -> Option<Pick<'a>> {
         fence(Ordering::SeqCst);
         if self.is_busy(slips) {
@@ -732,8 +730,8 @@ impl Hatch {
         its
     }
 
-    /// The pusher has a request that nobody waits for any more: it seems idle from now on, and a late answer
-    /// is one to nothing.
+    /// Nobody waits any more for the request that the pusher has: it counts as idle from now on, and a late answer
+    /// has no effect.
     pub fn forget_withdrawn(&self, slips: &[Entry]) {
         let word = self.current.load(Ordering::SeqCst);
         if word != 0 && !self.is_busy(slips) {
@@ -742,7 +740,7 @@ impl Hatch {
     }
 
     /// Gives up a capture that the pusher has not answered for `limit` nanoseconds, unless it is at its last
-    /// request, which may take its time. True: it was given up.
+    /// request, which has no time limit. True: it was given up.
     pub fn give_up_capture(&self, now: u64, limit: u64) -> bool {
         let given = self.now_given();
         let step = self.step.load(Ordering::SeqCst);

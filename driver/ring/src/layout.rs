@@ -1,7 +1,7 @@
-//! What tells whether two builds agree on the shared pages: a number made of every field's name, place and size.
+//! A number that tells whether two builds agree on the shared pages: it is made of every field's name, place and size.
 //!
-//! A library and a daemon of one version may have been built apart, with other pages. They would not notice: the pages
-//! are only atomics. So the number goes with the greeting (`vloopback_wire::build_id`).
+//! A library and a daemon of the same version may come from different builds with different pages, and would not notice,
+//! because the pages consist of atomics only. So the greeting contains this number (`vloopback_wire::build_id`).
 
 /// FNV-1a, over names and numbers.
 #[derive(Clone, Copy)]

@@ -1,7 +1,7 @@
 //! Frames in shared memory: slots, holders, publication.
 //!
-//! A pipe's frames lie in a small number of *slots*, each a memory file of its own. Who writes and
-//! who reads agree on them through three pages, apart because each has its own writers:
+//! A pipe's frames lie in a small number of *slots*, one after the other in one memory file. Writer and readers
+//! agree on them through three pages, which are separate because each has its own writers:
 //!
 //! | page | who writes | what it says |
 //! |---|---|---|
@@ -10,8 +10,8 @@
 //! | [`Desk`] | every client | which slots are held or wanted, who waits in poll |
 //!
 //! Clients map the board and the log for reading only, so that no client can stop another by
-//! writing there. The desk is everybody's: what a hostile client writes there can spoil pictures,
-//! but not starve the writer, because it honours no more claims than the daemon granted.
+//! writing there. Every client writes to the desk: a hostile one can spoil pictures there,
+//! but cannot starve the writer, which honours no more claims than the daemon granted.
 //!
 //! ```text
 //! writer                                  client with a row (reads the slot in place)
@@ -22,9 +22,9 @@
 //!   copy, publish, wake                     read for as long as it likes, unclaim
 //! ```
 //! Either the writer sees the claim or the client sees the mark: a held slot never changes.
-//! A client without a row copies and then looks whether the slot still holds what it held.
+//! A client without a row copies and then checks whether the slot still holds the same publication.
 //!
-//! Nothing here blocks, allocates or makes a system call, but for the `stress` feature.
+//! Nothing here blocks, allocates or makes a system call, except with the feature `stress`.
 
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
@@ -68,7 +68,7 @@ pub const MAX_SLOTS: usize = 32;
 /// As many as a model can explore.
 #[cfg(loom)]
 pub const MAX_SLOTS: usize = 3;
-/// The most clients that hold slots in place; all others copy. Each needs a slot, so more make no sense.
+/// The most clients that hold slots in place; all others copy. Each needs a slot, so more would be of no use.
 #[cfg(not(loom))]
 pub const MAX_ROWS: usize = 32;
 /// As many as a model can explore.
@@ -76,16 +76,16 @@ pub const MAX_ROWS: usize = 32;
 pub const MAX_ROWS: usize = 1;
 /// Slots that no claim may take from the writer: the one being written and the newest published one.
 pub const RESERVED_SLOTS: usize = 2;
-/// How often a step on a shared page begins anew that somebody else changes meanwhile. Who only does what is to be
-/// done is in the way a few times; a process that changes a page for the sake of it must not keep others, the daemon
-/// least of all, for ever.
+/// How often a step on a shared page is tried again after another process has changed the page meanwhile. Ordinary
+/// use needs a few tries. A process that changes a page on purpose must not keep others, least of all the daemon,
+/// for ever.
 pub(crate) const TRIES: usize = 64;
 /// The size of each of the three pages, bytes. The largest page in use anywhere would waste memory;
 /// mappings are made by the system's own page size.
 pub const PAGE_LEN: usize = 4096;
 
-/// Gives others a chance between two steps, where the `stress` feature asks for it. It sleeps, now and then: to
-/// yield makes a chance only where somebody else waits for this very core, and takes for ever where many do.
+/// With the feature `stress`: lets others run between two steps. It sleeps now and then, because yielding helps only
+/// if somebody else waits for this core, and takes very long if many do.
 #[inline(always)]
 pub(crate) fn window() {
     #[cfg(all(feature = "stress", not(loom)))]
@@ -105,7 +105,7 @@ const _: () = {
     assert!(size_of::<SessionPage>() <= PAGE_LEN);
 };
 
-/// Programs of either word size meet on these pages: sizes and places are numbers, the same in every build.
+/// Programs of both word sizes share these pages: sizes and offsets are the same in every build.
 #[cfg(not(loom))]
 const _: () = {
     use core::mem::offset_of;

@@ -2,15 +2,15 @@
 
 use crate::{AtomicU32, Ordering, TRIES};
 
-/// Somebody sleeps, or is about to: whoever gives the lock back wakes all. In the word itself, so
-/// that an owner who takes it again at once cannot lose the mark.
+/// Set while somebody sleeps or is about to: releasing the lock then wakes all. The mark is in the lock word itself, so
+/// that an owner that takes the lock again at once cannot lose it.
 const WAITED: u32 = 1 << 31;
 
 /// A lock word that names its owner, so that the daemon can take it back from a dead one.
 ///
 /// Owners are the numbers that the daemon gave to processes (1 to 2^31 - 1), not process ids: those
-/// mean different things in different namespaces. The waiting itself (a futex on
-/// [`SharedLock::word`]) is the caller's, who knows about signals.
+/// mean different things in different namespaces. The caller does the waiting (a futex on
+/// [`SharedLock::word`]), because it knows about signals.
 #[repr(C)]
 #[derive(Debug, Default)]
 pub struct SharedLock {
@@ -49,14 +49,14 @@ impl SharedLock {
         self.owner.swap(0, Ordering::Release) & WAITED != 0
     }
 
-    /// Takes the lock back from an owner that is gone. True means it was its; then wake all.
+    /// Takes the lock back from an owner that is gone. True means that it had the lock; then wake all.
     pub fn revoke(&self, dead: u32) -> bool {
         [dead, dead | WAITED]
             .into_iter()
             .any(|word| self.owner.compare_exchange(word, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok())
     }
 
-    /// Who has it; 0 is nobody.
+    /// The owner; 0 for none.
     pub fn owner(&self) -> u32 {
         self.owner.load(Ordering::Acquire) & !WAITED
     }

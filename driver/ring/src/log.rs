@@ -1,4 +1,4 @@
-//! What was published where.
+//! The log: which slot holds which publication.
 
 use crate::clock::Clock;
 use crate::{AtomicU32, AtomicU64, MAX_SLOTS, SharedLock};
@@ -10,24 +10,24 @@ use crate::{AtomicU32, AtomicU64, MAX_SLOTS, SharedLock};
 pub struct Slot {
     /// The number of the publication that it holds; 0 while it holds none or is being written.
     pub number: AtomicU64,
-    /// Its time in the stream's clock ([`Clock`]), nanoseconds.
+    /// Its time by the stream's clock ([`Clock`]), nanoseconds.
     pub time: AtomicU64,
     /// Bytes of the frame.
     pub len: AtomicU32,
-    /// What its pusher says of it besides; no bit of it means anything to the ring.
+    /// Marks of its pusher; the ring does not interpret them.
     pub marks: AtomicU32,
     reserved2: [AtomicU64; 5],
 }
 
 /// The page that the pusher writes (and the daemon, to mend what a dead one left).
 ///
-/// Each pusher gets a log of its own, also where it goes on in its predecessor's slots: what a pusher writes here,
-/// it can spoil only for as long as it feeds the pipe. The daemon takes over what is plausible of the old log.
+/// Each pusher gets its own log, also if it continues in its predecessor's slots. So it can spoil the log only while
+/// it feeds the pipe. The daemon takes over what is plausible of the old log.
 #[repr(C)]
 #[derive(Debug)]
 #[cfg_attr(loom, derive(Default))]
 pub struct Log {
-    /// Counts publications and whatever else a sleeping client must notice; clients wait on it.
+    /// Counts publications and other changes that a sleeping client must notice; clients wait on it.
     pub seq: AtomicU32,
     /// The right to write: forked and threaded pushers take turns.
     pub lock: SharedLock,
@@ -36,19 +36,19 @@ pub struct Log {
     pub head: AtomicU64,
     /// When the daemon was last told to wake clients that poll, CLOCK_MONOTONIC nanoseconds.
     pub rung: AtomicU64,
-    /// Frames that write() was given and that nobody streamed to see.
+    /// Frames that were written while nobody streamed.
     pub unwatched: AtomicU64,
     /// Frames copied into a slot.
     pub copies: AtomicU64,
-    /// Frames that found no slot (only a hostile client can bring that about).
+    /// Frames that found no slot (only a hostile client can cause that).
     pub lost: AtomicU64,
-    /// The newest publication's number when the log was made: no client can have had a later one.
+    /// The number of the newest publication when the log was made. No client can have had a later one.
     pub base: AtomicU64,
-    /// [`Log::unwatched`] when the newest publication was made: while it is the same the pusher has given nothing since.
+    /// [`Log::unwatched`] at the newest publication. While it is equal, the pusher has written nothing since.
     pub seen: AtomicU64,
-    /// Publications of which nobody streamed to see them: a slow pusher's newest frame, for who comes later.
+    /// Publications while nobody streamed: a slow pusher's newest frame, kept for clients that come later.
     pub kept: AtomicU64,
-    /// What time it is in the stream.
+    /// The stream's clock.
     pub clock: Clock,
     reserved2: AtomicU64,
     /// The slots.

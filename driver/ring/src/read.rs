@@ -1,8 +1,8 @@
-//! The clients' side.
+//! The reader's side.
 
 use crate::{Desk, Log, MAX_SLOTS, Ordering, TRIES, fence, window};
 
-/// A publication that was seen in a slot.
+/// A publication and its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
     /// The slot's index.
@@ -14,18 +14,18 @@ pub struct Found {
 /// A publication that is claimed: its slot does not change until [`unclaim`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taken {
-    /// Where and which.
+    /// The slot and the number.
     pub found: Found,
     /// Bytes of the frame, as the writer says: check it against the slot's size.
     pub len: u32,
-    /// Nanoseconds: of CLOCK_MONOTONIC at its publication, or what its pusher said.
+    /// Its time in nanoseconds: CLOCK_MONOTONIC at its publication, or the pusher's own.
     pub time: u64,
     /// The pusher's marks.
     pub marks: u32,
 }
 
 /// The oldest publication after `last` that the ring still holds, among the slots of `mask`. None: there is none, or
-/// the pusher changes its log again and again.
+/// the pusher keeps changing its log.
 pub fn find_oldest(log: &Log, slots: usize, mask: u32, last: u64) -> Option<Found> {
     for _ in 0..TRIES {
         let head = log.head.load(Ordering::Acquire);
@@ -45,10 +45,10 @@ pub fn find_oldest(log: &Log, slots: usize, mask: u32, last: u64) -> Option<Foun
     None
 }
 
-/// The newest publication, if its pusher has given no other frame since, watched or not: the picture that is there.
-/// It is of the log's own pusher, not of a former one. None: there is none, or it is not in the ring any more.
+/// The newest publication, if its pusher has written no other frame since, watched or not: the present picture. It is
+/// from the log's own pusher, not from a former one. None: there is none, or it is no longer in the ring.
 ///
-/// Who asks has been counted among those who stream: a frame that is given from then on is published.
+/// The caller has been counted among the streaming clients: every later frame is published.
 pub fn find_present(log: &Log, slots: usize) -> Option<Found> {
     let head = log.head.load(Ordering::SeqCst);
     let seen = log.seen.load(Ordering::SeqCst);
@@ -59,7 +59,7 @@ pub fn find_present(log: &Log, slots: usize) -> Option<Found> {
     (found.number == head).then_some(found)
 }
 
-/// Whether the slot still holds that publication. After a copy: whether the copy is whole.
+/// Whether the slot still holds that publication. After a copy: whether the copy is valid.
 #[inline]
 pub fn still_there(log: &Log, found: Found) -> bool {
     // The reads of the copy come before the look at the number.
@@ -67,8 +67,8 @@ pub fn still_there(log: &Log, found: Found) -> bool {
     log.slots[found.slot].number.load(Ordering::Relaxed) == found.number
 }
 
-/// Claims the oldest publication after `last` among the slots of `mask`. None: there is none, or the pusher took each
-/// one away in time, dozens of times.
+/// Claims the oldest publication after `last` among the slots of `mask`. None: there is none, or the pusher
+/// overwrote each one first, dozens of times.
 pub fn claim_oldest(log: &Log, desk: &Desk, row: usize, slots: usize, mask: u32, last: u64) -> Option<Taken> {
     let claims = &desk.rows[row].claims;
     for _ in 0..TRIES {

@@ -1,4 +1,4 @@
-//! One open device's own page: shared by all processes that have the descriptor, and the daemon.
+//! The page of one open file: shared by all processes that have the descriptor, and the daemon.
 
 use crate::{AtomicU32, AtomicU64, Events, Ordering, SharedLock};
 
@@ -17,12 +17,12 @@ pub const EXPORTED: u32 = 2;
 #[repr(C)]
 #[derive(Debug)]
 pub struct Buffer {
-    /// 0: the program has it. Else it is queued; lower numbers were queued earlier.
+    /// 0: the program has it. Otherwise it is queued; lower numbers were queued earlier.
     pub queued: AtomicU32,
-    /// Of an output's: the program has a frame of this slot plus 1 in it, in place. Of an input's:
-    /// the slot plus 1 that the program fills in place. 0: its memory is private.
+    /// On an output: the slot plus 1 whose frame the program has in it, in place. On an input: the slot plus 1 that
+    /// the program fills in place. 0: its memory is private.
     pub slot: AtomicU32,
-    /// Of an input's: 1: queued before STREAMON, to be published then.
+    /// On an input: 1: queued before STREAMON, to be published then.
     pub pending: AtomicU32,
     /// `bytesused` of the last frame in it.
     pub bytesused: AtomicU32,
@@ -30,32 +30,32 @@ pub struct Buffer {
     pub sequence: AtomicU32,
     /// Set of [`PREPARED`] and [`EXPORTED`].
     pub state: AtomicU32,
-    /// When that was published, or what its pusher said, nanoseconds.
+    /// When that was published, or the pusher's own time, in nanoseconds.
     pub time: AtomicU64,
     /// Where in the device's memory it is mapped, whole pages.
     pub start: AtomicU32,
-    /// Bytes, as the program is told.
+    /// Its bytes, as told to the program.
     pub length: AtomicU32,
     /// Of memory behind a descriptor: the descriptor's number, as the program gave it; nothing here takes it from
     /// this page. (Of the program's own memory, USERPTR, the address stays in the process that it is an address of.)
     pub user: AtomicU64,
     /// Flags of the last frame in it that its pusher gave: the timestamp's kind, the kind of picture.
     pub marks: AtomicU32,
-    /// The fewest bytes that it can have, as it was made for.
+    /// The fewest bytes that it may have, as it was made.
     pub least: AtomicU32,
     reserved: [AtomicU32; 2],
 }
 
 /// What belongs to the open file and not to a process: dup, fork, exec and SCM_RIGHTS keep it.
 ///
-/// Only the session's own processes and the daemon map it. The daemon believes nothing in it that
-/// could hurt anybody else.
+/// Only the session's own processes and the daemon map it. The daemon trusts nothing in it that
+/// could harm others.
 #[repr(C)]
 #[derive(Debug)]
 pub struct SessionPage {
     /// Guards the fields below between the threads and processes that share the descriptor.
     pub lock: SharedLock,
-    /// Changes when a wait must look again for another reason than a frame: close, the end of a stream.
+    /// Changes when a wait must check again for another reason than a frame: close, the end of a stream.
     pub kick: AtomicU32,
     /// 1: the descriptor must become readable with the next publication.
     pub armed: AtomicU32,
@@ -71,15 +71,15 @@ pub struct SessionPage {
     pub last: AtomicU64,
     /// Frames handed to the client.
     pub received: AtomicU64,
-    /// Publications that it did not have before they were overwritten.
+    /// Publications that were overwritten before it had them.
     pub dropped: AtomicU64,
-    /// Frames that were copied for it.
+    /// Frames that were copied for the client.
     pub copies: AtomicU64,
-    /// Copies that were done again because the slot changed under them; none of these was shown.
+    /// Copies that were repeated because the slot changed meanwhile; none of them was shown.
     pub retries: AtomicU64,
-    /// Bytes of private memory that it pays for itself.
+    /// Bytes of its private memory.
     pub private: AtomicU64,
-    /// 1: while nobody feeds the pipe the client waits, and poll with it; else poll says that a call would
+    /// 1: while nobody feeds the pipe, the client waits, and so does poll. 0: poll says that a call would
     /// return.
     pub patient: AtomicU32,
     /// 1: the open file has been used by V4L1 requests: the old rules hold for it while nobody feeds.
@@ -145,7 +145,7 @@ impl SessionPage {
 
     /// Brings `last` and `base` into line with log number `log`, whose first publication comes after number `newest`:
     /// what a former pusher numbered beyond that never was. The sequence that the client sees goes on without a
-    /// gap. Doing it twice is nothing. The caller has [`SessionPage::lock`].
+    /// gap. A second call has no effect. The caller has [`SessionPage::lock`].
     pub fn follow_log(&self, log: u32, newest: u64) {
         if self.log.swap(log, Ordering::Relaxed) == log {
             return;
@@ -160,7 +160,7 @@ impl SessionPage {
         }
     }
 
-    /// The newest publication that the client has had, as a log sees it of which that may not be known yet.
+    /// The newest publication that the client has had, for a log that the page may not have followed yet.
     pub fn last_in(&self, log: u32, newest: u64) -> u64 {
         let last = self.last.load(Ordering::SeqCst);
         if self.log.load(Ordering::Relaxed) == log { last } else { last.min(newest) }
@@ -169,17 +169,17 @@ impl SessionPage {
 
 #[cfg(not(loom))]
 impl SessionPage {
-    /// Whether the old driver's rules hold for the open file, which a legacy process has opened or not: it has been used
-    /// by V4L1's requests, or it is a legacy one and V4L2's have not been used. An old program's session may have
-    /// programs of today in it: these say by their first request which rules are theirs.
+    /// Whether the old driver's rules hold for the open file; `legacy` says whether a legacy process opened it. They hold
+    /// after a V4L1 request, and for a legacy process's open file without a V4L2 request. An old program's session may
+    /// contain programs of today; their first request decides which rules hold.
     pub fn is_old(&self, legacy: bool) -> bool {
         let used = |word: &AtomicU32| word.load(Ordering::Relaxed) != 0;
         used(&self.v4l1) || (legacy && !used(&self.v4l2))
     }
 
     /// Whether the client waits while nobody feeds the pipe, for a pusher (under the policy `wait`) or for the
-    /// placeholder's next frame (`placeholder`). Old programs, and new ones that speak V4L1, are told of the end instead;
-    /// under a third policy all are.
+    /// placeholder's next frame (`placeholder`). Old programs, and new ones that use V4L1, are told of the end instead;
+    /// under the third policy all are.
     pub fn is_patient(&self, legacy: bool, wait: bool, placeholder: bool) -> bool {
         (wait && !(legacy && self.is_old(true))) || (placeholder && !self.is_old(legacy))
     }

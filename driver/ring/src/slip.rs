@@ -1,11 +1,11 @@
-//! The page over which one client of a zero-copy pipe asks its pusher: what only the client's processes, the
-//! pusher's and the daemon map, so that no other client can stand in its way.
+//! The page through which one client of a zero-copy pipe makes requests to the pusher. Only the client's processes, the
+//! pusher's and the daemon map it, so no other client can block it.
 //!
 //! One request at a time is in it. The client writes it and posts it; the pusher's library takes it when it
 //! is this client's turn (see [`crate::hatch`]), and answers; the client takes the answer. Each step is one
-//! change of one word, which holds the request's serial number too: a late, a double or a foreign answer
-//! changes nothing, and neither side needs a lock of the other's. So a pusher may answer from a signal
-//! handler wherever that interrupted it.
+//! change of one word, which also holds the request's serial number. So a late, double or foreign answer
+//! changes nothing, and neither side needs a lock of the other. A pusher may answer from a signal
+//! handler, wherever that interrupted it.
 //!
 //! ```text
 //!  idle ──client posts──▶ posted ──pusher takes──▶ read ──pusher begins──▶ answering ──▶ answered
@@ -110,7 +110,7 @@ impl Message {
 #[repr(C)]
 #[derive(Debug)]
 pub struct Slip {
-    /// The threads and processes that share the open file ask one at a time.
+    /// Held by the thread that makes a request: threads and processes that share the open file take turns.
     pub lock: SharedLock,
     state: AtomicU32,
     /// 1: the client copies the frame that it asks for out of the pusher's memory (its read()).
@@ -266,7 +266,7 @@ impl Slip {
 
     // ---------------------------------------------------------------------------------- the daemon
 
-    /// Nobody answers any more: whoever waits gets this errno. `all`: also to what the pusher has not begun
+    /// There will be no answer: a waiting client gets this errno. `all`: also if the pusher has not begun
     /// to answer. True: the caller wakes the client.
     pub fn fail(&self, errno: u32, all: bool) -> bool {
         for _ in 0..TRIES {
@@ -288,14 +288,14 @@ impl Slip {
         false
     }
 
-    /// The client has closed. The caller wakes who may wait in it.
+    /// The client has closed. The caller wakes the threads that may wait.
     pub fn close(&self) {
         self.copies.store(0, Ordering::SeqCst);
         self.wanted.store(0, Ordering::SeqCst);
         self.state.store(State::new(self.state().serial(), Phase::Gone).word, Ordering::SeqCst);
     }
 
-    /// What a process that is gone had asked is nobody's any more.
+    /// Drops the request of a process that is gone.
     pub fn abandon(&self) {
         let now = self.state();
         if now.phase() != Phase::Gone {

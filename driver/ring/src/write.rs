@@ -1,15 +1,15 @@
-//! The writer's side. Who calls these holds [`Log::lock`](crate::Log).
+//! The writer's side. The caller holds [`Log::lock`](crate::Log).
 
 use crate::{ANY_ORDER, Board, Desk, Log, MAX_ROWS, MAX_SLOTS, Ordering, Row, Stamp, fence, window};
 
-/// A slot that is the writer's until it is published or cancelled.
+/// A slot that belongs to the writer until it is published or cancelled.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Picked {
     /// Its index.
     pub slot: usize,
 }
 
-/// The slots that clients hold, as far as the daemon granted it to them.
+/// The slots that clients hold, as far as the daemon granted them.
 fn held(board: &Board, desk: &Desk) -> u32 {
     let mut all = 0;
     for row in 0..MAX_ROWS {
@@ -27,7 +27,7 @@ fn held(board: &Board, desk: &Desk) -> u32 {
     all
 }
 
-/// The rows that the daemon has granted; what stands in the others means nothing.
+/// The rows that the daemon has granted; all others are ignored.
 fn granted<'a>(board: &'a Board, desk: &'a Desk) -> impl Iterator<Item = &'a Row> {
     let rows = desk.rows.iter().zip(&board.quotas);
     rows.filter(|(_, quota)| quota.load(Ordering::Relaxed) != 0).map(|(row, _)| row)
@@ -38,7 +38,7 @@ fn is_alone(board: &Board) -> bool {
     board.streamers.load(Ordering::Relaxed) == 1
 }
 
-/// The slots that clients would like to be written next: those that they have seen and given back.
+/// The slots that clients want to be written next: those that they have seen and given back.
 fn wanted(board: &Board, desk: &Desk) -> u32 {
     granted(board, desk).fold(0, |all, row| all | row.want.load(Ordering::Relaxed))
 }
@@ -49,7 +49,7 @@ pub fn is_newest(log: &Log, slot: usize) -> bool {
     newest != 0 && slot < MAX_SLOTS && log.slots[slot].number.load(Ordering::Relaxed) == newest
 }
 
-/// Marks a slot as being written, unless a client holds it. The publication that it held is gone then.
+/// Marks a slot as being written, unless a client holds it. Its publication is gone then.
 fn mark(board: &Board, log: &Log, desk: &Desk, slot: usize) -> Option<Picked> {
     window();
     let number = log.slots[slot].number.swap(0, Ordering::Relaxed);
@@ -98,11 +98,11 @@ fn in_turn(board: &Board, desk: &Desk) -> (u32, usize) {
 /// slot is never picked. `slots` is what the caller has mapped; slots of the mask `filling` are being filled
 /// already and left alone.
 ///
-/// The newest publication stays while another one is free: clients that were told of it find it, also
-/// where one of them is done with its slot. Only who streams alone may have it overwritten.
+/// The newest publication stays while another slot is free, so that all clients that were told of it find it, even
+/// if one of them is done with its slot. Only for a client that streams alone it may be overwritten.
 ///
-/// None means that none is free, or that 64 tries failed, which takes a client that changes its
-/// claims on purpose.
+/// None means that no slot is free, or that 64 tries failed, which happens only if a client changes its claims on
+/// purpose.
 pub fn pick(board: &Board, log: &Log, desk: &Desk, slots: usize, filling: u32) -> Option<Picked> {
     let slots = slots.min(MAX_SLOTS);
     for _ in 0..64 {
@@ -127,7 +127,7 @@ pub fn pick(board: &Board, log: &Log, desk: &Desk, slots: usize, filling: u32) -
     None
 }
 
-/// As [`pick`], one slot of the caller's choice.
+/// As [`pick`], for one given slot.
 pub fn pick_this(board: &Board, log: &Log, desk: &Desk, slot: usize) -> Option<Picked> {
     if slot >= MAX_SLOTS || held(board, desk) >> slot & 1 != 0 {
         return None;
@@ -135,12 +135,12 @@ pub fn pick_this(board: &Board, log: &Log, desk: &Desk, slot: usize) -> Option<P
     mark(board, log, desk, slot)
 }
 
-/// After the publication of a frame in `slot`, one of its own places: a client that streams alone is not
-/// made to copy older frames from elsewhere any more, which would take it longer than the writer
-/// takes to make new ones, so that it fell behind for ever. They count as dropped.
+/// After the publication of a frame in `slot`, one of the client's own places: drops older frames in other slots, if
+/// the client streams alone. To copy them would take the client longer than the writer takes to make new ones, so it
+/// would stay behind for ever. They count as dropped.
 ///
-/// A burst that a client is late for is kept: nothing is retired until it waits in a place again. Not
-/// before the publication: who was told of one of them finds the new one instead.
+/// A burst that the client is late for is kept: nothing is dropped until the client waits in a place again. This
+/// happens after the publication: a client that was told of a dropped frame finds the new one instead.
 pub fn retire(board: &Board, log: &Log, desk: &Desk, slot: usize, slots: usize) {
     if !is_alone(board) {
         return;
@@ -154,14 +154,14 @@ pub fn retire(board: &Board, log: &Log, desk: &Desk, slot: usize, slots: usize) 
     }
 }
 
-/// The time of the frame that is published next, at `now`, if its writer says that it was taken at `given`
+/// The time of the frame that is published next, at `now`; `given` is the writer's own time for it
 /// ([`Clock::stamp`](crate::Clock::stamp)).
 pub fn stamp(log: &Log, given: Option<u64>, now: u64) -> Stamp {
     log.clock.stamp(given, now, log.unwatched.load(Ordering::Relaxed) != log.seen.load(Ordering::Relaxed))
 }
 
 /// Publishes the slot that now holds a frame of `len` bytes. Returns its number. The caller then
-/// wakes whoever waits on [`Log::seq`](crate::Log) and those who are armed.
+/// wakes the clients that wait on [`Log::seq`](crate::Log) and those that are armed.
 pub fn publish(log: &Log, desk: &Desk, picked: Picked, len: u32, time: u64) -> u64 {
     publish_marked(log, desk, picked, len, time, 0)
 }
@@ -194,8 +194,8 @@ pub fn cancel(log: &Log, picked: Picked) {
     log.slots[picked.slot].number.store(0, Ordering::Release);
 }
 
-/// What a writer that died in mid-copy left: its slot's number is 0 already, so nothing shows; only
-/// the lock has to be taken from it. True means that it had the right to write.
+/// Cleans up after a writer that died in the middle of a copy. Its slot's number is 0 already, so nothing shows; only
+/// the lock is taken from it. True means that it had the right to write.
 pub fn invalidate_half_written(log: &Log, dead: u32) -> bool {
     if log.lock.owner() == dead {
         // It may have died between the two stores of a publication, which clients may have taken by now.

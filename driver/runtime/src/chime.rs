@@ -13,9 +13,9 @@ use vloopback_wire::{Reply, Request};
 
 use crate::hidden::MOVING;
 use crate::lock::NoSignals;
-use crate::process;
-use crate::session::Session;
+use crate::open_file::Session;
 use crate::sys::{self, FdList};
+use crate::{connection, fork};
 
 /// The chime's number, if there is one and raw system calls have put nothing else there.
 pub(crate) fn known(session: &Session) -> Option<c_int> {
@@ -25,7 +25,7 @@ pub(crate) fn known(session: &Session) -> Option<c_int> {
 /// The chime's number; it is asked for if it is not there yet. None: it cannot be had.
 pub(crate) fn of(session: &Session) -> Option<c_int> {
     let known_already = known(session);
-    if known_already.is_some() || process::is_foreign() {
+    if known_already.is_some() || fork::is_vfork_child() {
         return known_already;
     }
     let quiet = NoSignals::new();
@@ -34,7 +34,7 @@ pub(crate) fn of(session: &Session) -> Option<c_int> {
         return Some(fd);
     }
     let mut fds = FdList::new();
-    let asked = process::ask(&Request::Chime { session: session.info().session }, None, &mut fds);
+    let asked = connection::ask(&Request::Chime { session: session.info().session }, None, &mut fds);
     if !matches!(asked, Ok((Reply::Done, _))) || fds.len() != 1 {
         return None;
     }
@@ -63,7 +63,7 @@ pub(crate) fn hush(session: &Session) {
     sys::drain(fd);
     if events.is_pending() {
         // Posted meanwhile; its byte may be gone. A daemon that is gone is another matter.
-        let _ = process::tell(&Request::RingChime { session: session.info().session });
+        let _ = connection::tell(&Request::RingChime { session: session.info().session });
     }
 }
 
@@ -74,7 +74,7 @@ pub(crate) fn is_right(session: &Session) -> bool {
         return true;
     }
     let quiet = NoSignals::new();
-    let Ok(me) = process::peer() else { return false };
+    let Ok(me) = connection::peer() else { return false };
     if page.lock.try_lock(me).is_ok() {
         hush(session);
         session.unlock_page();

@@ -1,5 +1,5 @@
-//! What libc's edge (the preload library) calls. Nothing here allocates or locks on the way of a
-//! descriptor that is not ours.
+//! The entry points for the preload library. For a descriptor that is not a device's, nothing here allocates
+//! or takes a lock.
 
 use core::ffi::{CStr, c_int, c_void};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -8,15 +8,21 @@ use vloopback_wire::Request;
 
 use vloopback_ioctl::{Abi, dispatch_v4l1, dispatch_v4l2, is_v4l1, is_v4l2, request_number};
 
-use crate::input::{self, Pieces};
-use crate::session::{self, Pin, Session};
+use crate::open_file::{self, Pin, Session};
+use crate::publish::Pieces;
 use crate::sys::{self, FdList};
 use crate::user::Caller;
+use crate::v4l2::feed;
+use crate::v4l2::forward;
+use crate::v4l2::{self, node};
 use crate::views::Mapping;
-use crate::{chime, client, hidden, output};
-use crate::{monitor, part, process, table, v4l1, v4l2, zero};
+use crate::zero::{ask, gong, memory, mmap, pusher};
+use crate::{
+    byte_stream, chime, connection, environment, files, fork, hidden, input, monitor, open_files, output,
+    table, v4l1,
+};
 
-pub use crate::monitor::News;
+pub use monitor::News;
 
 /// The permission bits of a device's socket, which no other socket has.
 pub use vloopback_wire::DEVICE_MODE;
@@ -56,11 +62,11 @@ static MAPPED: AtomicU32 = AtomicU32::new(0);
 /// Reads the environment into static storage. Called by the constructor; allocates nothing, opens
 /// nothing.
 pub fn configure_from_env() {
-    process::configure_from_env();
+    environment::configure_from_env();
 }
 
 fn pin(fd: c_int) -> Result<Pin, c_int> {
-    session::of(fd).ok_or(libc::EBADF)
+    open_files::of(fd).ok_or(libc::EBADF)
 }
 
 /// Looks at an unknown number once (for read, write, ioctl, mmap, fstat).
@@ -70,7 +76,7 @@ pub fn state(fd: c_int) -> State {
         // No number at all: nothing to look at, and nothing that could be remembered.
         table::UNKNOWN if fd < 0 => State::Other,
         table::UNKNOWN => {
-            if session::look(fd).is_some() {
+            if open_files::look(fd).is_some() {
                 State::Ours
             } else {
                 State::Other
@@ -83,7 +89,7 @@ pub fn state(fd: c_int) -> State {
 
 /// The number may have been closed behind our back: look again whatever is remembered.
 pub fn look_again(fd: c_int) -> State {
-    if session::look(fd).is_some() { State::Ours } else { State::Other }
+    if open_files::look(fd).is_some() { State::Ours } else { State::Other }
 }
 
 /// Opens device node `number` (the N of /dev/videoN) with open(2) flags.
@@ -91,10 +97,10 @@ pub fn look_again(fd: c_int) -> State {
 /// # Errors
 /// See [`OpenError`].
 pub fn open_device(number: u32, flags: c_int) -> Result<c_int, OpenError> {
-    if process::is_foreign() {
+    if fork::is_vfork_child() {
         return Err(OpenError::NotServed);
     }
-    process::restarting(|| session::open(number, flags)).map_err(|errno| match errno {
+    connection::restarting(|| open_files::open(number, flags)).map_err(|errno| match errno {
         // No daemon, or a node that is not its: the file system's own answer is right.
         libc::ENOENT | libc::ECONNREFUSED => OpenError::NotServed,
         errno => OpenError::Errno(errno),
@@ -107,7 +113,7 @@ pub fn node_of(fd: c_int) -> Option<u32> {
     if entry & 3 == 3 {
         return u32::try_from(entry >> 2).ok();
     }
-    session::of(fd).map(|s| s.info().node)
+    open_files::of(fd).map(|s| s.info().node)
 }
 
 /// read(2) on one of ours.
@@ -118,22 +124,22 @@ pub fn node_of(fd: c_int) -> Option<u32> {
 /// # Safety
 /// `buf` is the caller's pointer, checked here: a bad one gives EFAULT.
 pub unsafe fn read(fd: c_int, buf: *mut c_void, len: usize) -> Result<usize, c_int> {
-    process::restarting(|| read_by(&*pin(fd)?, fd, buf as usize, len))
+    connection::restarting(|| read_by(&*pin(fd)?, fd, buf as usize, len))
 }
 
 fn read_by(session: &Session, fd: c_int, buf: usize, len: usize) -> Result<usize, c_int> {
-    if !zero::is_zero(session) {
+    if !memory::is_zero(session) {
         return output::read(session, fd, buf, len);
     }
     session.alive()?;
     if session.info().input {
         let piece = libc::iovec { iov_base: buf as *mut c_void, iov_len: len };
-        zero::pusher::read(session, fd, core::slice::from_ref(&piece))
-    } else if v4l2::is_client(session) {
-        v4l2::begin_read(session)?;
+        pusher::read(session, fd, core::slice::from_ref(&piece))
+    } else if open_file::is_client(session) {
+        output::begin_read(session)?;
         output::read(session, fd, buf, len)
     } else {
-        zero::ask::read_frame(session, buf, len)
+        ask::read_frame(session, buf, len)
     }
 }
 
@@ -146,7 +152,9 @@ fn read_by(session: &Session, fd: c_int, buf: usize, len: usize) -> Result<usize
 /// `buf` is the caller's pointer, checked here: a bad one gives EFAULT.
 pub unsafe fn write(fd: c_int, buf: *const c_void, len: usize) -> Result<usize, c_int> {
     let piece = libc::iovec { iov_base: buf.cast_mut(), iov_len: len };
-    process::restarting(|| part::write(&*pin(fd)?, fd, &Pieces { iov: core::slice::from_ref(&piece) }))
+    connection::restarting(|| {
+        byte_stream::write(&*pin(fd)?, fd, &Pieces { iov: core::slice::from_ref(&piece) })
+    })
 }
 
 /// The most pieces that readv and writev take (IOV_MAX).
@@ -169,7 +177,7 @@ unsafe fn with_pieces<T>(
         core::slice::from_raw_parts_mut(pieces.as_mut_ptr().cast::<u8>(), count * size_of::<libc::iovec>())
     };
     Caller.read(iov as usize, bytes).map_err(|_| libc::EFAULT)?;
-    process::restarting(|| f(&pieces[..count]))
+    connection::restarting(|| f(&pieces[..count]))
 }
 
 /// readv(2) on one of ours: a frame goes into the first piece that has room; like a device that
@@ -185,9 +193,9 @@ pub unsafe fn readv(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<
     // SAFETY: the caller's promise.
     unsafe {
         with_pieces(iov, count, |pieces| match pieces.iter().find(|p| p.iov_len > 0) {
-            Some(_) if session.info().input && zero::is_zero(&session) => {
+            Some(_) if session.info().input && memory::is_zero(&session) => {
                 session.alive()?;
-                zero::pusher::read(&session, fd, pieces)
+                pusher::read(&session, fd, pieces)
             }
             Some(piece) => read_by(&session, fd, piece.iov_base as usize, piece.iov_len),
             None => Ok(0),
@@ -205,7 +213,7 @@ pub unsafe fn readv(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<
 pub unsafe fn writev(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<usize, c_int> {
     let session = pin(fd)?;
     // SAFETY: the caller's promise.
-    unsafe { with_pieces(iov, count, |pieces| part::write(&session, fd, &Pieces { iov: pieces })) }
+    unsafe { with_pieces(iov, count, |pieces| byte_stream::write(&session, fd, &Pieces { iov: pieces })) }
 }
 
 /// ioctl(2) on one of ours.
@@ -216,29 +224,29 @@ pub unsafe fn writev(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result
 /// # Safety
 /// `arg` is the caller's, checked here: a bad pointer gives EFAULT.
 pub unsafe fn ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int> {
-    process::restarting(|| do_ioctl(fd, request, arg))
+    connection::restarting(|| do_ioctl(fd, request, arg))
 }
 
 /// [`ioctl`], once.
 fn do_ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int> {
     let session = pin(fd)?;
     session.alive()?;
-    if request_number(request) == 0 && session.info().input && zero::is_zero(&session) {
-        // Some pushers answer a client's closing, too (LEGACY.md 4, rule 8).
+    if request_number(request) == 0 && session.info().input && memory::is_zero(&session) {
+        // Some pushers answer a client's closing, too (driver/docs/old-api.md, "Rules for pushers" 8).
         return Ok(0);
     }
     if is_v4l1(request) {
-        // From its next open on this process is legacy (DESIGN.md 7, Era).
-        process::mark_legacy();
+        // From its next open on this process is legacy (driver/docs/rules.md, "Eras").
+        environment::mark_legacy();
         if session.page().v4l1.swap(1, Ordering::Relaxed) == 0 {
             // It waits for a placeholder no more.
-            session.page().patient.store(u32::from(client::is_patient(&session)), Ordering::Relaxed);
+            session.page().patient.store(u32::from(open_file::is_patient(&session)), Ordering::Relaxed);
         }
-        if zero::is_zero(&session) {
+        if memory::is_zero(&session) {
             return if session.info().input {
-                zero::pusher::answer(&session, request_number(request), arg)
+                pusher::answer(&session, request_number(request), arg)
             } else {
-                zero::ask::forward(&session, request_number(request), arg)
+                ask::forward(&session, request_number(request), arg)
             };
         }
         if session.info().input {
@@ -258,13 +266,13 @@ fn do_ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int> {
                 session.ring_bell();
             } else if info.input && !info.legacy && session.access().1 {
                 // It has claimed nothing by opening: others may.
-                let _ = process::post(&Request::Bell { session: info.session, knock: false });
+                let _ = connection::post(&Request::Bell { session: info.session, knock: false });
             }
         }
-        if let Some(answer) = v4l2::forward(&session, request, arg) {
+        if let Some(answer) = forward::forward(&session, request, arg) {
             return answer;
         }
-        let mut node = v4l2::Node { session: &session, fd };
+        let mut node = node::Node { session: &session, fd };
         return dispatch_v4l2(&mut node, &Caller, Abi::NATIVE, request, arg).map_err(|e| e.raw());
     }
     Err(libc::ENOTTY)
@@ -295,15 +303,15 @@ pub unsafe fn mmap(
         return Err(libc::EACCES);
     }
     let has_buffers = session.page().count.load(Ordering::Relaxed) != 0;
-    let at = process::restarting(|| match (session.info().input, has_buffers) {
+    let at = connection::restarting(|| match (session.info().input, has_buffers) {
         // SAFETY: the caller's promise.
-        (true, true) => unsafe { v4l2::mmap_feed(&session, fd, &wanted) },
+        (true, true) => unsafe { feed::mmap(&session, fd, &wanted) },
         // SAFETY: as above.
-        (true, false) => unsafe { zero::mmap_input(&session, fd, &wanted) },
+        (true, false) => unsafe { mmap::mmap_input(&session, fd, &wanted) },
         // SAFETY: as above.
-        (false, false) if zero::is_zero(&session) => unsafe { zero::mmap_output(&session, &wanted) },
+        (false, false) if memory::is_zero(&session) => unsafe { mmap::mmap_output(&session, &wanted) },
         // SAFETY: as above.
-        (false, true) => unsafe { v4l2::mmap_capture(&session, fd, &wanted) },
+        (false, true) => unsafe { v4l2::capture::mmap(&session, fd, &wanted) },
         // SAFETY: as above.
         (false, false) => unsafe { output::mmap(&session, fd, &wanted) },
     })?;
@@ -313,26 +321,26 @@ pub unsafe fn mmap(
 
 /// Before the real munmap of any range: our record of it is dropped.
 pub fn before_munmap(addr: *mut c_void, len: usize) {
-    if MAPPED.load(Ordering::Relaxed) == 0 || process::is_foreign() {
+    if MAPPED.load(Ordering::Relaxed) == 0 || fork::is_vfork_child() {
         return;
     }
-    session::each(|session| output::unmapped(session, addr as usize, len));
+    files::each(|session| output::unmapped(session, addr as usize, len));
 }
 
 /// After the real mremap of a range of `len` bytes (0: what is there got a second view) to `to`: our record of it
 /// follows.
 pub fn after_mremap(addr: *mut c_void, len: usize, to: *mut c_void, new_len: usize) {
-    if MAPPED.load(Ordering::Relaxed) == 0 || process::is_foreign() {
+    if MAPPED.load(Ordering::Relaxed) == 0 || fork::is_vfork_child() {
         return;
     }
-    session::each(|session| output::moved(session, addr as usize, len, to as usize, new_len));
+    files::each(|session| output::moved(session, addr as usize, len, to as usize, new_len));
 }
 
 /// Before the real close of any number.
 #[inline]
 pub fn before_close(fd: c_int) -> Close {
     // Nearly every close of a program: one look at the table, one at our connection's number.
-    if table::get(fd) == table::UNKNOWN && fd != process::hidden() && !monitor::has_any() {
+    if table::get(fd) == table::UNKNOWN && fd != connection::hidden() && !monitor::has_any() {
         return Close::PassThrough;
     }
     before_close_of_known(fd)
@@ -341,8 +349,8 @@ pub fn before_close(fd: c_int) -> Close {
 #[inline(never)]
 fn before_close_of_known(fd: c_int) -> Close {
     let is_a_devices = table::get(fd) == table::HIDDEN;
-    if fd >= 0 && (is_a_devices || fd == process::hidden()) {
-        if !process::is_foreign() {
+    if fd >= 0 && (is_a_devices || fd == connection::hidden()) {
+        if !fork::is_vfork_child() {
             return Close::Hidden;
         }
         if is_a_devices {
@@ -351,13 +359,13 @@ fn before_close_of_known(fd: c_int) -> Close {
         }
     }
     monitor::end(fd);
-    session::forget(fd).map_or(Close::PassThrough, Close::Last)
+    open_files::forget(fd).map_or(Close::PassThrough, Close::Last)
 }
 
 /// After the real close that ended a device in this process: when this returns, /proc tells of it
 /// and another pusher may have the pipe, unless another process still has the device.
 pub fn after_close(session: u32) {
-    session::closed(session);
+    open_files::closed(session);
 }
 
 /// Before the numbers `first` to `last`, none of them hidden, are really closed.
@@ -365,7 +373,7 @@ pub fn before_close_range(first: u32, last: u32) {
     let (first, last) = (first.min(c_int::MAX as u32) as c_int, last.min(c_int::MAX as u32) as c_int);
     monitor::end_range(first, last);
     table::each_known(first, last, |fd| {
-        session::forget(fd);
+        open_files::forget(fd);
     });
 }
 
@@ -374,13 +382,13 @@ pub fn before_close_range(first: u32, last: u32) {
 #[inline]
 pub fn fresh(fd: c_int) {
     if table::get(fd) > table::OTHER {
-        session::forget(fd);
+        open_files::forget(fd);
     }
 }
 
 /// The program has opened the name of node `number` (O_PATH), and nothing else of it.
 pub fn named(fd: c_int, number: u32) {
-    if !process::is_foreign() {
+    if !fork::is_vfork_child() {
         table::set(fd, table::name_of(number));
     }
 }
@@ -388,14 +396,14 @@ pub fn named(fd: c_int, number: u32) {
 /// The first of our hidden descriptors among the numbers `first` to `last`: close_range and closefrom leave
 /// it open.
 pub fn next_hidden(first: u32, last: u32) -> Option<u32> {
-    let connection = u32::try_from(process::hidden()).ok().filter(|n| (first..=last).contains(n));
+    let connection = u32::try_from(connection::hidden()).ok().filter(|n| (first..=last).contains(n));
     connection.into_iter().chain(hidden::first(first, last)).min()
 }
 
 /// The program is about to dup2 or dup3 onto `fd`: a hidden descriptor there moves away first.
 pub fn make_room(fd: c_int) {
-    process::make_room(fd);
-    hidden::make_room(fd);
+    connection::make_room(fd);
+    open_files::make_room(fd);
 }
 
 /// Whether the number is known as one of our devices; it is not looked at.
@@ -411,77 +419,77 @@ pub fn looks_like_ours(fd: c_int) -> bool {
 
 /// Whether one of our descriptors may be read, and written.
 pub fn access(fd: c_int) -> (bool, bool) {
-    session::of(fd).map_or((false, false), |session| session.access())
+    open_files::of(fd).map_or((false, false), |session| session.access())
 }
 
 /// Whether an open file of ours is behind a number, and has subscribed to V4L2 events: poll and its kin learn
 /// of those by [`chime()`].
 pub fn has_events(fd: c_int) -> bool {
     state(fd) == State::Ours
-        && session::of(fd).is_some_and(|s| s.page().events.subscribed.load(Ordering::Relaxed) != 0)
+        && open_files::of(fd).is_some_and(|s| s.page().events.subscribed.load(Ordering::Relaxed) != 0)
 }
 
 /// The chime of an open file of ours: a hidden descriptor that is ready, with POLLPRI, while the open file
 /// has a V4L2 event to take. The descriptor itself never has POLLPRI. None: not ours, or there is none.
 pub fn chime(fd: c_int) -> Option<c_int> {
-    if state(fd) == State::Ours { chime::of(&*session::of(fd)?) } else { None }
+    if state(fd) == State::Ours { chime::of(&*open_files::of(fd)?) } else { None }
 }
 
 /// The same, if it was asked for before.
 pub fn known_chime(fd: c_int) -> Option<c_int> {
-    if state(fd) == State::Ours { chime::known(&*session::of(fd)?) } else { None }
+    if state(fd) == State::Ours { chime::known(&*open_files::of(fd)?) } else { None }
 }
 
 /// Whether an open file of ours has a V4L2 event to take. If not, its chime is hushed.
 pub fn has_event(fd: c_int) -> bool {
-    session::of(fd).is_some_and(|session| chime::is_right(&session))
+    open_files::of(fd).is_some_and(|session| chime::is_right(&session))
 }
 
 /// Whether the process ever had a gong ([`gong`]): while it had not, no list of poll's has one.
 #[inline]
 pub fn has_gongs() -> bool {
-    zero::gong::has_any()
+    gong::has_any()
 }
 
 /// The session behind a number that is known to be ours; nothing is looked at.
 fn known_session(fd: c_int) -> Option<Pin> {
-    if is_ours(fd) { session::of(fd) } else { None }
+    if is_ours(fd) { open_files::of(fd) } else { None }
 }
 
 /// The gong of an input of ours that a zero-copy pusher has: a hidden descriptor that is readable when a client
 /// has asked, whether or not the input's own is. None: not ours, or it has none.
 pub fn gong(fd: c_int) -> Option<c_int> {
-    zero::gong::heard_at(&*known_session(fd)?)
+    gong::heard_at(&*known_session(fd)?)
 }
 
 /// The number that it has, whatever raw system calls did to it: costs no call.
 #[inline]
 pub fn gong_number(fd: c_int) -> Option<c_int> {
-    zero::gong::number(&*known_session(fd)?)
+    gong::number(&*known_session(fd)?)
 }
 
 /// Whether there is something to read for a pusher whose input or [`gong`] is ready: what rang may have been
 /// withdrawn. If not, both are hushed.
 pub fn has_request(fd: c_int) -> bool {
-    known_session(fd).is_some_and(|session| zero::pusher::is_rightly_rung(&session, fd))
+    known_session(fd).is_some_and(|session| pusher::is_rightly_rung(&session, fd))
 }
 
 /// The gong of an input cannot be asked together with it: clients do not use it.
 pub fn without_gong(fd: c_int) {
     if let Some(session) = known_session(fd) {
-        zero::gong::plug(&session);
+        gong::plug(&session);
     }
 }
 
 /// From now on children that share our memory are told from us. False: they cannot be, for want of memory.
 pub fn tell_children() -> bool {
-    process::settle().is_ok()
+    fork::settle().is_ok()
 }
 
 /// Whether this is a child that shares its parent's memory but not its descriptors (vfork): what it does with
 /// numbers changes nothing of what is remembered of them. Costs a system call. Only after [`tell_children`].
 pub fn is_in_shared_memory() -> bool {
-    process::is_foreign()
+    fork::is_vfork_child()
 }
 
 /// The program's socket `fd` listens for devices that come and go: to the kernel's own words, or to udev's.
@@ -533,49 +541,49 @@ pub fn after_dup(old: c_int, new: c_int) {
     if old != new {
         monitor::end(new);
     }
-    session::duplicated(old, new);
+    open_files::duplicated(old, new);
 }
 
 /// The root of the daemon's tree of plain files, without a trailing slash; None where none was named.
 pub fn tree() -> Option<&'static CStr> {
-    process::tree()
+    environment::tree()
 }
 
 /// An image of that tree ([`vloopback_wire::tree`]) from the daemon, for who does not reach its folder: a
 /// descriptor that is the caller's. None: no daemon, or none that has one.
 pub fn fetch_tree() -> Option<c_int> {
-    if process::is_foreign() {
+    if fork::is_vfork_child() {
         return None;
     }
     let mut fds = FdList::new();
     let request = Request::Tree;
-    let mut reply = process::ask(&request, None, &mut fds);
+    let mut reply = connection::ask(&request, None, &mut fds);
     if matches!(reply, Err(libc::ENODEV)) {
         // That daemon is gone; there may be a new one.
-        reply = process::ask(&request, None, &mut fds);
+        reply = connection::ask(&request, None, &mut fds);
     }
     (reply.is_ok() && fds.len() == 1).then(|| fds.take(0))
 }
 
 /// The process looked into /proc/video/vloopback: it is legacy from now on.
 pub fn mark_legacy() {
-    process::mark_legacy();
+    environment::mark_legacy();
 }
 
-/// Whether the process is legacy (DESIGN.md 7, Era).
+/// Whether the process is legacy (driver/docs/rules.md, "Eras").
 pub fn is_legacy() -> bool {
-    process::is_legacy()
+    environment::is_legacy()
 }
 
 /// Whether the process finds the names that programs of today look for: it is not legacy, and nobody asked for others.
 pub fn finds_todays_names() -> bool {
-    !process::is_legacy() && !process::has_own_names()
+    !environment::is_legacy() && !environment::has_own_names()
 }
 
 /// The program has changed how it takes signals (signal, sigaction, sigprocmask and their kin).
 pub fn signals_changed() {
-    if MAPPED.load(Ordering::Relaxed) != 0 && !process::is_foreign() {
-        zero::pusher::signals_changed();
+    if MAPPED.load(Ordering::Relaxed) != 0 && !fork::is_vfork_child() {
+        pusher::signals_changed();
     }
 }
 
@@ -590,5 +598,5 @@ pub fn words<const N: usize>(addr: usize) -> Option<[usize; N]> {
 
 /// The release that uname() is to tell, if one was asked for.
 pub fn fake_release() -> Option<&'static CStr> {
-    process::fake_release()
+    environment::fake_release()
 }

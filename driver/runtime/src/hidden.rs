@@ -8,10 +8,8 @@
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
-use crate::lock::{Local, NoSignals};
-use crate::session::{self, Session};
-use crate::sys;
-use crate::{monitor, process, table};
+use crate::lock::Local;
+use crate::{connection, sys, table};
 
 /// Fetching and moving are one at a time, and so is what must not meet a descriptor that moves.
 pub(crate) static MOVING: Local<()> = Local::new(());
@@ -45,10 +43,10 @@ impl Hidden {
         self.number().filter(|&fd| sys::inode(fd) == Some(self.inode.load(Ordering::Relaxed)))
     }
 
-    /// Hides a descriptor, which is ours from now on. None: there is no room for it, and it is closed. Under
+    /// Takes a descriptor over and hides it from the program. None: there is no room for it, and it is closed. Under
     /// [`MOVING`].
     pub(crate) fn put(&self, fd: c_int) -> Option<c_int> {
-        let fd = process::hide(fd);
+        let fd = connection::hide(fd);
         EVER.fetch_add(1, Ordering::SeqCst);
         self.set(fd).then_some(fd)
     }
@@ -75,7 +73,7 @@ impl Hidden {
     }
 
     /// Goes elsewhere if it is at this number. With none free it is asked for again when it is needed.
-    fn leave(&self, fd: c_int) {
+    pub(crate) fn leave(&self, fd: c_int) {
         if self.number.load(Ordering::Acquire) == fd + 1 {
             // Not to the same number.
             let other = sys::dup_from(fd, fd.saturating_add(1)).or_else(|_| sys::dup_from(fd, 3));
@@ -87,18 +85,6 @@ impl Hidden {
     }
 }
 
-/// Those of a session.
-fn of(session: &Session) -> [&Hidden; 3] {
-    [&session.chime, &session.gong, &session.mallet]
-}
-
-/// The session ends here.
-pub(crate) fn close_all(session: &Session) {
-    for hidden in of(session) {
-        hidden.close();
-    }
-}
-
 /// The first hidden number among `first` to `last`.
 pub(crate) fn first(first: u32, last: u32) -> Option<u32> {
     if EVER.load(Ordering::Relaxed) == 0 {
@@ -106,20 +92,4 @@ pub(crate) fn first(first: u32, last: u32) -> Option<u32> {
     }
     let bound = |number: u32| c_int::try_from(number).unwrap_or(c_int::MAX);
     table::first_hidden(bound(first), bound(last)).and_then(|fd| u32::try_from(fd).ok())
-}
-
-/// The program is about to take this number: what is hidden there goes elsewhere.
-pub(crate) fn make_room(fd: c_int) {
-    if table::get(fd) != table::HIDDEN || process::is_foreign() {
-        return;
-    }
-    let quiet = NoSignals::new();
-    let _moving = MOVING.lock(&quiet);
-    session::each(|session| {
-        for hidden in of(session) {
-            hidden.leave(fd);
-        }
-    });
-    monitor::each_hidden(|hidden| hidden.leave(fd));
-    table::replace(fd, table::HIDDEN, table::UNKNOWN);
 }

@@ -5,72 +5,19 @@ use core::sync::atomic::Ordering;
 
 use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l1::{VideoPicture, VideoWindow};
-use vloopback_abi::v4l2::{Fourcc, PixelFormat, V4L2_BUF_FLAG_TIMESTAMP_COPY};
-use vloopback_ring::{Log, Picked, Pix, cancel, pick, publish_marked, retire, stamp};
+use vloopback_abi::v4l2::{Fourcc, PixelFormat};
+use vloopback_ring::Pix;
 use vloopback_wire::Request;
 
+use crate::connection;
 use crate::lock::NoSignals;
-use crate::process;
-use crate::ring_map::RingMap;
-use crate::session::Session;
-use crate::sys::{self, Result};
-use crate::v4l2;
-
-/// Clients that poll are woken through the daemon at least this often whatever the desk says,
-/// so that nobody can keep them asleep by clearing others' marks there. Nanoseconds.
-const RING_AT_LEAST: u64 = 50_000_000;
-
-/// One frame out of pieces that lie in the program's memory.
-pub(crate) struct Pieces<'a> {
-    pub(crate) iov: &'a [libc::iovec],
-}
-
-impl Pieces<'_> {
-    pub(crate) fn len(&self) -> Option<usize> {
-        self.iov.iter().try_fold(0usize, |sum, v| sum.checked_add(v.iov_len))
-    }
-
-    pub(crate) fn check(&self, session: &Session) -> Result<()> {
-        for piece in self.iov {
-            session.known.readable(piece.iov_base as usize, piece.iov_len).map_err(|_| libc::EFAULT)?;
-        }
-        Ok(())
-    }
-
-    /// Copies `len` bytes from byte `from` on, or all that there are.
-    ///
-    /// # Safety
-    /// `to` has room for `len` bytes, and the pieces were checked.
-    pub(crate) unsafe fn copy_part(&self, mut from: usize, mut to: *mut u8, mut len: usize) {
-        for piece in self.iov {
-            let skipped = from.min(piece.iov_len);
-            from -= skipped;
-            let part = (piece.iov_len - skipped).min(len);
-            // SAFETY: inside the piece, and the caller's promise.
-            unsafe {
-                core::ptr::copy_nonoverlapping(piece.iov_base.cast::<u8>().add(skipped), to, part);
-                to = to.add(part);
-            }
-            len -= part;
-        }
-    }
-
-    /// Copies the first `len` bytes, or all if there are fewer.
-    ///
-    /// # Safety
-    /// `to` has room for `len` bytes, and the pieces were checked.
-    unsafe fn copy_to(&self, mut to: *mut u8, mut len: usize) {
-        for piece in self.iov {
-            let part = piece.iov_len.min(len);
-            // SAFETY: the caller's promise.
-            unsafe {
-                core::ptr::copy_nonoverlapping(piece.iov_base.cast::<u8>(), to, part);
-                to = to.add(part);
-            }
-            len -= part;
-        }
-    }
-}
+use crate::open_file::{self, Session};
+use crate::publish::Pieces;
+use crate::publish::give_back;
+use crate::publish::is_kept;
+use crate::publish::is_left_out;
+use crate::publish::put;
+use crate::sys::Result;
 
 /// write(2): one frame. Never blocks for a client; with no client that streams nothing is copied
 /// and no system call is made.
@@ -101,14 +48,14 @@ pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
     }
     let mut format = board.format();
     let len = frame.len().ok_or(libc::EINVAL)?;
-    if (format.ring == 0 || format.feed == 0) && v4l2::is_client(session) && is_frame(&format.pix, len) {
+    if (format.ring == 0 || format.feed == 0) && open_file::is_client(session) && is_frame(&format.pix, len) {
         // A V4L2 device always has a format: the first frame of it begins the feed.
-        v4l2::feed(session, 0)?;
+        open_file::feed(session, 0)?;
         format = board.format();
     }
     let whole = format.frame_len as usize;
     let fits = match format.varies {
-        0 if v4l2::is_client(session) => len == whole,
+        0 if open_file::is_client(session) => len == whole,
         0 => len >= whole,
         _ => len <= whole,
     };
@@ -126,10 +73,10 @@ pub(crate) fn write(session: &Session, frame: &Pieces) -> Result<usize> {
     loop {
         let quiet = NoSignals::new();
         let mut ring = session.ring.lock(&quiet);
-        ring.refresh(session)?;
+        session.refresh_ring(&mut ring)?;
         frame.check(session)?;
         let Some(log) = ring.log() else { return Err(libc::EINVAL) };
-        match log.lock.try_lock(process::peer()?) {
+        match log.lock.try_lock(connection::peer()?) {
             Ok(()) => {
                 let done = put(session, &ring, log, frame, (len.min(whole), keep));
                 give_back(log);
@@ -152,126 +99,6 @@ fn is_frame(pix: &Pix, len: usize) -> bool {
     if varies { len != 0 && len <= whole } else { len == whole }
 }
 
-/// Whether nobody streams.
-fn is_unwatched(session: &Session) -> bool {
-    session.board().streamers.load(Ordering::Acquire) == 0
-}
-
-/// Whether a frame, with `len` bytes to copy, of the pusher whose log is number `log`, is kept for who comes later: nobody
-/// streams, and the pusher is slow ([`Pace`](crate::pace::Pace)).
-pub(crate) fn is_kept(session: &Session, log: u32, len: usize) -> bool {
-    is_unwatched(session) && session.pace.keeps(log, len, sys::about_now())
-}
-
-/// Whether a frame that is not one to `keep` is left out, because nobody streams to see it; then it is counted.
-///
-/// Who comes is counted first and looks at the number then: either it sees that there was a frame, or we see it.
-pub(crate) fn is_left_out(session: &Session, log: &Log, keep: bool) -> bool {
-    if keep || !is_unwatched(session) {
-        return false;
-    }
-    log.unwatched.fetch_add(1, Ordering::SeqCst);
-    let is_unwatched = session.board().streamers.load(Ordering::SeqCst) == 0;
-    if !is_unwatched {
-        log.unwatched.fetch_sub(1, Ordering::SeqCst);
-    }
-    is_unwatched
-}
-
-/// Picks the slot for a frame of `len` bytes, with the right to write held. None: nobody streams, and the frame is not
-/// one to `keep` ([`Pace`](crate::pace::Pace)), or no slot is free; the frame is counted as dropped.
-///
-/// # Errors
-/// EINVAL: longer than a slot, or the log speaks of a slot that is not mapped.
-pub(crate) fn reserve(
-    session: &Session,
-    ring: &RingMap,
-    log: &Log,
-    (len, keep): (usize, bool),
-) -> Result<Option<Picked>> {
-    let board = session.board();
-    if is_left_out(session, log, keep) {
-        return Ok(None);
-    }
-    if len > ring.slot_len {
-        return Err(libc::EINVAL);
-    }
-    let Some(picked) =
-        pick(board, log, session.desk(), ring.slots, session.page().filling.load(Ordering::Relaxed))
-    else {
-        log.lost.fetch_add(1, Ordering::Relaxed);
-        return Ok(None);
-    };
-    if picked.slot >= ring.slots {
-        cancel(log, picked);
-        return Err(libc::EINVAL);
-    }
-    Ok(Some(picked))
-}
-
-/// Copies and publishes the first `len` bytes of the pieces, with the right to write held; the pieces were
-/// checked.
-///
-/// # Errors
-/// As [`reserve`].
-pub(crate) fn put(
-    session: &Session,
-    ring: &RingMap,
-    log: &Log,
-    frame: &Pieces,
-    (len, keep): (usize, bool),
-) -> Result<()> {
-    let Some(picked) = reserve(session, ring, log, (len, keep))? else { return Ok(()) };
-    // SAFETY: the slot is ours until it is published, and slot_len >= len; the pieces were checked.
-    unsafe { frame.copy_to(ring.slot(picked.slot), len) };
-    log.copies.fetch_add(1, Ordering::Relaxed);
-    show(session, log, picked, ring.slots, len as u32, Said::default());
-    Ok(())
-}
-
-/// What a pusher says of a frame besides its bytes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Said {
-    /// When it was taken, nanoseconds of its own clock; None: now.
-    pub(crate) time: Option<u64>,
-    /// Flags for its clients.
-    pub(crate) marks: u32,
-}
-
-/// Publishes a slot that holds a frame now and wakes whoever waits for it, if anybody streams. The caller has the right
-/// to write.
-pub(crate) fn show(session: &Session, log: &Log, picked: Picked, slots: usize, len: u32, said: Said) {
-    let desk = session.desk();
-    let time = sys::now();
-    let slot = picked.slot;
-    let stamp = stamp(log, said.time, time);
-    // The clients' time is the pusher's own, or the driver's (V4L2 specification, Buffer Flags).
-    let marks = if stamp.is_given { said.marks } else { said.marks & !V4L2_BUF_FLAG_TIMESTAMP_COPY };
-    publish_marked(log, desk, picked, len, stamp.time, marks);
-    if session.board().streamers.load(Ordering::SeqCst) == 0 {
-        // For who comes later.
-        log.kept.fetch_add(1, Ordering::Relaxed);
-        return;
-    }
-    retire(session.board(), log, desk, slot, slots);
-    let refused = !sys::futex_wake_all(&log.seq);
-    if refused {
-        // Others may sleep on: the ringer wakes them by pages that are theirs alone.
-        session.page().refused.fetch_add(1, Ordering::SeqCst);
-    }
-    if refused || desk.any_armed() || time.wrapping_sub(log.rung.load(Ordering::Relaxed)) > RING_AT_LEAST {
-        log.rung.store(time, Ordering::Relaxed);
-        session.ring_bell();
-    }
-}
-
-/// Gives the right to write back.
-pub(crate) fn give_back(log: &Log) {
-    if log.lock.unlock() {
-        sys::futex_wake_all(log.lock.word());
-    }
-}
-
 /// VIDIOCSPICT: the palette.
 ///
 /// # Errors
@@ -281,7 +108,7 @@ pub(crate) fn set_picture(session: &Session, picture: &VideoPicture) -> Result<(
     Palette::from_number(palette).ok_or(libc::EINVAL)?;
     let p =
         [picture.brightness, picture.hue, picture.colour, picture.contrast, picture.whiteness, picture.depth];
-    process::tell(&Request::SetPalette {
+    connection::tell(&Request::SetPalette {
         session: session.info().session,
         palette,
         picture: p.map(u32::from),
@@ -294,13 +121,13 @@ pub(crate) fn set_picture(session: &Session, picture: &VideoPicture) -> Result<(
 /// EINVAL for a size that cannot be, ENOMEM, EBUSY, ENODEV.
 pub(crate) fn set_window(session: &Session, window: &VideoWindow) -> Result<()> {
     let (width, height) = (window.width, window.height);
-    process::tell(&Request::SetSize { session: session.info().session, width, height })?;
+    connection::tell(&Request::SetSize { session: session.info().session, width, height })?;
     // At once, so that a write that nobody sees needs no system call.
     let quiet = NoSignals::new();
-    session.ring.lock(&quiet).refresh(session)
+    session.refresh_ring(&mut session.ring.lock(&quiet))
 }
 
-/// Whether anything but looking may be done with this input: the claim (DESIGN.md 7, Era).
+/// Whether anything but looking may be done with this input: the claim (driver/docs/rules.md, "Opening and claiming").
 ///
 /// # Errors
 /// EBUSY: the pipe is another pusher's.

@@ -4,7 +4,7 @@ use core::cell::{Cell, UnsafeCell};
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use crate::{process, sys};
+use crate::{fork, sys};
 
 /// In `PROGRAMS`: this code has blocked nothing in this thread. (A mask with [`OURS`] in it is never a program's.)
 const ALL: u64 = u64::MAX;
@@ -85,7 +85,7 @@ impl<T> Local<T> {
 
     /// Takes it. Who calls holds [`NoSignals`] for as long as the guard lives: that is its argument.
     pub(crate) fn lock<'a>(&'a self, _quiet: &'a NoSignals) -> LocalGuard<'a, T> {
-        let me = process::epoch();
+        let me = fork::epoch();
         let mut seen = 0;
         loop {
             match self.word.compare_exchange(seen, me, Ordering::Acquire, Ordering::Relaxed) {

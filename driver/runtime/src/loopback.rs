@@ -6,7 +6,7 @@ use core::ffi::c_int;
 use vloopback_ioctl::UserMemory;
 use vloopback_wire::{PipeSpec, Reply, Request};
 
-use crate::process;
+use crate::connection;
 use crate::sys::{FdList, Result};
 use crate::user::Caller;
 
@@ -75,7 +75,7 @@ fn bytes_of(spec: &PipeSpec) -> [u8; LEN] {
 }
 
 fn ask(request: &Request) -> Result<Reply> {
-    match process::ask(request, None, &mut FdList::new())?.0 {
+    match connection::ask(request, None, &mut FdList::new())?.0 {
         Reply::Denied { errno, .. } => Err(errno),
         reply => Ok(reply),
     }

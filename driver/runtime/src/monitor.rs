@@ -15,7 +15,7 @@ use syscalls::{Sysno, syscall};
 
 use crate::hidden::{Hidden, MOVING};
 use crate::lock::NoSignals;
-use crate::{paths, process, sys, table};
+use crate::{environment, fork, paths, sys, table};
 
 /// More such sockets than any program is known to have at once; those beyond hear of real devices only.
 const MOST: usize = 8;
@@ -102,7 +102,7 @@ pub(crate) fn companion(fd: c_int) -> Option<c_int> {
 /// now are known to whoever begins to listen.
 pub(crate) fn begin(fd: c_int, kernel: bool) {
     // A child that shares our memory (vfork) closes its numbers, not ours: it has to be told from us.
-    if process::settle().is_err() || process::is_foreign() {
+    if fork::settle().is_err() || fork::is_vfork_child() {
         return;
     }
     end(fd);
@@ -131,7 +131,7 @@ pub(crate) fn begin(fd: c_int, kernel: bool) {
 pub(crate) fn end(fd: c_int) {
     let Some(monitor) = at(fd) else { return };
     // In a child that shares our memory the numbers are its own.
-    if process::is_foreign() {
+    if fork::is_vfork_child() {
         return;
     }
     if monitor.fd.compare_exchange(fd + 1, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
@@ -238,7 +238,7 @@ impl Monitor {
 
     /// Watches the nodes' folder; where it is not there, what it will come into.
     fn look_out(&self, companion: c_int) {
-        let Some(tree) = process::tree() else { return };
+        let Some(tree) = environment::tree() else { return };
         let tree = tree.to_bytes();
         let above = tree.iter().rposition(|byte| *byte == b'/').map_or(&tree[..0], |end| &tree[..end]);
         let watch = |pieces: [&[u8]; 2]| {
@@ -279,7 +279,7 @@ fn join<'room>(pieces: &[&[u8]], room: &'room mut [u8; 256]) -> Option<&'room CS
 fn nodes() -> Nodes {
     let mut found = [0; WORDS];
     let mut room = [0; 256];
-    let Some(path) = process::tree().and_then(|tree| join(&[tree.to_bytes(), b"/dev"], &mut room)) else {
+    let Some(path) = environment::tree().and_then(|tree| join(&[tree.to_bytes(), b"/dev"], &mut room)) else {
         return found;
     };
     let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;

@@ -1,12 +1,12 @@
-//! A door for programs that know of vloopback: the SDK's pushers. No preload library is needed,
-//! and the open device is not for libc's calls: nobody but its [`Input`] uses its descriptor.
+//! The entry points for the SDK's pushers. No preload library is needed, and libc's calls do not work on the
+//! open device: only its [`Input`] uses its descriptor.
 //!
 //! A frame is written as through `write(2)`, or filled in place ([`Input::begin`]): the pusher gets
 //! the ring's own slot, with the pipe's right to write, and gives both back with
-//! [`Input::publish`] or [`Input::cancel`]. In between, only a fork of the same pusher could want
-//! to write; it waits as it does for a copy in progress. Clients never wait for that right: they
-//! go on with the frames that the ring still holds. When the process dies, the daemon takes the
-//! right back; the slot was marked invalid at the beginning, so nothing half-filled is ever shown.
+//! [`Input::publish`] or [`Input::cancel`]. In between, only a fork of the same pusher can want
+//! to write; it waits as for a copy in progress. Clients never wait for that right: they
+//! continue with the frames that the ring still holds. When the process dies, the daemon takes the
+//! right back. The slot was marked invalid at the beginning, so nothing half-filled is ever shown.
 
 use core::sync::atomic::Ordering;
 use std::fmt;
@@ -21,11 +21,12 @@ use vloopback_abi::v4l2::V4l2PixFormat;
 use vloopback_ring::{Log, Picked, cancel};
 use zerocopy::FromZeros;
 
-use crate::input::{self, Pieces, Said, give_back, show};
 use crate::lock::NoSignals;
-use crate::session::{self, Pin, Session};
+use crate::open_file::{self, Pin, Session};
+use crate::publish::{self, Pieces, Said, give_back, show};
 use crate::sys::Result;
-use crate::{edge, process, table, v4l2};
+use crate::v4l2::format;
+use crate::{connection, edge, environment, fork, input, open_files, table};
 
 /// The longest path of a socket, bytes: what an address of AF_UNIX has room for.
 pub const MAX_SOCKET_PATH: usize = 107;
@@ -45,7 +46,7 @@ pub fn use_server(socket: &Path) -> Result<&'static Path> {
         return Err(libc::ENAMETOOLONG);
     }
     Ok(SERVER.get_or_init(|| {
-        process::set_socket(&[bytes]);
+        environment::set_socket(&[bytes]);
         socket.to_owned()
     }))
 }
@@ -157,10 +158,10 @@ pub enum Opened {
 /// EACCES: the socket or the node is not for this user. EPROTONOSUPPORT: a daemon of another build.
 /// EMFILE, ENOMEM, ENODEV.
 pub fn open_input(number: u32) -> Result<Opened> {
-    let raw = session::open(number, libc::O_RDWR | libc::O_CLOEXEC)?;
-    // SAFETY: session::open just made this descriptor; nobody else has it.
+    let raw = open_files::open(number, libc::O_RDWR | libc::O_CLOEXEC)?;
+    // SAFETY: open_files::open just made this descriptor; nobody else has it.
     let fd = unsafe { OwnedFd::from_raw_fd(raw) };
-    let Some(session) = session::of(raw) else { return Err(libc::EBADF) };
+    let Some(session) = open_files::of(raw) else { return Err(libc::EBADF) };
     let input = Input {
         session,
         fd: Some(fd),
@@ -234,14 +235,14 @@ impl Input {
         self.session.alive()?;
         self.still_mine()?;
         self.begin_counting_anew();
-        v4l2::set_format(&self.session, asked)?;
-        v4l2::feed(&self.session, 0)?;
+        format::set_format(&self.session, asked)?;
+        open_file::feed(&self.session, 0)?;
         {
             let quiet = NoSignals::new();
-            self.session.ring.lock(&quiet).refresh(&self.session)?;
+            self.session.refresh_ring(&mut self.session.ring.lock(&quiet))?;
         }
         self.count_from_here();
-        Ok(v4l2::to_v4l2(&self.session.board().format().pix))
+        Ok(format::to_v4l2(&self.session.board().format().pix))
     }
 
     /// Says how often frames come: seconds a frame, as a fraction of two numbers above 0.
@@ -249,7 +250,7 @@ impl Input {
     /// # Errors
     /// EINVAL, EBUSY, ENODEV.
     pub fn set_interval(&mut self, numerator: u32, denominator: u32) -> Result<()> {
-        v4l2::set_interval(&self.session, numerator, denominator)
+        open_file::set_interval(&self.session, numerator, denominator)
     }
 
     /// What the log in force has counted is kept: another may take its place.
@@ -305,18 +306,18 @@ impl Input {
         if format.ring == 0 || format.feed == 0 || len == 0 {
             return Err(libc::EINVAL);
         }
-        let keep = may_keep && input::is_kept(session, format.log, len);
+        let keep = may_keep && publish::is_kept(session, format.log, len);
         if session.log_number.load(Ordering::Acquire) == format.log
-            && self.log().is_some_and(|log| input::is_left_out(session, log, keep))
+            && self.log().is_some_and(|log| publish::is_left_out(session, log, keep))
         {
             return Ok(None);
         }
         let filling = loop {
             let quiet = NoSignals::new();
             let mut ring = session.ring.lock(&quiet);
-            ring.refresh(session)?;
+            session.refresh_ring(&mut ring)?;
             let Some(log) = ring.log() else { return Err(libc::EINVAL) };
-            let me = process::peer()?;
+            let me = connection::peer()?;
             match log.lock.try_lock(me) {
                 Ok(()) => {}
                 Err(owner) => {
@@ -327,7 +328,7 @@ impl Input {
                     continue;
                 }
             }
-            match input::reserve(session, &ring, log, (len, keep)) {
+            match publish::reserve(session, &ring, log, (len, keep)) {
                 Ok(Some(Picked { slot })) => {
                     break Filling {
                         slot,
@@ -337,7 +338,7 @@ impl Input {
                         ring: ring.log_number,
                         log,
                         me,
-                        epoch: process::epoch(),
+                        epoch: fork::epoch(),
                     };
                 }
                 other => {
@@ -377,7 +378,7 @@ impl Input {
     /// format changed meanwhile, or the right to write was taken back; the frame is dropped.
     /// ENODEV: the daemon is gone.
     pub fn publish(&mut self) -> Result<()> {
-        let filling = self.filling.take().filter(|f| f.epoch == process::epoch()).ok_or(libc::EINVAL)?;
+        let filling = self.filling.take().filter(|f| f.epoch == fork::epoch()).ok_or(libc::EINVAL)?;
         let (session, log) = (&self.session, filling.log);
         let _quiet = NoSignals::new();
         if log.lock.owner() != filling.me {
@@ -402,7 +403,7 @@ impl Input {
     /// Gives the slot that was being filled back, unpublished. Nothing happens if none was.
     pub fn cancel(&mut self) {
         // A forked child inherits the record but not the right.
-        let Some(filling) = self.filling.take().filter(|f| f.epoch == process::epoch()) else { return };
+        let Some(filling) = self.filling.take().filter(|f| f.epoch == fork::epoch()) else { return };
         let _quiet = NoSignals::new();
         if filling.log.lock.owner() == filling.me {
             cancel(filling.log, Picked { slot: filling.slot });
@@ -460,13 +461,13 @@ impl Drop for Input {
 /// file's by now, or another session's: what is not ours is not closed, and stays known as what it is.
 pub(crate) fn close(fd: OwnedFd, session: &Session) {
     let raw = fd.into_raw_fd();
-    let open = session::is_certain(raw, session);
+    let open = open_file::is_certain(raw, session);
     let known = table::get(raw) == core::ptr::from_ref::<Session>(session) as usize;
     let close = if known { edge::before_close(raw) } else { edge::Close::PassThrough };
     if !open || close == edge::Close::Hidden {
         return;
     }
-    // SAFETY: it is the descriptor that session::open made, and still open.
+    // SAFETY: it is the descriptor that open_files::open made, and still open.
     drop(unsafe { OwnedFd::from_raw_fd(raw) });
     if let edge::Close::Last(session) = close {
         edge::after_close(session);

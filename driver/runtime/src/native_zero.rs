@@ -1,5 +1,5 @@
-//! A door for zero-copy pushers that know of vloopback: the SDK's server. No preload library is needed,
-//! and the open device is not for libc's calls: nobody but its [`ZeroInput`] uses its descriptor.
+//! The entry points for the SDK's zero-copy servers. No preload library is needed, and libc's calls do not work
+//! on the open device: only its [`ZeroInput`] uses its descriptor.
 //!
 //! A client's request is taken with [`ZeroInput::take`] and answered with [`ZeroInput::answer`], from
 //! whatever thread has the input; neither waits. Between the two the client sleeps. An answer to a
@@ -15,13 +15,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use vloopback_ring::hatch::{Hatch, Pending, Taken};
 use vloopback_wire::{Reply, Request};
 
-pub use vloopback_ring::slip::MAX_DATA;
-
-use crate::native;
-use crate::process;
-use crate::session::{self, Pin, is_certain};
+use crate::open_file::{Pin, is_certain};
 use crate::sys::{self, FdList, Result};
-use crate::zero::{self, gong, pusher};
+use crate::zero::{gong, memory, pusher};
+use crate::{connection, native, open_files};
+
+pub use vloopback_ring::slip::MAX_DATA;
 
 /// An input node, claimed: this process is the pipe's pusher until it is dropped.
 pub struct ZeroInput {
@@ -87,10 +86,10 @@ impl Asked {
 /// # Errors
 /// As [`native::open_input`].
 pub fn open(number: u32) -> Result<Opened> {
-    let raw = session::open(number, libc::O_RDWR | libc::O_CLOEXEC)?;
-    // SAFETY: session::open just made this descriptor; nobody else has it.
+    let raw = open_files::open(number, libc::O_RDWR | libc::O_CLOEXEC)?;
+    // SAFETY: open_files::open just made this descriptor; nobody else has it.
     let fd = unsafe { OwnedFd::from_raw_fd(raw) };
-    let Some(session) = session::of(raw) else { return Err(libc::EBADF) };
+    let Some(session) = open_files::of(raw) else { return Err(libc::EBADF) };
     let input = ZeroInput { session, fd: ManuallyDrop::new(fd), both: None, zero: 0 };
     let info = input.session.info();
     if !info.input {
@@ -131,8 +130,8 @@ impl ZeroInput {
             return Err(libc::EINVAL);
         }
         self.session.alive()?;
-        zero::join(&self.session, len)?;
-        self.zero = self.session.zero.load(Ordering::Acquire);
+        memory::join(&self.session, len)?;
+        self.zero = self.session.zero.number.load(Ordering::Acquire);
         gong::hang(&self.session);
         let both = gong::heard_at(&self.session).and_then(|gong| sys::epoll_of(&[self.raw(), gong]).ok());
         // SAFETY: made just now; nobody else has it.
@@ -147,10 +146,10 @@ impl ZeroInput {
     /// The clients' memory; nothing before [`ZeroInput::map`]. A client that misbehaves can write there
     /// too, so that what is read back need not be what was written.
     ///
-    /// By the API's rule (LEGACY.md 1.4) it may be touched between MCAPTURE and SYNC only.
+    /// By the API's rule (driver/docs/old-api.md, "The document" 4) it may be touched between MCAPTURE and SYNC only.
     pub fn memory(&mut self) -> &mut [u8] {
-        let len = self.session.zero_len.load(Ordering::Acquire);
-        let memory = self.session.frames.load(Ordering::Acquire);
+        let len = self.session.zero.len.load(Ordering::Acquire);
+        let memory = self.session.zero.frames.load(Ordering::Acquire);
         if self.zero == 0 || memory.is_null() {
             return &mut [];
         }
@@ -172,7 +171,7 @@ impl ZeroInput {
         self.check()?;
         let mut fds = FdList::new();
         let request = Request::Zero { session: self.session.info().session, len: 0 };
-        let (reply, _) = process::ask(&request, None, &mut fds)?;
+        let (reply, _) = connection::ask(&request, None, &mut fds)?;
         match reply {
             Reply::Zero { zero, .. } if zero == self.zero && fds.len() == 2 => {
                 // SAFETY: the kernel just made this descriptor with the message; nobody else has it.
@@ -185,7 +184,7 @@ impl ZeroInput {
 
     fn hatch(&self) -> Result<&Hatch> {
         self.check()?;
-        pusher::hatch(&self.session).ok_or(libc::EINVAL)
+        memory::hatch(&self.session).ok_or(libc::EINVAL)
     }
 
     fn raw(&self) -> c_int {

@@ -7,19 +7,54 @@ use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l1::{VideoMbuf, VideoMmap};
 use vloopback_ring::unclaim;
 
-use crate::client::{
-    BY_MMAP, BY_NEW_MAPPING, BY_READ, Locked, Step, before_sleep, disown, fed, may_wait, stop_streaming,
-    until_done, with_locks,
-};
 use crate::lock::NoSignals;
-use crate::part;
-use crate::process;
+use crate::open_file::is_client;
+use crate::open_file::takes_what_comes;
+use crate::open_file::{Session, disown, fed};
 use crate::ranges::Layout;
-use crate::session::Session;
-use crate::sys::Result;
-use crate::v4l2;
+use crate::stream::{BY_MMAP, BY_NEW_MAPPING, BY_READ, Locked, Step, stop_streaming, until_done, with_locks};
+use crate::sys::{Result, may_wait};
+use crate::v4l2::bridge;
+use crate::v4l2::bridge::before_sleep;
+use crate::v4l2::format::freeze;
+use crate::v4l2::format::frozen;
+use crate::v4l2::format::is_nameless;
+use crate::v4l2::queue;
 use crate::views::Mapping;
-use crate::zero;
+use crate::zero::memory;
+use crate::zero::memory::is_zero;
+use crate::{byte_stream, connection};
+
+/// Before a V4L2 client reads a zero-copy pipe: what its format is, and that the client has met the pusher.
+///
+/// # Errors
+/// As [`meet`].
+pub(crate) fn begin_read(session: &Session) -> Result<()> {
+    if !is_zero(session) {
+        return Ok(());
+    }
+    if session.page().streaming.load(Ordering::Relaxed) == 0 {
+        bridge::learn(session)?;
+    }
+    bridge::meet(session).map(drop)
+}
+
+/// The first read freezes a V4L2 client's format (driver/docs/rules.md, "Formats"), so that it never takes bytes of one format
+/// for another's: it `begins`, also where it looks again and [`takes_what_comes`].
+///
+/// # Errors
+/// EIO: the pipe has another format by now, or one that V4L2 has no name for.
+fn check_read(session: &Session, begins: bool) -> Result<()> {
+    let page = session.page();
+    if !is_client(session) {
+        return Ok(());
+    }
+    let format = session.board().format();
+    if begins {
+        freeze(page, &format.pix);
+    }
+    if !is_nameless(&format) && frozen(page).same_frames(&format.pix) { Ok(()) } else { Err(libc::EIO) }
+}
 
 /// read(2): one frame, or as much of it as there is room for; a V4L2 program gets the rest with its next one. 0 (end of
 /// file) once nobody feeds the pipe.
@@ -48,21 +83,21 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
         |locked| {
             let page = session.page();
             let begins = page.streaming.load(Ordering::Relaxed) & BY_READ == 0;
-            if page.count.load(Ordering::Relaxed) != 0 || (begins && v4l2::is_owned_elsewhere(session)) {
+            if page.count.load(Ordering::Relaxed) != 0 || (begins && queue::is_owned_elsewhere(session)) {
                 return Err(libc::EBUSY);
             }
             // To V4L2's programs a read is a part of a stream.
-            let in_parts = v4l2::is_client(session);
+            let in_parts = is_client(session);
             if in_parts {
-                if let Some(count) = part::read_rest(locked, fd, buf, len)? {
+                if let Some(count) = byte_stream::read_rest(locked, fd, buf, len)? {
                     return Ok(Step::Done(count));
                 }
             }
             // Who came before the pusher and has asked for no format takes the pusher's.
-            let open = v4l2::takes_what_comes(session);
-            v4l2::check_read(session, begins || open)?;
+            let open = takes_what_comes(session);
+            check_read(session, begins || open)?;
             began |= begins;
-            if fed(session, NOBODY)? && !zero::is_zero(session) {
+            if fed(session, NOBODY)? && !memory::is_zero(session) {
                 locked.settle(BY_READ)?;
             } else if !locked.settle_reader()? {
                 if may_wait(fd) {
@@ -74,7 +109,7 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
             }
             if open {
                 // What has been mapped just now may be of another format.
-                v4l2::check_read(session, true)?;
+                check_read(session, true)?;
             }
             if !in_parts {
                 locked.pass_former();
@@ -93,7 +128,7 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
                 not_a_card(session, NOBODY)?;
             }
             let got = if in_parts && len < whole {
-                part::read_begin(locked, fd, (buf, room), whole)?
+                byte_stream::read_begin(locked, fd, (buf, room), whole)?
             } else {
                 // SAFETY: `room` bytes at `buf` were just checked.
                 let taken = unsafe { locked.copy_oldest(buf as *mut u8, room) }?;
@@ -103,7 +138,7 @@ pub(crate) fn read(session: &Session, fd: c_int, buf: usize, len: usize) -> Resu
                 Some(count) => Ok(Step::Done(count)),
                 None => {
                     // The format may have changed since the look above, and its frames gone with it.
-                    v4l2::check_read(session, open)?;
+                    check_read(session, open)?;
                     if may_wait(fd) {
                         locked.disarm();
                     } else {
@@ -178,13 +213,6 @@ pub(crate) fn unmapped(session: &Session, addr: usize, len: usize) {
     }
 }
 
-/// Whether frames of both palettes have the same bytes. V4L1 has two names for YUYV, V4L2 one: a client
-/// may know the pipe's palette by the other.
-pub(crate) fn same_layout(one: u32, other: u32) -> bool {
-    let fourcc = |number| Palette::from_number(number).and_then(Palette::fourcc);
-    one == other || (fourcc(one).is_some() && fourcc(one) == fourcc(other))
-}
-
 /// # Errors
 /// EBUSY: the descriptor has V4L2 buffers, and its frames go there.
 fn no_buffers(session: &Session) -> Result<()> {
@@ -200,7 +228,7 @@ pub(crate) fn mcapture(session: &Session, fd: c_int, order: &VideoMmap) -> Resul
     let format = session.board().format();
     let frame = order.frame as usize;
     // The palette is checked, the size is not: clients probe formats at 20x20.
-    if !same_layout(order.format, format.palette) {
+    if !Palette::same_layout(order.format, format.palette) {
         return Err(libc::EINVAL);
     }
     with_locks(session, fd, |locked| {
@@ -232,9 +260,9 @@ pub(crate) fn sync(session: &Session, fd: c_int, frame: i32) -> Result<()> {
     no_buffers(session)?;
     let frame = usize::try_from(frame).map_err(|_| libc::EINVAL)?;
     with_locks(session, fd, |locked| {
-        if zero::is_zero(session) {
+        if memory::is_zero(session) {
             // It came while this one waited: its frames are asked for.
-            return Err(process::RESTART);
+            return Err(connection::RESTART);
         }
         has_frame(locked, frame)?;
         if !fed(session, libc::EINVAL)? {

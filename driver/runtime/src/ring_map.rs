@@ -1,14 +1,12 @@
 //! The ring of a pipe as this process has it mapped.
 
 use core::ffi::c_int;
-use core::sync::atomic::Ordering;
 
-use vloopback_ring::{Log, MAX_SLOTS, PAGE_LEN};
+use vloopback_ring::{Board, Log, MAX_SLOTS, PAGE_LEN};
 use vloopback_wire::{Reply, Request};
 
+use crate::connection;
 use crate::part::Part;
-use crate::process;
-use crate::session::Session;
 use crate::sys::{self, FdList, Result};
 
 /// Logs of former rings that stay mapped, because somebody may be counting in one.
@@ -53,7 +51,7 @@ impl RingMap {
     /// ([`sys::duplicate`]): the slots' file is asked for again.
     ///
     /// # Errors
-    /// EIO: the ring is no longer in force. As [`process::ask`], as mmap(2).
+    /// EIO: the ring is no longer in force. As [`connection::ask`], as mmap(2).
     ///
     /// # Safety
     /// The range at `at` is the caller's to replace; `within + len` is inside the slot.
@@ -66,7 +64,7 @@ impl RingMap {
         prot: c_int,
     ) -> Result<()> {
         let mut fds = FdList::new();
-        match process::ask(&Request::Ring { session: self.session }, None, &mut fds)? {
+        match connection::ask(&Request::Ring { session: self.session }, None, &mut fds)? {
             (Reply::Ring { ring, .. }, _) if ring == self.number && fds.len() == 2 => {}
             _ => return Err(libc::EIO),
         }
@@ -75,21 +73,26 @@ impl RingMap {
         unsafe { sys::map_over(at, len, prot, fds.get(1), k * self.slot_len + within) }
     }
 
-    /// Makes this the ring in force, and its log. Nothing happens if it is. An output's page is brought into line with
-    /// another log; the caller has that page's lock.
+    /// Makes this the ring that `board` has in force, and its log, for the open file of session number `session`, which may write
+    /// to the log if it is an `input`'s and to the slots if it `writes`. Returns the log if it is another one than before.
     ///
     /// # Errors
     /// EINVAL: there is none. ENOMEM, EMFILE, ENODEV.
-    pub(crate) fn refresh(&mut self, session: &Session) -> Result<()> {
-        let (ring, log) = (session.board().ring(), session.board().log());
+    pub(crate) fn refresh(
+        &mut self,
+        board: &Board,
+        session: u32,
+        (input, writes): (bool, bool),
+    ) -> Result<Option<&'static Log>> {
+        let (ring, log) = (board.ring(), board.log());
         if ring == 0 {
             return Err(libc::EINVAL);
         }
         if self.number == ring && self.log_number == log {
-            return Ok(());
+            return Ok(None);
         }
         let mut fds = FdList::new();
-        let (reply, _) = process::ask(&Request::Ring { session: session.info().session }, None, &mut fds)?;
+        let (reply, _) = connection::ask(&Request::Ring { session }, None, &mut fds)?;
         let Reply::Ring { ring, slots, slot_len, log } = reply else { return Err(libc::EPROTO) };
         let (slots, slot_len) = (slots as usize, slot_len as usize);
         let whole = slot_len != 0 && slot_len % PAGE_LEN == 0;
@@ -99,14 +102,13 @@ impl RingMap {
         }
         sys::check_file(fds.get(0), PAGE_LEN)?;
         sys::check_file(fds.get(1), total)?;
-        let input = session.info().input;
         let (look, rw) = (libc::PROT_READ, libc::PROT_READ | libc::PROT_WRITE);
         // SAFETY: new mappings of files whose size is sealed.
         let map = |len, prot, fd| unsafe { sys::mmap(0, len, prot, libc::MAP_SHARED, fd) };
         let new_log = map(PAGE_LEN, if input { rw } else { look }, fds.get(0))?;
         if ring != self.number {
             // Who may only read gets a descriptor that cannot be written by.
-            let prot = if session.access().1 { rw } else { look };
+            let prot = if writes { rw } else { look };
             let base = match map(total, prot, fds.get(1)) {
                 Ok(base) => base,
                 Err(e) => {
@@ -119,26 +121,9 @@ impl RingMap {
             (self.slots, self.slot_len, self.base) = (slots, slot_len, base as usize);
         }
         self.keep_log(input);
-        self.session = session.info().session;
+        self.session = session;
         (self.number, self.log_number, self.log) = (ring, log, new_log as usize);
-        if let (false, Some(new_log)) = (input, self.log()) {
-            session.page().follow_log(log, new_log.base.load(Ordering::Relaxed));
-        }
-        session.log.store(new_log.cast(), Ordering::Release);
-        session.log_number.store(log, Ordering::Release);
-        Ok(())
-    }
-
-    /// The same, where there may be none. False: there is none, or it has gone at this moment.
-    ///
-    /// # Errors
-    /// ENOMEM, EMFILE, ENODEV.
-    pub(crate) fn refresh_if_any(&mut self, session: &Session) -> Result<bool> {
-        match self.refresh(session) {
-            Ok(()) => Ok(true),
-            Err(libc::EINVAL) => Ok(false),
-            Err(e) => Err(e),
-        }
+        Ok(self.log())
     }
 
     /// The slots go.

@@ -5,6 +5,7 @@ use core::ffi::c_int;
 use core::sync::atomic::AtomicU32;
 
 use syscalls::{Sysno, syscall};
+
 pub(crate) use vloopback_sys::records::{self, FdList};
 
 /// An errno as a result's error.
@@ -343,6 +344,11 @@ fn clock(id: libc::clockid_t) -> u64 {
 pub(crate) fn file_flags(fd: c_int) -> Result<c_int> {
     // SAFETY: looks only.
     unsafe { sys!(fcntl, fd, libc::F_GETFL) }.map(|f| f as c_int)
+}
+
+/// Whether calls by this descriptor wait: it has no O_NONBLOCK.
+pub(crate) fn may_wait(fd: c_int) -> bool {
+    file_flags(fd).is_ok_and(|flags| flags & libc::O_NONBLOCK == 0)
 }
 
 /// Clears close-on-exec.

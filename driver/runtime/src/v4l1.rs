@@ -1,4 +1,4 @@
-//! The V4L1 requests of both nodes (LEGACY.md 6).
+//! The V4L1 requests of both nodes (driver/docs/old-api.md, "Kept").
 
 use core::ffi::c_int;
 
@@ -9,12 +9,10 @@ use vloopback_abi::v4l1::{
     VideoCapability, VideoChannel, VideoKey, VideoMbuf, VideoMmap, VideoPicture, VideoTuner, VideoUnit,
     VideoWindow,
 };
-use vloopback_ioctl::{Errno, V4l1Device};
+use vloopback_ioctl::{Answer, Errno, V4l1Device};
 
-use crate::session::Session;
+use crate::open_file::Session;
 use crate::{input, output};
-
-type Answer<T> = core::result::Result<T, Errno>;
 
 /// An open node as the V4L1 table sees it.
 pub(crate) struct Node<'a> {
@@ -86,7 +84,7 @@ impl V4l1Device for Node<'_> {
         if self.is_input() {
             return input::set_picture(self.session, &picture).map_err(Errno);
         }
-        self.only(output::same_layout(picture.palette.into(), self.session.board().format().palette))
+        self.only(Palette::same_layout(picture.palette.into(), self.session.board().format().palette))
     }
 
     fn capture(&mut self, _: i32) -> Answer<()> {
@@ -180,7 +178,7 @@ impl V4l1Device for Node<'_> {
     }
 
     fn sinvalid(&mut self) -> Answer<()> {
-        // Nothing was forwarded: no effect on an input (LEGACY.md 4, rule 7).
+        // Nothing was forwarded: no effect on an input (driver/docs/old-api.md, "Rules for pushers" 7).
         if self.is_input() { Ok(()) } else { Err(Errno::ENOTTY) }
     }
 }

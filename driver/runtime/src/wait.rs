@@ -1,9 +1,9 @@
 //! Sleeping on words that other processes change.
 //!
-//! No other process is trusted to wake us. Whoever has a page that we sleep on, also for reading only, can sleep
-//! there in a way at which the kernel's wake stops (FUTEX_WAIT_REQUEUE_PI), or put those who sleep there to another
-//! word (FUTEX_CMP_REQUEUE). And the daemon's death wakes one sleeper of its lifeline, who may die with it. So every
-//! sleep ends after [`SLICE`], compares the words again, and looks at the lifeline. Who is woken in time, as always,
+//! No other process is trusted to wake this one. A process that has the page, also for reading only, can sleep there
+//! so that the kernel's wake stops at it (FUTEX_WAIT_REQUEUE_PI), or move sleepers to another word
+//! (FUTEX_CMP_REQUEUE). And the daemon's death wakes one sleeper on its lifeline, which may die with it. So every
+//! sleep ends after [`SLICE`], compares the words again, and looks at the lifeline. A sleeper that is woken in time
 //! pays nothing for that.
 
 use core::sync::atomic::{AtomicU32, Ordering};

@@ -1,13 +1,14 @@
-//! A door for programs that know of vloopback and watch a pipe, without the preload library.
+//! The entry points for programs that watch a pipe without the preload library.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use vloopback_abi::v4l2::V4l2PixFormat;
 
-use crate::session::{self, Pin};
+use crate::open_file::Pin;
 use crate::sys::{self, Result};
-use crate::{native, output, v4l2};
+use crate::v4l2::format;
+use crate::{native, open_files, output};
 
 /// The longest wait between two looks at a pipe whose format changes.
 const SLICE: Duration = Duration::from_secs(1);
@@ -31,10 +32,10 @@ impl std::fmt::Debug for Output {
 /// ENOTTY: the node is an input. ENOENT: no daemon, or no node of its. EINVAL: nobody feeds the pipe, and
 /// its policy is to refuse. ECONNREFUSED, EACCES, EPROTONOSUPPORT, EMFILE, ENOMEM, ENODEV.
 pub fn open_output(number: u32) -> Result<Output> {
-    let raw = session::open(number, libc::O_RDWR | libc::O_NONBLOCK | libc::O_CLOEXEC)?;
-    // SAFETY: session::open just made this descriptor; nobody else has it.
+    let raw = open_files::open(number, libc::O_RDWR | libc::O_NONBLOCK | libc::O_CLOEXEC)?;
+    // SAFETY: open_files::open just made this descriptor; nobody else has it.
     let fd = unsafe { OwnedFd::from_raw_fd(raw) };
-    let session = session::of(raw).ok_or(libc::EBADF)?;
+    let session = open_files::of(raw).ok_or(libc::EBADF)?;
     if session.info().input {
         return Err(libc::ENOTTY);
     }
@@ -44,7 +45,7 @@ pub fn open_output(number: u32) -> Result<Output> {
 impl Output {
     /// The pipe's format in force: also before anybody has set one.
     pub fn format(&self) -> V4l2PixFormat {
-        v4l2::to_v4l2(&self.session.board().format().pix)
+        format::to_v4l2(&self.session.board().format().pix)
     }
 
     /// Whether a pusher feeds the pipe; if not, frames are the placeholder's.
@@ -60,7 +61,7 @@ impl Output {
         let until = Instant::now() + patience;
         loop {
             // A zero-copy pusher is asked what it has.
-            v4l2::begin_read(&self.session)?;
+            output::begin_read(&self.session)?;
             let format = self.format();
             let mut frame = vec![0; format.sizeimage as usize];
             let fd = self.fd.as_ref().map_or(-1, AsRawFd::as_raw_fd);

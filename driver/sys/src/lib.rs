@@ -1,5 +1,5 @@
-//! System calls that several parts of vloopback make, without the C library: the preload library exports libc's
-//! names, so a call to libc's `sendmsg` from there could be a call to itself, and errno would change.
+//! System calls that several parts of vloopback make without the C library. The preload library exports libc's
+//! names, so from there a call of libc's `sendmsg` could be a call to itself, and would change errno.
 //!
 //! Nothing here allocates, locks or keeps state: signal handlers may call in.
 

@@ -21,7 +21,7 @@ struct Control {
     bytes: [u8; 16 + 4 * MAX_FDS],
 }
 
-/// Descriptors that are ours until they are taken out; closed with the list.
+/// Descriptors that belong to the list until they are taken out, and are closed with it.
 #[derive(Debug)]
 pub struct FdList {
     fds: [c_int; MAX_FDS],
@@ -51,22 +51,22 @@ impl FdList {
         }
     }
 
-    /// How many came; those that were taken out count, too.
+    /// How many came, including those that were taken out.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether none came.
+    /// Whether no descriptor came.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The k-th, which stays the list's; -1: there is none.
+    /// The k-th descriptor, which still belongs to the list; -1: there is none.
     pub fn get(&self, k: usize) -> c_int {
         self.fds[..self.len].get(k).copied().unwrap_or(-1)
     }
 
-    /// The k-th, which is the caller's from now on; -1: there is none.
+    /// Takes the k-th descriptor out, which the caller then owns; -1: there is none.
     pub fn take(&mut self, k: usize) -> c_int {
         match self.fds[..self.len].get_mut(k) {
             Some(fd) => core::mem::replace(fd, -1),
@@ -74,7 +74,7 @@ impl FdList {
         }
     }
 
-    /// Closes all that were not taken out.
+    /// Closes all descriptors that were not taken out.
     pub fn close_all(&mut self) {
         for fd in &mut self.fds[..self.len] {
             if *fd >= 0 {
@@ -144,13 +144,13 @@ pub fn send(socket: c_int, pieces: [&[u8]; 2], fds: &[c_int], flags: c_int) -> R
 pub struct Received {
     /// The record's bytes, as many as there was room for; 0 at the end of the connection.
     pub len: usize,
-    /// Descriptors came with it that could not all be had: more than [`MAX_FDS`], or more than this process has
-    /// numbers left for. None of them is kept.
+    /// Not all of its descriptors could be received: there were more than [`MAX_FDS`], or than this process has
+    /// room for. None of them is kept.
     pub cut: bool,
 }
 
-/// Receives one record and the descriptors beside it, close-on-exec, which are in `fds` then and nowhere else.
-/// What `fds` had before is closed. `flags`: MSG_DONTWAIT or 0.
+/// Receives one record and its descriptors into `fds`, close-on-exec. Former contents of `fds` are closed.
+/// `flags`: MSG_DONTWAIT or 0.
 ///
 /// # Errors
 /// As recvmsg(2), but for EINTR.

@@ -1,25 +1,25 @@
-//! Whether the one who listens on a socket may be this process's server.
+//! Whether the process that listens on a socket may be this process's server.
 //!
-//! Whoever can put a socket where a client looks for one could show it pictures of his own, and see what it pushes.
-//! So a client asks the kernel whose process listens (SO_PEERCRED). Root and this process's own user are trusted. Any
-//! other user, that of a system service say, is so where root or this process's user has given him the place: each
-//! folder of the socket's path belongs to root, to this process's user or to him, and nobody else may write to it. In
-//! a folder in which all may write (a sticky one, /tmp) what lies there counts if root or this process's user owns it.
+//! A user who can put a socket where a client looks for one could show it false pictures, and see what it pushes.
+//! So a client asks the kernel whose process listens (SO_PEERCRED). Root and this process's own user are trusted. Another
+//! user (that of a system service, for example) is trusted if root or this process's user gave it the place: each
+//! folder of the socket's path belongs to root, to this process's user or to that user, and nobody else may write to it.
+//! In a folder in which all may write (a sticky one, /tmp), root or this process's user must own what lies there.
 //!
-//! In a user namespace that does not know the server's user the kernel tells 65534, whoever it is, and the same of
-//! the folders' owners. Who made that namespace has put the socket there: then sticky folders count as well.
+//! In a user namespace that does not know the server's user, the kernel reports 65534 for it and for the folders'
+//! owners. Whoever made that namespace put the socket there, so sticky folders count as well.
 
 use core::ffi::c_int;
 use core::fmt;
 
 use syscalls::{Sysno, syscall};
 
-/// A path of a socket is no longer than that: what an address of AF_UNIX has room for.
+/// The longest path of a socket: an AF_UNIX address has no more room.
 const MAX_PATH: usize = 107;
-/// The kernel's word for a user that the own namespace does not know.
+/// The number that the kernel reports for a user that the namespace does not know.
 const OVERFLOW: u32 = 65534;
 
-/// A server that is not to be trusted.
+/// A server that is not trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stranger<'a> {
     /// Whose process it is.
@@ -43,7 +43,7 @@ impl fmt::Display for Stranger<'_> {
     }
 }
 
-/// Why a server is not to be talked to.
+/// Why a server is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused<'a> {
     /// The kernel did not tell whose process it is: an errno.
@@ -61,14 +61,14 @@ impl fmt::Display for Refused<'_> {
     }
 }
 
-/// Of a file: its owner and its mode.
+/// A file's owner and mode.
 #[derive(Clone, Copy)]
 struct Found {
     owner: u32,
     mode: u32,
 }
 
-/// Looks at who listens on `path`, to whom `fd` is connected.
+/// Checks the process that listens on `path`, to which `fd` is connected.
 ///
 /// # Errors
 /// [`Refused`].

@@ -1,9 +1,9 @@
 //! The daemon's protocol: messages, framing, descriptors.
 //!
-//! One AF_UNIX SOCK_SEQPACKET connection a process; one record a message: a [`Head`] of fixed size
-//! and, for [`Reply::Text`], [`Reply::Refused`] and [`Reply::Denied`], text behind it. A request has exactly one reply;
-//! only [`Request::Split`] and [`Request::Bell`] have none. Descriptors travel beside the record (SCM_RIGHTS), in the order
-//! that the table names.
+//! Each process has one AF_UNIX SOCK_SEQPACKET connection. Each message is one record: a [`Head`] of fixed size,
+//! and for [`Reply::Text`], [`Reply::Refused`] and [`Reply::Denied`] a text behind it. A request has exactly one reply;
+//! only [`Request::Split`] and [`Request::Bell`] have none. Descriptors travel with the record (SCM_RIGHTS), in the order
+//! of the table.
 //!
 //! | request | descriptors with it | reply | descriptors with that |
 //! |---|---|---|---|
@@ -31,8 +31,8 @@
 //! | [`Request::Tree`] | – | [`Reply::Done`] | a memory file with an image of the tree ([`tree`]) |
 //! | [`Request::List`] | – | [`Reply::Text`] | a memory file with the text, if that is longer than a record |
 //!
-//! Every request can be answered with [`Reply::Error`], an errno. Numbers are in the machine's own
-//! byte order: both ends are on one machine.
+//! Every request may be answered with [`Reply::Error`], an errno. Numbers are in the machine's own
+//! byte order, because both ends are on one machine.
 
 #![forbid(unsafe_code)]
 
@@ -40,18 +40,17 @@ pub mod tree;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// The protocol's number, in every record: processes that were built apart notice at once.
+/// The protocol's number. Every record has it, so processes of different builds notice at once.
 pub const PROTOCOL: u32 = 7;
 /// "VLBK" in the machine's byte order: the first word of every record.
 pub const MAGIC: u32 = u32::from_ne_bytes(*b"VLBK");
 /// The longest record, bytes: a list of many pipes, below what a socket takes in one piece.
 pub const MAX_RECORD: usize = 128 * 1024;
-/// How the address of the daemon's end of every device begins (an abstract socket name, so behind
-/// a NUL): `vloopback:INSTANCE:SESSION` in hexadecimal. By it any process knows a device when it
-/// meets one.
+/// The beginning of the address of the daemon's end of every device (an abstract socket name, so behind
+/// a NUL): `vloopback:INSTANCE:SESSION` in hexadecimal. By it any process recognises a device.
 pub const DEVICE_PREFIX: &[u8] = b"\0vloopback:";
-/// The permission bits of the program's end of a device, which no other socket has: by them a number can be told
-/// from others with fstat alone. Sandboxes let fstat pass, but kill for getpeername (seen with Chromium's).
+/// The permission bits of the program's end of a device. No other socket has them, so fstat alone recognises a device's
+/// descriptor. Sandboxes allow fstat, but kill a process for getpeername (Chromium's does).
 pub const DEVICE_MODE: u32 = 0o1660;
 
 /// The fixed part of a record.
@@ -74,18 +73,18 @@ pub const ARGS: usize = 20;
 /// The size of [`Head`], bytes.
 pub const HEAD_LEN: usize = size_of::<Head>();
 
-/// What can be wrong with a record.
+/// Why a record is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
     /// Too short for a head, or longer than allowed.
-    #[error("a record of {0} bytes is no vloopback message")]
+    #[error("a record of {0} bytes is not a vloopback message")]
     Length(usize),
-    /// Another program's bytes.
+    /// It does not begin with [`MAGIC`].
     #[error("the peer does not speak the vloopback protocol")]
     Magic,
-    /// Built apart.
+    /// The peer is of another build.
     #[error(
-        "the peer speaks vloopback protocol {0}, this is {PROTOCOL}: use the daemon and the library of one build"
+        "the peer uses vloopback protocol {0}, this is {PROTOCOL}: use the server and the library of one build"
     )]
     Protocol(u32),
     /// A message that does not exist.
@@ -93,12 +92,12 @@ pub enum WireError {
     Kind(u32),
 }
 
-/// What a process asks.
+/// The requests of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     /// The first message of a connection. `build` is [`build_id`].
     Hello {
-        /// Who speaks: [`build_id`] of its build.
+        /// [`build_id`] of the process.
         build: [u32; 4],
     },
     /// Open node N of /dev/videoN.
@@ -107,7 +106,7 @@ pub enum Request {
         node: u32,
         /// open(2) flags.
         flags: u32,
-        /// The opener is a legacy process (DESIGN.md 7, Era).
+        /// The opener is a legacy process (driver/docs/rules.md, "Eras").
         legacy: bool,
     },
     /// Take part in an open device whose descriptor comes with this.
@@ -145,8 +144,8 @@ pub enum Request {
         /// The format.
         format: PixelFormat,
     },
-    /// The first write or REQBUFS of a V4L2 pusher: claims the pipe, makes the ring for the format in
-    /// force, and from now on the session feeds the pipe. Doing it twice is nothing.
+    /// The first write or REQBUFS of a V4L2 pusher: claims the pipe and makes the ring for the format in
+    /// force. From now on the session feeds the pipe. A second request has no effect.
     Feed {
         /// The session.
         session: u32,
@@ -161,7 +160,7 @@ pub enum Request {
         session: u32,
         /// Seconds, not 0.
         numerator: u32,
-        /// Parts of them, not 0.
+        /// Divided by this, not 0.
         denominator: u32,
     },
     /// VIDIOC_S_PRIORITY: the open file's own.
@@ -184,43 +183,43 @@ pub enum Request {
         on: bool,
         /// How many slots it would hold in place; 0 means that it copies anyway.
         hold: u32,
-        /// It is content with fewer than `hold` (V4L2, whose buffers are a queue); else it gets all or
-        /// none (V4L1, whose frames are named one by one).
+        /// It accepts fewer than `hold` (V4L2, whose buffers are a queue); else it gets all or
+        /// none (V4L1, which names its frames one by one).
         fewer: bool,
     },
-    /// Under the pipe's option `exclusive`: the open file is about to have buffers, or to map or read frames;
-    /// from then on it has the stream to itself, or is told EBUSY.
+    /// With the pipe's option `exclusive`: the open file is about to have buffers, or to map or read frames.
+    /// It owns the stream from then on, or gets EBUSY.
     Own {
         /// The session.
         session: u32,
         /// Begin; or end: it has given its buffers back and does not stream.
         on: bool,
     },
-    /// The pipe's zero-copy memory. By an input, which claims it, with a length: from then on the pipe is
-    /// in zero-copy mode. By an output, with 0: what there is.
+    /// The pipe's zero-copy memory. From an input, with a length: claims the pipe and switches it to zero-copy
+    /// mode. From an output, with 0: the memory that exists.
     Zero {
         /// The session.
         session: u32,
         /// Bytes, whole pages.
         len: u32,
     },
-    /// By a zero-copy pusher: the client that came next after the one of this ticket.
+    /// From a zero-copy pusher: the client that came next after the one with this ticket.
     Slip {
         /// The session.
         session: u32,
         /// The ticket, 0 for the first.
         after: u32,
     },
-    /// Makes descriptors readable: a zero-copy pusher's, if there is something for it to take, and those of clients that
-    /// wait in poll and have something to see. No reply: who asks waits for the pusher, or for nothing.
+    /// Makes descriptors readable: a zero-copy pusher's, if there is a request for it to take, and those of clients in
+    /// poll that have something to take. It has no reply: the sender waits for the pusher, or does not wait.
     Bell {
         /// The session that asks, of the same pipe.
         session: u32,
-        /// Nothing else may have told the pusher of the request that waits for it.
+        /// The pusher may not have been told of the pending request in any other way.
         knock: bool,
     },
-    /// VIDIOC_EXPBUF: the memory of a buffer of the open file's; the reply brings a descriptor. With a length
-    /// of 0: the buffers of earlier REQBUFS are no more.
+    /// VIDIOC_EXPBUF: the memory of a buffer of the open file; the reply has a descriptor. With a length
+    /// of 0: the buffers of earlier REQBUFS are gone.
     Export {
         /// The session.
         session: u32,
@@ -247,13 +246,13 @@ pub enum Request {
         /// Brightness, hue, colour, contrast, whiteness, 0 to 65535 each.
         values: [u32; 5],
     },
-    /// VIDIOC_SUBSCRIBE_EVENT: the open file's own.
+    /// VIDIOC_SUBSCRIBE_EVENT, for the open file.
     Subscribe {
         /// The session.
         session: u32,
         /// V4L2_EVENT_*.
         kind: u32,
-        /// What it shall be about: a control's id, else 0.
+        /// A control's id, else 0.
         id: u32,
         /// Set of V4L2_EVENT_SUB_FL_*.
         flags: u32,
@@ -267,33 +266,33 @@ pub enum Request {
         /// As in [`Request::Subscribe`].
         id: u32,
     },
-    /// The descriptor that says in poll that the open file has an event to take.
+    /// The descriptor that reports in poll that the open file has an event to take.
     Chime {
         /// The session.
         session: u32,
     },
-    /// By a zero-copy pusher: the descriptor that its clients make readable themselves. By a client: the one by
-    /// which they do.
+    /// From a zero-copy pusher: the descriptor that its clients make readable themselves. From a client: the other
+    /// end, with which it does that.
     Gong {
         /// The session.
         session: u32,
     },
-    /// The chime was hushed, and there may be an event to take all the same: the daemon looks and rings it.
+    /// The chime was hushed although there may be an event to take: the daemon checks, and rings it.
     RingChime {
         /// The session.
         session: u32,
     },
-    /// By a tool: what clients of a pipe see in place of the no-signal card, in a memory file that comes with
-    /// this, `3 * width * height` bytes of red, green and blue, sealed against change.
+    /// From a tool: the picture that clients of a pipe see instead of the no-signal card. It comes in a memory file with
+    /// `3 * width * height` bytes of red, green and blue, sealed against change.
     SetTimeout {
         /// N of one of the pipe's nodes, /dev/videoN.
         node: u32,
-        /// Pixels a line; 0: no picture comes with this, the one there is stays.
+        /// Pixels a line; 0: no picture comes with this, and the present one stays.
         width: u32,
         /// Lines.
         height: u32,
-        /// Milliseconds for which a pusher may publish nothing before it is shown, 0 for ever; None: as it
-        /// was.
+        /// Milliseconds for which a pusher may publish nothing before the picture is shown, 0 for no limit; None:
+        /// unchanged.
         limit: Option<u32>,
     },
     /// By a tool: makes one more pipe, for as long as the server runs.
@@ -326,10 +325,10 @@ pub enum Request {
     },
     /// All pipes, as JSON.
     List,
-    /// The tree of plain files, for who does not reach its folder.
+    /// The tree of plain files, for processes that cannot reach its folder.
     Tree,
-    /// The process closed its last number of the session: if nobody else has it, it has ended when
-    /// the reply comes, so that close() is as good as a kernel's.
+    /// The process closed its last descriptor of the session. If nobody else has one, the session has ended when
+    /// the reply comes, so that close() behaves as a kernel's.
     Closed {
         /// The session.
         session: u32,
@@ -382,7 +381,7 @@ impl PipeSpec {
     }
 }
 
-/// What VIDIOC_S_FMT sets. The daemon computes the rest from it.
+/// The fields that VIDIOC_S_FMT sets. The daemon computes the rest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PixelFormat {
     /// V4L2_PIX_FMT_*.
@@ -391,8 +390,8 @@ pub struct PixelFormat {
     pub width: u32,
     /// Lines.
     pub height: u32,
-    /// The most bytes of a compressed frame; 0 and too small a number mean the default. Frames of
-    /// formats that are not compressed have the length that they have.
+    /// The most bytes of a compressed frame; 0 or too small a number means the default. The length of uncompressed
+    /// frames follows from the format.
     pub sizeimage: u32,
     /// V4L2_COLORSPACE_*, 0 for the format's default.
     pub colorspace: u32,
@@ -402,14 +401,14 @@ pub struct PixelFormat {
     pub field: u32,
 }
 
-/// What the daemon answers.
+/// The daemon's answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// Done.
     Done,
     /// An errno.
     Error(i32),
-    /// The connection is not served, and why.
+    /// The connection is refused; the text says why.
     Refused(String),
     /// The connection is served.
     Welcome {
@@ -473,7 +472,7 @@ pub enum Reply {
     },
 }
 
-/// What a process must know of an open device.
+/// The facts of an open device that a process needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionInfo {
     /// Its number, never used twice by one daemon.
@@ -494,7 +493,7 @@ pub struct SessionInfo {
     pub client: u32,
     /// Idle policy in force: see [`Idle`].
     pub idle: u32,
-    /// V4L2 requests are served: not so in profile vloopback, whose driver knew none.
+    /// V4L2 requests are served; in profile vloopback they are not.
     pub v4l2: bool,
     /// One open file in all has the stream: see [`Request::Own`].
     pub exclusive: bool,
@@ -504,7 +503,7 @@ pub struct SessionInfo {
     pub answer_timeout: u32,
 }
 
-/// What a client meets while nobody pushes (DESIGN.md 7), as a number on the wire.
+/// What a client meets while nobody pushes (driver/docs/rules.md, "While nobody pushes"), as a number on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Idle {
@@ -516,15 +515,15 @@ pub enum Idle {
     Refuse = 2,
 }
 
-/// What tells one build from another, as text of at most 16 bytes: the crate's version, and a number of the layouts of
-/// what they share: `layout` of the shared pages (`vloopback_ring::LAYOUT`), and the protocol's own.
+/// The identity of a build, as text of at most 16 bytes: the crate's version, and a number made of the layouts that
+/// processes share: `layout` of the shared pages (`vloopback_ring::LAYOUT`), and the protocol's own.
 pub fn build_text(layout: u64) -> String {
     let number = format!("{:016x}", mixed(layout));
     let version = concat!(env!("CARGO_PKG_VERSION"), "+");
     version.chars().chain(number.chars()).take(16).collect()
 }
 
-/// The same as the greeting has it, padded with zeros. Without an allocation, for the library.
+/// The same for the greeting, padded with zeros. It does not allocate, for the library.
 pub fn build_id(layout: u64) -> [u32; 4] {
     let mixed = mixed(layout);
     let version = concat!(env!("CARGO_PKG_VERSION"), "+").as_bytes();
@@ -534,7 +533,7 @@ pub fn build_id(layout: u64) -> [u32; 4] {
     zerocopy::transmute!(bytes)
 }
 
-/// One number of all that two builds must have alike: the layout of the shared pages, and that of the records.
+/// One number of all that two builds must share: the layout of the shared pages, and that of the records.
 fn mixed(layout: u64) -> u64 {
     let wire = [u64::from(PROTOCOL), HEAD_LEN as u64, MAX_RECORD as u64];
     wire.iter().fold(layout, |sum, more| (sum ^ more).wrapping_mul(0x0000_0100_0000_01b3))
@@ -628,7 +627,7 @@ impl Request {
     /// Reads a record that a process sent.
     ///
     /// # Errors
-    /// See [`WireError`]; the connection is then not worth keeping.
+    /// See [`WireError`]; the caller should drop the connection.
     pub fn decode(record: &[u8]) -> Result<Self, WireError> {
         let (h, rest) = parse_head(record)?;
         if !rest.is_empty() {

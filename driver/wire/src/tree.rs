@@ -1,6 +1,6 @@
-//! The daemon's tree of plain files as one piece of bytes ([`crate::Request::Tree`]), for processes that reach the
-//! socket and not the folder beside it. Entries follow each other: six numbers (kind, mode, owner, group, bytes of
-//! the path, bytes of the contents), then both. A reader trusts nothing of it.
+//! The daemon's tree of plain files as one block of bytes ([`crate::Request::Tree`]), for processes that reach the
+//! socket but not the folder beside it. It is a sequence of entries: six numbers (kind, mode, owner, group, length of
+//! the path, length of the contents), then path and contents. A reader trusts nothing in it.
 
 /// The longest image that is made or read.
 pub const MAX_IMAGE: usize = 4 << 20;
@@ -10,7 +10,7 @@ const MAX_LINKS: usize = 8;
 
 const HEAD: usize = 6 * 4;
 
-/// What an entry is.
+/// The kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A folder.
@@ -57,7 +57,7 @@ pub fn pack(image: &mut Vec<u8>, entry: &Entry<'_>) {
     image.extend(entry.contents);
 }
 
-/// The entries of an image, up to the first that makes no sense.
+/// The entries of an image, up to the first invalid one.
 pub fn entries(image: &[u8]) -> impl Iterator<Item = Entry<'_>> {
     let mut rest = image;
     core::iter::from_fn(move || {
@@ -87,7 +87,7 @@ pub fn entries(image: &[u8]) -> impl Iterator<Item = Entry<'_>> {
     })
 }
 
-/// What an image has at a path, whose folders may be links. `follow`: so may be its last name.
+/// The entry at a path, whose folders may be links. `follow`: its last name may be a link as well.
 #[must_use]
 pub fn find<'image>(image: &'image [u8], path: &[u8], follow: bool) -> Option<Entry<'image>> {
     let mut room = [0; 256];
@@ -127,7 +127,7 @@ pub fn find<'image>(image: &'image [u8], path: &[u8], follow: bool) -> Option<En
     None
 }
 
-/// What lies in a folder of an image, by bare names.
+/// The entries of a folder of an image, by bare names.
 pub fn listing<'image>(
     image: &'image [u8],
     folder: &'image [u8],

@@ -9,7 +9,7 @@ use vloopback_sdk::{Fourcc, PusherError};
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
     /// The camera cannot be opened.
-    #[error("{}: {source}; is it there, and are you of its group (video)?", camera.display())]
+    #[error("{}: {source}; does it exist, and are you in its group (video)?", camera.display())]
     Open {
         /// The camera.
         camera: PathBuf,
@@ -17,7 +17,7 @@ pub enum RelayError {
         source: io::Error,
     },
     /// It is no camera.
-    #[error("{} is no camera that streams: name another (v4l2-ctl --list-devices tells which there are)", camera.display())]
+    #[error("{} is not a streaming camera: name another one (v4l2-ctl --list-devices lists them)", camera.display())]
     NotACamera {
         /// What was named.
         camera: PathBuf,
@@ -33,7 +33,7 @@ pub enum RelayError {
         source: io::Error,
     },
     /// It has frames of another kind.
-    #[error("{} gives {is}, not {wanted}: choose one that it has (v4l2-ctl --list-formats-ext tells which)", camera.display())]
+    #[error("{} gives {is}, not {wanted}: choose a format that it has (v4l2-ctl --list-formats-ext lists them)", camera.display())]
     Format {
         /// The camera.
         camera: PathBuf,
@@ -43,7 +43,7 @@ pub enum RelayError {
         is: String,
     },
     /// Pipes carry none of its formats.
-    #[error("{} has no format that pipes carry; its own is {}", camera.display(), is)]
+    #[error("{} has no format that a pipe can carry; its own is {}", camera.display(), is)]
     NoFormat {
         /// The camera.
         camera: PathBuf,

@@ -121,7 +121,7 @@ pub(crate) fn run() -> Result<(), RelayError> {
             },
         }
     }
-    println!("{relayed} frames relayed, {damaged} damaged ones left out");
+    println!("{relayed} frames relayed, {damaged} damaged ones skipped");
     Ok(())
 }
 

@@ -16,7 +16,7 @@ pub enum BridgeError {
     },
     /// No pictures by shared memory.
     #[error(
-        "display {display} has no MIT-SHM 1.2, so that it cannot draw into the pipe's memory: is it on another machine? Run this program beside the X server"
+        "display {display} has no MIT-SHM 1.2 and cannot draw into the pipe's memory: is it on another machine? Run this program on the X server's machine"
     )]
     NoSharedMemory {
         /// Its name.
@@ -24,7 +24,7 @@ pub enum BridgeError {
     },
     /// Pixels that no palette has.
     #[error(
-        "display {display}: the pixels of {of} are in no V4L order (depth {depth}): use a screen of depth 24 or 16"
+        "display {display}: the pixels of {of} have no V4L format (depth {depth}): use a screen of depth 24 or 16"
     )]
     Pixels {
         /// Its name.
@@ -35,9 +35,7 @@ pub enum BridgeError {
         depth: u8,
     },
     /// There is no such window.
-    #[error(
-        "display {display} has no window {window}: give its number as xwininfo tells it (0x…), or its title"
-    )]
+    #[error("display {display} has no window {window}: give its number from xwininfo (0x…), or its title")]
     NoWindow {
         /// Its name.
         display: String,
@@ -56,7 +54,7 @@ pub enum BridgeError {
     },
     /// The channel cannot be used now.
     #[error(
-        "channel {channel} of display {display} is in use by another program, or refuses: choose another with --channel"
+        "channel {channel} of display {display} is in use by another program, or refuses: choose another one with --channel"
     )]
     Channel {
         /// Its name.

@@ -9,6 +9,7 @@ mod bridge;
 mod convert;
 mod display;
 mod errors;
+mod hidden;
 #[allow(unsafe_code)]
 mod scratch;
 mod screen;

@@ -1,18 +1,20 @@
 //! Video inputs of Xv adaptors: television cards, cameras. Each encoding is a channel.
 //!
-//! A picture is put into a pixmap by the adaptor, and from there into the pipe's memory by the server.
+//! A picture is put by the adaptor into a pixmap, or, where it refuses that, as X.Org's own drivers do, into a window
+//! that nobody sees; from there into the pipe's memory by the server.
 
 use std::ops::RangeInclusive;
 
 use vloopback_sdk::zero_copy::Errno;
 use x11rb::connection::Connection;
-use x11rb::protocol::xproto::{Atom, ConnectionExt as _, CreateGCAux, Gcontext, Pixmap, Window};
+use x11rb::protocol::xproto::{Atom, ConnectionExt as _, CreateGCAux, Drawable, Gcontext, Visualid, Window};
 use x11rb::protocol::xv::{
-    AdaptorInfo, AttributeFlag, ConnectionExt as _, EncodingInfo, GrabPortStatus, Port, Type,
+    AdaptorInfo, AttributeFlag, ConnectionExt as _, EncodingInfo, Format, GrabPortStatus, Port, Type,
 };
 
 use crate::display::{Area, Display, Pixels, Place};
 use crate::errors::{BridgeError, XError};
+use crate::hidden::HiddenWindow;
 use crate::source::{Settings, Source};
 
 /// The encoding that stands for pictures of programs, not for an input.
@@ -49,11 +51,61 @@ impl Attribute {
 /// Where pictures are put by the adaptor.
 #[derive(Debug)]
 struct Canvas {
-    pixmap: Pixmap,
+    /// The pixmap, or the window.
+    drawable: Drawable,
+    window: Option<HiddenWindow>,
     gc: Gcontext,
     size: (u16, u16),
     /// The part of the input's picture that video is running for.
     running: Option<Area>,
+}
+
+impl Canvas {
+    /// A pixmap, or a window, of that size.
+    fn new(display: &Display, of: &VideoSource, size: (u16, u16), window: bool) -> Result<Self, XError> {
+        let conn = display.conn();
+        let window = if window {
+            Some(HiddenWindow::new(display, of.root, (of.depth, of.visual, of.pixels), size)?)
+        } else {
+            None
+        };
+        let drawable = match &window {
+            Some(window) => window.window(),
+            None => {
+                let pixmap = conn.generate_id()?;
+                conn.create_pixmap(of.depth, pixmap, of.root, size.0, size.1)?.check()?;
+                pixmap
+            }
+        };
+        let gc = conn.generate_id()?;
+        conn.create_gc(gc, drawable, &CreateGCAux::new())?;
+        Ok(Self { drawable, window, gc, size, running: None })
+    }
+
+    fn free(self, display: &Display, port: Option<Port>) -> Result<(), XError> {
+        let conn = display.conn();
+        if let (Some(_), Some(port)) = (self.running, port) {
+            conn.xv_stop_video(port, self.drawable)?;
+        }
+        conn.free_gc(self.gc)?;
+        match self.window {
+            Some(window) => window.free(display),
+            None => Ok(conn.free_pixmap(self.drawable).map(drop)?),
+        }
+    }
+
+    /// Has the adaptor put a picture, or begin with its pictures.
+    fn put(&mut self, display: &Display, port: Port, area: Area, stills: bool) -> Result<(), XError> {
+        let (conn, Area { x, y, width, height }) = (display.conn(), area);
+        let (to, gc, (w, h)) = (self.drawable, self.gc, self.size);
+        if stills {
+            conn.xv_put_still(port, to, gc, x, y, width, height, 0, 0, w, h)?.check()?;
+        } else if self.running != Some(area) {
+            conn.xv_put_video(port, to, gc, x, y, width, height, 0, 0, w, h)?.check()?;
+            self.running = Some(area);
+        }
+        self.window.as_mut().map_or(Ok(()), |window| window.until_drawn(display))
+    }
 }
 
 /// One encoding of an adaptor.
@@ -66,7 +118,10 @@ pub struct VideoSource {
     encoding: u32,
     size: (u16, u16),
     depth: u8,
+    visual: Visualid,
     pixels: Pixels,
+    /// The adaptor refuses pixmaps, and takes windows.
+    windows: bool,
     /// Single pictures can be asked for; else video runs into the canvas.
     stills: bool,
     attributes: Vec<Attribute>,
@@ -118,29 +173,29 @@ impl VideoSource {
     }
 
     fn free(&mut self, display: &Display) -> Result<(), XError> {
-        let conn = display.conn();
-        if let Some(canvas) = self.canvas.take() {
-            if let (Some(_), Some(port)) = (canvas.running, self.port) {
-                conn.xv_stop_video(port, canvas.pixmap)?;
-            }
-            conn.free_gc(canvas.gc)?;
-            conn.free_pixmap(canvas.pixmap)?;
-        }
-        Ok(())
+        self.canvas.take().map_or(Ok(()), |canvas| canvas.free(display, self.port))
     }
 
-    /// A canvas of that size.
-    fn prepare(&mut self, display: &Display, size: (u16, u16)) -> Result<(), XError> {
-        if self.canvas.as_ref().is_some_and(|canvas| canvas.size == size) {
-            return Ok(());
-        }
-        self.free(display)?;
-        let conn = display.conn();
-        let (pixmap, gc) = (conn.generate_id()?, conn.generate_id()?);
-        conn.create_pixmap(self.depth, pixmap, self.root, size.0, size.1)?.check()?;
-        self.canvas = Some(Canvas { pixmap, gc, size, running: None });
-        conn.create_gc(gc, pixmap, &CreateGCAux::new())?;
-        Ok(())
+    /// Has a picture put into a canvas of that size, a window or a pixmap; where it is to be read.
+    fn paint(
+        &mut self,
+        display: &Display,
+        (area, size): (Area, (u16, u16)),
+        window: bool,
+    ) -> Result<Drawable, XError> {
+        let Some(port) = self.port else { return Err(XError::Refused("its port is not ours".to_owned())) };
+        let same = |canvas: &Canvas| canvas.size == size && canvas.window.is_some() == window;
+        let mut canvas = match self.canvas.take_if(|canvas| same(canvas)) {
+            Some(canvas) => canvas,
+            None => {
+                self.free(display)?;
+                Canvas::new(display, self, size, window)?
+            }
+        };
+        let put = canvas.put(display, port, area, self.stills);
+        let picture = canvas.window.as_ref().map_or(canvas.drawable, HiddenWindow::picture);
+        self.canvas = Some(canvas);
+        put.map(|()| picture)
     }
 }
 
@@ -181,19 +236,27 @@ impl Source for VideoSource {
     }
 
     fn draw(&mut self, display: &Display, area: Area, size: (u16, u16), to: Place) -> Result<(), XError> {
-        let Some(port) = self.port else { return Err(XError::Refused("its port is not ours".to_owned())) };
-        self.prepare(display, size)?;
-        let Some(canvas) = &mut self.canvas else { return Ok(()) };
-        let (conn, Area { x, y, width, height }) = (display.conn(), area);
-        let &mut Canvas { pixmap, gc, .. } = canvas;
-        if self.stills {
-            conn.xv_put_still(port, pixmap, gc, x, y, width, height, 0, 0, size.0, size.1)?.check()?;
-        } else if canvas.running != Some(area) {
-            conn.xv_put_video(port, pixmap, gc, x, y, width, height, 0, 0, size.0, size.1)?.check()?;
-            canvas.running = Some(area);
-        }
         let whole = Area { x: 0, y: 0, width: size.0, height: size.1 };
-        display.draw(pixmap, whole, self.pixels, to)
+        let pixels = self.pixels;
+        if !self.windows {
+            match self.paint(display, (area, size), false) {
+                Ok(picture) => return display.draw(picture, whole, pixels, to),
+                // What is in the way of every picture will be in a window's, too.
+                Err(XError::Refused(_)) if display.keeps_windows() && self.port.is_some() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        match self.paint(display, (area, size), true) {
+            Ok(picture) => {
+                display.draw(picture, whole, pixels, to)?;
+                self.windows = true;
+                Ok(())
+            }
+            Err(error) => {
+                self.windows = false;
+                Err(error)
+            }
+        }
     }
 
     fn settings(&self, display: &Display) -> Settings {
@@ -264,12 +327,12 @@ fn list(display: &Display) -> Result<Vec<VideoSource>, XError> {
             let found = adaptor
                 .formats
                 .iter()
-                .find_map(|format| Some((format.depth, display.pixels(format.depth, format.visual)?)));
-            let Some((depth, pixels)) = found else { continue };
+                .find_map(|format| Some((*format, display.pixels(format.depth, format.visual)?)));
+            let Some(found) = found else { continue };
             let attributes = attributes(display, adaptor.base_id)?;
             for encoding in conn.xv_query_encodings(adaptor.base_id)?.reply()?.info {
                 if encoding.name != IMAGE && encoding.width > 0 && encoding.height > 0 {
-                    sources.push(source(screen.root, adaptor, &encoding, (depth, pixels), &attributes));
+                    sources.push(source(screen.root, adaptor, &encoding, found, &attributes));
                 }
             }
         }
@@ -287,7 +350,7 @@ fn source(
     root: Window,
     adaptor: &AdaptorInfo,
     encoding: &EncodingInfo,
-    (depth, pixels): (u8, Pixels),
+    (format, pixels): (Format, Pixels),
     attributes: &[Attribute],
 ) -> VideoSource {
     VideoSource {
@@ -296,8 +359,10 @@ fn source(
         ports: adaptor.base_id..adaptor.base_id + u32::from(adaptor.num_ports),
         encoding: encoding.encoding,
         size: (encoding.width, encoding.height),
-        depth,
+        depth: format.depth,
+        visual: format.visual,
         pixels,
+        windows: false,
         stills: u8::from(adaptor.type_) & u8::from(Type::STILL_MASK) != 0,
         attributes: attributes.to_vec(),
         port: None,

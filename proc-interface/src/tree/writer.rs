@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use super::{EntryKind, TreeOptions, map};
 use crate::model::{NodeAccess, Snapshot};
 
-/// Marks a directory as a tree of ours, which may be emptied. Without it nothing is ever removed:
-/// a socket at `/etc/conf` must not cost anyone `/etc/conf.d`.
+/// Marks a directory as such a tree, which may be emptied. Without the mark nothing is ever removed:
+/// a socket at `/etc/conf` must not delete `/etc/conf.d`.
 const MARKER: &str = ".vloopback-tree";
 
 /// Where files and directories are made before they are renamed into a view, and where removed
@@ -25,7 +25,7 @@ const TOPS: [&str; 6] = ["proc", "dev", "sys", "run", "open", "today"];
 pub enum TreeError {
     /// There is something else than a directory at the tree's path.
     #[error(
-        "{path} is not a directory, but the device tree has to go there: move it away or choose \
+        "{path} is not a directory, but the tree of views must go there: move it away or choose \
          another --socket"
     )]
     NotDirectory {
@@ -41,7 +41,9 @@ pub enum TreeError {
         uid: u32,
     },
     /// The directory holds files that no daemon has put there.
-    #[error("{path} holds other files than a device tree: move it away or choose another --socket")]
+    #[error(
+        "{path} contains files that are not part of a tree of views: move it away or choose another --socket"
+    )]
     Foreign {
         /// The tree's root.
         path: PathBuf,

@@ -2,7 +2,7 @@
 //!
 //! The header's promises hold here too: a `vlb_zero` comes from vlb_zero_claim() or vlb_zero_open(), was
 //! not closed, and is used by one thread at a time; the callbacks are functions of their types, or NULL.
-//! That a callback uses the `vlb_zero` that it was called from is found out, and refused with EBUSY.
+//! A callback that uses the `vlb_zero` that called it gets EBUSY.
 
 use std::cell::{Ref, RefCell, RefMut};
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
@@ -21,7 +21,7 @@ use super::{Failure, Outcome, finder, invalid, status};
 use crate::PusherError;
 use crate::zero_copy::{self, Answer, Capture, Server, Synced, ZeroCopy, every_request};
 
-/// `VLB_LATER` of the header: what a sync callback returns for a picture that comes later.
+/// `VLB_LATER` of the header: a sync callback returns it if the picture comes later.
 const LATER: c_int = 4096;
 
 #[allow(non_camel_case_types)]
@@ -211,7 +211,7 @@ struct Program {
     user: *mut c_void,
 }
 
-/// What a callback's return value means: 0, or an errno. What is neither must not become a success.
+/// The meaning of a callback's return value: 0, or an errno. Another value must not become a success.
 fn answer(code: c_int) -> Answer<()> {
     match code {
         0 => Ok(()),

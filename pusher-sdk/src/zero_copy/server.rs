@@ -1,4 +1,4 @@
-//! What a zero-copy pusher answers, one method a request.
+//! The answers of a zero-copy pusher, one method for each request.
 
 use vloopback_abi::v4l1::{
     VbiFormat, VideoAudio, VideoBuffer, VideoCapability, VideoCapture, VideoChannel, VideoCode, VideoInfo,
@@ -127,16 +127,16 @@ macro_rules! pass {
 /// The trait, and the way from the driver's table to it.
 macro_rules! requests {
     ($($(#[$doc:meta])+ $name:ident: $kind:ident $ty:ty;)*) => {
-        /// A zero-copy pusher: it answers its clients' V4L1 requests. What it does not implement is
-        /// refused (ENOTTY), but for [`Server::gmbuf`].
+        /// A zero-copy pusher: it answers its clients' V4L1 requests. Requests that it does not implement
+        /// are refused (ENOTTY), except [`Server::gmbuf`].
         ///
-        /// A client meets nothing but these answers: a pusher that wants to be seen answers at least
+        /// These answers are all that clients see. A pusher must answer at least
         /// [`gcap`](Server::gcap), [`gpict`](Server::gpict), [`spict`](Server::spict),
         /// [`gwin`](Server::gwin), [`swin`](Server::swin), [`mcapture`](Server::mcapture) and
-        /// [`sync`](Server::sync). A client's `read()` is asked for as GWIN, GPICT, MCAPTURE and SYNC.
+        /// [`sync`](Server::sync). A client's `read()` arrives as GWIN, GPICT, MCAPTURE and SYNC.
         ///
-        /// Values are in the 64-bit shape, whatever the client's ABI. Addresses in them are the client's
-        /// and mean nothing here.
+        /// Values have the 64-bit shape, whatever the client's ABI. Addresses in them are the client's
+        /// and cannot be used.
         pub trait Server {
             $(method! { $kind, $(#[$doc])+ $name, $ty })*
 
@@ -150,52 +150,52 @@ macro_rules! requests {
                 Ok(())
             }
 
-            /// VIDIOCMCAPTURE: a client orders a picture in one of the frames. The frame is one that there
-            /// is, and a picture of that size and palette has room in it.
+            /// VIDIOCMCAPTURE: a client orders a picture in one of the frames. The frame exists, and has
+            /// room for a picture of that size and palette.
             ///
-            /// From here to SYNC the frame's memory is the pusher's: [`Server::sync`] gets it, and
+            /// From here to SYNC the frame's memory belongs to the pusher: [`Server::sync`] gets it, and
             /// [`ZeroCopy::frame`](super::ZeroCopy::frame) gives it in between.
             ///
             /// # Errors
-            /// What the client gets; by default [`Errno::ENOTTY`], a refusal. Palettes that the pusher
-            /// does not make are [`Errno::EINVAL`]; clients find out so what it makes.
+            /// What the client gets; by default [`Errno::ENOTTY`], a refusal. Return [`Errno::EINVAL`] for an
+            /// unsupported palette; clients probe this way.
             fn mcapture(&mut self, order: &VideoMmap) -> Answer<()> {
                 let _ = order;
                 Err(Errno::ENOTTY)
             }
 
             /// VIDIOCSYNC: a client waits for the picture that it has ordered. Draw it and answer
-            /// [`Capture::ready`], or answer [`Capture::later`] and tell
-            /// [`ZeroCopy::finish`](super::ZeroCopy::finish) when it is there.
+            /// [`Capture::ready`], or answer [`Capture::later`] and call
+            /// [`ZeroCopy::finish`](super::ZeroCopy::finish) when it is ready.
             ///
-            /// A SYNC of a frame that nobody has ordered is EINVAL and does not come here.
+            /// A SYNC of a frame that nobody has ordered gives EINVAL and does not come here.
             ///
             /// # Errors
-            /// What the client gets; by default [`Errno::ENOTTY`], a refusal. The order is over then.
+            /// What the client gets; by default [`Errno::ENOTTY`], a refusal. The error ends the order.
             fn sync(&mut self, capture: Capture<'_>) -> Answer<Synced> {
                 let _ = capture;
                 Err(Errno::ENOTTY)
             }
 
-            /// What answers V4L2 clients that ask for something that V4L1 has no word for: a method a
-            /// request, typed, with ENOTTY as the default. None by default: V4L2 clients are served by
-            /// translation of what they ask to the methods above.
+            /// The device that answers V4L2 requests which V4L1 cannot express: one typed method for each
+            /// request, with ENOTTY as the default. None by default: the requests of V4L2 clients are
+            /// translated to the methods above.
             ///
-            /// [`V4l2Device::knows`] admits what a loopback's own nodes serve; a server that has more to
-            /// offer (cropping, frequency bands) says so there. Lists of controls come as single ones (G_CTRL,
-            /// S_CTRL, QUERYCTRL); other arguments that lead to further memory of the client's are EFAULT.
+            /// [`V4l2Device::knows`] admits the requests that a loopback's own nodes serve. A server that offers
+            /// more (cropping, frequency bands) overrides it. Lists of controls come as single ones (G_CTRL,
+            /// S_CTRL, QUERYCTRL); other arguments that point to further memory of the client give EFAULT.
             fn v4l2(&mut self) -> Option<&mut dyn V4l2Device> {
                 None
             }
 
-            /// Whether V4L2 requests are handed on: by default if there is who answers them. A server that
-            /// says so and has none gets them as [`Server::other`].
+            /// Whether the server gets V4L2 requests: by default if [`Server::v4l2`] returns a device. A server
+            /// that says true without a device gets them as [`Server::other`].
             fn takes_v4l2(&mut self) -> bool {
                 self.v4l2().is_some()
             }
 
-            /// A request that no other method is for, such as a driver's private one (of V4L1's type, from
-            /// 192 on). `data` is what came with it, and the answer.
+            /// A request without another method, such as a driver's private one (of V4L1's type, from
+            /// 192 on). `data` is the client's data, and the answer.
             ///
             /// # Errors
             /// What the client gets; by default [`Errno::ENOTTY`], a refusal.
@@ -204,7 +204,7 @@ macro_rules! requests {
                 Err(Errno::ENOTTY)
             }
 
-            /// A client has closed. Which one is not told.
+            /// A client has closed; the API does not tell which one.
             fn closed(&mut self) {}
         }
 
@@ -247,7 +247,7 @@ macro_rules! requests {
 
 every_request!(requests);
 
-/// What an answer means for the frames, once its client has it.
+/// The effect of an answer on the frames, once the client has it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
     /// Nothing.

@@ -60,7 +60,7 @@ int main(void)
 	FAILS(vlb_zero_claim(NULL, 33, 1), NULL, EINVAL, "33 frames");
 	FAILS(vlb_zero_claim(NULL, 2, 0), NULL, EINVAL, "0 bytes");
 	FAILS(vlb_zero_claim(NULL, 2, (size_t)-1), NULL, EINVAL, "frames");
-	FAILS(vlb_zero_claim(NULL, 2, 1 << 29), NULL, ENOMEM, "no memory");
+	FAILS(vlb_zero_claim(NULL, 2, 1 << 29), NULL, ENOMEM, "not enough memory");
 	z = vlb_zero_claim(NULL, 2, 1000);
 	CHECK(z);
 	FAILS(vlb_zero_claim("/nonexistent/socket", 2, 1), NULL, EISCONN, "/nonexistent/socket");

@@ -20,7 +20,8 @@ fn saves_raw(palette: Palette, more: &[&str]) {
         words.extend(more);
         words.extend(["-i", device, "-frames:v", "20", "-fps_mode", "passthrough", "-f", "rawvideo", "-"]);
         let ended = ffmpeg(env, &words).output().ok();
-        // CLIENTS.md 4.4: a frame whose bytesused is not exact is dropped with this word.
+        // driver/docs/clients.md, "What a device must answer" 4: a frame whose bytesused is not exact is dropped with
+        // this word.
         assert!(!ended.says("corrupt"), "{}", ended.stderr);
         ended.stdout
     });

@@ -1,11 +1,14 @@
-//! Today's common programs at both ends of a pipe (CLIENTS.md 1): what they save is compared byte by byte
-//! with what was pushed, and counted. Each comparison is made again with frames of another pipe and with
-//! frames that have one wrong bit, and has to fail there.
+//! Today's common programs at both ends of a pipe (driver/docs/clients.md, "What each program needs"): what they save
+//! is compared byte by byte with what was pushed, and counted. Each comparison is made again with frames of another
+//! pipe and with frames that have one wrong bit, and has to fail there.
 
 mod ctl;
+mod desktop;
 mod ffmpeg;
 mod gstreamer;
 mod motion;
+mod python;
+mod scanners;
 mod settings;
 mod together;
 mod viewers;
@@ -49,7 +52,7 @@ struct Fed {
 
 impl Fed {
     fn new(palette: Palette, pusher: &[&str]) -> Fed {
-        let env = Env::new(3);
+        let env = Env::builder().args(&["--pipes", "3"]).open_to_all().start();
         let pipes = env.pipes();
         let kinds: [&[&str]; 3] = [&[], &["--first", "1000000"], &["--wrong-all"]];
         let size = format!("{WIDTH}x{HEIGHT}");

@@ -20,7 +20,7 @@ pub(super) fn have_opencv() -> bool {
 }
 
 /// Writes the frames as they come, without OpenCV's conversion.
-const CAPTURE: &str = "
+pub(super) const CAPTURE: &str = "
 import sys, cv2
 camera = cv2.VideoCapture(sys.argv[1], cv2.CAP_V4L2)
 assert camera.isOpened(), 'not opened'

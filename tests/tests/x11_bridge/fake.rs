@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use x11rb::protocol::Request;
+use x11rb::protocol::composite::{self, Redirect};
 use x11rb::protocol::shm::{self, GetImageReply, QueryVersionReply};
 use x11rb::protocol::xproto::{
     self, Depth, GetInputFocusReply, ImageOrder, InternAtomReply, QueryExtensionReply, Screen, Setup,
@@ -27,11 +28,39 @@ use x11rb::x11_utils::{BigRequests, ExtInfoProvider, ExtensionInformation, Seria
 
 const SHM: u8 = 130;
 const XV: u8 = 131;
+const COMPOSITE: u8 = 132;
+/// The error of Xv's drivers for what they cannot draw into.
+const BAD_ALLOC: u8 = 11;
 const VISUAL: u32 = 0x21;
 const ROOT: u32 = 0x100;
 /// Two adaptors: one that gives single pictures, with two ports, and one that only runs video.
 pub(crate) const STILLS: u32 = 70;
 pub(crate) const RUNNING: u32 = 80;
+
+/// What the adaptors draw into.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Draws {
+    /// Pixmaps, and windows.
+    #[default]
+    Everywhere,
+    /// Windows alone, as X.Org's own drivers do; and nobody has to see the window.
+    Windows,
+    /// They take windows, but mix the picture with the screen's on its way to the monitor.
+    Beside,
+    /// Neither.
+    Nowhere,
+}
+
+/// A window, or what is left of it in its pixmap.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shown {
+    parent: u32,
+    left: i32,
+    top: i32,
+    size: (u16, u16),
+    mapped: bool,
+    redirected: bool,
+}
 
 /// What the server has been told.
 #[derive(Clone, Debug, Default)]
@@ -50,11 +79,39 @@ pub(crate) struct Told {
     pub(crate) stopped: u32,
     /// Ports that the bridge has.
     pub(crate) grabbed: Vec<u32>,
+    /// The client's windows.
+    pub(crate) windows: HashMap<u32, Shown>,
+    /// Pictures that an adaptor would not draw, and those in windows that a person can see.
+    pub(crate) refused: u32,
+    pub(crate) seen: u32,
 }
 
 impl Told {
     pub(crate) fn attribute(&self, port: u32, name: &str) -> i32 {
         self.attributes.get(&(port, name.to_owned())).copied().unwrap_or(0)
+    }
+
+    /// Whether it is there for drawing: shown, and all that it lies in.
+    fn viewable(&self, window: u32) -> bool {
+        window == ROOT
+            || self.windows.get(&window).is_some_and(|shown| shown.mapped && self.viewable(shown.parent))
+    }
+
+    /// Whether a person sees something of it on the screen.
+    fn seen(&self, mut window: u32) -> bool {
+        // The part of it that its parents leave, and where it is by then.
+        let mut part: Option<[i32; 4]> = None;
+        while let Some(shown) = self.windows.get(&window) {
+            if shown.redirected || !shown.mapped {
+                return false;
+            }
+            let own = [0, 0, shown.size.0.into(), shown.size.1.into()];
+            let [left, top, right, bottom] = part.map_or(own, |part| cut(part, own));
+            part = Some([left + shown.left, top + shown.top, right + shown.left, bottom + shown.top]);
+            window = shown.parent;
+        }
+        let [left, top, right, bottom] = cut(part.unwrap_or_default(), [0, 0, 320, 240]);
+        left < right && top < bottom
     }
 
     /// The picture that a port shows: blue, green and red tell its settings and the place.
@@ -65,6 +122,10 @@ impl Told {
         let blue = of("XV_ENCODING") * 40 + of("XV_FREQ") + (x as i32 ^ y as i32);
         [red, green, blue].map(|colour| colour.rem_euclid(256) as u8)
     }
+}
+
+fn cut(one: [i32; 4], other: [i32; 4]) -> [i32; 4] {
+    [one[0].max(other[0]), one[1].max(other[1]), one[2].min(other[2]), one[3].min(other[3])]
 }
 
 /// The attributes of every port: name and limits.
@@ -86,6 +147,7 @@ impl ExtInfoProvider for Extensions {
         match major_opcode {
             SHM => Some((shm::X11_EXTENSION_NAME, info(70))),
             XV => Some((xv::X11_EXTENSION_NAME, info(80))),
+            COMPOSITE => Some((composite::X11_EXTENSION_NAME, info(90))),
             _ => None,
         }
     }
@@ -112,8 +174,9 @@ impl Drop for Fake {
     }
 }
 
-/// Serves one client, from a thread of its own, on the first free display from 1000 on.
-pub(crate) fn serve() -> Fake {
+/// Serves one client, from a thread of its own, on the first free display from 1000 on. With Composite: it keeps what
+/// windows show.
+pub(crate) fn serve(draws: Draws, composite: bool) -> Fake {
     let folder = Path::new("/tmp/.X11-unix");
     if fs::create_dir(folder).is_ok() {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o1777)).expect("chmod");
@@ -128,7 +191,9 @@ pub(crate) fn serve() -> Fake {
     std::thread::spawn(move || {
         let (stream, _) = listener.accept().expect("a client");
         let (fds, atoms, files) = (Vec::new(), Vec::new(), Vec::new());
-        Server { stream, told: ours, fds, atoms, files, shown: HashMap::new() }.run();
+        let (shown, names) = (HashMap::new(), HashMap::new());
+        let background = [0; 3];
+        Server { stream, told: ours, fds, atoms, files, shown, names, background, draws, composite }.run();
     });
     Fake { display: format!(":{number}"), told, path }
 }
@@ -139,8 +204,14 @@ struct Server {
     fds: Vec<RawFdContainer>,
     atoms: Vec<String>,
     files: Vec<(u32, File)>,
-    /// Which port's picture lies in a pixmap.
+    /// Which port's picture lies in a pixmap or window.
     shown: HashMap<u32, u32>,
+    /// The windows whose pictures these pixmaps are.
+    names: HashMap<u32, u32>,
+    /// What windows are where nothing has been drawn.
+    background: [u8; 3],
+    draws: Draws,
+    composite: bool,
 }
 
 impl Server {
@@ -197,7 +268,10 @@ impl Server {
                 reply.resize(reply.len().next_multiple_of(4).max(32), 0);
                 reply[2..4].copy_from_slice(&sequence.to_le_bytes());
                 let more = (reply.len() as u32 - 32) / 4;
-                reply[4..8].copy_from_slice(&more.to_le_bytes());
+                // In an error it is something else.
+                if reply[0] == 1 {
+                    reply[4..8].copy_from_slice(&more.to_le_bytes());
+                }
                 if self.stream.write_all(&reply).is_err() {
                     return;
                 }
@@ -213,6 +287,7 @@ impl Server {
                 let major_opcode = match &*asked.name {
                     b"MIT-SHM" => SHM,
                     b"XVideo" => XV,
+                    b"Composite" if self.composite => COMPOSITE,
                     _ => 0,
                 };
                 let present = major_opcode != 0;
@@ -285,19 +360,62 @@ impl Server {
             Request::XvPutStill(asked) => {
                 assert_eq!((asked.drw_x, asked.drw_y), (0, 0));
                 told.stills += 1;
-                self.shown.insert(asked.drawable, asked.port);
-                return None;
+                return self.put(&mut told, asked.drawable, asked.port, xv::PUT_STILL_REQUEST);
             }
             Request::XvPutVideo(asked) => {
                 told.started += 1;
-                self.shown.insert(asked.drawable, asked.port);
-                return None;
+                return self.put(&mut told, asked.drawable, asked.port, xv::PUT_VIDEO_REQUEST);
             }
             Request::XvStopVideo(_) => {
                 told.stopped += 1;
                 return None;
             }
+            Request::CompositeQueryVersion(_) => {
+                let (major_version, minor_version) = (0, 4);
+                composite::QueryVersionReply { sequence: 0, length: 0, major_version, minor_version }
+                    .serialize()
+                    .to_vec()
+            }
+            Request::CreateWindow(asked) => {
+                assert_eq!(asked.value_list.override_redirect, Some(1), "a window manager would show it");
+                let shown = Shown {
+                    parent: asked.parent,
+                    left: asked.x.into(),
+                    top: asked.y.into(),
+                    size: (asked.width, asked.height),
+                    ..Shown::default()
+                };
+                let [_, red, green, blue] = asked.value_list.background_pixel.expect("one").to_be_bytes();
+                self.background = [red, green, blue];
+                told.windows.insert(asked.wid, shown);
+                return None;
+            }
+            Request::MapWindow(asked) => {
+                told.windows.get_mut(&asked.window).expect("a window").mapped = true;
+                return None;
+            }
+            Request::DestroyWindow(asked) => {
+                told.windows.retain(|window, shown| asked.window != *window && asked.window != shown.parent);
+                return None;
+            }
+            Request::CompositeRedirectWindow(asked) => {
+                assert_eq!(asked.update, Redirect::MANUAL, "else the server shows it");
+                told.windows.get_mut(&asked.window).expect("a window").redirected = true;
+                return None;
+            }
+            Request::CompositeNameWindowPixmap(asked) => {
+                assert!(told.viewable(asked.window), "there is none of a window that is not shown");
+                self.names.insert(asked.pixmap, asked.window);
+                return None;
+            }
+            Request::GetImage(asked) => {
+                let size = (asked.width, asked.height);
+                let data = self.pixels(&told, asked.drawable, size);
+                xproto::GetImageReply { depth: 24, sequence: 0, visual: VISUAL, data }.serialize()
+            }
             Request::ChangeWindowAttributes(_)
+            | Request::CreateColormap(_)
+            | Request::FreeColormap(_)
             | Request::CreatePixmap(_)
             | Request::FreePixmap(_)
             | Request::CreateGC(_)
@@ -306,17 +424,47 @@ impl Server {
         })
     }
 
-    /// A picture of a pixmap: what its port shows now. The screen is black.
-    fn draw(&mut self, told: &mut Told, asked: &shm::GetImageRequest) -> Vec<u8> {
-        let port = self.shown.get(&asked.drawable).copied();
-        let pixels =
-            (0..usize::from(asked.height)).flat_map(|y| (0..usize::from(asked.width)).map(move |x| (x, y)));
-        let bytes: Vec<u8> = pixels
+    /// An adaptor's picture, as far as it draws there; or the error of that request.
+    fn put(&mut self, told: &mut Told, to: u32, port: u32, request: u8) -> Option<Vec<u8>> {
+        let window = told.windows.contains_key(&to);
+        let refuses = match self.draws {
+            Draws::Everywhere => false,
+            Draws::Windows | Draws::Beside => !window,
+            Draws::Nowhere => true,
+        };
+        if refuses {
+            told.refused += 1;
+            let mut error = vec![0; 32];
+            error[1] = BAD_ALLOC;
+            (error[8], error[10]) = (request, XV);
+            return Some(error);
+        }
+        told.seen += u32::from(told.seen(to));
+        // Nothing is drawn where a window is not shown.
+        if self.draws != Draws::Beside && (!window || told.viewable(to)) {
+            self.shown.insert(to, port);
+        }
+        None
+    }
+
+    /// A picture of a pixmap or window: what its port shows now. The screen is black.
+    fn pixels(&self, told: &Told, of: u32, (width, height): (u16, u16)) -> Vec<u8> {
+        let window = self.names.get(&of);
+        let port = self.shown.get(window.unwrap_or(&of)).copied();
+        // A window's background.
+        let empty = if window.is_some() { self.background } else { [0; 3] };
+        let pixels = (0..usize::from(height)).flat_map(|y| (0..usize::from(width)).map(move |x| (x, y)));
+        pixels
             .flat_map(|(x, y)| {
-                let [red, green, blue] = port.map_or([0; 3], |port| told.pixel(port, x, y));
+                let [red, green, blue] = port.map_or(empty, |port| told.pixel(port, x, y));
                 [blue, green, red, 0]
             })
-            .collect();
+            .collect()
+    }
+
+    /// Such a picture, into a segment.
+    fn draw(&mut self, told: &mut Told, asked: &shm::GetImageRequest) -> Vec<u8> {
+        let bytes = self.pixels(told, asked.drawable, (asked.width, asked.height));
         let segment = self.files.iter().position(|(segment, _)| *segment == asked.shmseg).expect("a segment");
         self.files[segment].1.write_all_at(&bytes, asked.offset.into()).expect("room");
         told.drawn.push((segment, asked.offset));

@@ -2,13 +2,17 @@
 
 use vloopback_tests::{Env, have, skip};
 
-use crate::fake::{Fake, RUNNING, STILLS, Told, serve};
+use crate::fake::{Draws, Fake, RUNNING, STILLS, Told, serve};
 use crate::{Bridge, EINVAL, EIO, RGB32, YUV420P, wrong};
 
 const EBUSY: i64 = 16;
 
 fn start(env: &Env, args: &[&str]) -> (Bridge, Fake) {
-    let fake = serve();
+    start_with(env, args, Draws::Everywhere, false)
+}
+
+fn start_with(env: &Env, args: &[&str], draws: Draws, composite: bool) -> (Bridge, Fake) {
+    let fake = serve(draws, composite);
     (Bridge::start(env, &fake.display, args), fake)
 }
 
@@ -158,6 +162,69 @@ fn an_adaptor_without_stills_runs_video() {
     assert!(client.grab(0, (320, 240), RGB32).is_ok());
     assert_eq!((told(&fake).stopped, told(&fake).grabbed.len()), (2, 0));
     client.end();
+}
+
+/// What most real adaptors are: the picture goes by a window that nobody sees, into the client's own frames still.
+#[test]
+fn an_adaptor_that_refuses_pixmaps_has_a_window_that_nobody_sees() {
+    let env = Env::new(1);
+    for (channel, port, size) in [(1, STILLS, (384, 288)), (4, RUNNING, (160, 120))] {
+        let (mut bridge, fake) = start_with(&env, &["--channel", &channel.to_string()], Draws::Windows, true);
+        let mut client = bridge.client(&env);
+        assert_eq!(client.ask(&format!("picture {RGB32} 20000 40000 60000 80")), 0);
+        for frame in [0, 1, 0] {
+            let picture = client.grab(frame, size, RGB32).expect("a picture");
+            let told = told(&fake);
+            assert_eq!(wrong(&picture, size, |x, y| told.pixel(port, x, y)), []);
+            // Judged: another port's picture would be seen.
+            assert_ne!(wrong(&picture, size, |x, y| told.pixel(port + 1, x, y + 1)), []);
+        }
+        let after = told(&fake);
+        // A pixmap was tried once; then it is known.
+        assert_eq!((after.refused, after.seen, after.windows.len()), (1, 0, 2));
+        // The server drew into the clients' frames: no other memory was attached.
+        assert_eq!((after.segments.len(), after.drawn.len()), (1, 3));
+        // Another size is another window, another palette is converted from it.
+        let half = (size.0 / 2, size.1 / 2);
+        let picture = client.grab(0, half, RGB32).expect("a picture");
+        assert_eq!(wrong(&picture, half, |x, y| after.pixel(port, x, y)), []);
+        assert!(client.grab(0, half, YUV420P).is_ok());
+        let after = told(&fake);
+        assert_eq!((after.refused, after.seen, after.windows.len()), (1, 0, 2));
+        // Nothing is left when the channel is another.
+        assert_eq!(client.ask("channel 0"), 0);
+        assert!(client.grab(0, (320, 240), RGB32).is_ok());
+        let after = told(&fake);
+        assert_eq!((after.windows.len(), after.grabbed.len()), (0, 0));
+        assert_eq!(after.stopped, if port == RUNNING { 2 } else { 0 });
+        client.end();
+        assert_eq!(bridge.counts(), [5, 1, 0]);
+        bridge.end();
+        env.until_idle();
+    }
+}
+
+/// Never an empty picture with success.
+#[test]
+fn where_no_picture_can_be_had_the_client_hears_of_it() {
+    let env = Env::new(1);
+    for (draws, composite, reason) in [
+        (Draws::Nowhere, true, "Alloc of PutStill"),
+        (Draws::Windows, false, "Alloc of PutStill"),
+        (Draws::Beside, true, "nothing that could be read back"),
+    ] {
+        let (bridge, fake) = start_with(&env, &["--channel", "1"], draws, composite);
+        let mut client = bridge.client(&env);
+        assert_eq!(client.grab(0, (384, 288), RGB32), Err(EIO), "{draws:?}");
+        bridge.complains(reason);
+        assert_eq!(told(&fake).seen, 0);
+        // The other channels are there as before.
+        assert_eq!(client.ask("channel 0"), 0);
+        assert!(client.grab(0, (320, 240), RGB32).is_ok(), "{draws:?}");
+        client.end();
+        bridge.end();
+        env.until_idle();
+    }
 }
 
 /// Today's programs find the same: inputs, controls, a tuner, and the server's own pixels.

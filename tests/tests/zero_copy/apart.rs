@@ -1,4 +1,5 @@
-//! Pusher and client that are strangers: of different users, in different PID namespaces (DESIGN.md 6).
+//! Pusher and client that are strangers: of different users, in different PID namespaces (driver/docs/rules.md,
+//! "Forwarded requests").
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

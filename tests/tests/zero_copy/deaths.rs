@@ -332,8 +332,8 @@ fn signals_at_any_moment() {
     }
 }
 
-/// DESIGN.md 5: the daemon is killed. Whoever waits for the pusher gets ENODEV, whoever waits for a client is woken
-/// in its poll or select, and both can end.
+/// driver/docs/rules.md, "The server": the daemon is killed. Whoever waits for the pusher gets ENODEV, whoever waits
+/// for a client is woken in its poll or select, and both can end.
 #[test]
 fn the_daemon_s_death_ends_every_wait() {
     for style in STYLES {

@@ -102,7 +102,7 @@ fn pushers_that_do_not_look_are_served_as_soon() {
     pass("early", "edge");
 }
 
-/// DESIGN.md 5, with a client that has all that a client gets and does nothing.
+/// driver/docs/rules.md, "The server", with a client that has all that a client gets and does nothing.
 #[test]
 fn the_daemon_s_death_wakes_a_pusher_that_waits() {
     for by in WAYS.iter().chain(&["raw"]) {

@@ -106,7 +106,7 @@ fn a_crowd_of_clients() {
     pusher_case(&Env::new(1), "zc_hostile_crowd", "crowd", &["--frames", many]);
 }
 
-/// DESIGN.md 3, invariant 5: what a client overwrites of what it shares stops nobody.
+/// driver/docs/rules.md, "Invariants" 5: what a client overwrites of what it shares stops nobody.
 #[test]
 fn a_client_that_spoils_what_it_shares() {
     let config = tempfile::NamedTempFile::new().expect("a file");

@@ -1,5 +1,6 @@
 //! Zero-copy mode from end to end: every style of pusher answers its clients' requests, and what goes wrong on
-//! either side harms nobody (LEGACY.md 1 and 4, DESIGN.md 6).
+//! either side harms nobody (driver/docs/old-api.md, "The document" and "Pushers"; driver/docs/rules.md, "Forwarded
+//! requests").
 
 mod apart;
 mod deaths;
@@ -29,7 +30,7 @@ const ETIMEDOUT: i64 = 110;
 /// the time limit of answers alone has another errno.
 const BOUND: Duration = Duration::from_secs(20);
 
-/// Every style that pushers had (LEGACY.md 4).
+/// Every style that pushers had (driver/docs/old-api.md, "Pushers").
 const STYLES: &[&str] = &["handler", "pause", "sigwait", "poll", "select"];
 
 /// Bytes of a frame of the memory at 320x240.

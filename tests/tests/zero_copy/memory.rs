@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// LEGACY.md 4, dv4l: the same range mapped again, and closed and opened again; what is left of the memory after
-/// the close is the pusher's until it unmaps it.
+/// driver/docs/old-api.md, "Pushers", dv4l: the same range mapped again, and closed and opened again; what is left of
+/// the memory after the close is the pusher's until it unmaps it.
 #[test]
 fn memory_is_mapped_again_and_outlives_the_close() {
     for style in STYLES {
@@ -34,8 +34,8 @@ fn memory_is_mapped_again_and_outlives_the_close() {
     }
 }
 
-/// LEGACY.md 4, rule 3: a client that comes between mmap() and signal() does not kill the pusher, and is served as
-/// soon as there is a handler.
+/// driver/docs/old-api.md, "Rules for pushers" 3: a client that comes between mmap() and signal() does not kill the
+/// pusher, and is served as soon as there is a handler.
 #[test]
 fn a_client_between_mmap_and_signal() {
     for style in STYLES {
@@ -57,8 +57,8 @@ fn a_client_between_mmap_and_signal() {
     }
 }
 
-/// DESIGN.md 6: the signal is held until a call, any of those that can do it, sees to it that it would not kill; then
-/// what came before raises it.
+/// driver/docs/rules.md, "Forwarded requests": the signal is held until a call, any of those that can do it, sees to
+/// it that it would not kill; then what came before raises it.
 #[test]
 fn every_way_to_take_the_signal_is_noticed() {
     let ways = [
@@ -111,7 +111,8 @@ fn every_way_to_take_the_signal_is_noticed() {
     }
 }
 
-/// LEGACY.md 6: write() in zero-copy mode is EINVAL; a mapping that fails leaves the pipe in one-copy mode.
+/// driver/docs/old-api.md, "Kept": write() in zero-copy mode is EINVAL; a mapping that fails leaves the pipe in
+/// one-copy mode.
 #[test]
 fn one_copy_becomes_zero_copy_by_a_mapping_only() {
     let env = Env::new(1);

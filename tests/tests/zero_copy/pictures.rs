@@ -35,7 +35,7 @@ fn every_style_serves_mapped_and_reading_clients() {
     }
 }
 
-/// LEGACY.md 5: the clients of that time.
+/// driver/docs/old-api.md, "Clients": the clients of that time.
 #[test]
 fn clients_of_the_time() {
     let clients = [
@@ -59,7 +59,8 @@ fn clients_of_the_time() {
     }
 }
 
-/// LEGACY.md 4, rule 9: the frames are where the pusher's own GMBUF says, the first of them, too.
+/// driver/docs/old-api.md, "Rules for pushers" 9: the frames are where the pusher's own GMBUF says, the first of them,
+/// too.
 #[test]
 fn frames_are_where_the_pusher_says() {
     for frames in ["1", "2"] {
@@ -114,7 +115,7 @@ fn a_wrong_bit_is_detected() {
     }
 }
 
-/// LEGACY.md 1.6: a read() is not forwarded; the pusher sees GWIN, GPICT, MCAPTURE and SYNC.
+/// driver/docs/old-api.md, "The document" 6: a read() is not forwarded; the pusher sees GWIN, GPICT, MCAPTURE and SYNC.
 #[test]
 fn a_read_is_served_as_four_requests() {
     let env = Env::new(1);

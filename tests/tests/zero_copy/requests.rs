@@ -4,8 +4,8 @@ use vloopback_tests::Width;
 
 use super::*;
 
-/// LEGACY.md 4, rule 7: SINVALID is ENOTTY, other bytes in answer to a set are EINVAL, SINVALID and then an answer
-/// is ENOTTY still; none of them has any effect on the next request.
+/// driver/docs/old-api.md, "Rules for pushers" 7: SINVALID is ENOTTY, other bytes in answer to a set are EINVAL,
+/// SINVALID and then an answer is ENOTTY still; none of them has any effect on the next request.
 #[test]
 fn refusals_have_the_right_errno() {
     for (by, set) in [("sinvalid", ENOTTY), ("bytes", EINVAL), ("both", ENOTTY)] {
@@ -93,8 +93,8 @@ fn a_client_sets_the_pusher_s_camera() {
     }
 }
 
-/// LEGACY.md 4, rules 7 and 8: an answer, or SINVALID, with nothing pending is 0 and does nothing; so is a second
-/// answer to everything.
+/// driver/docs/old-api.md, "Rules for pushers" 7 and 8: an answer, or SINVALID, with nothing pending is 0 and does
+/// nothing; so is a second answer to everything.
 #[test]
 fn answers_to_nothing_are_harmless() {
     for style in STYLES {
@@ -316,8 +316,8 @@ fn bad_requests_do_not_reach_the_pusher() {
     end(pusher);
 }
 
-/// DESIGN.md 6: a request is given up after the pipe's time limit, with ETIMEDOUT; a SYNC is not, it may wait for a
-/// picture, and those behind it wait with it.
+/// driver/docs/rules.md, "Forwarded requests": a request is given up after the pipe's time limit, with ETIMEDOUT; a
+/// SYNC is not, it may wait for a picture, and those behind it wait with it.
 #[test]
 fn answers_have_a_time_limit() {
     let env = limited(3);
@@ -349,7 +349,7 @@ fn answers_have_a_time_limit() {
     end(waits);
 }
 
-/// DESIGN.md 6: 0 means never. A handler's EINTR comes first.
+/// driver/docs/rules.md, "Forwarded requests": 0 means never. A handler's EINTR comes first.
 #[test]
 fn without_a_time_limit_requests_wait() {
     let env = limited(0);
@@ -370,8 +370,8 @@ fn without_a_time_limit_requests_wait() {
     }
 }
 
-/// DESIGN.md 6: read() is excepted from the limit, as SYNC is. What the pusher does not answer is asked anew, and others
-/// have their turn in between.
+/// driver/docs/rules.md, "Forwarded requests": read() is excepted from the limit, as SYNC is. What the pusher does not
+/// answer is asked anew, and others have their turn in between.
 #[test]
 fn a_read_has_no_time_limit() {
     let env = limited(3);
@@ -394,9 +394,9 @@ fn a_read_has_no_time_limit() {
     }
 }
 
-/// LEGACY.md 4, rule 4: the handler may have interrupted malloc, stdio or our own calls, and what the pusher calls in
-/// it enters no allocator and no lock. An allocator that ends the program when it is entered from the handler
-/// stands in front of libc's; a planted allocation shows that it does.
+/// driver/docs/old-api.md, "Rules for pushers" 4: the handler may have interrupted malloc, stdio or our own calls, and
+/// what the pusher calls in it enters no allocator and no lock. An allocator that ends the program when it is entered
+/// from the handler stands in front of libc's; a planted allocation shows that it does.
 #[test]
 fn a_handler_may_interrupt_anything() {
     // Two requests a frame.

@@ -1,6 +1,6 @@
 //! Storms: one after the other is killed, stopped, closes, execs, forks or exits in the middle of what it does, at
 //! moments counted in operations. Who lives through it goes on; nothing of the others is left: no memory, no
-//! descriptor, no pipe (DESIGN.md 3, invariants 2 and 6).
+//! descriptor, no pipe (driver/docs/rules.md, "Invariants" 2 and 6).
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! Today's clients of a pusher of 2001: what they ask in V4L2's words is asked of it in V4L1's (DESIGN.md 6).
-//! Real programs are in `v4l2_programs`, whose captures all run against a zero-copy pusher too.
+//! Today's clients of a pusher of 2001: what they ask in V4L2's words is asked of it in V4L1's (driver/docs/rules.md,
+//! "Forwarded requests"). Real programs are in `v4l2_programs`, whose captures all run against a zero-copy pusher too.
 
 use vloopback_tests::{have, skip};
 
@@ -111,8 +111,8 @@ fn a_wrong_bit_is_detected_by_v4l2_clients() {
     }
 }
 
-/// DESIGN.md 6: S_FMT is SWIN and SPICT, S_CTRL is SPICT, S_INPUT is SCHAN, S_FREQUENCY is SFREQ, all by
-/// v4l2-ctl; and what the pusher has then, V4L2 tells.
+/// driver/docs/rules.md, "Forwarded requests": S_FMT is SWIN and SPICT, S_CTRL is SPICT, S_INPUT is SCHAN, S_FREQUENCY
+/// is SFREQ, all by v4l2-ctl; and what the pusher has then, V4L2 tells.
 #[test]
 fn v4l2_ctl_changes_size_input_brightness_and_frequency() {
     if !have("v4l2-ctl") {
@@ -253,8 +253,8 @@ fn until_listed(env: &Env, pipe: &Pipe, all: &[&str]) {
     }
 }
 
-/// CLIENTS.md 4.3: ENUM_FMT lists every format that the pusher can be brought to, by either of its names; S_FMT gets each;
-/// asking changes nothing.
+/// driver/docs/clients.md, "What a device must answer" 3: ENUM_FMT lists every format that the pusher can be brought
+/// to, by either of its names; S_FMT gets each; asking changes nothing.
 #[test]
 fn every_palette_of_the_pusher_is_listed() {
     if !have("v4l2-ctl") {

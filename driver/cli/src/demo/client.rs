@@ -41,13 +41,13 @@ fn v4l1(args: &DemoClientArgs, judge: &mut Judge<'_>) -> Result<(), String> {
     let device = File::options().read(true).write(true).open(&args.device).map_err(failed("open"))?;
     let capability = sys::capability(device.as_fd()).map_err(failed("VIDIOCGCAP"))?;
     if capability.type_ & VID_TYPE_CAPTURE == 0 {
-        return Err(format!("{path}: VIDIOCGCAP does not call it a capture device"));
+        return Err(format!("{path}: VIDIOCGCAP does not report a capture device"));
     }
     let picture = sys::picture(device.as_fd()).map_err(failed("VIDIOCGPICT"))?;
     let size = sys::size(device.as_fd()).map_err(failed("VIDIOCGWIN"))?;
     if picture.palette != Palette::Yuv420P.number() || size != (args.frames.width, args.frames.height) {
         return Err(format!(
-            "{path}: shows palette {} at {}x{}, which was not pushed",
+            "{path}: has palette {} at {}x{}, which was not pushed",
             picture.palette, size.0, size.1
         ));
     }

@@ -46,7 +46,7 @@ pub enum FilmError {
     #[error(transparent)]
     Media(#[from] MediaError),
     /// Its pictures do not fit a pipe.
-    #[error("{}: its pictures are {width}x{height}, a pipe takes {SIDE_MIN} to {SIDE_MAX} pixels a side; scale it with ffmpeg", path.display())]
+    #[error("{}: its frames are {width}x{height}, but a pipe takes {SIDE_MIN} to {SIDE_MAX} pixels a side; scale it with ffmpeg", path.display())]
     Size {
         /// The input.
         path: PathBuf,
@@ -56,7 +56,7 @@ pub enum FilmError {
         height: u32,
     },
     /// The frames cannot be written out.
-    #[error("cannot write decoded frames to {}: {source}; is there room? $TMPDIR chooses another place", path.display())]
+    #[error("cannot write decoded frames to {}: {source}; is the disk full? $TMPDIR selects another directory", path.display())]
     Write {
         /// The frames file.
         path: PathBuf,

@@ -70,7 +70,7 @@ pub enum DemoError {
     #[error(transparent)]
     Film(#[from] FilmError),
     /// A client saw pixels that were not pushed.
-    #[error("the {client} saw {wrong} frames that are not as they were pushed, {torn} of them torn")]
+    #[error("the {client} got {wrong} frames that differ from those pushed; {torn} of them are torn")]
     WrongPixels {
         /// Which client.
         client: &'static str,
@@ -88,19 +88,35 @@ pub enum DemoError {
         reason: String,
     },
     /// Nothing happened for too long.
-    #[error("{stage} took too long; is the machine very busy?")]
+    #[error("{stage} took too long; is the machine overloaded?")]
     TimedOut {
         /// What was waited for.
         stage: &'static str,
     },
     /// The contact sheet could not be written.
-    #[error("cannot write the contact sheet {}: {source}; --out names another directory", path.display())]
+    #[error("cannot write the contact sheet {}: {source}; --out selects another directory", path.display())]
     Sheet {
         /// Its path.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl From<DemoError> for Failure {
+    fn from(error: DemoError) -> Self {
+        let code = match error {
+            DemoError::WrongPixels { .. } => ExitCode::WrongPixels,
+            DemoError::Device { .. } => ExitCode::BadDevice,
+            _ => ExitCode::Failure,
+        };
+        Self::new(error, code)
+    }
+}
+
+/// Whether the demonstration waited too long for something.
+fn is_timeout(failure: &Failure) -> bool {
+    matches!(failure.downcast_ref(), Some(DemoError::TimedOut { .. }))
 }
 
 /// Runs the demonstration.
@@ -293,7 +309,8 @@ impl Play<'_> {
             });
             match heard {
                 Ok(Heard::Signal(number)) => return Ok(End::Signal(number)),
-                Ok(Heard::Says(..)) | Err(Failure::Demo(DemoError::TimedOut { .. })) => {}
+                Ok(Heard::Says(..)) => {}
+                Err(failure) if is_timeout(&failure) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -368,7 +385,7 @@ impl Play<'_> {
                 if expected {
                     return Ok(None);
                 }
-                let reason = "ended before its time, without a word".into();
+                let reason = "ended early, without a message".into();
                 Err(DemoError::Device { who: self.name(who), reason }.into())
             }
         }
@@ -515,7 +532,7 @@ fn print_next() {
     println!("  {me} run --uname 2.6 -- sh -c 'uname -r; cat /sys/class/video4linux/*/name'");
     println!("  {me} run -- sh    # a shell in which every program sees the pipes");
     println!(
-        "A program that watches opens a pipe's output, /dev/video1 of the first; one that takes /dev/video0 unasked:"
+        "A program that watches opens the output of a pipe: /dev/video1 for the first. For programs that always use /dev/video0:"
     );
     println!("  {me} run --camera -- PROGRAM    # here /dev/video0 is the camera");
     let missing: Vec<&str> = TOOLS
@@ -525,7 +542,7 @@ fn print_next() {
         .map(|(_, package)| package)
         .collect();
     if !missing.is_empty() {
-        println!("For other film formats and today's video tools:");
+        println!("For other film formats and more clients:");
         println!("  apt-get install -y --no-install-recommends {}", missing.join(" "));
     }
 }

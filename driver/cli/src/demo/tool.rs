@@ -32,7 +32,7 @@ pub enum Obstacle {
     #[error("it is not installed")]
     NotInstalled,
     /// It needs another one.
-    #[error("{UNBUFFERED}, of the package coreutils, is not installed")]
+    #[error("{UNBUFFERED} (package coreutils) is not installed")]
     NoUnbuffered,
     /// The preload library does not reach it.
     #[error("{0}")]
@@ -83,7 +83,7 @@ fn command(args: &DemoClientArgs) -> Option<Command> {
 /// What did not work, for [`Says::Failed`].
 pub fn watch(args: &DemoClientArgs, judge: &mut Judge<'_>) -> Result<(), String> {
     let name = args.kind.title();
-    let mut command = command(args).ok_or_else(|| format!("{name} is no program"))?;
+    let mut command = command(args).ok_or_else(|| format!("cannot run {name}"))?;
     let mut child = command.spawn().map_err(|error| format!("{name} cannot be started: {error}"))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let (Some(mut stdout), Some(mut stderr)) = (stdout, stderr) else {

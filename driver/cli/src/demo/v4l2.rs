@@ -33,7 +33,7 @@ pub fn watch(args: &DemoClientArgs, judge: &mut Judge<'_>) -> Result<(), String>
     let capability = sys::v4l2_capability(fd).map_err(failed("VIDIOC_QUERYCAP"))?;
     let needed = V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_STREAMING;
     if caps(&capability) & needed != needed {
-        return Err(format!("{path}: VIDIOC_QUERYCAP does not call it a capture device that streams"));
+        return Err(format!("{path}: VIDIOC_QUERYCAP does not report a streaming capture device"));
     }
     let mut format = sys::v4l2_format(fd).map_err(failed("VIDIOC_G_FMT"))?;
     sys::v4l2_set_format(fd, &mut format).map_err(failed("VIDIOC_S_FMT"))?;
@@ -45,7 +45,7 @@ pub fn watch(args: &DemoClientArgs, judge: &mut Judge<'_>) -> Result<(), String>
         || pix.sizeimage as usize != length
     {
         return Err(format!(
-            "{path}: shows {} at {}x{} of {} bytes, which was not pushed",
+            "{path}: has format {} at {}x{} with {} bytes, which was not pushed",
             pix.fourcc(),
             size.0,
             size.1,

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use super::jpeg_stream::SplitError;
+use crate::exit_codes::ExitCode;
+use crate::failure::Failure;
 
 /// Why a file gives no (further) frame. Each message names the file and says what would help.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +26,7 @@ pub enum MediaError {
         source: SplitError,
     },
     /// One picture could not be decoded.
-    #[error("{path}: frame {frame} at byte {offset} does not decode: {reason}; is the file complete?", path = path.display())]
+    #[error("{path}: cannot decode frame {frame} at byte {offset}: {reason}; is the file complete?", path = path.display())]
     Decode {
         /// The file.
         path: PathBuf,
@@ -36,7 +38,7 @@ pub enum MediaError {
         reason: String,
     },
     /// The frames of one file differ in size.
-    #[error("{path}: frame {frame} is {width}x{height}, the ones before it are {want_width}x{want_height}; cut the file where its size changes", path = path.display())]
+    #[error("{path}: frame {frame} is {width}x{height}, but the frames before it are {want_width}x{want_height}; split the file where the size changes", path = path.display())]
     SizeChange {
         /// The file.
         path: PathBuf,
@@ -62,23 +64,29 @@ pub enum MediaError {
         reason: String,
     },
     /// The file holds no frame at all.
-    #[error("{path}: no picture in it", path = path.display())]
+    #[error("{path}: the file contains no picture", path = path.display())]
     Empty {
         /// The file.
         path: PathBuf,
     },
     /// A format that only ffmpeg reads, and ffmpeg is not installed.
-    #[error("{path}: only .mjpeg, .avi with Motion-JPEG, .y4m (8-bit 4:2:0), .jpg and .png are read without ffmpeg; for everything else: apt-get install -y --no-install-recommends ffmpeg", path = path.display())]
+    #[error("{path}: without ffmpeg, only .mjpeg, .avi with Motion-JPEG, .y4m (8-bit 4:2:0), .jpg and .png can be read; for other files: apt-get install -y --no-install-recommends ffmpeg", path = path.display())]
     NeedsFfmpeg {
         /// The file.
         path: PathBuf,
     },
     /// ffmpeg was started and failed.
-    #[error("{path}: ffmpeg could not read it: {reason}", path = path.display())]
+    #[error("{path}: ffmpeg cannot read it: {reason}", path = path.display())]
     Ffmpeg {
         /// The file.
         path: PathBuf,
         /// ffmpeg's own words.
         reason: String,
     },
+}
+
+impl From<MediaError> for Failure {
+    fn from(error: MediaError) -> Self {
+        Self::new(error, ExitCode::Failure)
+    }
 }

@@ -42,7 +42,7 @@ impl Decoder {
             let _ = stderr.take(4096).read_to_string(&mut text);
         }
         match text.trim() {
-            "" => "it ended without a word".to_owned(),
+            "" => "it ended without a message".to_owned(),
             words => words.lines().collect::<Vec<_>>().join("; "),
         }
     }

@@ -148,7 +148,7 @@ fn what_needs_ffmpeg_goes_through_it_or_says_so() {
     let error = Source::open(Some(file.path())).unwrap_err();
     if have_ffmpeg() {
         assert!(matches!(error, MediaError::Ffmpeg { .. }), "{error}");
-        assert!(!error.to_string().contains("without a word"), "{error}");
+        assert!(!error.to_string().contains("without a message"), "{error}");
     } else {
         assert!(error.to_string().contains("apt-get install"), "{error}");
     }

@@ -81,7 +81,7 @@ pub fn header(input: &mut impl BufRead) -> io::Result<Header> {
                 _ => {
                     return Err(io::Error::new(
                         io::ErrorKind::Unsupported,
-                        format!("its colour format is {value}, only 8-bit 420 and mono are read"),
+                        format!("its colour format is {value}; only 8-bit 420 and mono are supported"),
                     ));
                 }
             },

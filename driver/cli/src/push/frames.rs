@@ -7,8 +7,8 @@ use vloopback_abi::v4l2::pixel::PixelFormat;
 use vloopback_picture::{encode, jpeg, pattern::Pattern};
 
 use super::PushError;
-use super::pace::Rate;
 use crate::media::{MediaError, Picture, Source, size_in};
+use crate::values::Rate;
 
 /// Width and height of the test pattern where nobody asks for another.
 const PATTERN_SIZE: (u32, u32) = (640, 480);

@@ -21,10 +21,9 @@ use crate::pipes::{self, By};
 use crate::progress::Progress;
 use crate::serve;
 
+use crate::values::Rate;
 use frames::Frames;
 use pace::Pace;
-
-pub use pace::Rate;
 
 /// How often the line of progress changes.
 const PROGRESS_STEP: Duration = Duration::from_millis(250);
@@ -39,7 +38,7 @@ pub enum PushError {
     #[error(transparent)]
     Media(#[from] MediaError),
     /// No such frame can be made.
-    #[error("no picture can be made a {format} frame of {width}x{height}; --format and --size name others")]
+    #[error("cannot make {format} frames of {width}x{height}; choose another --format or --size")]
     Encode {
         /// The format.
         format: Fourcc,
@@ -59,6 +58,13 @@ pub enum PushError {
     },
 }
 
+impl From<PushError> for Failure {
+    fn from(error: PushError) -> Self {
+        let code = error.exit_code();
+        Self::new(error, code)
+    }
+}
+
 impl PushError {
     /// The exit status.
     pub fn exit_code(&self) -> ExitCode {
@@ -76,24 +82,6 @@ impl PushError {
             PushError::Encode { .. } | PushError::Camera { .. } => ExitCode::Usage,
         }
     }
-}
-
-/// The format that a word names: its four characters (spaces at the end may be left out), or the name
-/// that the kernel gives it without `V4L2_PIX_FMT_`.
-///
-/// # Errors
-/// Which formats there are.
-pub fn format_named(word: &str) -> Result<Fourcc, String> {
-    let known = || PixelFormat::ALL.iter().filter(|format| vloopback_picture::is_known(format.fourcc));
-    let name = |format: &PixelFormat| format.name.trim_start_matches("V4L2_PIX_FMT_");
-    let by_code = |format: &&PixelFormat| format.fourcc.to_string().trim_end() == word;
-    let by_name = |format: &&PixelFormat| name(format).eq_ignore_ascii_case(word);
-    // Codes first: RGB3 is one, and no name.
-    let found = known().find(by_code).or_else(|| known().find(by_name));
-    found.map(|format| format.fourcc).ok_or_else(|| {
-        let all: Vec<String> = known().map(|format| name(format).to_owned()).collect();
-        format!("there is no such format; there are {}", all.join(" "))
-    })
 }
 
 /// Pushes.
@@ -127,12 +115,15 @@ pub fn push(args: &PushArgs) -> Result<ExitCode, Failure> {
 
     let mut out = std::io::stdout().lock();
     if by == By::Output {
-        say(&mut out, &format!("{} is the output of pipe {}, for clients.", pipe.output, pipe.index));
+        say(
+            &mut out,
+            &format!("{} is the output of pipe {}; pushing into its input.", pipe.output, pipe.index),
+        );
     }
     say(
         &mut out,
         &format!(
-            "Pushing {} into pipe {} by its input {}: {format} {width}x{height}, {rate} frames a second. \
+            "Pushing {} into pipe {} through its input {}: {format} {width}x{height}, {rate} frames a second. \
              Clients watch {}.",
             frames.name(),
             pipe.index,
@@ -146,7 +137,7 @@ pub fn push(args: &PushArgs) -> Result<ExitCode, Failure> {
     let pushed = work.all(&mut pusher, &mut frames);
     let counters = pusher.counters();
     let mut text = format!(
-        "Pushed {} frames in {:.1} s: {} for clients to see, {} dropped because nobody watched",
+        "Pushed {} frames in {:.1} s: {} published, {} dropped because nobody watched",
         total(&counters),
         begun.elapsed().as_secs_f64(),
         counters.published,
@@ -245,30 +236,4 @@ const SLOW: u32 = 10;
 /// All frames, whatever became of them.
 fn total(counters: &Counters) -> u64 {
     counters.published + counters.unwatched + counters.lost
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use vloopback_abi::v4l2::fourcc;
-
-    #[test]
-    fn formats_by_code_and_by_name() {
-        for (word, format) in [
-            ("YUYV", fourcc::YUYV),
-            ("yuyv", fourcc::YUYV),
-            ("RGB3", fourcc::RGB24),
-            ("rgb24", fourcc::RGB24),
-            ("Y10", fourcc::Y10),
-            ("YU12", fourcc::YUV420),
-            ("MJPG", fourcc::MJPEG),
-            ("XRGB555X", fourcc::XRGB555X),
-        ] {
-            assert_eq!(format_named(word), Ok(format), "{word}");
-        }
-        // One that pipes carry but that cannot be made here, and one that does not exist.
-        for word in ["H264", "none", ""] {
-            assert!(format_named(word).unwrap_err().contains("NV12"), "{word}");
-        }
-    }
 }

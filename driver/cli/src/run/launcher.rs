@@ -10,7 +10,7 @@ use std::path::Path;
 
 use nix::unistd::geteuid;
 
-use super::variables::LD_PRELOAD;
+use crate::variables::LD_PRELOAD;
 
 /// What is told before the start: which command loses the library, and the order that works.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "what {} starts will not see the pipes: {}; put `vloopback run` behind it: {}",
+            "the program that {} starts will not see the pipes: {}; put `vloopback run` behind it: {}",
             self.name, self.reason, self.instead
         )
     }
@@ -205,7 +205,7 @@ pub fn inspect(words: &[OsString], run: &str) -> Option<Lost> {
     }
     instead.extend(options.words.iter().filter(|word| *word != "--").cloned());
     let shown = |words: &[OsString]| {
-        words.iter().map(|word| crate::env::quoted_text(word)).collect::<Vec<_>>().join(" ")
+        words.iter().map(|word| crate::quoting::quoted_text(word)).collect::<Vec<_>>().join(" ")
     };
     Some(Lost {
         name: first.to_string_lossy().into_owned(),

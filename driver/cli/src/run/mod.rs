@@ -16,26 +16,28 @@ use vloopback_daemon::Order;
 use crate::args::{EraArgs, RunArgs, ServerArgs};
 use crate::exit_codes::ExitCode;
 use crate::failure::Failure;
-use crate::{env, preload, serve};
+use crate::{preload, quoting, serve, variables};
+
+/// No such command.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: command not found; is it installed, and in $PATH?", name.display())]
+struct CommandNotFound {
+    /// As the user wrote it.
+    name: PathBuf,
+}
+
+/// The command is there, but cannot be started.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: cannot be started: {source}", name.display())]
+struct CannotRun {
+    /// As the user wrote it.
+    name: PathBuf,
+    /// What the system said.
+    source: io::Error,
+}
 
 pub use launcher::Lost;
 pub use program::{Obstacle, Unserved, find, inspect};
-
-/// The variables that the preload library reads.
-pub mod variables {
-    /// The server's socket.
-    pub const SOCKET: &str = "VLOOPBACK_SOCKET";
-    /// The release that uname() tells.
-    pub const UNAME: &str = "VLOOPBACK_UNAME";
-    /// `legacy`: serve by the old rules from the first open on.
-    pub const ERA: &str = "VLOOPBACK_ERA";
-    /// `vloopback`: today's programs find vloopback's own names.
-    pub const IDENTITY: &str = "VLOOPBACK_IDENTITY";
-    /// Where commands are looked for.
-    pub const PATH: &str = "PATH";
-    /// The loader's list of libraries to preload.
-    pub const LD_PRELOAD: &str = "LD_PRELOAD";
-}
 
 /// The environment of a process that is to see the pipes: what is to be set.
 pub fn environment(library: &Path, socket: &Path, era: &EraArgs) -> Vec<(&'static str, OsString)> {
@@ -103,10 +105,10 @@ fn behind(args: &RunArgs) -> String {
     let mut words = vec!["vloopback run".to_owned()];
     let named = std::env::var_os(variables::SOCKET).is_some_and(|value| !value.is_empty());
     if args.server.socket.socket.is_some() || named {
-        words.push(format!("--socket {}", env::quoted_text(args.server.socket.path().as_os_str())));
+        words.push(format!("--socket {}", quoting::quoted_text(args.server.socket.path().as_os_str())));
     }
     if let Some(release) = &args.era.uname {
-        words.push(format!("--uname {}", env::quoted_text(release.as_ref())));
+        words.push(format!("--uname {}", quoting::quoted_text(release.as_ref())));
     }
     if args.era.legacy {
         words.push("--legacy".to_owned());
@@ -128,8 +130,8 @@ impl RunArgs {
 
 fn not_started(name: PathBuf, source: io::Error) -> Failure {
     match source.kind() {
-        io::ErrorKind::NotFound => Failure::CommandNotFound { name },
-        _ => Failure::CannotRun { name, source },
+        io::ErrorKind::NotFound => Failure::new(CommandNotFound { name }, ExitCode::CommandNotFound),
+        _ => Failure::new(CannotRun { name, source }, ExitCode::CannotRun),
     }
 }
 

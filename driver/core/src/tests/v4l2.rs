@@ -417,7 +417,7 @@ fn policies_have_names() {
         assert_eq!(idle.to_string().parse(), Ok(idle));
     }
     let error = "show".parse::<Idle>().expect_err("there is none");
-    assert!(error.contains("'show'") && error.contains("placeholder, wait, refuse"), "{error}");
+    assert!(error.contains("'show'") && error.contains("placeholder, wait or refuse"), "{error}");
 }
 
 /// Both tables of formats say the same of a frame's length: else a V4L1 pusher's frames would have no

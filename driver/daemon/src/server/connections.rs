@@ -1,4 +1,4 @@
-//! The connections: who is let in, whose turn it is, what is said to whom, and what is done when a process is gone.
+//! The connections: accepting them, taking turns, sending replies, and cleaning up after a process.
 
 use std::collections::HashSet;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -17,7 +17,7 @@ use crate::doorman::is_unread;
 use crate::peer::Peer;
 use crate::quota::{Charge, Quotas, Resource};
 
-/// How long a connection may be silent before it says hello.
+/// How long a new connection may take to send its greeting.
 const SILENCE: Duration = Duration::from_secs(5);
 /// Requests of one connection that are served in a row, before others have their turn.
 pub(super) const IN_A_ROW: usize = 16;
@@ -87,7 +87,7 @@ impl Engine {
         let listening = self.listening.as_ref()?;
         let event = EpollEvent::new(EpollFlags::EPOLLIN, Token::Listener.pack());
         if let Err(e) = self.epoll.add(listening.fd.as_fd(), event) {
-            warn!("watching the socket: {e}");
+            warn!("cannot watch the socket: {e}");
         }
         None
     }
@@ -120,7 +120,7 @@ impl Engine {
         let id = self.fresh();
         let event = EpollEvent::new(EpollFlags::EPOLLIN, Token::Connection(id).pack());
         if let Err(e) = self.epoll.add(&fd, event) {
-            return warn!("watching a connection: {e}");
+            return warn!("cannot watch a connection: {e}");
         }
         for session in &sessions {
             if let Some(session) = self.sessions.get_mut(session) {
@@ -145,7 +145,7 @@ impl Engine {
             }
             self.silent.pop_front();
             if is_silent {
-                debug!("a connection has said nothing: ended");
+                debug!("connection without a greeting ended");
                 self.end_connection(id);
             }
         }
@@ -200,7 +200,7 @@ impl Engine {
         (!self.held_back.is_empty()).then_some(HELD_BACK)
     }
 
-    /// Reads and answers what a connection holds; ends it when it is closed or makes no sense.
+    /// Reads and answers a connection's requests; ends it when it is closed or sends an invalid record.
     pub(super) fn serve_connection(&mut self, id: u32) {
         // What is left is told again: epoll is asked for levels.
         for _ in 0..IN_A_ROW {
@@ -254,7 +254,7 @@ impl Engine {
         match reply(&connection.fd, answer, fds) {
             Ok(()) => true,
             Err(e) => {
-                debug!(pid = connection.peer.pid, "a reply was not taken: {e}");
+                debug!(pid = connection.peer.pid, "cannot send a reply: {e}");
                 false
             }
         }

@@ -43,7 +43,7 @@ impl Engine {
             }
             if exports.files.get(&asked.index).is_none_or(|(len, ..)| *len != asked.len) {
                 if u64::from(asked.len) > most {
-                    info!(pipe, len = asked.len, "a buffer is not exported: it is larger than two frames");
+                    info!(pipe, len = asked.len, "export refused: the buffer is larger than two frames");
                     return Err(Errno::ENOMEM);
                 }
                 let charges = Charges::new(&quotas, uid, asked.len.into()).map_err(|_| Errno::ENOMEM)?;

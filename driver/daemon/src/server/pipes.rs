@@ -15,11 +15,12 @@ use vloopback_proc::model::{Counters, FormatView, Names, NodeAccess, Owner, Pipe
 use vloopback_proc::render::LABEL;
 use vloopback_ring::{Board, Desk, Format, Log, MAX_ROWS, Pix, SessionPage};
 
+use super::zero::ZeroMemory;
 use super::{Engine, Session};
 use crate::bell::Bell;
 use crate::config::{FIRST_INPUT, MAX_PIPES, Order};
 use crate::image::TimeoutImage;
-use crate::memory::{Page, RingMemory, Writer, ZeroMemory};
+use crate::memory::{Page, RingMemory, Writer};
 use crate::placeholder::{Placeholder, Sign};
 use crate::quota::{Charge, Quotas};
 use crate::{ServerError, futex};
@@ -280,7 +281,7 @@ impl PipeState {
             return false;
         }
         if let Err(e) = self.hand_ring_to(Writer { session: 0, ..writer }) {
-            warn!(pipe = self.index, "no memory for a log: {e}");
+            warn!(pipe = self.index, "cannot allocate the log: {e}");
             self.remember_ring();
             self.ring = None;
         }
@@ -576,7 +577,7 @@ impl Engine {
                 return;
             }
             if let Err(e) = self.add_pipe(Origin::Spare) {
-                return warn!("no spare pipe: {e}");
+                return warn!("cannot make a spare pipe: {e}");
             }
         }
     }

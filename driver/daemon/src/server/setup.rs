@@ -181,7 +181,7 @@ impl Engine {
         }
         self.claim_v4l2(session, index)?;
         let plan = self.pipes[index].core.plan_feed(session, buffers).map_err(|refusal| {
-            info!(pipe = index, "the first frame is refused: {refusal}");
+            info!(pipe = index, "first frame refused: {refusal}");
             errno(refusal)
         })?;
         self.begin_feed(session, index, plan, Pipe::commit_feed)
@@ -204,7 +204,7 @@ impl Engine {
         self.pipes[index].placeholder.set(None);
         if let Err(e) = self.pipes[index].provide_ring(&plan, writer, &quotas) {
             let (width, height) = (plan.width, plan.height);
-            warn!(pipe = index, width, height, "no memory for the ring: {e}");
+            warn!(pipe = index, width, height, "cannot allocate the ring: {e}");
             // Nothing has changed: what was shown goes on.
             self.apply(index, Effects { board: true, ..Effects::default() });
             return Err(Errno::ENOMEM);
@@ -357,7 +357,7 @@ impl Engine {
                 pipe.update_board();
                 self.notify(index);
             }
-            Err(e) => warn!(pipe = index, "no memory for the ring of V4L2 clients: {e}"),
+            Err(e) => warn!(pipe = index, "cannot allocate the ring of V4L2 clients: {e}"),
         }
     }
 
@@ -387,7 +387,7 @@ impl Engine {
         if !pipe.ring_fits(&plan) {
             let own = Writer { session: 0, uid: nix::unistd::geteuid().as_raw() };
             if let Err(e) = pipe.provide_ring(&plan, own, &self.quotas) {
-                warn!(pipe = index, "no memory for the ring of the placeholder: {e}");
+                warn!(pipe = index, "cannot allocate the placeholder's ring: {e}");
                 return Effects::default();
             }
         }

@@ -1,23 +1,65 @@
 //! Zero-copy mode: the memory, and the bells that tell a pusher of a request. The requests themselves
 //! pass between the processes.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use tracing::info;
 use vloopback_core::Refusal;
-use vloopback_ring::hatch::{MAX_CLIENTS, PATIENCE};
+use vloopback_ring::Desk;
+use vloopback_ring::hatch::{Hatch, MAX_CLIENTS, PATIENCE};
 use vloopback_ring::slip::{Phase, Slip};
 use vloopback_wire::Reply;
 
 use super::Engine;
 use super::device::errno;
 use crate::clock::now;
-use crate::doorman::{ClientSlip, Gong};
+use crate::doorman::{ClientSlip, Doorman, Gong};
 use crate::futex;
-use crate::memory::{Charges, Page, ZeroMemory};
+use crate::memory::{Charges, Page, SharedFile, read_only};
+use crate::quota::Quotas;
+
+/// What a zero-copy pusher and its clients share.
+#[derive(Debug)]
+pub(crate) struct ZeroMemory {
+    /// Bytes of the frames' memory.
+    pub(crate) len: u32,
+    pub(crate) frames: SharedFile,
+    pub(crate) hatch: Arc<Page<Hatch>>,
+    /// The hatch's descriptor for clients: it cannot be mapped for writing.
+    pub(crate) hatch_for_clients: OwnedFd,
+    /// Who rings the pusher; it has the clients' pages.
+    pub(crate) door: Arc<Doorman>,
+    /// Refused captures of which the clients have been told.
+    pub(crate) refusals: u32,
+    /// Somebody's request waits for a client that copies.
+    pub(crate) look_again: bool,
+}
+
+impl Drop for ZeroMemory {
+    fn drop(&mut self) {
+        self.door.dismiss();
+    }
+}
+
+impl ZeroMemory {
+    /// So many bytes, all zero, of a pusher whose descriptor's other end is `end`.
+    pub(crate) fn new(
+        len: u32,
+        desk: Arc<Page<Desk>>,
+        end: Arc<OwnedFd>,
+        charges: (Charges, &Quotas),
+    ) -> Result<Self, Errno> {
+        let frames = SharedFile::new("vloopback-zero", len.into(), charges)?;
+        let hatch = Arc::new(Page::<Hatch>::writable("vloopback-hatch")?);
+        let hatch_for_clients = read_only(hatch.fd())?;
+        let door = Doorman::new(desk, hatch.clone(), end);
+        Ok(Self { len, frames, hatch, hatch_for_clients, door, refusals: 0, look_again: false })
+    }
+}
 
 /// The most memory that a pusher may map: what V4L1 can tell (VIDIOCGMBUF has ints), far below it.
 const MAX_LEN: u32 = 256 * 1024 * 1024;
@@ -60,7 +102,7 @@ impl Engine {
         let mut clients = memory.door.clients();
         if clients.slips.iter().all(|slip| slip.session != session) {
             if clients.slips.len() >= MAX_CLIENTS {
-                info!(pipe = index, "one client too many: a zero-copy pusher has {MAX_CLIENTS} at most");
+                info!(pipe = index, "client refused: a zero-copy pusher has at most {MAX_CLIENTS}");
                 return Err(Errno::EAGAIN);
             }
             let page = Page::<Slip>::writable("vloopback-slip")?;
@@ -132,7 +174,7 @@ impl Engine {
             return Err(Errno::EINVAL);
         }
         if len > MAX_LEN {
-            info!(pipe = index, len, "zero-copy memory refused: the most is {MAX_LEN} bytes");
+            info!(pipe = index, len, "zero-copy memory refused: at most {MAX_LEN} bytes are possible");
             return Err(Errno::ENOMEM);
         }
         // Before anything changes: a mapping that fails leaves the pipe in one-copy mode.

@@ -1,11 +1,10 @@
 //! Arguments of V4L2 requests on their way in and out.
 //!
-//! Besides copying, the kernel does a few things to every driver's arguments: it clears what the
-//! program may not say, gives invalid colours their default, and marks which fields are filled.
+//! Besides copying, the kernel changes every driver's arguments: it clears fields that the
+//! program may not set, replaces invalid colours by the default, and marks which fields are filled.
 //! The same is done here, once, so that no handler has to.
 //!
-//! Handlers see the 64-bit shape of all arguments: what a 32-bit program has in a shape of its own
-//! is converted in [`fetch`] and [`store`].
+//! Handlers see the 64-bit shape of all arguments: [`fetch`] and [`store`] convert those of 32-bit programs.
 
 use vloopback_abi::v4l2::shapes32::{
     V4l2Buffer32, V4l2Buffer32Time64, V4l2CreateBuffers32, V4l2Event32, V4l2Event32Time64, V4l2ExtControls32,
@@ -55,8 +54,7 @@ pub(super) trait Argument: FromBytes + IntoBytes + Immutable + Sized {
     fn leave(&mut self) {}
 }
 
-/// Reads a program's value, of which the first `kept` bytes (in the 64-bit shape) are the program's
-/// to say; the rest is zero.
+/// Reads a program's value. The program sets its first `kept` bytes (in the 64-bit shape); the rest is zero.
 pub(super) fn fetch<T: Argument, M: UserMemory + ?Sized>(
     mem: &M,
     shape: Shape,

@@ -507,7 +507,7 @@ pub fn rows() -> impl Iterator<Item = &'static V4l2Row> {
     V4L2.iter()
 }
 
-/// The table as Markdown, for the README: what is served, and a list of what is not.
+/// The table as Markdown, for `driver/docs/reference.md`: what is served, and a list of what is not.
 #[derive(Debug, Clone, Copy)]
 pub struct SupportMatrix;
 

@@ -22,9 +22,9 @@ pub struct V4l2Row {
     pub ilp32_time64: u32,
     /// What is copied; in V4L2 the number tells.
     pub direction: Direction,
-    /// Bytes that are read of the program's value, from its start. The rest is not the program's
-    /// to say and is zero for the handler: the kernel's `INFO_FL_CLEAR`, and what it clears
-    /// likewise without that mark. 0 where nothing is copied in.
+    /// Bytes of the program's value that are read, from its start. The program may not set the rest,
+    /// which is zero for the handler: the kernel's `INFO_FL_CLEAR`, and what it clears
+    /// without that mark. 0 where nothing is copied in.
     pub kept: usize,
     /// The C type of the argument; empty for none.
     pub argument: &'static str,

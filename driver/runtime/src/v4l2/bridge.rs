@@ -2,6 +2,7 @@
 //! S_FMT is VIDIOCSWIN and VIDIOCSPICT, S_INPUT is VIDIOCSCHAN, S_FREQUENCY is VIDIOCSFREQ, the controls are
 //! the sliders of VIDIOCSPICT. (How they get frames: `zero::capture`.)
 
+use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::palette::Palette;
@@ -12,27 +13,26 @@ use vloopback_abi::v4l1::{
 use vloopback_abi::v4l2::pixel::{nearest, same_frames};
 use vloopback_abi::v4l2::request as v4l2_request;
 use vloopback_abi::v4l2::{
-    PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_CTRL_WHICH_DEF_VAL, V4L2_INPUT_TYPE_CAMERA,
-    V4L2_INPUT_TYPE_TUNER, V4L2_TUNER_ANALOG_TV, V4L2_TUNER_CAP_LOW, V4L2_TUNER_CAP_NORM,
-    V4L2_TUNER_CAP_STEREO, V4L2_TUNER_MODE_MONO, V4L2_TUNER_MODE_STEREO, V4L2_TUNER_SUB_MONO,
-    V4L2_TUNER_SUB_STEREO, V4l2Control, V4l2ExtControls, V4l2Format, V4l2Frequency, V4l2Input, V4l2PixFormat,
-    V4l2QueryExtCtrl, V4l2Queryctrl, V4l2Tuner,
+    PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_INPUT_TYPE_CAMERA, V4L2_INPUT_TYPE_TUNER,
+    V4L2_TUNER_ANALOG_TV, V4L2_TUNER_CAP_LOW, V4L2_TUNER_CAP_NORM, V4L2_TUNER_CAP_STEREO,
+    V4L2_TUNER_MODE_MONO, V4L2_TUNER_MODE_STEREO, V4L2_TUNER_SUB_MONO, V4L2_TUNER_SUB_STEREO, V4l2Format,
+    V4l2Frequency, V4l2Input, V4l2PixFormat, V4l2Tuner,
 };
-use vloopback_ioctl::{Abi, ControlList, Errno, UserMemory, V4l2Device, V4l2Request, request_number};
+use vloopback_ioctl::V4l2Request;
 use vloopback_ring::hatch::Told;
 use vloopback_wire::Request;
 use zerocopy::{FromZeros, IntoBytes};
 
-use super::controls::Want;
-use super::{Node, controls, frozen, to_v4l2, to_wire};
-use crate::client::BY_READ;
-use crate::output;
-use crate::process;
-use crate::session::Session;
+use crate::connection;
+use crate::open_file::Session;
+use crate::stream::BY_READ;
+use crate::stream::LOOK_AGAIN;
+use crate::sys::may_wait;
 use crate::sys::{self, Result};
-use crate::user::Caller;
-use crate::zero::ask::{self, Turn};
-use crate::zero::{Inside, capture, enter, is_zero, join};
+use crate::v4l2::format::{frozen, to_v4l2, to_wire};
+use crate::zero::memory::{Inside, enter, is_zero, join};
+use crate::zero::turn::Turn;
+use crate::zero::want;
 
 /// Whether an error is the pusher's answer, and not that there was none.
 fn is_answer(errno: i32) -> bool {
@@ -49,7 +49,11 @@ fn refusable<T>(answer: Result<T>) -> Result<Option<T>> {
 }
 
 /// Asks once, with a turn of its own.
-fn ask_once<T: IntoBytes + zerocopy::FromBytes>(session: &Session, number: u32, mut value: T) -> Result<T> {
+pub(super) fn ask_once<T: IntoBytes + zerocopy::FromBytes>(
+    session: &Session,
+    number: u32,
+    mut value: T,
+) -> Result<T> {
     Turn::take(session)?.exchange(number, &mut value)?;
     Ok(value)
 }
@@ -63,7 +67,7 @@ fn pix_of(window: &VideoWindow, picture: &VideoPicture) -> Option<V4l2PixFormat>
 }
 
 /// The pusher's format. None: it does not say, or V4L2 has no name for it.
-fn format(turn: &Turn) -> Result<Option<V4l2PixFormat>> {
+pub(super) fn format(turn: &Turn) -> Result<Option<V4l2PixFormat>> {
     if turn.inside.hatch.takes_v4l2() {
         let mut told = V4l2Format { type_: V4L2_BUF_TYPE_VIDEO_CAPTURE, ..V4l2Format::new_zeroed() };
         if refusable(turn.exchange(v4l2_request::G_FMT, &mut told))?.is_some() {
@@ -93,7 +97,7 @@ fn set(turn: &Turn, wanted: &V4l2PixFormat) -> Result<()> {
     }
     let mut picture = VideoPicture::new_zeroed();
     let told = refusable(turn.exchange(request::GPICT, &mut picture))?.is_some();
-    if told && !output::same_layout(picture.palette.into(), palette.format()) {
+    if told && !Palette::same_layout(picture.palette.into(), palette.format()) {
         for palette in core::iter::once(palette).chain(other_number(palette)) {
             let mut wanted = VideoPicture { palette: palette.number(), depth: palette.depth(), ..picture };
             if refusable(turn.exchange(request::SPICT, &mut wanted))?.is_some() {
@@ -108,12 +112,12 @@ fn set(turn: &Turn, wanted: &V4l2PixFormat) -> Result<()> {
 ///
 /// # Errors
 /// EBUSY: others stream another one. EINVAL: V4L1 has no name for it. ENODEV.
-fn agree(session: &Session, pix: &V4l2PixFormat) -> Result<()> {
-    process::tell(&Request::SetFormat { session: session.info().session, format: to_wire(pix) })
+pub(super) fn agree(session: &Session, pix: &V4l2PixFormat) -> Result<()> {
+    connection::tell(&Request::SetFormat { session: session.info().session, format: to_wire(pix) })
 }
 
 /// Whether other open files stream.
-fn others_stream(session: &Session) -> bool {
+pub(super) fn others_stream(session: &Session) -> bool {
     let own = u32::from(session.page().streaming.load(Ordering::Relaxed) != 0);
     session.board().streamers.load(Ordering::SeqCst) > own
 }
@@ -122,7 +126,7 @@ fn others_stream(session: &Session) -> bool {
 ///
 /// # Errors
 /// EINTR, ENODEV. That there is no answer is none: the last format is as good as any.
-pub(super) fn learn(session: &Session) -> Result<()> {
+pub(crate) fn learn(session: &Session) -> Result<()> {
     let fixed = session.page().count.load(Ordering::Relaxed) != 0;
     if !is_zero(session) || fixed {
         return Ok(());
@@ -281,7 +285,7 @@ pub(super) fn resolve(session: &Session, asked: &V4l2PixFormat, any_palette: boo
 /// # Errors
 /// EIO, ETIMEDOUT: the pusher does not answer. EINTR, ENODEV.
 pub(crate) fn meet(session: &Session) -> Result<bool> {
-    if capture::has_met(session) {
+    if want::has_met(session) {
         return Ok(false);
     }
     join(session, 0).map_err(|e| if e == libc::EINVAL { libc::EIO } else { e })?;
@@ -295,138 +299,8 @@ pub(crate) fn meet(session: &Session) -> Result<bool> {
         }
         try_learn(session)?;
     }
-    capture::meet(session, &inside);
+    want::meet(session, &inside);
     Ok(true)
-}
-
-/// A request that a pusher answers itself that takes V4L2's as they are. None: it does not, or refuses, or
-/// the request is not one that it is asked.
-pub(crate) fn forward(session: &Session, request: u64, arg: usize) -> Option<Result<i32>> {
-    if session.info().input || !is_zero(session) {
-        return None;
-    }
-    let takes = enter(session).is_ok_and(|inside| inside.hatch.takes_v4l2());
-    let id = V4l2Request::find(request, Abi::NATIVE).filter(|&id| takes && may_be_forwarded(id))?;
-    // A higher priority keeps it from the pusher, too; the driver's own table says so.
-    Node { session, fd: -1 }.admit(id.row()).ok()?;
-    let sets_format = id == V4l2Request::SFmt;
-    let fixed = session.page().count.load(Ordering::Relaxed) != 0 || others_stream(session);
-    if sets_format && fixed {
-        return None;
-    }
-    match ask::forward(session, request_number(request), arg) {
-        Ok(done) if sets_format => {
-            let pix = ask_format(session);
-            Some(pix.and_then(|pix| agree(session, &nearest(&pix))).map(|()| done))
-        }
-        Ok(done) if id == V4l2Request::SCtrl => {
-            let mut control = V4l2Control::new_zeroed();
-            // It was read and written there just now.
-            Some(match Caller.read(arg, control.as_mut_bytes()) {
-                Ok(()) => controls::was_set(session, control).map(|()| done),
-                Err(_) => Err(libc::EFAULT),
-            })
-        }
-        Err(libc::ENOTTY) if id == V4l2Request::QueryExtCtrl => query_ext(session, arg),
-        Err(libc::ENOTTY) => None,
-        answer => Some(answer),
-    }
-}
-
-/// A server that knows VIDIOC_QUERYCTRL alone is asked by that. None: it refuses.
-fn query_ext(session: &Session, arg: usize) -> Option<Result<i32>> {
-    let mut asked = V4l2QueryExtCtrl::new_zeroed();
-    if Caller.read(arg, asked.as_mut_bytes()).is_err() {
-        return Some(Err(libc::EFAULT));
-    }
-    let mut told = V4l2Queryctrl { id: asked.id, ..V4l2Queryctrl::default() };
-    told = match ask_once(session, v4l2_request::QUERYCTRL, told) {
-        Ok(told) => told,
-        Err(libc::ENOTTY) => return None,
-        Err(e) => return Some(Err(e)),
-    };
-    let answer = V4l2QueryExtCtrl {
-        id: told.id,
-        type_: told.type_,
-        name: told.name,
-        minimum: told.minimum.into(),
-        maximum: told.maximum.into(),
-        step: told.step.unsigned_abs().into(),
-        default_value: told.default_value.into(),
-        flags: told.flags,
-        elem_size: 4,
-        elems: 1,
-        ..V4l2QueryExtCtrl::default()
-    };
-    Some(Caller.write(arg, answer.as_bytes()).map(|()| 0).map_err(|_| libc::EFAULT))
-}
-
-/// A list of controls of a server that takes V4L2's requests: it is asked for one after the other, as the
-/// kernel does with drivers that know single ones. None: there is no such server, or it refuses the first.
-pub(super) fn each_control(
-    session: &Session,
-    head: &mut V4l2ExtControls,
-    list: &mut dyn ControlList,
-    want: Want,
-) -> Option<Result<()>> {
-    if list.is_empty() || !is_zero(session) || !enter(session).is_ok_and(|inside| inside.hatch.takes_v4l2()) {
-        return None;
-    }
-    head.error_idx = head.count;
-    let default = head.which == V4L2_CTRL_WHICH_DEF_VAL && want == Want::Get;
-    for index in 0..list.len() {
-        let answer = list.get(index).map_err(Errno::raw).and_then(|mut control| {
-            let mut single = V4l2Control { id: control.id, value: control.value() };
-            match want {
-                Want::Get if !default => single = ask_once(session, v4l2_request::G_CTRL, single)?,
-                Want::Set => {
-                    single = ask_once(session, v4l2_request::S_CTRL, single)?;
-                    controls::was_set(session, single)?;
-                }
-                Want::Get | Want::Try => {
-                    let asked = V4l2Queryctrl { id: control.id, ..V4l2Queryctrl::default() };
-                    let told = ask_once(session, v4l2_request::QUERYCTRL, asked)?;
-                    let near = single.value.max(told.minimum).min(told.maximum.max(told.minimum));
-                    single.value = if default { told.default_value } else { near };
-                }
-            }
-            control.size = 0;
-            control.set_value(single.value);
-            list.set(index, control).map_err(Errno::raw)
-        });
-        match answer {
-            Ok(()) => {}
-            Err(libc::ENOTTY) if index == 0 => return None,
-            Err(e) => {
-                head.error_idx = index as u32;
-                return Some(Err(e));
-            }
-        }
-    }
-    Some(Ok(()))
-}
-
-fn ask_format(session: &Session) -> Result<V4l2PixFormat> {
-    format(&Turn::take(session)?)?.ok_or(libc::EINVAL)
-}
-
-/// Whether a request is about what the pusher knows, and has one shape in programs of either word size.
-fn may_be_forwarded(request: V4l2Request) -> bool {
-    use V4l2Request::{
-        EnumFmt, EnumFrameintervals, EnumFramesizes, Enuminput, GFmt, GInput, GParm, Querymenu, SFmt, SInput,
-        SParm, TryFmt,
-    };
-    let about_format = matches!(
-        request,
-        EnumFmt | GFmt | SFmt | TryFmt | EnumFramesizes | EnumFrameintervals | GParm | SParm
-    );
-    let about_input = matches!(request, Enuminput | GInput | SInput | Querymenu);
-    let by_address =
-        matches!(request, V4l2Request::GExtCtrls | V4l2Request::SExtCtrls | V4l2Request::TryExtCtrls);
-    let row = request.row();
-    let one_shape = Abi::NATIVE == Abi::Lp64 || row.ilp32 == row.lp64;
-    (about_format || about_input || is_pusher_s(request) || (is_control_s(request) && !by_address))
-        && one_shape
 }
 
 // -------------------------------------------------------------------------------- what there is besides
@@ -435,12 +309,6 @@ fn may_be_forwarded(request: V4l2Request) -> bool {
 pub(super) const fn is_pusher_s(request: V4l2Request) -> bool {
     use V4l2Request::{GFrequency, GTuner, SFrequency, STuner};
     matches!(request, GTuner | STuner | GFrequency | SFrequency)
-}
-
-/// Whether a request is about controls.
-const fn is_control_s(request: V4l2Request) -> bool {
-    use V4l2Request::{GCtrl, GExtCtrls, QueryExtCtrl, Queryctrl, SCtrl, SExtCtrls, TryExtCtrls};
-    matches!(request, GCtrl | SCtrl | Queryctrl | QueryExtCtrl | GExtCtrls | SExtCtrls | TryExtCtrls)
 }
 
 /// What the pusher tells of itself, asked once.
@@ -491,8 +359,8 @@ const USUAL: [(u32, u32); 16] = [
 ];
 
 /// The sizes that are listed of a pusher with a range: the one that it has, its largest, and the usual ones
-/// between. One by one, because Chromium hides cameras that tell a range (CLIENTS.md 1); S_FMT takes any.
-/// `fits` brings a size to what the format can have.
+/// between. One by one, because Chromium hides cameras that tell a range (driver/docs/clients.md, "What each program
+/// needs"); S_FMT takes any. `fits` brings a size to what the format can have.
 pub(super) fn listed(
     range: [u32; 4],
     now: (u32, u32),
@@ -611,20 +479,21 @@ pub(super) fn set_frequency(session: &Session, asked: &V4l2Frequency) -> Result<
     ask_once(session, request::SFREQ, u64::from(frequency)).map(drop)
 }
 
-/// The sliders.
+/// Before a client sleeps for a frame: of a zero-copy pusher one must be asked for.
 ///
 /// # Errors
-/// As [`input`].
-pub(super) fn picture(session: &Session) -> Result<VideoPicture> {
-    ask_once(session, request::GPICT, VideoPicture::new_zeroed())
-}
-
-/// Sets them.
-///
-/// # Errors
-/// As [`input`].
-pub(super) fn set_picture(session: &Session, picture: VideoPicture) -> Result<()> {
-    ask_once(session, request::SPICT, picture).map(drop)
+/// EAGAIN: the descriptor is one that does not sleep. EIO: the pusher refuses to capture; ENODEV, and
+/// what its answers to the first questions may be.
+pub(crate) fn before_sleep(session: &Session, fd: c_int) -> Result<()> {
+    if is_zero(session) {
+        if meet(session)? {
+            // The format may be another one now.
+            return Err(LOOK_AGAIN);
+        }
+        // What it refuses is told once.
+        want::want(session).inspect_err(|_| want::forget(session))?;
+    }
+    if may_wait(fd) { Ok(()) } else { Err(libc::EAGAIN) }
 }
 
 #[cfg(test)]

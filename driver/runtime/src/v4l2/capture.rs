@@ -8,17 +8,17 @@ use core::sync::atomic::Ordering;
 use vloopback_abi::v4l2::{V4l2Buffer, V4l2CreateBuffers, V4l2Requestbuffers};
 use vloopback_ring::{ANY_ORDER, Format, SessionPage, Taken, unclaim};
 
-use super::names::named;
-use super::queue::{self, describe, enqueue, is_queued};
-use super::{frozen, is_nameless};
-use crate::client::{
-    BY_BUFFERS, Locked, Step, TRIES, before_sleep, is_patient, may_wait, stop_streaming, until_done,
-    with_locks,
-};
-use crate::session::Session;
-use crate::sys::{self, Result};
+use crate::open_file::{Session, is_patient};
+use crate::stream::{BY_BUFFERS, Locked, Step, TRIES, stop_streaming, until_done, with_locks};
+use crate::sys::{self, Result, may_wait};
+use crate::v4l2::bridge::before_sleep;
+use crate::v4l2::format::{frozen, is_nameless};
+use crate::v4l2::names::named;
+use crate::v4l2::queue::{describe, enqueue, is_queued};
+use crate::v4l2::{bridge, queue};
 use crate::views::Mapping;
-use crate::zero::{capture as captures, is_zero};
+use crate::zero::memory::is_zero;
+use crate::zero::want;
 
 /// `SessionPage::base` before the stream has met a ring.
 const NO_BASE: u64 = SessionPage::NO_BASE;
@@ -95,7 +95,7 @@ fn hold(page: &SessionPage) -> u32 {
 fn follow(locked: &mut Locked) -> Result<bool> {
     let session = locked.session;
     let page = session.page();
-    if !locked.ring.refresh_if_any(session)? {
+    if !session.refresh_ring_if_any(&mut locked.ring)? {
         return Ok(false);
     }
     if page.ring.load(Ordering::Relaxed) != locked.ring.number {
@@ -209,7 +209,7 @@ pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Res
         }
         queue::lay_out(locked)?;
         let board = session.board();
-        if frozen(page).same_frames(&board.format().pix) && locked.ring.refresh_if_any(session)? {
+        if frozen(page).same_frames(&board.format().pix) && session.refresh_ring_if_any(&mut locked.ring)? {
             locked.views.prefer_direct(index, &locked.ring)?;
         }
         let (ring, views) = (&locked.ring, &mut locked.views);
@@ -251,7 +251,7 @@ pub(super) fn qbuf(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4
 
 /// The newest publication of the ring in force. None: there is no ring.
 fn newest(locked: &mut Locked) -> Result<Option<u64>> {
-    if !locked.ring.refresh_if_any(locked.session)? {
+    if !locked.session.refresh_ring_if_any(&mut locked.ring)? {
         return Ok(None);
     }
     Ok(Some(locked.log()?.head.load(Ordering::Acquire)))
@@ -263,8 +263,8 @@ fn newest(locked: &mut Locked) -> Result<Option<u64>> {
 /// EINVAL: no buffers. EIO: see [`check`]. ENODEV, EINTR; what a zero-copy pusher answers.
 pub(super) fn streamon(session: &Session, fd: c_int) -> Result<()> {
     if is_zero(session) && session.page().on.load(Ordering::Relaxed) == 0 {
-        captures::forget(session);
-        super::meet(session)?;
+        want::forget(session);
+        bridge::meet(session)?;
     }
     with_locks(session, fd, |locked| {
         let page = session.page();
@@ -276,7 +276,7 @@ pub(super) fn streamon(session: &Session, fd: c_int) -> Result<()> {
         }
         check(session, &session.board().format())?;
         page.patient.store(u32::from(is_patient(session)), Ordering::Relaxed);
-        locked.ring.refresh_if_any(session)?;
+        session.refresh_ring_if_any(&mut locked.ring)?;
         locked.ask_for_row(hold(page), true)?;
         // What was published before it was counted is not its: were the others to leave before it comes, the
         // writer would leave frames out after that.
@@ -348,10 +348,10 @@ pub(super) fn streamoff(session: &Session, fd: c_int) -> Result<()> {
 /// EINVAL: not streaming. EIO: see [`check`]. EAGAIN with O_NONBLOCK, EINTR, ENODEV.
 pub(super) fn dqbuf(session: &Session, fd: c_int) -> Result<V4l2Buffer> {
     let told = take_next(session, fd)?;
-    if is_zero(session) && !captures::has_met(session) {
+    if is_zero(session) && !want::has_met(session) {
         // The first frame of a pusher that came in mid-stream: the daemon has asked for it. What becomes of
         // the next one, the next call tells.
-        let _ = super::meet(session).and_then(|_| captures::want(session));
+        let _ = bridge::meet(session).and_then(|_| want::want(session));
     }
     Ok(told)
 }

@@ -16,16 +16,7 @@ use vloopback_abi::v4l2::{
     V4l2Control, V4l2EventCtrl, V4l2ExtControl, V4l2ExtControls, V4l2QueryExtCtrl, V4l2Queryctrl,
 };
 use vloopback_core::{SLIDERS, Slider};
-use vloopback_ioctl::{ControlList, Errno};
-use vloopback_wire::Request;
-
-use super::bridge;
-use crate::process;
-use crate::session::Session;
-use crate::sys::Result;
-use crate::zero::is_zero;
-
-type Answer<T> = core::result::Result<T, Errno>;
+use vloopback_ioctl::{Answer, ControlList, Errno};
 
 /// The sliders that a request sets: bit k is the k-th of a picture on the board.
 pub(super) type Which = u32;
@@ -67,72 +58,6 @@ const PICTURE: [Control; 1 + SLIDERS.len()] = {
     all
 };
 
-/// Whether the picture is a zero-copy pusher's.
-fn is_pusher_s(session: &Session) -> bool {
-    !session.info().input && is_zero(session)
-}
-
-/// The picture in force.
-///
-/// # Errors
-/// As [`bridge::picture`].
-pub(super) fn picture(session: &Session) -> Result<VideoPicture> {
-    if is_pusher_s(session) { bridge::picture(session) } else { Ok(of_board(session)) }
-}
-
-fn of_board(session: &Session) -> VideoPicture {
-    let [brightness, hue, colour, contrast, whiteness, ..] =
-        session.board().format().picture.map(|value| value as u16);
-    VideoPicture { brightness, hue, colour, contrast, whiteness, ..VideoPicture::default() }
-}
-
-/// Sets sliders. Who has subscribed to their events hears of it.
-///
-/// # Errors
-/// As [`bridge::set_picture`]; ENODEV.
-pub(super) fn set_picture(session: &Session, picture: VideoPicture, which: Which) -> Result<()> {
-    if is_pusher_s(session) {
-        bridge::set_picture(session, picture)?;
-    }
-    note(session, &picture, which)
-}
-
-/// A zero-copy pusher that takes V4L2's requests has set a control itself. Who has subscribed hears of it.
-///
-/// # Errors
-/// ENODEV.
-pub(super) fn was_set(session: &Session, control: V4l2Control) -> Result<()> {
-    let Some(slider) = Slider::of(control.id) else { return Ok(()) };
-    let mut picture = of_board(session);
-    if let Some(field) = field(&mut picture, control.id) {
-        *field = control.value.clamp(0, Slider::MAX as i32) as u16;
-    }
-    note(session, &picture, 1 << slider.place)
-}
-
-/// The daemon keeps the sliders, and tells who has subscribed to them.
-fn note(session: &Session, picture: &VideoPicture, which: Which) -> Result<()> {
-    let values = [picture.brightness, picture.hue, picture.colour, picture.contrast, picture.whiteness];
-    let session = session.info().session;
-    process::tell(&Request::SetControls { session, which, values: values.map(u32::from) })
-}
-
-/// Before somebody is told the values as events: those of a zero-copy pusher, which may have changed them by
-/// itself, are asked for.
-///
-/// # Errors
-/// EINTR, ENODEV. That the pusher does not answer is none.
-pub(super) fn refresh(session: &Session) -> Result<()> {
-    if !is_pusher_s(session) {
-        return Ok(());
-    }
-    match bridge::picture(session) {
-        Ok(picture) => note(session, &picture, Which::MAX),
-        Err(e @ (libc::EINTR | libc::ENODEV)) => Err(e),
-        Err(_) => Ok(()),
-    }
-}
-
 /// What the event of a control tells. None: there is no such control.
 pub(super) fn event(id: u32, changes: u32, value: u32) -> Option<V4l2EventCtrl> {
     let control = valued(id).ok()?;
@@ -151,7 +76,7 @@ pub(super) fn event(id: u32, changes: u32, value: u32) -> Option<V4l2EventCtrl> 
 }
 
 /// The picture's field that a control is.
-fn field(picture: &mut VideoPicture, id: u32) -> Option<&mut u16> {
+pub(super) fn field(picture: &mut VideoPicture, id: u32) -> Option<&mut u16> {
     Some(match id {
         V4L2_CID_BRIGHTNESS => &mut picture.brightness,
         V4L2_CID_CONTRAST => &mut picture.contrast,

@@ -13,13 +13,14 @@ use vloopback_abi::v4l2::{
 use vloopback_ring::Event;
 use vloopback_wire::Request;
 
-use super::controls;
-use crate::client::may_wait;
-use crate::lock::NoSignals;
-use crate::session::Session;
-use crate::sys::Result;
-use crate::{chime, process, table};
 use core::sync::atomic::Ordering;
+
+use crate::lock::NoSignals;
+use crate::open_file::Session;
+use crate::sys::{Result, may_wait};
+use crate::v4l2::controls;
+use crate::v4l2::picture;
+use crate::{chime, connection, table};
 
 /// VIDIOC_SUBSCRIBE_EVENT.
 ///
@@ -28,9 +29,9 @@ use core::sync::atomic::Ordering;
 pub(super) fn subscribe(session: &Session, asked: &V4l2EventSubscription) -> Result<()> {
     let V4l2EventSubscription { type_: kind, id, flags, .. } = *asked;
     if kind == V4L2_EVENT_CTRL && flags & V4L2_EVENT_SUB_FL_SEND_INITIAL != 0 {
-        controls::refresh(session)?;
+        picture::refresh(session)?;
     }
-    process::tell(&Request::Subscribe { session: session.info().session, kind, id, flags })
+    connection::tell(&Request::Subscribe { session: session.info().session, kind, id, flags })
 }
 
 /// VIDIOC_UNSUBSCRIBE_EVENT: what is pending of them goes.
@@ -39,7 +40,7 @@ pub(super) fn subscribe(session: &Session, asked: &V4l2EventSubscription) -> Res
 /// ENODEV. That there is no such subscription is none.
 pub(super) fn unsubscribe(session: &Session, asked: &V4l2EventSubscription) -> Result<()> {
     let (kind, id) = (asked.type_, if asked.type_ == V4L2_EVENT_ALL { 0 } else { asked.id });
-    process::tell(&Request::Unsubscribe { session: session.info().session, kind, id })?;
+    connection::tell(&Request::Unsubscribe { session: session.info().session, kind, id })?;
     // poll tells of what is left.
     chime::is_right(session);
     Ok(())
@@ -71,7 +72,7 @@ pub(super) fn dequeue(session: &Session, fd: c_int) -> Result<V4l2Event> {
 
 /// Takes the oldest event, if there is one; or tells who has the session's lock.
 fn try_dequeue(session: &Session) -> Result<core::result::Result<Option<(Event, u32)>, u32>> {
-    let me = process::peer()?;
+    let me = connection::peer()?;
     let _quiet = NoSignals::new();
     if let Err(owner) = session.page().lock.try_lock(me) {
         return Ok(Err(owner));

@@ -15,15 +15,15 @@ use vloopback_abi::v4l2::{
 };
 use vloopback_ring::{Log, PREPARED, Picked, cancel, given_back, is_newest, pick_this};
 
-use super::queue::{self, describe, enqueue, is_queued};
-use super::{frozen, to_v4l2};
-use crate::client::{Locked, Step, may_wait, until_done, with_locks};
-use crate::input::{Said, give_back, is_kept, is_left_out, reserve, show};
-use crate::process;
-use crate::session::Session;
-use crate::sys::{self, Result};
+use crate::open_file::{self, Session};
+use crate::publish::{Said, give_back, is_kept, is_left_out, reserve, show};
+use crate::stream::{Locked, Step, until_done, with_locks};
+use crate::sys::{self, Result, may_wait};
+use crate::v4l2::format::{frozen, to_v4l2};
+use crate::v4l2::queue;
+use crate::v4l2::queue::{describe, enqueue, is_queued};
 use crate::views::Mapping;
-use crate::wait;
+use crate::{connection, wait};
 
 /// Slots that stay for clients and for frames that are copied, while the program fills others in place.
 const LEFT: u32 = 1;
@@ -95,7 +95,7 @@ fn writing<T>(
     then: impl FnOnce(&mut Locked, &'static Log) -> Result<T>,
 ) -> Result<Step<T>> {
     let log = locked.log()?;
-    match log.lock.try_lock(process::peer()?) {
+    match log.lock.try_lock(connection::peer()?) {
         Ok(()) => {
             let done = then(locked, log);
             give_back(log);
@@ -115,7 +115,7 @@ fn check(locked: &mut Locked) -> Result<()> {
     if format.feed == 0 || format.ring == 0 || !frozen(session.page()).same_frames(&format.pix) {
         return Err(libc::EIO);
     }
-    locked.ring.refresh(session)?;
+    session.refresh_ring(&mut locked.ring)?;
     // Slots of another ring are not the program's to fill.
     if locked.ring.number != session.page().ring.load(Ordering::Relaxed) {
         return Err(libc::EIO);
@@ -129,7 +129,7 @@ pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -
     let had = page.count.load(Ordering::Relaxed) != 0;
     queue::check_reqbufs(session, &asked)?;
     if asked.count != 0 {
-        super::feed(session, asked.count)?;
+        open_file::feed(session, asked.count)?;
     }
     let answer = with_locks(session, fd, |locked| {
         queue::check_reqbufs(session, &asked)?;
@@ -138,7 +138,7 @@ pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -
             queue::clear(locked);
             return Ok(Step::Done(queue::answer(asked, 0)));
         }
-        locked.ring.refresh(session)?;
+        session.refresh_ring(&mut locked.ring)?;
         let pix = session.board().format().pix;
         writing(locked, |locked, log| {
             if page.ring.load(Ordering::Relaxed) == locked.ring.number {
@@ -154,7 +154,7 @@ pub(super) fn reqbufs(session: &Session, fd: c_int, asked: V4l2Requestbuffers) -
         })
     })?;
     if asked.count == 0 && had {
-        super::end_feed(session)?;
+        open_file::end_feed(session)?;
     }
     Ok(answer)
 }
@@ -170,7 +170,7 @@ pub(super) fn create_bufs(
     let now =
         || if page.count.load(Ordering::Relaxed) == 0 { session.board().format().pix } else { frozen(page) };
     if queue::check_create(session, &asked, &now())?.is_some() && page.count.load(Ordering::Relaxed) == 0 {
-        super::feed(session, asked.count)?;
+        open_file::feed(session, asked.count)?;
     }
     with_locks(session, fd, |locked| {
         let has = queue::count(page);
@@ -178,7 +178,7 @@ pub(super) fn create_bufs(
         let Some(len) = queue::check_create(session, &asked, &pix)? else {
             return Ok(Step::Done(queue::created(asked, has as u32, 0)));
         };
-        locked.ring.refresh(session)?;
+        session.refresh_ring(&mut locked.ring)?;
         writing(locked, |locked, log| {
             if has == 0 {
                 queue::clear(locked);
@@ -226,7 +226,7 @@ pub(crate) unsafe fn mmap(session: &Session, fd: c_int, wanted: &Mapping) -> Res
         if wanted.prot & libc::PROT_WRITE == 0 {
             return Err(libc::EINVAL);
         }
-        locked.ring.refresh_if_any(session)?;
+        session.refresh_ring_if_any(&mut locked.ring)?;
         queue::lay_out(locked)?;
         show_slot(locked, index)?;
         let (ring, views) = (&locked.ring, &mut locked.views);
@@ -353,7 +353,7 @@ pub(super) fn streamon(session: &Session, fd: c_int) -> Result<()> {
             return Err(libc::EINVAL);
         }
         // An open file that has never asked for buffers is one that will write(): some begin with this.
-        return super::feed(session, 0);
+        return open_file::feed(session, 0);
     }
     with_locks(session, fd, |locked| {
         if page.on.load(Ordering::Relaxed) != 0 {

@@ -11,16 +11,17 @@ use vloopback_abi::v4l2::pixel::{PixelFormat, other_name, same_pixels};
 use vloopback_abi::v4l2::{Fourcc, V4l2PixFormat};
 use vloopback_ring::Pix;
 
-use super::bridge;
-use crate::session::{self, Session};
-use crate::zero::is_zero;
+use crate::files;
+use crate::open_file::Session;
+use crate::v4l2::bridge;
+use crate::zero::memory::is_zero;
 
 /// The program asked for this format: where the pipe's is the same under another name, it is told the
 /// name that it knows, on every descriptor of the output that the process has.
 pub(super) fn choose(session: &Session, asked: Fourcc) {
     let name = if other_name(asked).is_some() { asked.0 } else { 0 };
     let info = session.info();
-    session::each(|other| {
+    files::each(|other| {
         if other.info().pipe == info.pipe && other.info().input == info.input {
             other.pixel_name.store(name, Ordering::Relaxed);
         }

@@ -10,16 +10,17 @@ use vloopback_abi::v4l2::{
     V4L2_BUF_FLAG_PFRAME, V4L2_BUF_FLAG_PREPARED, V4L2_BUF_FLAG_QUEUED, V4L2_BUF_FLAG_TIMESTAMP_COPY,
     V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC, V4L2_BUF_FLAG_TSTAMP_SRC_SOE, V4L2_BUF_TYPE_VIDEO_CAPTURE,
     V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_MEMORY_DMABUF, V4L2_MEMORY_MMAP, V4L2_MEMORY_USERPTR, V4l2Buffer,
-    V4l2CreateBuffers, V4l2Exportbuffer, V4l2Requestbuffers, V4l2Timeval,
+    V4l2CreateBuffers, V4l2Requestbuffers, V4l2Timeval,
 };
 use vloopback_ring::{Buffer, EXPORTED, MAX_BUFFERS, PAGE_LEN, PREPARED, Pix, SessionPage};
 use vloopback_wire::Request;
 
-use crate::client::{BY_MMAP, BY_READ, Locked, Step, disown, own, with_locks};
-use crate::process;
-use crate::session::{self, Session};
+use crate::open_file::{Session, disown, own};
+use crate::stream::{BY_MMAP, BY_READ, Locked, Step, with_locks};
 use crate::sys::{self, FdList, Result};
+use crate::v4l2::format;
 use crate::views::Mapping;
+use crate::{connection, files};
 
 /// The fewest buffers that REQBUFS gives: with one, a program and the pipe would wait for each other.
 const FEWEST: u32 = 2;
@@ -59,7 +60,7 @@ pub(crate) fn is_owned_elsewhere(session: &Session) -> bool {
         return false;
     }
     let mut owned = false;
-    session::each(|other| {
+    files::each(|other| {
         let mine = other.info().session == session.info().session;
         let same_node =
             other.info().node == session.info().node && core::ptr::eq(other.lifeline(), session.lifeline());
@@ -67,7 +68,7 @@ pub(crate) fn is_owned_elsewhere(session: &Session) -> bool {
     });
     if owned && !info.input {
         let node = info.node;
-        process::complain_once(
+        connection::complain_once(
             &TOLD,
             format_args!(
                 "a second descriptor of this process streams from /dev/video{node}: EBUSY, as the V4L2 specification \
@@ -164,7 +165,8 @@ pub(super) fn clear(locked: &mut Locked) {
     if exported {
         let session = locked.session.info().session;
         // A daemon that is gone keeps nothing.
-        let _ = process::tell(&Request::Export { session, generation, index: 0, len: 0, read_only: false });
+        let _ =
+            connection::tell(&Request::Export { session, generation, index: 0, len: 0, read_only: false });
     }
     locked.views.forget_all();
     page.rest.store(0, Ordering::Relaxed);
@@ -184,7 +186,7 @@ pub(super) fn add(locked: &mut Locked, wanted: u32, memory: u32, len: u32, pix: 
     let whole = len.checked_next_multiple_of(PAGE_LEN as u32).filter(|len| *len != 0).ok_or(libc::EINVAL)?;
     if has == 0 {
         own(locked.session)?;
-        super::freeze(page, pix);
+        format::freeze(page, pix);
         page.memory.store(memory, Ordering::Relaxed);
     }
     let mut end = has.checked_sub(1).map_or(Some(0), |last| end_of(page, last)).ok_or(libc::ENOMEM)?;
@@ -278,7 +280,7 @@ pub(super) fn lay_out(locked: &mut Locked) -> Result<()> {
 }
 
 /// A descriptor of a buffer's own file, which the daemon keeps until there are other buffers.
-fn file_of(locked: &Locked, index: usize, read_only: bool) -> Result<c_int> {
+pub(super) fn file_of(locked: &Locked, index: usize, read_only: bool) -> Result<c_int> {
     let session = locked.session;
     let request = Request::Export {
         session: session.info().session,
@@ -288,49 +290,16 @@ fn file_of(locked: &Locked, index: usize, read_only: bool) -> Result<c_int> {
         read_only,
     };
     let mut fds = FdList::new();
-    process::ask(&request, None, &mut fds)?;
+    connection::ask(&request, None, &mut fds)?;
     if fds.len() == 1 { Ok(fds.take(0)) } else { Err(libc::EPROTO) }
 }
 
 /// The buffer shows its own file in this process from now on; `fresh`: nobody has written there yet.
-fn bind(locked: &mut Locked, index: usize, fresh: bool) -> Result<()> {
+pub(super) fn bind(locked: &mut Locked, index: usize, fresh: bool) -> Result<()> {
     let fd = file_of(locked, index, false)?;
     let bound = locked.views.bind(index, fd, fresh, &locked.ring);
     sys::close(fd);
     bound
-}
-
-/// VIDIOC_EXPBUF: a descriptor of one buffer's memory. From then on the buffer has memory of its own, into
-/// which frames are copied: who has the descriptor sees this buffer's frames and no others.
-///
-/// # Errors
-/// EINVAL: there is none of that number, no driver's memory, or flags other than O_CLOEXEC and an access
-/// mode. ENOMEM, ENODEV; EMFILE.
-pub(super) fn expbuf(session: &Session, fd: c_int, asked: V4l2Exportbuffer) -> Result<V4l2Exportbuffer> {
-    let flags = asked.flags as c_int;
-    with_locks(session, fd, |locked| {
-        let page = session.page();
-        let index = asked.index as usize;
-        let fits = index < count(page) && is_mmap(page) && asked.plane == 0;
-        if !fits || flags & !(libc::O_CLOEXEC | libc::O_ACCMODE) != 0 {
-            return Err(libc::EINVAL);
-        }
-        lay_out(locked)?;
-        let exported = file_of(locked, index, flags & libc::O_ACCMODE == libc::O_RDONLY)?;
-        if !locked.views.is_bound(index) {
-            if let Err(e) = bind(locked, index, true) {
-                sys::close(exported);
-                return Err(e);
-            }
-            page.buffers[index].state.fetch_or(EXPORTED, Ordering::Relaxed);
-            page.private.store(locked.views.private_len() as u64, Ordering::Relaxed);
-            super::let_slot_go(locked, index);
-        }
-        if flags & libc::O_CLOEXEC == 0 {
-            sys::keep_on_exec(exported)?;
-        }
-        Ok(Step::Done(V4l2Exportbuffer { fd: exported, reserved: [0; 11], ..asked }))
-    })
 }
 
 /// A buffer as QUERYBUF, QBUF and DQBUF tell it.
@@ -358,7 +327,7 @@ pub(super) fn describe(locked: &Locked, index: usize) -> V4l2Buffer {
         type_: if input { V4L2_BUF_TYPE_VIDEO_OUTPUT } else { V4L2_BUF_TYPE_VIDEO_CAPTURE },
         bytesused: buffer.bytesused.load(Ordering::Relaxed),
         flags,
-        field: super::frozen(page).field,
+        field: format::frozen(page).field,
         timestamp: V4l2Timeval::from_nanos(buffer.time.load(Ordering::Relaxed)),
         sequence: buffer.sequence.load(Ordering::Relaxed),
         memory,
@@ -385,7 +354,7 @@ pub(super) const KEPT_MARKS: u32 = V4L2_BUF_FLAG_TIMESTAMP_COPY
 ///
 /// # Errors
 /// EINVAL: there is none of that number.
-pub(super) fn named(page: &SessionPage, asked: &V4l2Buffer) -> Result<usize> {
+pub(super) fn buffer_index(page: &SessionPage, asked: &V4l2Buffer) -> Result<usize> {
     let index = asked.index as usize;
     if index < count(page) { Ok(index) } else { Err(libc::EINVAL) }
 }
@@ -398,7 +367,7 @@ pub(super) fn named(page: &SessionPage, asked: &V4l2Buffer) -> Result<usize> {
 pub(super) fn to_queue(locked: &mut Locked, asked: &V4l2Buffer) -> Result<usize> {
     let session = locked.session;
     let page = session.page();
-    let index = named(page, asked)?;
+    let index = buffer_index(page, asked)?;
     let buffer = &page.buffers[index];
     let memory = page.memory.load(Ordering::Relaxed);
     if asked.memory != memory || is_queued(buffer) {
@@ -480,25 +449,6 @@ pub(super) fn brought(locked: &Locked, index: usize) -> Result<(*mut u8, usize)>
     Ok((at as *mut u8, length))
 }
 
-/// VIDIOC_PREPARE_BUF: the buffer's memory is looked at now, so that QBUF need not.
-///
-/// # Errors
-/// As [`to_queue`]; EINVAL: it is prepared already.
-pub(super) fn prepare(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4l2Buffer> {
-    with_locks(session, fd, |locked| {
-        let index = named(session.page(), &asked)?;
-        let state = &session.page().buffers[index].state;
-        if state.load(Ordering::Relaxed) & PREPARED != 0 {
-            return Err(libc::EINVAL);
-        }
-        let len = if session.info().input { super::feed::length(session, &asked)? } else { 0 };
-        let index = to_queue(locked, &asked)?;
-        session.page().buffers[index].bytesused.store(len, Ordering::Relaxed);
-        state.fetch_or(PREPARED, Ordering::Relaxed);
-        Ok(Step::Done(describe(locked, index)))
-    })
-}
-
 /// STREAMOFF: no buffer is queued or prepared any more.
 pub(super) fn unqueue(page: &SessionPage) {
     for buffer in &page.buffers {
@@ -510,7 +460,7 @@ pub(super) fn unqueue(page: &SessionPage) {
 
 pub(super) fn querybuf(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4l2Buffer> {
     with_locks(session, fd, |locked| {
-        let index = named(session.page(), &asked)?;
+        let index = buffer_index(session.page(), &asked)?;
         lay_out(locked)?;
         Ok(Step::Done(describe(locked, index)))
     })

@@ -13,62 +13,20 @@ use vloopback_abi::palette::Palette;
 use vloopback_ring::Format;
 use vloopback_ring::hatch::{Hatch, Order, Progress};
 
-use super::{Inside, call_daemon, knock};
-use crate::input::{self, Pieces};
+use crate::connection;
 use crate::lock::NoSignals;
-use crate::output;
-use crate::process;
-use crate::session::Session;
+use crate::open_file::Session;
+use crate::publish::{self, Pieces};
 use crate::sys::Result;
+use crate::zero::memory::{Inside, call_daemon};
 
 /// The picture of the format in force. None: V4L1 has no name for it.
 pub(crate) fn order_of(format: &Format, hatch: &Hatch) -> Option<Order> {
     let Format { palette, width, height, .. } = *format;
     Palette::from_number(palette)?;
     // V4L1 has two numbers for YUYV; a pusher may know one of them.
-    let palette = if output::same_layout(hatch.palette(), palette) { hatch.palette() } else { palette };
+    let palette = if Palette::same_layout(hatch.palette(), palette) { hatch.palette() } else { palette };
     Some(Order { width, height, palette })
-}
-
-/// The client has met the pusher that there is; what that one has refused to others before is not its
-/// business.
-pub(crate) fn meet(session: &Session, inside: &Inside) {
-    let page = session.page();
-    page.refusals.store(inside.hatch.refusals(), Ordering::SeqCst);
-    page.zero.store(inside.zero, Ordering::SeqCst);
-}
-
-/// The client is to meet the pusher anew.
-pub(crate) fn forget(session: &Session) {
-    session.page().zero.store(0, Ordering::SeqCst);
-}
-
-/// Whether the client has met the pusher that there is.
-pub(crate) fn has_met(session: &Session) -> bool {
-    session.page().zero.load(Ordering::SeqCst) == session.board().zero()
-}
-
-/// A client that has met the pusher has no frame to take: the next one is for it, too. It is woken, or
-/// its descriptor becomes readable, when the frame is there.
-///
-/// # Errors
-/// EIO: the pusher has refused to capture since it was met.
-pub(crate) fn want(session: &Session) -> Result<()> {
-    let Some(inside) = Inside::enter(session) else { return Ok(()) };
-    let page = session.page();
-    if session.board().zero() != inside.zero || page.zero.load(Ordering::SeqCst) != inside.zero {
-        return Ok(());
-    }
-    if page.refusals.load(Ordering::SeqCst) != inside.hatch.refusals() {
-        return Err(libc::EIO);
-    }
-    let Some(slip) = inside.slip else { return Ok(()) };
-    slip.want();
-    // A pusher that has something to do looks for more when it is done.
-    if inside.hatch.seems_idle() {
-        knock(session);
-    }
-    Ok(())
 }
 
 /// In the pusher's process: it has answered a request of the capture.
@@ -95,7 +53,7 @@ pub(super) fn answered(session: &Session, hatch: &Hatch, errno: u32) {
 fn publish(session: &Session, hatch: &Hatch) -> Result<()> {
     let quiet = NoSignals::new();
     let mut ring = session.ring.lock(&quiet);
-    if ring.refresh(session).is_err() {
+    if session.refresh_ring(&mut ring).is_err() {
         // Nobody streams any more.
         return Ok(());
     }
@@ -113,7 +71,7 @@ fn publish(session: &Session, hatch: &Hatch) -> Result<()> {
     // SAFETY: inside the mapping by the check above.
     let at = unsafe { inside.frames.add(from) };
     let piece = libc::iovec { iov_base: at.cast(), iov_len: len };
-    let (Some(log), Ok(me)) = (ring.log(), process::peer()) else { return Ok(()) };
+    let (Some(log), Ok(me)) = (ring.log(), connection::peer()) else { return Ok(()) };
     if log.lock.try_lock(me).is_err() {
         // A fork of the pusher's is at it, too.
         hatch.want();
@@ -121,12 +79,12 @@ fn publish(session: &Session, hatch: &Hatch) -> Result<()> {
     }
     let frame = Pieces { iov: core::slice::from_ref(&piece) };
     let head = log.head.load(Ordering::Relaxed);
-    let done = input::put(session, &ring, log, &frame, (len, false));
+    let done = publish::put(session, &ring, log, &frame, (len, false));
     let streams = session.board().streamers.load(Ordering::SeqCst) != 0;
     if streams && log.head.load(Ordering::Relaxed) == head {
         // There was no room for it; whoever wanted it wants it still.
         hatch.want();
     }
-    input::give_back(log);
+    publish::give_back(log);
     done
 }

@@ -20,13 +20,12 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use vloopback_ring::hatch::Hatch;
 use vloopback_wire::{Reply, Request};
 
-use super::pusher;
 use crate::hidden::MOVING;
 use crate::lock::NoSignals;
-use crate::process;
-use crate::session::{Session, is_certain};
+use crate::open_file::{Session, is_certain};
 use crate::sys::{self, FdList, Result};
-use crate::wait;
+use crate::zero::memory;
+use crate::{connection, fork, wait};
 
 /// How long a client that has struck the gong waits for its request to be taken, nanoseconds, before it asks
 /// the doorman.
@@ -58,8 +57,8 @@ pub(crate) fn heard_at(session: &Session) -> Option<c_int> {
 
 /// Gets the pusher its gong, and tells the clients of it. What cannot be had is done without.
 pub(crate) fn hang(session: &Session) {
-    let Some(hatch) = pusher::hatch(session) else { return };
-    if session.deaf.load(Ordering::Relaxed) || process::is_foreign() {
+    let Some(hatch) = memory::hatch(session) else { return };
+    if session.deaf.load(Ordering::Relaxed) || fork::is_vfork_child() {
         return;
     }
     if session.gong.known().is_none() {
@@ -71,7 +70,7 @@ pub(crate) fn hang(session: &Session) {
                 return;
             }
             session.mallet.close();
-            session.mallet_of.store(session.zero.load(Ordering::Relaxed), Ordering::Relaxed);
+            session.mallet_of.store(session.zero.number.load(Ordering::Relaxed), Ordering::Relaxed);
             let _ = session.mallet.put(fds.take(1));
             ANY.store(true, Ordering::Relaxed);
         }
@@ -84,14 +83,14 @@ pub(crate) fn hang(session: &Session) {
 /// its patience is over.
 pub(crate) fn plug(session: &Session) {
     session.deaf.store(true, Ordering::Relaxed);
-    if let Some(hatch) = pusher::hatch(session).filter(|_| session.info().input) {
+    if let Some(hatch) = memory::hatch(session).filter(|_| session.info().input) {
         hatch.set_hears(false);
     }
 }
 
 /// Asks the daemon for so many descriptors.
 fn fetch(session: &Session, fds: &mut FdList, count: usize) -> bool {
-    let asked = process::ask(&Request::Gong { session: session.info().session }, None, fds);
+    let asked = connection::ask(&Request::Gong { session: session.info().session }, None, fds);
     matches!(asked, Ok((Reply::Done, _))) && fds.len() == count
 }
 
@@ -111,7 +110,7 @@ pub(super) fn is_in_reach(session: &Session, hatch: &Hatch, zero: u32) -> bool {
 
 /// Strikes the gong of the pusher whose memory has this number: its descriptor is readable, as far as it asks
 /// through the library, and SIGIO is raised. By a client that has posted, or by the pusher's own library.
-/// False: it has none, or not for us; the doorman is to be asked ([`super::knock`]).
+/// False: it has none, or not for us; the doorman is to be asked ([`memory::knock`]).
 pub(super) fn strike(session: &Session, hatch: &Hatch, zero: u32) -> bool {
     if !is_in_reach(session, hatch, zero) {
         return false;
@@ -138,7 +137,7 @@ fn mallet(session: &Session, zero: u32) -> Option<c_int> {
         return session.mallet.known();
     }
     // A pusher gets its own with the gong.
-    if session.info().input || process::is_foreign() {
+    if session.info().input || fork::is_vfork_child() {
         return None;
     }
     // That of a former pusher.

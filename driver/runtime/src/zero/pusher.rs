@@ -6,128 +6,25 @@ use core::sync::atomic::Ordering;
 use vloopback_abi::v4l1::{VideoCapability, VideoChannel, VideoMbuf, VideoPicture, request};
 use vloopback_abi::{Abi, ioc};
 use vloopback_ioctl::{UserMemory, forwarded};
-use vloopback_ring::PAGE_LEN;
-use vloopback_ring::hatch::{Entry, Hatch, MAX_CLIENTS, Next, Pending, Taken, Told};
-use vloopback_ring::slip::{MAX_DATA, Phase, Slip};
-use vloopback_wire::{Reply, Request};
+use vloopback_ring::hatch::{Entry, Hatch, Next, Pending, Taken, Told};
+use vloopback_ring::slip::MAX_DATA;
 use zerocopy::FromBytes;
 
-use super::{NUMBER_LEN, call_daemon, capture, gong, is_zero, join, knock};
-use crate::client::may_wait;
 use crate::lock::NoSignals;
-use crate::process;
-use crate::session::{self, Session, is_certain};
-use crate::sys::{self, FdList, Result};
+use crate::open_file::{Session, is_certain};
+use crate::sys::{self, Result, may_wait};
 use crate::user::{self, Caller};
-
-/// Bytes of the array of entries, whole pages.
-const TABLE_LEN: usize = (MAX_CLIENTS * size_of::<Entry>()).next_multiple_of(PAGE_LEN);
-
-/// The slips of a pusher's clients, mapped. All zeros: none.
-#[derive(Debug)]
-pub(crate) struct Clients {
-    /// An array of [`MAX_CLIENTS`] entries, once there is one.
-    entries: usize,
-    count: usize,
-    /// The ticket of the one that came last.
-    last: u32,
-    /// Tickets that had been given when the daemon was asked last.
-    joined: u32,
-}
-
-// SAFETY: the entries are reached through the lock alone.
-unsafe impl Send for Clients {}
-
-impl Clients {
-    fn entries(&self) -> &[Entry<'static>] {
-        if self.entries == 0 {
-            return &[];
-        }
-        // SAFETY: so many entries were written to the array, which stays mapped until `forget_all`; their
-        // slips stay mapped until they are taken out.
-        unsafe { core::slice::from_raw_parts(self.entries as *const Entry<'static>, self.count) }
-    }
-
-    /// Takes up clients that have come, and drops those that have closed.
-    ///
-    /// # Errors
-    /// ENOMEM, EMFILE, ENODEV: a client that could not be taken up waits until the next try.
-    fn refresh(&mut self, session: &Session, hatch: &Hatch) -> Result<()> {
-        self.drop_gone();
-        let joined = hatch.joined();
-        while self.joined != joined {
-            let mut fds = FdList::new();
-            let request = Request::Slip { session: session.info().session, after: self.last };
-            let (reply, _) = process::ask(&request, None, &mut fds)?;
-            match reply {
-                Reply::Slip { ticket: 0 } => self.joined = joined,
-                Reply::Slip { ticket } if fds.len() == 1 => self.add(ticket, fds.get(0))?,
-                _ => return Err(libc::EPROTO),
-            }
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, ticket: u32, fd: c_int) -> Result<()> {
-        let rw = libc::PROT_READ | libc::PROT_WRITE;
-        if self.entries == 0 {
-            // SAFETY: a new mapping.
-            let at = unsafe { sys::mmap(0, TABLE_LEN, rw, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1) }?;
-            self.entries = at as usize;
-        }
-        if self.count == MAX_CLIENTS {
-            return Err(libc::ENOMEM);
-        }
-        sys::check_file(fd, PAGE_LEN)?;
-        // SAFETY: a new mapping of a sealed file of one page.
-        let slip = unsafe { sys::mmap(0, PAGE_LEN, rw, libc::MAP_SHARED, fd) }?.cast::<Slip>();
-        // SAFETY: the array has room for one more; the slip stays mapped until it is taken out.
-        unsafe {
-            (self.entries as *mut Entry<'static>).add(self.count).write(Entry { ticket, slip: &*slip });
-        }
-        self.count += 1;
-        self.last = ticket;
-        Ok(())
-    }
-
-    fn drop_gone(&mut self) {
-        let array = self.entries as *mut Entry<'static>;
-        let mut kept = 0;
-        for k in 0..self.count {
-            // SAFETY: `k` and `kept` are below the count of entries.
-            unsafe {
-                let entry = array.add(k).read();
-                if entry.slip.state().phase() == Phase::Gone {
-                    sys::munmap(core::ptr::from_ref(entry.slip).cast_mut().cast(), PAGE_LEN);
-                } else {
-                    array.add(kept).write(entry);
-                    kept += 1;
-                }
-            }
-        }
-        self.count = kept;
-    }
-
-    /// The session has no user any more.
-    pub(crate) fn forget_all(&mut self) {
-        for entry in self.entries() {
-            // SAFETY: nobody is in it any more.
-            unsafe { sys::munmap(core::ptr::from_ref(entry.slip).cast_mut().cast(), PAGE_LEN) };
-        }
-        if self.entries != 0 {
-            // SAFETY: as above.
-            unsafe { sys::munmap(self.entries as *mut u8, TABLE_LEN) };
-        }
-        *self = Self { entries: 0, count: 0, last: 0, joined: 0 };
-    }
-}
+use crate::zero::memory::hatch;
+use crate::zero::memory::{call_daemon, is_zero, join, knock};
+use crate::zero::{NUMBER_LEN, capture, gong};
+use crate::{connection, files};
 
 /// Runs `f` on the clients that there are.
 fn with_clients<T>(session: &Session, hatch: &Hatch, f: impl FnOnce(&[Entry]) -> T) -> T {
     let quiet = NoSignals::new();
     let mut clients = session.clients.lock(&quiet);
     // Who could not be taken up now is at the next look; it reminds us.
-    let _ = clients.refresh(session, hatch);
+    let _ = clients.refresh(session.info().session, hatch);
     f(clients.entries())
 }
 
@@ -138,12 +35,6 @@ fn joined(session: &Session) -> Result<&Hatch> {
         gong::hang(session);
     }
     hatch(session).ok_or(libc::EINVAL)
-}
-
-pub(crate) fn hatch(session: &Session) -> Option<&Hatch> {
-    let hatch = session.hatch.load(Ordering::Acquire);
-    // SAFETY: mapped until the session has no users any more.
-    (!hatch.is_null()).then(|| unsafe { &*hatch })
 }
 
 /// Lets the kernel send SIGIO for this descriptor, and for its gong, as soon as it would not kill the process:
@@ -169,7 +60,7 @@ pub(super) fn arm(session: &Session, fd: c_int) {
 
 /// The program changed how it takes signals: pushers that were not armed may be now.
 pub(crate) fn signals_changed() {
-    session::each(|session| {
+    files::each(|session| {
         let fd = session.pusher_fd.load(Ordering::Relaxed);
         if fd >= 0 && session.info().input && is_zero(session) {
             arm(session, fd);
@@ -187,7 +78,7 @@ pub(crate) fn take(session: &Session, hatch: &Hatch, data: &mut [u8; MAX_DATA]) 
 pub(crate) fn look_for_more(session: &Session, hatch: &Hatch) {
     let captures = capture::order_of(&session.board().format(), hatch).is_some();
     let next = with_clients(session, hatch, |slips| hatch.next(slips, captures, sys::now()));
-    let zero = session.zero.load(Ordering::Relaxed);
+    let zero = session.zero.number.load(Ordering::Relaxed);
     if next == Some(Next::Request) && gong::strike(session, hatch, zero) {
         return;
     }
@@ -363,7 +254,7 @@ pub(crate) fn give(
 ) -> bool {
     let mut told = [0; MAX_DATA];
     let mut errno = 0;
-    if let Ok(me) = process::peer() {
+    if let Ok(me) = connection::peer() {
         // Who dies in the middle is found by it.
         hatch.set_answerer(me);
     }

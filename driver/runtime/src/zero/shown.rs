@@ -11,12 +11,12 @@ use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l1::{VideoMbuf, VideoMmap, VideoPicture, VideoWindow, request};
 use zerocopy::{FromBytes, FromZeros};
 
-use super::Inside;
-use super::ask::Turn;
 use crate::lock::NoSignals;
+use crate::open_file::Session;
 use crate::ranges::{Layout, View};
-use crate::session::Session;
 use crate::sys::Result;
+use crate::zero::memory::Inside;
+use crate::zero::turn::Turn;
 
 /// Whether the request is one whose success says that a frame is, or will be, where the program looks for it.
 pub(super) fn shows(number: u32) -> bool {

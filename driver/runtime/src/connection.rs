@@ -1,7 +1,7 @@
-//! What belongs to the process: where the daemon is, the connection to it, forks, the era.
+//! The connection to the server: what is asked, and what is answered.
 
-use core::ffi::{CStr, c_int};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use core::ffi::c_int;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
 use vloopback_ring::{Lifeline, PAGE_LEN};
 use vloopback_wire::{Reply, Request, build_id};
@@ -12,21 +12,11 @@ use vloopback_sys::server;
 
 use crate::lock::{Local, NoSignals, blocked_by_program};
 use crate::sys::{self, Asked, FdList, Result};
+use crate::{environment, fork};
 
-/// Counts forks on the way to this process, from 1: what was locked or connected in another epoch
-/// is the parent's.
-static EPOCH: AtomicU32 = AtomicU32::new(1);
-/// The process id of this epoch, to tell a vfork child, which shares our memory but not our
-/// descriptors.
-static PID: AtomicI32 = AtomicI32::new(0);
-/// A word in a page that forked children find zeroed: 1 at home, 0 just forked, 2 being set up.
-static HOME: AtomicPtr<AtomicU32> = AtomicPtr::new(core::ptr::null_mut());
 /// This process's number in shared locks, and the epoch that it is of.
 static PEER: AtomicU32 = AtomicU32::new(0);
 static PEER_EPOCH: AtomicU32 = AtomicU32::new(0);
-static LEGACY: AtomicBool = AtomicBool::new(false);
-static OWN_NAMES: AtomicBool = AtomicBool::new(false);
-
 static CONNECTION: Local<Connection> = Local::new(Connection {
     fd: -1,
     inode: None,
@@ -87,196 +77,6 @@ pub(crate) fn restarting<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
     }
 }
 
-/// Text that was in the environment when the process began, in static memory.
-struct Text {
-    bytes: core::cell::UnsafeCell<[u8; 512]>,
-    len: AtomicUsize,
-}
-
-// SAFETY: written once by the constructor, before any other thread is; only read afterwards.
-unsafe impl Sync for Text {}
-
-impl Text {
-    const fn new() -> Self {
-        Self { bytes: core::cell::UnsafeCell::new([0; 512]), len: AtomicUsize::new(0) }
-    }
-
-    /// Keeps the pieces, NUL-terminated; too long ones count as not there.
-    fn set(&self, pieces: &[&[u8]]) {
-        let total: usize = pieces.iter().map(|p| p.len()).sum();
-        if total == 0 || total >= 512 {
-            return;
-        }
-        let mut at = 0;
-        for piece in pieces {
-            // SAFETY: before other threads are (see Sync), and inside the buffer by the check above.
-            let to = unsafe { &mut (&mut *self.bytes.get())[at..at + piece.len()] };
-            to.copy_from_slice(piece);
-            at += piece.len();
-        }
-        self.len.store(total, Ordering::Release);
-    }
-
-    fn get(&'static self) -> Option<&'static CStr> {
-        let len = self.len.load(Ordering::Acquire);
-        if len == 0 {
-            return None;
-        }
-        // SAFETY: len + 1 bytes are set and never change any more; the last is 0.
-        let bytes = unsafe { core::slice::from_raw_parts(self.bytes.get().cast::<u8>(), len + 1) };
-        CStr::from_bytes_with_nul(bytes).ok()
-    }
-}
-
-static SOCKET: Text = Text::new();
-static TREE: Text = Text::new();
-static RELEASE: Text = Text::new();
-
-fn variable(name: &CStr) -> Option<&'static [u8]> {
-    // SAFETY: getenv of a valid name; the constructor runs before the program can change its
-    // environment, and what is needed is copied at once.
-    let value = unsafe { libc::getenv(name.as_ptr()) };
-    if value.is_null() {
-        return None;
-    }
-    // SAFETY: getenv gives a NUL-terminated string.
-    let value: &'static CStr = unsafe { CStr::from_ptr(value) };
-    (!value.to_bytes().is_empty()).then_some(value.to_bytes())
-}
-
-/// Reads the environment into static storage. Allocates nothing, opens nothing.
-pub(crate) fn configure_from_env() {
-    if let Some(path) = variable(c"VLOOPBACK_SOCKET") {
-        set_socket(&[path]);
-    } else if let Some(dir) = variable(c"XDG_RUNTIME_DIR") {
-        set_socket(&[dir, b"/vloopback/socket"]);
-    } else {
-        set_socket(&[b"/run/vloopback/socket"]);
-    }
-    if let Some(release) = variable(c"VLOOPBACK_UNAME") {
-        RELEASE.set(&[release]);
-        mark_legacy();
-    }
-    if variable(c"VLOOPBACK_IDENTITY") == Some(b"vloopback") {
-        OWN_NAMES.store(true, Ordering::Relaxed);
-    }
-    if variable(c"VLOOPBACK_ERA") == Some(b"legacy") || personality_is_uname26() {
-        mark_legacy();
-    }
-}
-
-/// Where the daemon is; also for users of the SDK, who have no constructor.
-pub(crate) fn set_socket(pieces: &[&[u8]]) {
-    let Some((first, rest)) = pieces.split_first() else { return };
-    SOCKET.set(pieces);
-    let mut all: [&[u8]; 4] = [first, b"", b"", b""];
-    for (to, from) in all[1..3].iter_mut().zip(rest) {
-        *to = from;
-    }
-    all[3] = b".d";
-    TREE.set(&all);
-}
-
-fn personality_is_uname26() -> bool {
-    const UNAME26: c_int = 0x0002_0000;
-    // SAFETY: 0xffffffff only asks.
-    let now = unsafe { libc::personality(0xffff_ffff) };
-    now != -1 && now & UNAME26 != 0
-}
-
-pub(crate) fn tree() -> Option<&'static CStr> {
-    TREE.get()
-}
-
-pub(crate) fn fake_release() -> Option<&'static CStr> {
-    RELEASE.get()
-}
-
-pub(crate) fn mark_legacy() {
-    LEGACY.store(true, Ordering::Relaxed);
-}
-
-/// Whether the user asked for vloopback's own names, where a program of today finds v4l2loopback's.
-pub(crate) fn has_own_names() -> bool {
-    OWN_NAMES.load(Ordering::Relaxed)
-}
-
-pub(crate) fn is_legacy() -> bool {
-    LEGACY.load(Ordering::Relaxed)
-}
-
-/// This process's fork epoch. Notices a fork that nobody told us of.
-#[inline]
-pub(crate) fn epoch() -> u32 {
-    let home = HOME.load(Ordering::Acquire);
-    // SAFETY: set once to a page that is never unmapped.
-    if !home.is_null() && unsafe { &*home }.load(Ordering::Acquire) != 1 {
-        after_fork();
-    }
-    EPOCH.load(Ordering::Acquire)
-}
-
-/// Whether this is a child that shares our memory but not our descriptors (vfork, CLONE_VM): it
-/// must change nothing of ours. Costs a system call: for the rare calls that change the table.
-pub(crate) fn is_foreign() -> bool {
-    let pid = PID.load(Ordering::Relaxed);
-    if pid == 0 {
-        return false;
-    }
-    epoch();
-    sys::getpid() != PID.load(Ordering::Relaxed)
-}
-
-/// Makes the page that tells forks, once. Before it is made, a child that shares our memory is not told from us.
-pub(crate) fn settle() -> Result<()> {
-    if !HOME.load(Ordering::Acquire).is_null() {
-        return Ok(());
-    }
-    // SAFETY: a new anonymous page.
-    let page = unsafe { sys::mmap(0, PAGE_LEN, 3, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1) }?;
-    sys::wipe_on_fork(page, PAGE_LEN)?;
-    let home = page.cast::<AtomicU32>();
-    // SAFETY: the page is ours, zeroed and aligned.
-    unsafe { &*home }.store(1, Ordering::Release);
-    PID.store(sys::getpid(), Ordering::Relaxed);
-    if HOME.compare_exchange(core::ptr::null_mut(), home, Ordering::AcqRel, Ordering::Acquire).is_err() {
-        // SAFETY: another thread was first; nobody has seen this page.
-        unsafe { sys::munmap(page, PAGE_LEN) };
-        return Ok(());
-    }
-    // SAFETY: the handler only makes raw system calls and changes atomics.
-    unsafe { libc::pthread_atfork(None, None, Some(forked)) };
-    Ok(())
-}
-
-extern "C" fn forked() {
-    crate::stack::align();
-    epoch();
-    // A connection of its own at once: while a child keeps a copy of ours, the daemon could not
-    // see our death. The daemon's greeting is not waited for.
-    let quiet = NoSignals::new();
-    let mut connection = CONNECTION.lock(&quiet);
-    connection.own();
-}
-
-fn after_fork() {
-    let home = HOME.load(Ordering::Acquire);
-    // SAFETY: as in `epoch`.
-    let home = unsafe { &*home };
-    match home.compare_exchange(0, 2, Ordering::AcqRel, Ordering::Acquire) {
-        Ok(_) => {
-            EPOCH.fetch_add(1, Ordering::AcqRel);
-            PID.store(sys::getpid(), Ordering::Relaxed);
-            home.store(1, Ordering::Release);
-        }
-        Err(_) => {
-            while home.load(Ordering::Acquire) == 2 {
-                core::hint::spin_loop();
-            }
-        }
-    }
-}
-
 /// Moves a descriptor of ours out of the program's way: to a high number.
 pub(crate) fn hide(fd: c_int) -> c_int {
     // Not higher than needed: the kernel's table of a process grows with its highest number.
@@ -288,6 +88,16 @@ pub(crate) fn hide(fd: c_int) -> c_int {
         }
     }
     fd
+}
+
+/// As [`fork::settle`]; forked children get a connection of their own at once: while a child keeps a copy of ours, the
+/// server could not see our death. The server's greeting is not waited for.
+fn settle() -> Result<()> {
+    fork::on_child(|| {
+        let quiet = NoSignals::new();
+        CONNECTION.lock(&quiet).own();
+    });
+    fork::settle()
 }
 
 impl Connection {
@@ -333,7 +143,7 @@ impl Connection {
         }
         if !self.told {
             self.told = true;
-            let socket = SOCKET.get().and_then(|path| path.to_str().ok()).unwrap_or("");
+            let socket = environment::socket().and_then(|path| path.to_str().ok()).unwrap_or("");
             complain(&["the server at ", socket, " has not answered for 10 s: is it stopped?"]);
         }
         Err(libc::ETIMEDOUT)
@@ -390,7 +200,7 @@ impl Connection {
     /// Makes an inherited connection ours: a new one, announced on the parent's.
     fn own(&mut self) {
         self.make_certain();
-        let epoch = EPOCH.load(Ordering::Acquire);
+        let epoch = fork::epoch();
         if self.fd < 0 || self.epoch == epoch {
             return;
         }
@@ -417,13 +227,13 @@ impl Connection {
         let fd = self.reach();
         // A greeting has its own time.
         self.since = 0;
-        self.set(fd?, EPOCH.load(Ordering::Acquire));
+        self.set(fd?, fork::epoch());
         Ok(())
     }
 
     /// A new socket that is connected to the server.
     fn reach(&mut self) -> Result<c_int> {
-        let path = SOCKET.get().ok_or(libc::ENOENT)?.to_bytes();
+        let path = environment::socket().ok_or(libc::ENOENT)?.to_bytes();
         let mut address = [0u8; 110];
         address[..2].copy_from_slice(&(libc::AF_UNIX as u16).to_ne_bytes());
         if path.len() > 107 {
@@ -598,7 +408,7 @@ pub(crate) fn ask(
     settle()?;
     let quiet = NoSignals::new();
     let mut connection = CONNECTION.lock(&quiet);
-    let fresh = connection.fd < 0 || connection.epoch != epoch();
+    let fresh = connection.fd < 0 || connection.epoch != fork::epoch();
     connection.connect()?;
     let mut result = connection.greet().and_then(|()| match request {
         // A device is opened by the rights that the process has now: it may have given up those that it had when it
@@ -653,7 +463,7 @@ pub(crate) fn post(request: &Request) -> Result<()> {
 /// # Errors
 /// As [`ask`], in a child that is not connected yet.
 pub(crate) fn peer() -> Result<u32> {
-    let now = epoch();
+    let now = fork::epoch();
     if PEER_EPOCH.load(Ordering::Acquire) == now {
         return Ok(PEER.load(Ordering::Acquire));
     }
@@ -672,7 +482,7 @@ pub(crate) fn hidden() -> c_int {
 
 /// The program is about to take this number: what of ours is there goes elsewhere.
 pub(crate) fn make_room(fd: c_int) {
-    if fd < 0 || HIDDEN.load(Ordering::Acquire) != fd || is_foreign() {
+    if fd < 0 || HIDDEN.load(Ordering::Acquire) != fd || fork::is_vfork_child() {
         return;
     }
     let quiet = NoSignals::new();

@@ -56,7 +56,7 @@ struct Ordered<'a> {
 impl<'a> Ordered<'a> {
     fn start(device: &'a File) -> io::Result<Self> {
         let frames = Frames::map(device)?;
-        // The size in an order says nothing (LEGACY.md 6); the palette must be the pipe's.
+        // The size in an order says nothing (driver/docs/old-api.md, "Kept"); the palette must be the pipe's.
         let palette = [GREY, YUYV]
             .into_iter()
             .find(|&palette| device.order(0, palette, 0, 0).is_ok())

@@ -1,5 +1,5 @@
-//! What every client of an output does, whatever API it speaks: take frames, sleep for them, keep
-//! its descriptor's readiness true.
+//! The stream of every client of an output, whatever API it uses: taking frames, sleeping for them, keeping
+//! the descriptor's readiness true.
 
 use core::cell::Cell;
 use core::ffi::c_int;
@@ -11,12 +11,14 @@ use vloopback_ring::{
 use vloopback_wire::{Reply, Request};
 
 use crate::lock::{LocalGuard, NoSignals};
-use crate::process;
+use crate::open_file::is_patient;
+use crate::open_file::own;
+use crate::open_file::{self, Session, is_certain};
 use crate::ring_map::RingMap;
-use crate::session::{Session, is_certain};
 use crate::sys::{self, FdList, Result};
 use crate::views::Views;
-use crate::{v4l2, wait, zero};
+use crate::zero::{memory, want};
+use crate::{connection, table, wait};
 
 /// A stream by read() or mmap() has begun (bits of `SessionPage::streaming`).
 pub(crate) const BY_READ: u32 = 1;
@@ -25,10 +27,6 @@ pub(crate) const BY_MMAP: u32 = 2;
 pub(crate) const BY_BUFFERS: u32 = 8;
 /// BY_MMAP, by a mapping that is being made.
 pub(crate) const BY_NEW_MAPPING: u32 = BY_MMAP | 4;
-/// Policy numbers of the wire.
-const IDLE_WAIT: u32 = vloopback_wire::Idle::Wait as u32;
-const IDLE_PLACEHOLDER: u32 = vloopback_wire::Idle::Placeholder as u32;
-
 /// How often a client tries for a frame that its pusher takes away again in mid-copy, before it gives way.
 pub(crate) const TRIES: u32 = 32;
 /// After so many waits in a row that were over before they began, it sleeps for a moment.
@@ -68,7 +66,7 @@ impl Drop for Locked<'_> {
 impl<'a> Locked<'a> {
     /// Takes all locks, or tells whose the session's is.
     fn try_new(session: &'a Session, quiet: &'a NoSignals) -> Result<core::result::Result<Self, u32>> {
-        let me = process::peer()?;
+        let me = connection::peer()?;
         let ring = session.ring.lock(quiet);
         let views = session.views.lock(quiet);
         Ok(match session.page().lock.try_lock(me) {
@@ -108,7 +106,7 @@ impl<'a> Locked<'a> {
         let format = self.session.board().format();
         let page = self.session.page();
         page.patient.store(u32::from(is_patient(self.session)), Ordering::Relaxed);
-        self.ring.refresh(self.session)?;
+        self.session.refresh_ring(&mut self.ring)?;
         if self.views.is_empty() {
             self.views.lay_out(format.buf_len as usize, format.frames as usize);
         } else if self.views.frames == 0 || self.views.len_of(0) != format.buf_len as usize {
@@ -140,7 +138,7 @@ impl<'a> Locked<'a> {
             self.ask_for_row(hold, false)?;
         }
         page.streaming.store(streaming | how, Ordering::Relaxed);
-        if streaming == 0 && how == BY_READ && v4l2::is_client(self.session) {
+        if streaming == 0 && how == BY_READ && open_file::is_client(self.session) {
             // By V4L1's rules it waits for the next one.
             self.begin_with_present()?;
         }
@@ -170,7 +168,7 @@ impl<'a> Locked<'a> {
         let page = self.session.page();
         let mut fds = FdList::new();
         let request = Request::Stream { session: self.session.info().session, on: true, hold, fewer };
-        let (reply, _) = process::ask(&request, None, &mut fds)?;
+        let (reply, _) = connection::ask(&request, None, &mut fds)?;
         let Reply::Stream { row, .. } = reply else { return Err(libc::EPROTO) };
         page.row.store(row, Ordering::Relaxed);
         page.ring.store(self.ring.number, Ordering::Relaxed);
@@ -360,7 +358,7 @@ impl<'a> Locked<'a> {
     /// Of a zero-copy pusher a frame must be asked for. What it has refused, the next call tells: the
     /// descriptor becomes readable for that, too.
     fn want_frame(&self) -> Result<()> {
-        if zero::is_zero(self.session) && zero::capture::want(self.session).is_err() {
+        if memory::is_zero(self.session) && want::want(self.session).is_err() {
             self.session.ring_bell();
         }
         Ok(())
@@ -386,7 +384,7 @@ pub(crate) fn until_done<T>(
     wait: impl Fn() -> Result<()>,
     mut step: impl FnMut(&mut Locked) -> Result<Step<T>>,
 ) -> Result<T> {
-    let entry = crate::table::get(fd);
+    let entry = table::get(fd);
     let mut slept = false;
     let mut hurried = 0;
     let result = loop {
@@ -447,7 +445,7 @@ pub(crate) fn until_done<T>(
                     Ok(false) => hurried += 1,
                     Err(e) => break Err(e),
                 }
-                if crate::table::get(fd) != entry {
+                if table::get(fd) != entry {
                     break Err(libc::EBADF);
                 }
             }
@@ -512,76 +510,17 @@ fn wait_rung(session: &Session, fd: c_int) -> Result<()> {
     }
 }
 
-pub(crate) fn may_wait(fd: c_int) -> bool {
-    sys::file_flags(fd).is_ok_and(|flags| flags & libc::O_NONBLOCK == 0)
-}
-
 /// What [`before_sleep`] says when things may be different now; no errno.
-const LOOK_AGAIN: c_int = -2;
-
-/// Before a client sleeps for a frame: of a zero-copy pusher one must be asked for.
-///
-/// # Errors
-/// EAGAIN: the descriptor is one that does not sleep. EIO: the pusher refuses to capture; ENODEV, and
-/// what its answers to the first questions may be.
-pub(crate) fn before_sleep(session: &Session, fd: c_int) -> Result<()> {
-    if zero::is_zero(session) {
-        if v4l2::meet(session)? {
-            // The format may be another one now.
-            return Err(LOOK_AGAIN);
-        }
-        // What it refuses is told once.
-        zero::capture::want(session).inspect_err(|_| zero::capture::forget(session))?;
-    }
-    if may_wait(fd) { Ok(()) } else { Err(libc::EAGAIN) }
-}
+pub(crate) const LOOK_AGAIN: c_int = -2;
 
 /// The daemon counts the client among those that stream no more, and takes its row back.
 ///
 /// # Errors
-/// As [`process::ask`]; the client then still counts.
+/// As [`connection::ask`]; the client then still counts.
 pub(crate) fn stop_streaming(session: &Session) -> Result<()> {
-    process::tell(&Request::Stream { session: session.info().session, on: false, hold: 0, fewer: false })?;
+    connection::tell(&Request::Stream { session: session.info().session, on: false, hold: 0, fewer: false })?;
     let page = session.page();
     page.row.store(0, Ordering::Relaxed);
     page.streaming.store(0, Ordering::Relaxed);
     Ok(())
-}
-
-/// Under the pipe's option `exclusive`: the open file has the stream to itself from now on.
-///
-/// # Errors
-/// EBUSY: another has it. As [`process::ask`] besides.
-pub(crate) fn own(session: &Session) -> Result<()> {
-    let info = session.info();
-    if info.input || !info.exclusive {
-        return Ok(());
-    }
-    process::tell(&Request::Own { session: info.session, on: true })
-}
-
-/// It has neither buffers nor a stream any more: another may have it.
-pub(crate) fn disown(session: &Session) {
-    let info = session.info();
-    if !info.input && info.exclusive {
-        // A daemon that is gone has no owners.
-        let _ = process::tell(&Request::Own { session: info.session, on: false });
-    }
-}
-
-/// Whether the client waits while nobody feeds the pipe ([`vloopback_ring::SessionPage::is_patient`]).
-pub(crate) fn is_patient(session: &Session) -> bool {
-    let info = session.info();
-    session.page().is_patient(info.legacy, info.idle == IDLE_WAIT, info.idle == IDLE_PLACEHOLDER)
-}
-
-/// Whether somebody feeds the pipe.
-///
-/// # Errors
-/// `nobody` if not, unless the client is one that waits.
-pub(crate) fn fed(session: &Session, nobody: c_int) -> Result<bool> {
-    if session.board().feed() != 0 {
-        return Ok(true);
-    }
-    if is_patient(session) { Ok(false) } else { Err(nobody) }
 }

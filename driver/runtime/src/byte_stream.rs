@@ -1,0 +1,164 @@
+//! Frames in parts. To V4L2's programs read() and write() are a stream of bytes, as vb2 has it (the kernel's
+//! videobuf2-core.c, `__vb2_perform_fileio`): a read of less than a frame leaves the rest for the next one, writes of
+//! less than a frame gather until there is a whole one. `cat`, `dd`, `head -c` and `tee` count on it. (V4L1's rule is
+//! the old driver's: a read is a frame.)
+//!
+//! What is left, or gathered so far, belongs to the open file: `(head -c 100; cat) < /dev/video1` goes on where it was.
+//! So it lies in memory that the daemon keeps for the open file, as it does for exported buffers, which a file that is
+//! read or written has none of; how much it is stands in the session's page. Whole frames do not come here.
+
+use core::cell::Cell;
+use core::ffi::c_int;
+use core::sync::atomic::Ordering;
+
+use vloopback_abi::v4l2::{Fourcc, PixelFormat};
+
+use crate::open_file::{self, Session};
+use crate::publish::{self, Pieces};
+use crate::stream::{Locked, Step, with_locks};
+use crate::sys::Result;
+use crate::{connection, input};
+
+/// Reads on in a frame of which a part was read before. None: there is no such frame.
+///
+/// # Errors
+/// EFAULT; ENOMEM, ENODEV.
+pub(crate) fn read_rest(locked: &mut Locked, fd: c_int, buf: usize, len: usize) -> Result<Option<usize>> {
+    let (session, page) = (locked.session, locked.session.page());
+    let (left, at) = (page.rest.load(Ordering::Relaxed), page.rest_at.load(Ordering::Relaxed) as usize);
+    if left == 0 {
+        return Ok(None);
+    }
+    let end = at.checked_add(left as usize).ok_or(libc::ENOMEM)?;
+    let memory = locked.ring.part.memory(page, session.info().session, end)?;
+    let count = len.min(left as usize);
+    session.known.writable(buf, count).map_err(|_| libc::EFAULT)?;
+    // SAFETY: the memory has `end` bytes, and `count` bytes at `buf` were just checked.
+    unsafe { core::ptr::copy_nonoverlapping(memory.add(at), buf as *mut u8, count) };
+    page.rest_at.store((at + count) as u32, Ordering::Relaxed);
+    page.rest.store(left - count as u32, Ordering::Relaxed);
+    settle(locked, fd)?;
+    Ok(Some(count))
+}
+
+/// Reads the beginning of the next frame, which has at most `whole` bytes. None: there is none.
+///
+/// # Errors
+/// As [`read_rest`]. `len` bytes at `buf` were checked.
+pub(crate) fn read_begin(
+    locked: &mut Locked,
+    fd: c_int,
+    (buf, len): (usize, usize),
+    whole: usize,
+) -> Result<Option<usize>> {
+    let (session, page) = (locked.session, locked.session.page());
+    let memory = locked.ring.part.memory(page, session.info().session, whole)?;
+    // SAFETY: the memory has so many bytes.
+    let taken = unsafe { locked.copy_oldest(memory, whole) }?;
+    let Some(taken) = taken else { return Ok(None) };
+    let count = len.min(taken.len as usize);
+    // SAFETY: the frame has as many bytes, and so has `buf`, as the caller has checked.
+    unsafe { core::ptr::copy_nonoverlapping(memory, buf as *mut u8, count) };
+    page.rest_at.store(count as u32, Ordering::Relaxed);
+    page.rest.store(taken.len - count as u32, Ordering::Relaxed);
+    settle(locked, fd)?;
+    Ok(Some(count))
+}
+
+/// The descriptor stays readable while something is left.
+fn settle(locked: &Locked, fd: c_int) -> Result<()> {
+    let (session, page) = (locked.session, locked.session.page());
+    if page.rest.load(Ordering::Relaxed) == 0 {
+        return locked.set_readiness(fd);
+    }
+    if page.rung.load(Ordering::SeqCst) == 0 {
+        page.armed.store(1, Ordering::SeqCst);
+        session.desk().arm(session.info().client);
+        session.ring_bell();
+    }
+    Ok(())
+}
+
+/// write(2) of a V4L2 program: whole frames as [`input::write`] has it, else bytes that are gathered until they are a
+/// frame. Frames of compressed formats have the length of the write.
+///
+/// # Errors
+/// As [`input::write`]; ENOMEM.
+pub(crate) fn write(session: &Session, fd: c_int, bytes: &Pieces) -> Result<usize> {
+    let (board, page) = (session.board(), session.page());
+    let format = board.format();
+    let fed = format.ring != 0 && format.feed != 0;
+    let whole = if fed { format.frame_len } else { format.pix.sizeimage } as usize;
+    let varies = match fed {
+        true => format.varies != 0,
+        false => PixelFormat::of(Fourcc(format.pix.fourcc)).is_none_or(|format| format.is_compressed()),
+    };
+    let len = bytes.len().ok_or(libc::EINVAL)?;
+    let begun = page.rest.load(Ordering::Relaxed) != 0;
+    // A V4L2 device always has a format. But who has said nothing may be a program of V4L1, to which bytes that come
+    // before anybody has set a format are no picture.
+    let is_known = format.chosen != 0 || page.v4l2.load(Ordering::Relaxed) != 0;
+    let in_parts = whole != 0 && is_known && !varies && (begun || len != whole);
+    let info = session.info();
+    let has_buffers = page.count.load(Ordering::Relaxed) != 0;
+    if !in_parts
+        || !info.input
+        || !session.access().1
+        || !open_file::is_client(session)
+        || has_buffers
+        || board.zero() != 0
+    {
+        return input::write(session, bytes);
+    }
+    session.alive()?;
+    if len == 0 {
+        // No bytes are a part, too, as vb2 has it. (Python's print ends with such a write.)
+        return Ok(0);
+    }
+    session.claim()?;
+    if !fed {
+        open_file::feed(session, 0)?;
+    }
+    let done = Cell::new(0);
+    let result = with_locks(session, fd, |locked| {
+        session.refresh_ring(&mut locked.ring)?;
+        bytes.check(session)?;
+        let whole = board.format().frame_len as usize;
+        if whole == 0 || whole > locked.ring.slot_len {
+            return Err(libc::EINVAL);
+        }
+        let memory = locked.ring.part.memory(page, session.info().session, whole)?;
+        loop {
+            let have = (page.rest.load(Ordering::Relaxed) as usize).min(whole);
+            let count = (whole - have).min(len - done.get());
+            // SAFETY: the memory has `whole` bytes; the pieces were checked.
+            unsafe { bytes.copy_part(done.get(), memory.add(have), count) };
+            done.set(done.get() + count);
+            page.rest.store((have + count) as u32, Ordering::Relaxed);
+            if have + count < whole {
+                return Ok(Step::Done(len));
+            }
+            let log = locked.log()?;
+            match log.lock.try_lock(connection::peer()?) {
+                Ok(()) => {
+                    let frame = libc::iovec { iov_base: memory.cast(), iov_len: whole };
+                    let frame = Pieces { iov: core::slice::from_ref(&frame) };
+                    let keep = publish::is_kept(session, locked.ring.log_number, whole);
+                    let put = publish::put(session, &locked.ring, log, &frame, (whole, keep));
+                    publish::give_back(log);
+                    put?;
+                }
+                Err(owner) => return Ok(Step::Writing(log, owner)),
+            }
+            page.rest.store(0, Ordering::Relaxed);
+            if done.get() == len {
+                return Ok(Step::Done(len));
+            }
+        }
+    });
+    match result {
+        // What was taken is taken: the program goes on behind it.
+        Err(_) if done.get() != 0 => Ok(done.get()),
+        result => result,
+    }
+}

@@ -1,0 +1,468 @@
+//! One open file: what this process knows of an open device, and what is asked of the server for it.
+
+use core::ffi::c_int;
+use core::ops::Deref;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
+use vloopback_wire::{DEVICE_PREFIX, Request, SessionInfo};
+
+use crate::hidden::Hidden;
+use crate::lock::{Local, NoSignals};
+use crate::pace::Pace;
+use crate::ring_map::RingMap;
+use crate::sys::{self, Result};
+use crate::user::Known;
+use crate::views::Views;
+use crate::zero::clients::Clients;
+use crate::zero::maps::ZeroMaps;
+use crate::{connection, wait};
+
+/// What this process knows of an open device. All numbers (dup) of one open file share one.
+///
+/// Sessions live in pages that are never unmapped, so that the table can be read without a lock:
+/// `users` says whether this is one at the moment.
+pub(crate) struct Session {
+    /// Users that keep it alive: 1 for all descriptors together, 1 for each call in progress.
+    users: AtomicU32,
+    /// Numbers in the table.
+    pub(crate) numbers: AtomicU32,
+    /// The one that was made before it.
+    pub(crate) next: AtomicPtr<Session>,
+    info: core::cell::UnsafeCell<SessionInfo>,
+    page: AtomicPtr<SessionPage>,
+    board: AtomicPtr<Board>,
+    desk: AtomicPtr<Desk>,
+    lifeline: AtomicPtr<Lifeline>,
+    /// The log of the ring in force, for counting without a lock.
+    pub(crate) log: AtomicPtr<Log>,
+    /// Its number.
+    pub(crate) log_number: AtomicU32,
+    /// How fast its frames come while nobody watches.
+    pub(crate) pace: Pace,
+    /// When the next buffer of a pusher that has set its rate is due, nanoseconds of CLOCK_MONOTONIC.
+    pub(crate) due: AtomicU64,
+    /// The pipe was claimed through this session.
+    pub(crate) claimed: AtomicBool,
+    pub(crate) ring: Local<RingMap>,
+    pub(crate) views: Local<Views>,
+    pub(crate) known: Known,
+    pub(crate) zero: ZeroMaps,
+    /// The zero-copy memory to which what the program has mapped was brought (`zero::shown`), 0: to none; and the one
+    /// whose frames are copied for it.
+    pub(crate) shown: AtomicU32,
+    pub(crate) copied: AtomicU32,
+    /// The program has had a frame of a zero-copy pusher's that did not come by the ring.
+    pub(crate) drawn: AtomicBool,
+    /// A zero-copy pusher's clients.
+    pub(crate) clients: Local<Clients>,
+    /// The descriptor by which a zero-copy pusher mapped, -1 for none, and whether SIGIO comes for it.
+    pub(crate) pusher_fd: AtomicI32,
+    pub(crate) armed: AtomicBool,
+    /// The name that the program asked for of an RGB format that has two (V4L2 code), 0 for none.
+    pub(crate) pixel_name: AtomicU32,
+    /// The zero-copy memory whose pusher was asked through this open file which palettes it has.
+    pub(crate) asked_palettes: AtomicU32,
+    /// The descriptor that says in poll that a V4L2 event is pending. See `chime`.
+    pub(crate) chime: Hidden,
+    /// A zero-copy pusher's descriptor that its clients make ready, and by what they do so. See `zero::gong`.
+    pub(crate) gong: Hidden,
+    pub(crate) mallet: Hidden,
+    /// Whose mallet it is: the number of the pusher's memory.
+    pub(crate) mallet_of: AtomicU32,
+    /// A pusher's: it does not look at its gong. A client's: that pusher does not hear it.
+    pub(crate) deaf: AtomicBool,
+    /// Requests in a row that were not heard by the gong; and a pusher's count of all reminders when it looked last.
+    pub(crate) unheard: AtomicU32,
+    pub(crate) reminded: AtomicU32,
+}
+
+// SAFETY: `info` is written while nobody else can have the session (make, below), the rest is
+// atomics and locks.
+unsafe impl Sync for Session {}
+
+/// A session that cannot go while this lives.
+pub(crate) struct Pin(&'static Session);
+
+impl Pin {
+    /// The open file, for who keeps it by other means.
+    pub(crate) fn file(&self) -> &'static Session {
+        self.0
+    }
+}
+
+impl Deref for Pin {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        self.0
+    }
+}
+
+impl Drop for Pin {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
+impl Session {
+    /// Whether this is no open file at the moment, so that it can become one.
+    pub(crate) fn is_free(&self) -> bool {
+        self.users.load(Ordering::Acquire) == 0 && self.page.load(Ordering::Acquire).is_null()
+    }
+
+    /// Becomes the open file that the server told of, with the descriptors of its page, its board and its desk. Its one
+    /// user is the number to come. `name`: see `pixel_name`. The caller makes one open file at a time.
+    ///
+    /// # Errors
+    /// ENOMEM, EPROTO: a page cannot be mapped.
+    pub(crate) fn begin(
+        &self,
+        info: SessionInfo,
+        lifeline: &'static Lifeline,
+        pages: [c_int; 3],
+        name: u32,
+    ) -> Result<()> {
+        let rw = libc::PROT_READ | libc::PROT_WRITE;
+        let page = map_page::<SessionPage>(pages[0], rw)?;
+        let board = map_page::<Board>(pages[1], libc::PROT_READ);
+        let desk = map_page::<Desk>(pages[2], rw);
+        self.page.store(page, Ordering::Release);
+        self.board.store(board.unwrap_or(core::ptr::null_mut()), Ordering::Release);
+        self.desk.store(desk.unwrap_or(core::ptr::null_mut()), Ordering::Release);
+        if let (Err(e), _) | (_, Err(e)) = (board, desk) {
+            self.tear_down(&NoSignals::new());
+            return Err(e);
+        }
+        // SAFETY: users is 0, so nobody can have it; the caller makes one at a time.
+        unsafe { *self.info.get() = info };
+        self.lifeline.store(core::ptr::from_ref(lifeline).cast_mut(), Ordering::Release);
+        self.claimed.store(false, Ordering::Release);
+        self.pusher_fd.store(-1, Ordering::Release);
+        self.armed.store(false, Ordering::Release);
+        self.pixel_name.store(name, Ordering::Release);
+        self.asked_palettes.store(0, Ordering::Release);
+        self.mallet_of.store(0, Ordering::Release);
+        self.pace.forget();
+        self.due.store(0, Ordering::Release);
+        self.shown.store(0, Ordering::Release);
+        self.copied.store(0, Ordering::Release);
+        self.drawn.store(false, Ordering::Release);
+        self.deaf.store(false, Ordering::Release);
+        self.unheard.store(0, Ordering::Release);
+        self.numbers.store(0, Ordering::Release);
+        self.users.store(1, Ordering::Release);
+        Ok(())
+    }
+
+    /// Keeps it from going. None: it is no open file.
+    pub(crate) fn acquire(&'static self) -> Option<Pin> {
+        let mut users = self.users.load(Ordering::Relaxed);
+        loop {
+            if users == 0 {
+                return None;
+            }
+            match self.users.compare_exchange_weak(users, users + 1, Ordering::Acquire, Ordering::Relaxed) {
+                Ok(_) => return Some(Pin(self)),
+                Err(now) => users = now,
+            }
+        }
+    }
+
+    /// One user less; the last one ends it here.
+    pub(crate) fn release(&self) {
+        if self.users.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let quiet = NoSignals::new();
+            self.tear_down(&quiet);
+        }
+    }
+
+    fn tear_down(&self, quiet: &NoSignals) {
+        for hidden in self.hidden() {
+            hidden.close();
+        }
+        {
+            let (mut ring, mut views) = (self.ring.lock(quiet), self.views.lock(quiet));
+            if views.is_of_buffers() && !self.page.load(Ordering::Relaxed).is_null() {
+                self.keep_buffers(&ring, &mut views);
+            }
+            ring.unmap_all();
+            views.forget_all();
+            views.ranges.forget_all();
+        }
+        self.zero.keep();
+        self.zero.sweep();
+        self.clients.lock(quiet).forget_all();
+        self.log.store(core::ptr::null_mut(), Ordering::Release);
+        self.log_number.store(0, Ordering::Release);
+        for page in [
+            self.page.swap(core::ptr::null_mut(), Ordering::AcqRel).cast::<u8>(),
+            self.board.swap(core::ptr::null_mut(), Ordering::AcqRel).cast(),
+            self.desk.swap(core::ptr::null_mut(), Ordering::AcqRel).cast(),
+        ] {
+            if !page.is_null() {
+                // SAFETY: the last user is gone; nobody can pin it any more.
+                unsafe { sys::munmap(page, PAGE_LEN) };
+            }
+        }
+    }
+
+    /// What the program still has mapped of its V4L2 buffers stays as it is after the close: frames that
+    /// it has in place are copied while they are still its own.
+    fn keep_buffers(&self, ring: &RingMap, views: &mut Views) {
+        let page = self.page();
+        for (index, buffer) in page.buffers.iter().enumerate().take(views.frames) {
+            if !views.is_mapped(index) || !views.is_direct(index, ring.number) || index >= ring.slots {
+                continue;
+            }
+            // With no memory left the mapping shows what it shows.
+            let Ok(to) = views.private_frame(index) else { return };
+            if buffer.slot.load(Ordering::Relaxed) as usize == index + 1 {
+                let len = views.len_of(index).min(ring.slot_len);
+                // SAFETY: a slot has slot_len bytes, a frame's private memory len_of.
+                unsafe { core::ptr::copy_nonoverlapping(ring.slot(index), to, len) };
+            }
+            let _ = views.make_private(index, ring);
+        }
+    }
+
+    pub(crate) fn info(&self) -> &SessionInfo {
+        // SAFETY: written before the session could be pinned.
+        unsafe { &*self.info.get() }
+    }
+
+    pub(crate) fn page(&self) -> &SessionPage {
+        // SAFETY: mapped for as long as the session has users, and who calls is one.
+        unsafe { &*self.page.load(Ordering::Relaxed) }
+    }
+
+    pub(crate) fn board(&self) -> &Board {
+        // SAFETY: as `page`.
+        unsafe { &*self.board.load(Ordering::Relaxed) }
+    }
+
+    pub(crate) fn desk(&self) -> &Desk {
+        // SAFETY: as `page`.
+        unsafe { &*self.desk.load(Ordering::Relaxed) }
+    }
+
+    pub(crate) fn lifeline(&self) -> &Lifeline {
+        // SAFETY: lifelines are never unmapped.
+        unsafe { &*self.lifeline.load(Ordering::Relaxed) }
+    }
+
+    /// # Errors
+    /// ENODEV: the daemon is gone, or the pipe was deleted, and the device with it.
+    #[inline]
+    pub(crate) fn alive(&self) -> Result<()> {
+        let gone = self.lifeline().is_dead() || self.board().gone.load(Ordering::Relaxed) != 0;
+        if gone { Err(libc::ENODEV) } else { Ok(()) }
+    }
+
+    /// Whether the open was for reading, for writing. With access mode 3, as with any file of Linux: for neither, though
+    /// it takes both rights.
+    pub(crate) fn access(&self) -> (bool, bool) {
+        match self.info().flags as c_int & libc::O_ACCMODE {
+            libc::O_RDONLY => (true, false),
+            libc::O_WRONLY => (false, true),
+            libc::O_RDWR => (true, true),
+            _ => (false, false),
+        }
+    }
+
+    /// Sleeps until a shared lock may be free: its word differs from `owner`, or the daemon is gone.
+    ///
+    /// # Errors
+    /// EINTR after a handler without SA_RESTART, ENODEV.
+    pub(crate) fn wait_for_lock(&self, word: &AtomicU32, owner: u32) -> Result<()> {
+        self.wait_for_word(word, owner, None)
+    }
+
+    /// Sleeps until the word may differ from `value`, the daemon is gone, or it is `deadline`
+    /// (nanoseconds of CLOCK_MONOTONIC). Kernels before 5.16 do not see the daemon's end while they wait.
+    ///
+    /// # Errors
+    /// EINTR after a handler without SA_RESTART, ETIMEDOUT, ENODEV.
+    pub(crate) fn wait_for_word(&self, word: &AtomicU32, value: u32, deadline: Option<u64>) -> Result<()> {
+        let result = match wait::until_changed(self.lifeline(), &[(word, value)], deadline) {
+            Err(libc::ENOSYS) => sys::futex_wait_until(word, value, deadline),
+            result => result,
+        };
+        match result {
+            Err(libc::EINTR | libc::ETIMEDOUT) => result,
+            _ => self.alive(),
+        }
+    }
+
+    /// Gives the page's lock back.
+    pub(crate) fn unlock_page(&self) {
+        let lock = &self.page().lock;
+        if lock.unlock() {
+            sys::futex_wake_all(lock.word());
+        }
+    }
+
+    /// Wakes the daemon's ringer. A pusher does so by a word of its own page, which no client has. A client tells the
+    /// daemon: a word that all clients could sleep on would be one on which any of them could keep the ringer asleep.
+    pub(crate) fn ring_bell(&self) {
+        if self.info().input {
+            let bell = &self.page().bell;
+            bell.fetch_add(1, Ordering::SeqCst);
+            sys::futex_wake_all(bell);
+        } else {
+            // A daemon that is gone rings nobody.
+            let _ = connection::post(&Request::Bell { session: self.info().session, knock: false });
+        }
+    }
+
+    /// The descriptors of ours in the program's table that belong to it.
+    pub(crate) fn hidden(&self) -> [&Hidden; 3] {
+        [&self.chime, &self.gong, &self.mallet]
+    }
+
+    /// Makes the mapped ring the one in force, and its log. Nothing happens if it is. An output's page is brought into line
+    /// with another log; the caller has that page's lock.
+    ///
+    /// # Errors
+    /// EINVAL: there is none. ENOMEM, EMFILE, ENODEV.
+    pub(crate) fn refresh_ring(&self, ring: &mut RingMap) -> Result<()> {
+        let info = self.info();
+        let Some(log) = ring.refresh(self.board(), info.session, (info.input, self.access().1))? else {
+            return Ok(());
+        };
+        if !info.input {
+            self.page().follow_log(ring.log_number, log.base.load(Ordering::Relaxed));
+        }
+        self.log.store(core::ptr::from_ref(log).cast_mut(), Ordering::Release);
+        self.log_number.store(ring.log_number, Ordering::Release);
+        Ok(())
+    }
+
+    /// The same, where there may be none. False: there is none, or it has gone at this moment.
+    ///
+    /// # Errors
+    /// ENOMEM, EMFILE, ENODEV.
+    pub(crate) fn refresh_ring_if_any(&self, ring: &mut RingMap) -> Result<bool> {
+        match self.refresh_ring(ring) {
+            Ok(()) => Ok(true),
+            Err(libc::EINVAL) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Claims the pipe for this input, once.
+    ///
+    /// # Errors
+    /// EBUSY: it is another's.
+    pub(crate) fn claim(&self) -> Result<()> {
+        if self.claimed.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        connection::tell(&Request::Claim { session: self.info().session })?;
+        self.claimed.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Maps a page that the daemon passed.
+fn map_page<T>(fd: c_int, prot: c_int) -> Result<*mut T> {
+    sys::check_file(fd, PAGE_LEN)?;
+    // SAFETY: a new mapping of a sealed file of one page.
+    unsafe { sys::mmap(0, PAGE_LEN, prot, libc::MAP_SHARED, fd) }.map(<*mut u8>::cast)
+}
+
+/// Whether `fd` still is this session's descriptor, whatever raw system calls did to the number.
+pub(crate) fn is_certain(fd: c_int, session: &Session) -> bool {
+    let mut name = [0u8; 110];
+    let Some(len) = sys::peer_name(fd, &mut name) else { return false };
+    let name = &name[2..len];
+    // ...:SESSION in hexadecimal.
+    name.starts_with(DEVICE_PREFIX)
+        && name
+            .rsplit(|b| *b == b':')
+            .next()
+            .and_then(|hex| core::str::from_utf8(hex).ok())
+            .and_then(|hex| u32::from_str_radix(hex, 16).ok())
+            == Some(session.info().session)
+}
+
+/// Under the pipe's option `exclusive`: the open file has the stream to itself from now on.
+///
+/// # Errors
+/// EBUSY: another has it. As [`connection::ask`] besides.
+pub(crate) fn own(session: &Session) -> Result<()> {
+    let info = session.info();
+    if info.input || !info.exclusive {
+        return Ok(());
+    }
+    connection::tell(&Request::Own { session: info.session, on: true })
+}
+
+/// It has neither buffers nor a stream any more: another may have it.
+pub(crate) fn disown(session: &Session) {
+    let info = session.info();
+    if !info.input && info.exclusive {
+        // A daemon that is gone has no owners.
+        let _ = connection::tell(&Request::Own { session: info.session, on: false });
+    }
+}
+
+/// Whether the client waits while nobody feeds the pipe ([`vloopback_ring::SessionPage::is_patient`]).
+pub(crate) fn is_patient(session: &Session) -> bool {
+    let info = session.info();
+    session.page().is_patient(info.legacy, info.idle == IDLE_WAIT, info.idle == IDLE_PLACEHOLDER)
+}
+
+/// Whether somebody feeds the pipe.
+///
+/// # Errors
+/// `nobody` if not, unless the client is one that waits.
+pub(crate) fn fed(session: &Session, nobody: c_int) -> Result<bool> {
+    if session.board().feed() != 0 {
+        return Ok(true);
+    }
+    if is_patient(session) { Ok(false) } else { Err(nobody) }
+}
+
+/// Policy numbers of the wire.
+const IDLE_WAIT: u32 = vloopback_wire::Idle::Wait as u32;
+
+const IDLE_PLACEHOLDER: u32 = vloopback_wire::Idle::Placeholder as u32;
+
+/// Whether an open file is a V4L2 program's: it has made no V4L1 request by this descriptor, and is not a legacy
+/// process's, or one that has made V4L2 requests by it.
+pub(crate) fn is_client(session: &Session) -> bool {
+    !session.page().is_old(session.info().legacy)
+}
+
+/// Whether a reader takes the format that there is when its first frame comes: it has asked for none and has had no
+/// byte of any.
+pub(crate) fn takes_what_comes(session: &Session) -> bool {
+    let page = session.page();
+    page.v4l2.load(Ordering::Relaxed) == 0 && page.received.load(Ordering::Relaxed) == 0
+}
+
+/// The first frame is near: the claim, the ring (with slots for so many buffers that are filled in
+/// place), and from now on the pipe is fed.
+///
+/// # Errors
+/// EBUSY: another's pipe. ENOMEM, ENODEV.
+pub(crate) fn feed(session: &Session, buffers: u32) -> Result<()> {
+    connection::tell(&Request::Feed { session: session.info().session, on: true, buffers })?;
+    session.claimed.store(true, Ordering::Relaxed);
+    Ok(())
+}
+
+/// No frame comes any more until [`feed`]; another descriptor of the process may begin.
+pub(crate) fn end_feed(session: &Session) -> Result<()> {
+    session.claimed.store(false, Ordering::Relaxed);
+    connection::tell(&Request::Feed { session: session.info().session, on: false, buffers: 0 })
+}
+
+/// Says how often the pusher's frames come.
+///
+/// # Errors
+/// EINVAL: a 0. EBUSY: another's pipe. ENODEV.
+pub(crate) fn set_interval(session: &Session, numerator: u32, denominator: u32) -> Result<()> {
+    connection::tell(&Request::SetInterval { session: session.info().session, numerator, denominator })
+}

@@ -1,0 +1,74 @@
+//! What concerns the buffers of both directions and needs them: EXPBUF and PREPARE_BUF.
+
+use core::ffi::c_int;
+use core::sync::atomic::Ordering;
+
+use vloopback_abi::v4l2::{V4l2Buffer, V4l2Exportbuffer};
+use vloopback_ring::{EXPORTED, PREPARED};
+
+use crate::open_file::Session;
+use crate::stream::{Locked, Step, with_locks};
+use crate::sys::{self, Result};
+use crate::v4l2::queue::{bind, buffer_index, count, describe, file_of, is_mmap, lay_out, to_queue};
+use crate::v4l2::{capture, feed};
+
+/// The buffer has memory of its own from now on: its slot is for others.
+fn let_slot_go(locked: &Locked, index: usize) {
+    if locked.session.info().input {
+        feed::let_slot_go(locked.session, index);
+    } else {
+        capture::let_slot_go(locked, index);
+    }
+}
+
+/// VIDIOC_PREPARE_BUF: the buffer's memory is looked at now, so that QBUF need not.
+///
+/// # Errors
+/// As [`to_queue`]; EINVAL: it is prepared already.
+pub(super) fn prepare(session: &Session, fd: c_int, asked: V4l2Buffer) -> Result<V4l2Buffer> {
+    with_locks(session, fd, |locked| {
+        let index = buffer_index(session.page(), &asked)?;
+        let state = &session.page().buffers[index].state;
+        if state.load(Ordering::Relaxed) & PREPARED != 0 {
+            return Err(libc::EINVAL);
+        }
+        let len = if session.info().input { feed::length(session, &asked)? } else { 0 };
+        let index = to_queue(locked, &asked)?;
+        session.page().buffers[index].bytesused.store(len, Ordering::Relaxed);
+        state.fetch_or(PREPARED, Ordering::Relaxed);
+        Ok(Step::Done(describe(locked, index)))
+    })
+}
+
+/// VIDIOC_EXPBUF: a descriptor of one buffer's memory. From then on the buffer has memory of its own, into
+/// which frames are copied: who has the descriptor sees this buffer's frames and no others.
+///
+/// # Errors
+/// EINVAL: there is none of that number, no driver's memory, or flags other than O_CLOEXEC and an access
+/// mode. ENOMEM, ENODEV; EMFILE.
+pub(super) fn expbuf(session: &Session, fd: c_int, asked: V4l2Exportbuffer) -> Result<V4l2Exportbuffer> {
+    let flags = asked.flags as c_int;
+    with_locks(session, fd, |locked| {
+        let page = session.page();
+        let index = asked.index as usize;
+        let fits = index < count(page) && is_mmap(page) && asked.plane == 0;
+        if !fits || flags & !(libc::O_CLOEXEC | libc::O_ACCMODE) != 0 {
+            return Err(libc::EINVAL);
+        }
+        lay_out(locked)?;
+        let exported = file_of(locked, index, flags & libc::O_ACCMODE == libc::O_RDONLY)?;
+        if !locked.views.is_bound(index) {
+            if let Err(e) = bind(locked, index, true) {
+                sys::close(exported);
+                return Err(e);
+            }
+            page.buffers[index].state.fetch_or(EXPORTED, Ordering::Relaxed);
+            page.private.store(locked.views.private_len() as u64, Ordering::Relaxed);
+            let_slot_go(locked, index);
+        }
+        if flags & libc::O_CLOEXEC == 0 {
+            sys::keep_on_exec(exported)?;
+        }
+        Ok(Step::Done(V4l2Exportbuffer { fd: exported, reserved: [0; 11], ..asked }))
+    })
+}

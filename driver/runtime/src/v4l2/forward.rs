@@ -1,0 +1,110 @@
+//! V4L2 requests that a zero-copy pusher takes as they are.
+
+use core::sync::atomic::Ordering;
+
+use vloopback_abi::v4l2::pixel::nearest;
+use vloopback_abi::v4l2::request as v4l2_request;
+use vloopback_abi::v4l2::{V4l2Control, V4l2PixFormat, V4l2QueryExtCtrl, V4l2Queryctrl};
+use vloopback_ioctl::{Abi, UserMemory, V4l2Device, V4l2Request, request_number};
+use zerocopy::{FromZeros, IntoBytes};
+
+use crate::open_file::Session;
+use crate::sys::Result;
+use crate::user::Caller;
+use crate::v4l2::bridge::{agree, ask_once, format, is_pusher_s, others_stream};
+use crate::v4l2::node::Node;
+use crate::v4l2::picture;
+use crate::zero::ask;
+use crate::zero::memory::{enter, is_zero};
+use crate::zero::turn::Turn;
+
+/// A request that a pusher answers itself that takes V4L2's as they are. None: it does not, or refuses, or
+/// the request is not one that it is asked.
+pub(crate) fn forward(session: &Session, request: u64, arg: usize) -> Option<Result<i32>> {
+    if session.info().input || !is_zero(session) {
+        return None;
+    }
+    let takes = enter(session).is_ok_and(|inside| inside.hatch.takes_v4l2());
+    let id = V4l2Request::find(request, Abi::NATIVE).filter(|&id| takes && may_be_forwarded(id))?;
+    // A higher priority keeps it from the pusher, too; the driver's own table says so.
+    Node { session, fd: -1 }.admit(id.row()).ok()?;
+    let sets_format = id == V4l2Request::SFmt;
+    let fixed = session.page().count.load(Ordering::Relaxed) != 0 || others_stream(session);
+    if sets_format && fixed {
+        return None;
+    }
+    match ask::forward(session, request_number(request), arg) {
+        Ok(done) if sets_format => {
+            let pix = ask_format(session);
+            Some(pix.and_then(|pix| agree(session, &nearest(&pix))).map(|()| done))
+        }
+        Ok(done) if id == V4l2Request::SCtrl => {
+            let mut control = V4l2Control::new_zeroed();
+            // It was read and written there just now.
+            Some(match Caller.read(arg, control.as_mut_bytes()) {
+                Ok(()) => picture::was_set(session, control).map(|()| done),
+                Err(_) => Err(libc::EFAULT),
+            })
+        }
+        Err(libc::ENOTTY) if id == V4l2Request::QueryExtCtrl => query_ext(session, arg),
+        Err(libc::ENOTTY) => None,
+        answer => Some(answer),
+    }
+}
+
+/// A server that knows VIDIOC_QUERYCTRL alone is asked by that. None: it refuses.
+fn query_ext(session: &Session, arg: usize) -> Option<Result<i32>> {
+    let mut asked = V4l2QueryExtCtrl::new_zeroed();
+    if Caller.read(arg, asked.as_mut_bytes()).is_err() {
+        return Some(Err(libc::EFAULT));
+    }
+    let mut told = V4l2Queryctrl { id: asked.id, ..V4l2Queryctrl::default() };
+    told = match ask_once(session, v4l2_request::QUERYCTRL, told) {
+        Ok(told) => told,
+        Err(libc::ENOTTY) => return None,
+        Err(e) => return Some(Err(e)),
+    };
+    let answer = V4l2QueryExtCtrl {
+        id: told.id,
+        type_: told.type_,
+        name: told.name,
+        minimum: told.minimum.into(),
+        maximum: told.maximum.into(),
+        step: told.step.unsigned_abs().into(),
+        default_value: told.default_value.into(),
+        flags: told.flags,
+        elem_size: 4,
+        elems: 1,
+        ..V4l2QueryExtCtrl::default()
+    };
+    Some(Caller.write(arg, answer.as_bytes()).map(|()| 0).map_err(|_| libc::EFAULT))
+}
+
+/// Whether a request is about what the pusher knows, and has one shape in programs of either word size.
+fn may_be_forwarded(request: V4l2Request) -> bool {
+    use V4l2Request::{
+        EnumFmt, EnumFrameintervals, EnumFramesizes, Enuminput, GFmt, GInput, GParm, Querymenu, SFmt, SInput,
+        SParm, TryFmt,
+    };
+    let about_format = matches!(
+        request,
+        EnumFmt | GFmt | SFmt | TryFmt | EnumFramesizes | EnumFrameintervals | GParm | SParm
+    );
+    let about_input = matches!(request, Enuminput | GInput | SInput | Querymenu);
+    let by_address =
+        matches!(request, V4l2Request::GExtCtrls | V4l2Request::SExtCtrls | V4l2Request::TryExtCtrls);
+    let row = request.row();
+    let one_shape = Abi::NATIVE == Abi::Lp64 || row.ilp32 == row.lp64;
+    (about_format || about_input || is_pusher_s(request) || (is_control_s(request) && !by_address))
+        && one_shape
+}
+
+/// Whether a request is about controls.
+const fn is_control_s(request: V4l2Request) -> bool {
+    use V4l2Request::{GCtrl, GExtCtrls, QueryExtCtrl, Queryctrl, SCtrl, SExtCtrls, TryExtCtrls};
+    matches!(request, GCtrl | SCtrl | Queryctrl | QueryExtCtrl | GExtCtrls | SExtCtrls | TryExtCtrls)
+}
+
+fn ask_format(session: &Session) -> Result<V4l2PixFormat> {
+    format(&Turn::take(session)?)?.ok_or(libc::EINVAL)
+}

@@ -1,0 +1,674 @@
+//! The V4L2 table's handlers.
+
+use core::ffi::c_int;
+use core::sync::atomic::Ordering;
+
+use vloopback_abi::text;
+use vloopback_abi::v4l2::pixel::nearest_within;
+use vloopback_abi::v4l2::{
+    Fourcc, PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE,
+    V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE, V4L2_CAP_DEVICE_CAPS,
+    V4L2_CAP_EXT_PIX_FORMAT, V4L2_CAP_READWRITE, V4L2_CAP_STREAMING, V4L2_CAP_TIMEPERFRAME, V4L2_CAP_TUNER,
+    V4L2_CAP_VIDEO_CAPTURE, V4L2_CAP_VIDEO_OUTPUT, V4L2_FIELD_NONE, V4L2_FRMIVAL_TYPE_CONTINUOUS,
+    V4L2_IN_ST_NO_SIGNAL, V4L2_INPUT_TYPE_CAMERA, V4L2_OUTPUT_TYPE_ANALOG, V4L2_PRIORITY_DEFAULT,
+    V4L2_SEL_TGT_COMPOSE_BOUNDS, V4L2_SEL_TGT_COMPOSE_DEFAULT, V4L2_SEL_TGT_CROP_BOUNDS,
+    V4L2_SEL_TGT_CROP_DEFAULT, V4l2Buffer, V4l2Capability, V4l2Control, V4l2CreateBuffers, V4l2Cropcap,
+    V4l2Event, V4l2EventSubscription, V4l2Exportbuffer, V4l2ExtControls, V4l2Fmtdesc, V4l2Format, V4l2Fract,
+    V4l2Frequency, V4l2Frmivalenum, V4l2FrmsizeStepwise, V4l2Frmsizeenum, V4l2Input, V4l2Output,
+    V4l2PixFormat, V4l2QueryExtCtrl, V4l2Queryctrl, V4l2Querymenu, V4l2Rect, V4l2Requestbuffers,
+    V4l2Selection, V4l2Streamparm, V4l2Tuner,
+};
+use vloopback_ioctl::{Answer, ControlList, Errno, V4l2Device, V4l2Row};
+use vloopback_ring::{MAX_BUFFERS, Pix, SessionPage};
+use vloopback_wire::Request;
+
+use super::controls::Want;
+
+use crate::open_file::Session;
+use crate::open_file::set_interval;
+use crate::v4l2::bridge;
+use crate::v4l2::buffers;
+use crate::v4l2::capture;
+use crate::v4l2::controls;
+use crate::v4l2::events;
+use crate::v4l2::feed;
+use crate::v4l2::format;
+use crate::v4l2::format::INTERVALS;
+use crate::v4l2::format::freeze;
+use crate::v4l2::format::frozen;
+use crate::v4l2::format::nearest_interval;
+use crate::v4l2::format::to_v4l2;
+use crate::v4l2::names;
+use crate::v4l2::picture;
+use crate::v4l2::queue;
+use crate::v4l2::queue::is_owned_elsewhere;
+use crate::zero::memory::is_zero;
+use crate::{connection, environment, v4l1};
+
+/// The kernel version whose API this is, as QUERYCAP tells it: Linux 6.1.
+const API_VERSION: u32 = 6 << 16 | 1 << 8;
+/// Buffers that read() and write() work with, as G_PARM tells: the one being filled and the newest.
+const READ_BUFFERS: u32 = 2;
+
+/// An open node as the V4L2 table sees it.
+pub(crate) struct Node<'a> {
+    pub(crate) session: &'a Session,
+    /// The descriptor that the program called with.
+    pub(crate) fd: c_int,
+}
+
+/// # Errors
+/// EINVAL: a code that nobody knows.
+fn known(fourcc: u32) -> Answer<PixelFormat> {
+    PixelFormat::of(Fourcc(fourcc)).ok_or(Errno::EINVAL)
+}
+
+fn only(fine: bool) -> Answer<()> {
+    if fine { Ok(()) } else { Err(Errno::EINVAL) }
+}
+
+impl Node<'_> {
+    fn is_input(&self) -> bool {
+        self.session.info().input
+    }
+
+    fn page(&self) -> &SessionPage {
+        self.session.page()
+    }
+
+    fn buf_type(&self) -> u32 {
+        if self.is_input() { V4L2_BUF_TYPE_VIDEO_OUTPUT } else { V4L2_BUF_TYPE_VIDEO_CAPTURE }
+    }
+
+    fn check_type(&self, type_: u32) -> Answer<()> {
+        only(type_ == self.buf_type())
+    }
+
+    /// Who has no buffers does not touch the stream of the process's owner (V4L2 specification, Multiple
+    /// Opens).
+    fn check_owner(&self) -> Answer<()> {
+        let has_none = self.page().count.load(Ordering::Relaxed) == 0;
+        if has_none && is_owned_elsewhere(self.session) { Err(Errno::EBUSY) } else { Ok(()) }
+    }
+
+    /// As [`Node::check_type`], for requests in which the name for several planes is as good (V4L2
+    /// specification, VIDIOC_G_SELECTION and VIDIOC_CROPCAP).
+    fn check_any_type(&self, type_: u32) -> Answer<()> {
+        let planes = if self.is_input() {
+            V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE
+        } else {
+            V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE
+        };
+        only(type_ == self.buf_type() || type_ == planes)
+    }
+
+    /// Whether the node is the output of a zero-copy pipe.
+    fn is_bridged(&self) -> bool {
+        !self.is_input() && is_zero(self.session)
+    }
+
+    /// The format that the descriptor has: its buffers', else the pipe's. A zero-copy pusher is asked.
+    ///
+    /// # Errors
+    /// EINTR, ENODEV.
+    fn learned_pix(&self) -> Answer<Pix> {
+        if self.is_bridged() {
+            bridge::learn(self.session).map_err(Errno)?;
+        }
+        Ok(self.pix())
+    }
+
+    fn pix(&self) -> Pix {
+        let page = self.page();
+        if page.count.load(Ordering::Relaxed) != 0 {
+            return frozen(page);
+        }
+        let pix = self.session.board().format().pix;
+        if self.is_input() { pix } else { names::named(self.session, pix) }
+    }
+
+    /// The format that is listed first: the pipe's own name of the one that it has, whatever name the program
+    /// asked for, so that a list stays as it is.
+    fn listed_first(&self) -> Answer<Fourcc> {
+        let fixed = self.page().count.load(Ordering::Relaxed) != 0;
+        let pix = self.learned_pix()?;
+        let own = self.session.board().format().pix;
+        Ok(Fourcc(if fixed && !pix.same_frames(&own) { pix.fourcc } else { own.fourcc }))
+    }
+
+    /// The sizes that an output lists of a format.
+    fn listed_sizes(&self, format: &PixelFormat) -> Answer<impl Iterator<Item = (u32, u32)> + use<>> {
+        let format = *format;
+        let pix = self.learned_pix()?;
+        let now = format.fit(pix.width, pix.height);
+        let range = bridge::sizes(self.session);
+        Ok((0..).map_while(move |index| match range {
+            Some(range) => bridge::listed(range, now, |width, height| format.fit(width, height), index),
+            None => Some(now).filter(|_| index == 0),
+        }))
+    }
+
+    /// # Errors
+    /// EINVAL: the output does not list this code. EINTR, ENODEV.
+    fn listed_format(&self, fourcc: u32) -> Answer<PixelFormat> {
+        let first = self.listed_first()?;
+        names::listed(self.session, first).find(|format| format.fourcc.0 == fourcc).ok_or(Errno::EINVAL)
+    }
+
+    /// The rectangle of the whole picture.
+    fn picture(&self) -> Answer<V4l2Rect> {
+        let pix = self.learned_pix()?;
+        Ok(V4l2Rect { left: 0, top: 0, width: pix.width, height: pix.height })
+    }
+
+    fn interval(&self) -> V4l2Fract {
+        let [numerator, denominator] = self.session.board().format().interval;
+        V4l2Fract { numerator, denominator }
+    }
+
+    /// What S_FMT would set.
+    fn resolve(&self, asked: &V4l2PixFormat) -> Answer<V4l2PixFormat> {
+        if self.is_input() {
+            return Ok(self.settable(asked));
+        }
+        // A client gets what the pipe carries.
+        let now = to_v4l2(&self.learned_pix()?);
+        let fixed = self.page().count.load(Ordering::Relaxed) != 0 || !self.is_bridged();
+        let near = if fixed { now } else { bridge::resolve(self.session, asked, false) };
+        Ok(names::as_asked(near, asked.fourcc()))
+    }
+
+    /// The nearest format that a pusher can set: within the pipe's sizes, or the one that is kept.
+    fn settable(&self, asked: &V4l2PixFormat) -> V4l2PixFormat {
+        let board = self.session.board();
+        if board.kept.load(Ordering::Relaxed) != 0 {
+            return to_v4l2(&board.format().pix);
+        }
+        nearest_within(asked, self.sizes())
+    }
+
+    /// The pipe's least width, most width, least height, most height.
+    fn sizes(&self) -> [u32; 4] {
+        core::array::from_fn(|k| self.session.board().sizes[k].load(Ordering::Relaxed))
+    }
+
+    fn controls(&self, head: &mut V4l2ExtControls, list: &mut dyn ControlList, want: Want) -> Answer<()> {
+        if !self.is_input() {
+            if let Some(answer) = picture::each_control(self.session, head, list, want) {
+                return answer.map_err(Errno);
+            }
+        }
+        let get = || picture::picture(self.session).map_err(Errno);
+        controls::serve(head, list, want, get, |picture, which| {
+            picture::set_picture(self.session, picture, which).map_err(Errno)
+        })
+    }
+
+    fn parm(&self, type_: u32) -> V4l2Streamparm {
+        let mut parm = V4l2Streamparm { type_, ..V4l2Streamparm::default() };
+        if self.is_input() {
+            let mut output = parm.output();
+            output.capability = V4L2_CAP_TIMEPERFRAME;
+            output.timeperframe = self.interval();
+            output.writebuffers = READ_BUFFERS;
+            parm.set_output(output);
+        } else {
+            let mut capture = parm.capture();
+            capture.capability = V4L2_CAP_TIMEPERFRAME;
+            capture.timeperframe = self.interval();
+            capture.readbuffers = READ_BUFFERS;
+            parm.set_capture(capture);
+        }
+        parm
+    }
+}
+
+/// Three decimal digits, so that no name is the beginning of another.
+fn three_digits(n: u32) -> [u8; 3] {
+    [n / 100 % 10, n / 10 % 10, n % 10].map(|digit| b'0' + digit as u8)
+}
+
+fn joined(pieces: [&[u8]; 3]) -> [u8; 32] {
+    let mut field = [0; 32];
+    let mut at = 0;
+    for piece in pieces {
+        field[at..at + piece.len()].copy_from_slice(piece);
+        at += piece.len();
+    }
+    field
+}
+
+/// `platform:vloopback-NNN-in` or `-out`.
+fn bus_info(pipe: u32, input: bool) -> [u8; 32] {
+    joined([b"platform:vloopback-", &three_digits(pipe), if input { b"-in" } else { b"-out" }])
+}
+
+/// What QUERYCAP tells of a node: driver, card and bus. Programs of today test for v4l2loopback's.
+fn names_of(session: &Session) -> ([u8; 16], [u8; 32], [u8; 32]) {
+    let (info, board) = (session.info(), session.board());
+    if info.legacy || environment::is_legacy() || environment::has_own_names() {
+        return (
+            text::field("vloopback"),
+            v4l1::name(info.pipe, info.input),
+            bus_info(info.pipe, info.input),
+        );
+    }
+    let own = board.own_names.load(Ordering::Relaxed) != 0;
+    let label = board.label();
+    let card = match (label[0], own) {
+        (0, true) => v4l1::name(info.pipe, info.input),
+        (0, false) => v4l1::numbered(b"Loopback video device ", info.pipe, b""),
+        _ => label,
+    };
+    if own {
+        (text::field("vloopback"), card, bus_info(info.pipe, info.input))
+    } else {
+        (
+            text::field("v4l2 loopback"),
+            card,
+            joined([b"platform:v4l2loopback-", &three_digits(info.node), b""]),
+        )
+    }
+}
+
+impl V4l2Device for Node<'_> {
+    fn knows(&self, row: &V4l2Row) -> bool {
+        let served = if self.is_input() { row.on_input } else { row.on_output };
+        served && (!bridge::is_pusher_s(row.id) || (self.is_bridged() && bridge::has_tuner(self.session)))
+    }
+
+    fn admit(&mut self, row: &V4l2Row) -> Answer<()> {
+        if !row.ranked {
+            return Ok(());
+        }
+        let highest = &self.session.board().priorities[usize::from(!self.is_input())];
+        let own = match self.page().priority.load(Ordering::Relaxed) {
+            0 => V4L2_PRIORITY_DEFAULT,
+            own => own,
+        };
+        if highest.load(Ordering::Relaxed) > own { Err(Errno::EBUSY) } else { Ok(()) }
+    }
+
+    fn querycap(&mut self) -> Answer<V4l2Capability> {
+        let info = self.session.info();
+        let direction = if info.input { V4L2_CAP_VIDEO_OUTPUT } else { V4L2_CAP_VIDEO_CAPTURE };
+        let tuner = if self.is_bridged() && bridge::has_tuner(self.session) { V4L2_CAP_TUNER } else { 0 };
+        let device_caps =
+            direction | V4L2_CAP_READWRITE | V4L2_CAP_STREAMING | V4L2_CAP_EXT_PIX_FORMAT | tuner;
+        let (driver, card, bus_info) = names_of(self.session);
+        Ok(V4l2Capability {
+            driver,
+            card,
+            bus_info,
+            version: API_VERSION,
+            // ffmpeg and Chromium look here and not at device_caps.
+            capabilities: device_caps | V4L2_CAP_DEVICE_CAPS,
+            device_caps,
+            ..V4l2Capability::default()
+        })
+    }
+
+    /// An output has the format that the pipe carries, and what else its zero-copy pusher has; a pusher may bring
+    /// any that we know.
+    fn enum_fmt(&mut self, asked: V4l2Fmtdesc) -> Answer<V4l2Fmtdesc> {
+        self.check_type(asked.type_)?;
+        let index = asked.index as usize;
+        let format = if self.is_input() {
+            PixelFormat::ALL.get(index).copied()
+        } else {
+            if self.is_bridged() {
+                bridge::ask_palettes(self.session).map_err(Errno)?;
+            }
+            names::listed(self.session, self.listed_first()?).nth(index)
+        };
+        Ok(format.ok_or(Errno::EINVAL)?.fmtdesc(asked.index, asked.type_))
+    }
+
+    fn g_fmt(&mut self, asked: V4l2Format) -> Answer<V4l2Format> {
+        self.check_type(asked.type_)?;
+        Ok(V4l2Format::with_pix(asked.type_, to_v4l2(&self.learned_pix()?)))
+    }
+
+    fn s_fmt(&mut self, asked: V4l2Format) -> Answer<V4l2Format> {
+        self.check_type(asked.type_)?;
+        let mut pix = self.resolve(&asked.pix())?;
+        if self.page().count.load(Ordering::Relaxed) != 0 {
+            // Buffers are of one format.
+            return Err(Errno::EBUSY);
+        }
+        if self.is_input() {
+            format::set_format(self.session, &pix).map_err(Errno)?;
+        } else {
+            if self.is_bridged() {
+                bridge::set_format(self.session, &asked.pix()).map_err(Errno)?;
+            }
+            names::choose(self.session, asked.pix().fourcc());
+            let told = self.pix();
+            // Who reads goes on with this one.
+            freeze(self.page(), &told);
+            pix = to_v4l2(&told);
+        }
+        Ok(V4l2Format::with_pix(asked.type_, pix))
+    }
+
+    fn try_fmt(&mut self, asked: V4l2Format) -> Answer<V4l2Format> {
+        self.check_type(asked.type_)?;
+        Ok(V4l2Format::with_pix(asked.type_, self.resolve(&asked.pix())?))
+    }
+
+    fn enum_framesizes(&mut self, asked: V4l2Frmsizeenum) -> Answer<V4l2Frmsizeenum> {
+        if self.is_input() {
+            let format = only(asked.index == 0).and_then(|()| known(asked.pixel_format))?;
+            let (step_width, step_height) = format.granularity();
+            let sizes = self.sizes();
+            let within = |width, height| {
+                let pixelformat = format.fourcc.0;
+                let near = V4l2PixFormat { pixelformat, width, height, ..V4l2PixFormat::default() };
+                let near = nearest_within(&near, sizes);
+                (near.width, near.height)
+            };
+            let ((min_width, min_height), (max_width, max_height)) =
+                (within(sizes[0], sizes[2]), within(sizes[1], sizes[3]));
+            let mut answer = asked;
+            answer.set_stepwise(V4l2FrmsizeStepwise {
+                min_width,
+                max_width,
+                step_width,
+                min_height,
+                max_height,
+                step_height,
+            });
+            return Ok(answer);
+        }
+        let format = self.listed_format(asked.pixel_format)?;
+        let size = self.listed_sizes(&format)?.nth(asked.index as usize);
+        let (width, height) = size.ok_or(Errno::EINVAL)?;
+        let mut answer = asked;
+        answer.set_discrete(width, height);
+        Ok(answer)
+    }
+
+    fn enum_frameintervals(&mut self, asked: V4l2Frmivalenum) -> Answer<V4l2Frmivalenum> {
+        if self.is_input() {
+            let format = only(asked.index == 0).and_then(|()| known(asked.pixel_format))?;
+            let wanted = V4l2PixFormat {
+                pixelformat: format.fourcc.0,
+                width: asked.width,
+                height: asked.height,
+                ..V4l2PixFormat::default()
+            };
+            let near = nearest_within(&wanted, self.sizes());
+            only((near.width, near.height) == (asked.width, asked.height))?;
+            let mut answer = asked;
+            answer.set_stepwise(INTERVALS);
+            answer.type_ = V4L2_FRMIVAL_TYPE_CONTINUOUS;
+            return Ok(answer);
+        }
+        only(asked.index == 0)?;
+        let format = self.listed_format(asked.pixel_format)?;
+        let can_be = self.listed_sizes(&format)?.any(|size| size == (asked.width, asked.height));
+        only(can_be)?;
+        let mut answer = asked;
+        answer.set_discrete(self.interval());
+        Ok(answer)
+    }
+
+    fn g_parm(&mut self, asked: V4l2Streamparm) -> Answer<V4l2Streamparm> {
+        self.check_type(asked.type_)?;
+        Ok(self.parm(asked.type_))
+    }
+
+    /// A pusher says how often its frames come; a client is told.
+    fn s_parm(&mut self, asked: V4l2Streamparm) -> Answer<V4l2Streamparm> {
+        self.check_type(asked.type_)?;
+        // A rate that is kept stays, whatever a pusher says.
+        if self.is_input() && self.session.board().kept.load(Ordering::Relaxed) == 0 {
+            let interval = nearest_interval(asked.output().timeperframe);
+            set_interval(self.session, interval.numerator, interval.denominator).map_err(Errno)?;
+            self.page().paced.store(1, Ordering::Relaxed);
+        }
+        Ok(self.parm(asked.type_))
+    }
+
+    fn enuminput(&mut self, asked: V4l2Input) -> Answer<V4l2Input> {
+        if self.is_bridged() {
+            return bridge::input(self.session, asked.index).map_err(Errno);
+        }
+        only(asked.index == 0)?;
+        let status = if self.session.board().feed() == 0 { V4L2_IN_ST_NO_SIGNAL } else { 0 };
+        let (name, type_) = (text::field("Loopback"), V4L2_INPUT_TYPE_CAMERA);
+        Ok(V4l2Input { name, type_, status, ..V4l2Input::default() })
+    }
+
+    fn g_input(&mut self) -> Answer<i32> {
+        Ok(if self.is_bridged() { bridge::current_input(self.session) as i32 } else { 0 })
+    }
+
+    fn s_input(&mut self, number: i32) -> Answer<i32> {
+        if self.is_bridged() {
+            let index = u32::try_from(number).map_err(|_| Errno::EINVAL)?;
+            return bridge::set_input(self.session, index).map(|()| number).map_err(Errno);
+        }
+        only(number == 0).map(|()| 0)
+    }
+
+    fn g_tuner(&mut self, asked: V4l2Tuner) -> Answer<V4l2Tuner> {
+        only(bridge::has_tuner(self.session))?;
+        bridge::tuner(self.session, asked.index).map_err(Errno)
+    }
+
+    fn s_tuner(&mut self, asked: V4l2Tuner) -> Answer<()> {
+        // What may be set of it (how sound is received) is no business of pictures.
+        self.g_tuner(asked).map(drop)
+    }
+
+    fn g_frequency(&mut self, asked: V4l2Frequency) -> Answer<V4l2Frequency> {
+        bridge::frequency(self.session, asked.tuner).map_err(Errno)
+    }
+
+    fn s_frequency(&mut self, asked: V4l2Frequency) -> Answer<()> {
+        bridge::set_frequency(self.session, &asked).map_err(Errno)
+    }
+
+    fn queryctrl(&mut self, asked: V4l2Queryctrl) -> Answer<V4l2Queryctrl> {
+        controls::query(asked.id)
+    }
+
+    fn query_ext_ctrl(&mut self, asked: V4l2QueryExtCtrl) -> Answer<V4l2QueryExtCtrl> {
+        controls::query_ext(asked.id)
+    }
+
+    fn g_ctrl(&mut self, asked: V4l2Control) -> Answer<V4l2Control> {
+        controls::get(asked, || picture::picture(self.session).map_err(Errno))
+    }
+
+    fn s_ctrl(&mut self, asked: V4l2Control) -> Answer<V4l2Control> {
+        controls::check(&asked)?;
+        let mut picture = picture::picture(self.session).map_err(Errno)?;
+        let (told, which) = controls::put(asked, &mut picture)?;
+        picture::set_picture(self.session, picture, which).map(|()| told).map_err(Errno)
+    }
+
+    /// None of the controls is a menu.
+    fn querymenu(&mut self, _: V4l2Querymenu) -> Answer<V4l2Querymenu> {
+        Err(Errno::EINVAL)
+    }
+
+    fn dqevent(&mut self) -> Answer<V4l2Event> {
+        events::dequeue(self.session, self.fd).map_err(Errno)
+    }
+
+    fn subscribe_event(&mut self, asked: V4l2EventSubscription) -> Answer<()> {
+        events::subscribe(self.session, &asked).map_err(Errno)
+    }
+
+    fn unsubscribe_event(&mut self, asked: V4l2EventSubscription) -> Answer<()> {
+        events::unsubscribe(self.session, &asked).map_err(Errno)
+    }
+
+    fn g_ext_ctrls(&mut self, head: &mut V4l2ExtControls, list: &mut dyn ControlList) -> Answer<()> {
+        self.controls(head, list, Want::Get)
+    }
+
+    fn s_ext_ctrls(&mut self, head: &mut V4l2ExtControls, list: &mut dyn ControlList) -> Answer<()> {
+        self.controls(head, list, Want::Set)
+    }
+
+    fn try_ext_ctrls(&mut self, head: &mut V4l2ExtControls, list: &mut dyn ControlList) -> Answer<()> {
+        self.controls(head, list, Want::Try)
+    }
+
+    fn enumoutput(&mut self, asked: V4l2Output) -> Answer<V4l2Output> {
+        only(asked.index == 0)?;
+        let (name, type_) = (text::field("Loopback"), V4L2_OUTPUT_TYPE_ANALOG);
+        Ok(V4l2Output { name, type_, ..V4l2Output::default() })
+    }
+
+    fn g_output(&mut self) -> Answer<i32> {
+        Ok(0)
+    }
+
+    fn s_output(&mut self, number: i32) -> Answer<i32> {
+        only(number == 0).map(|()| 0)
+    }
+
+    /// Nothing is cropped or composed here: the whole picture is all that there is to tell (V4L2
+    /// specification, "Cropping, composing and scaling").
+    fn g_selection(&mut self, asked: V4l2Selection) -> Answer<V4l2Selection> {
+        self.check_any_type(asked.type_)?;
+        let (default, bounds) = if self.is_input() {
+            (V4L2_SEL_TGT_COMPOSE_DEFAULT, V4L2_SEL_TGT_COMPOSE_BOUNDS)
+        } else {
+            (V4L2_SEL_TGT_CROP_DEFAULT, V4L2_SEL_TGT_CROP_BOUNDS)
+        };
+        only([default, bounds].contains(&asked.target))?;
+        Ok(V4l2Selection { r: self.picture()?, flags: 0, ..asked })
+    }
+
+    fn cropcap(&mut self, asked: V4l2Cropcap) -> Answer<V4l2Cropcap> {
+        self.check_any_type(asked.type_)?;
+        let whole = self.picture()?;
+        let square = V4l2Fract { numerator: 1, denominator: 1 };
+        Ok(V4l2Cropcap { type_: asked.type_, bounds: whole, defrect: whole, pixelaspect: square })
+    }
+
+    fn log_status(&mut self) -> Answer<()> {
+        connection::tell(&Request::LogStatus { session: self.session.info().session }).map_err(Errno)
+    }
+
+    fn g_priority(&mut self) -> Answer<u32> {
+        Ok(self.session.board().priorities[usize::from(!self.is_input())].load(Ordering::Relaxed))
+    }
+
+    fn s_priority(&mut self, priority: u32) -> Answer<()> {
+        only((1..=3).contains(&priority))?;
+        connection::tell(&Request::SetPriority { session: self.session.info().session, priority })
+            .map_err(Errno)?;
+        self.page().priority.store(priority, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn reqbufs(&mut self, asked: V4l2Requestbuffers) -> Answer<V4l2Requestbuffers> {
+        self.check_type(asked.type_)?;
+        if self.is_input() {
+            feed::reqbufs(self.session, self.fd, asked).map_err(Errno)
+        } else {
+            self.learned_pix()?;
+            capture::reqbufs(self.session, self.fd, asked).map_err(Errno)
+        }
+    }
+
+    fn querybuf(&mut self, asked: V4l2Buffer) -> Answer<V4l2Buffer> {
+        self.check_type(asked.type_)?;
+        queue::querybuf(self.session, self.fd, asked).map_err(Errno)
+    }
+
+    fn create_bufs(&mut self, asked: V4l2CreateBuffers) -> Answer<V4l2CreateBuffers> {
+        self.check_type(asked.format.type_)?;
+        if self.is_input() {
+            feed::create_bufs(self.session, self.fd, asked).map_err(Errno)
+        } else {
+            self.learned_pix()?;
+            capture::create_bufs(self.session, self.fd, asked).map_err(Errno)
+        }
+    }
+
+    fn prepare_buf(&mut self, asked: V4l2Buffer) -> Answer<V4l2Buffer> {
+        self.check_type(asked.type_)?;
+        buffers::prepare(self.session, self.fd, asked).map_err(Errno)
+    }
+
+    fn expbuf(&mut self, asked: V4l2Exportbuffer) -> Answer<V4l2Exportbuffer> {
+        self.check_type(asked.type_)?;
+        buffers::expbuf(self.session, self.fd, asked).map_err(Errno)
+    }
+
+    fn qbuf(&mut self, asked: V4l2Buffer) -> Answer<V4l2Buffer> {
+        self.check_type(asked.type_)?;
+        self.check_owner()?;
+        if self.is_input() {
+            feed::qbuf(self.session, self.fd, asked).map_err(Errno)
+        } else {
+            capture::qbuf(self.session, self.fd, asked).map_err(Errno)
+        }
+    }
+
+    fn dqbuf(&mut self, asked: V4l2Buffer) -> Answer<V4l2Buffer> {
+        self.check_type(asked.type_)?;
+        self.check_owner()?;
+        if self.is_input() {
+            feed::dqbuf(self.session, self.fd).map_err(Errno)
+        } else {
+            capture::dqbuf(self.session, self.fd).map_err(Errno)
+        }
+    }
+
+    fn streamon(&mut self, type_: i32) -> Answer<()> {
+        self.check_type(type_ as u32)?;
+        self.check_owner()?;
+        if self.is_input() {
+            feed::streamon(self.session, self.fd).map_err(Errno)
+        } else {
+            capture::streamon(self.session, self.fd).map_err(Errno)
+        }
+    }
+
+    fn streamoff(&mut self, type_: i32) -> Answer<()> {
+        self.check_type(type_ as u32)?;
+        self.check_owner()?;
+        if self.is_input() {
+            feed::streamoff(self.session, self.fd).map_err(Errno)
+        } else {
+            capture::streamoff(self.session, self.fd).map_err(Errno)
+        }
+    }
+}
+
+const _: () = assert!(V4L2_FIELD_NONE == 1 && MAX_BUFFERS == vloopback_abi::v4l2::VIDEO_MAX_FRAME);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_brought_into_range() {
+        let near = |numerator, denominator| {
+            let near = nearest_interval(V4l2Fract { numerator, denominator });
+            (near.numerator, near.denominator)
+        };
+        assert_eq!(near(1001, 30_000), (1001, 30_000));
+        assert_eq!((near(0, 5), near(5, 0)), ((1, 30), (1, 30)));
+        assert_eq!((near(1, u32::MAX), near(u32::MAX, 1)), ((1, 1000), (1000, 1)));
+    }
+
+    #[test]
+    fn no_bus_is_the_beginning_of_another() {
+        let all: Vec<Vec<u8>> = (0..64)
+            .flat_map(|pipe| [true, false].map(|input| text::bytes(&bus_info(pipe, input)).to_vec()))
+            .collect();
+        assert_eq!(all[0], b"platform:vloopback-000-in");
+        for (k, one) in all.iter().enumerate() {
+            assert!(all.iter().enumerate().all(|(j, other)| j == k || !other.starts_with(one)));
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The sliders in force: a zero-copy pusher's own, or the pipe's.
+
+use vloopback_abi::v4l1::{VideoPicture, request};
+use vloopback_abi::v4l2::request as v4l2_request;
+use vloopback_abi::v4l2::{V4L2_CTRL_WHICH_DEF_VAL, V4l2Control, V4l2ExtControls, V4l2Queryctrl};
+use vloopback_core::Slider;
+use vloopback_ioctl::{ControlList, Errno};
+use vloopback_wire::Request;
+use zerocopy::FromZeros;
+
+use crate::connection;
+use crate::open_file::Session;
+use crate::sys::Result;
+use crate::v4l2::bridge::ask_once;
+use crate::v4l2::controls::field;
+use crate::v4l2::controls::{Want, Which};
+use crate::zero::memory::{enter, is_zero};
+
+/// The picture in force.
+///
+/// # Errors
+/// As [`ask_picture`].
+pub(super) fn picture(session: &Session) -> Result<VideoPicture> {
+    if is_pushers(session) { ask_picture(session) } else { Ok(of_board(session)) }
+}
+
+/// Sets sliders. Who has subscribed to their events hears of it.
+///
+/// # Errors
+/// As [`ask_for_picture`]; ENODEV.
+pub(super) fn set_picture(session: &Session, picture: VideoPicture, which: Which) -> Result<()> {
+    if is_pushers(session) {
+        ask_for_picture(session, picture)?;
+    }
+    note(session, &picture, which)
+}
+
+/// Before somebody is told the values as events: those of a zero-copy pusher, which may have changed them by
+/// itself, are asked for.
+///
+/// # Errors
+/// EINTR, ENODEV. That the pusher does not answer is none.
+pub(super) fn refresh(session: &Session) -> Result<()> {
+    if !is_pushers(session) {
+        return Ok(());
+    }
+    match ask_picture(session) {
+        Ok(picture) => note(session, &picture, Which::MAX),
+        Err(e @ (libc::EINTR | libc::ENODEV)) => Err(e),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Whether the picture is a zero-copy pusher's.
+fn is_pushers(session: &Session) -> bool {
+    !session.info().input && is_zero(session)
+}
+
+/// A zero-copy pusher that takes V4L2's requests has set a control itself. Who has subscribed hears of it.
+///
+/// # Errors
+/// ENODEV.
+pub(super) fn was_set(session: &Session, control: V4l2Control) -> Result<()> {
+    let Some(slider) = Slider::of(control.id) else { return Ok(()) };
+    let mut picture = of_board(session);
+    if let Some(field) = field(&mut picture, control.id) {
+        *field = control.value.clamp(0, Slider::MAX as i32) as u16;
+    }
+    note(session, &picture, 1 << slider.place)
+}
+
+fn of_board(session: &Session) -> VideoPicture {
+    let [brightness, hue, colour, contrast, whiteness, ..] =
+        session.board().format().picture.map(|value| value as u16);
+    VideoPicture { brightness, hue, colour, contrast, whiteness, ..VideoPicture::default() }
+}
+
+/// The daemon keeps the sliders, and tells who has subscribed to them.
+fn note(session: &Session, picture: &VideoPicture, which: Which) -> Result<()> {
+    let values = [picture.brightness, picture.hue, picture.colour, picture.contrast, picture.whiteness];
+    let session = session.info().session;
+    connection::tell(&Request::SetControls { session, which, values: values.map(u32::from) })
+}
+
+/// The sliders.
+///
+/// # Errors
+/// As [`input`].
+fn ask_picture(session: &Session) -> Result<VideoPicture> {
+    ask_once(session, request::GPICT, VideoPicture::new_zeroed())
+}
+
+/// Sets them.
+///
+/// # Errors
+/// As [`input`].
+fn ask_for_picture(session: &Session, picture: VideoPicture) -> Result<()> {
+    ask_once(session, request::SPICT, picture).map(drop)
+}
+
+/// A list of controls of a server that takes V4L2's requests: it is asked for one after the other, as the
+/// kernel does with drivers that know single ones. None: there is no such server, or it refuses the first.
+pub(super) fn each_control(
+    session: &Session,
+    head: &mut V4l2ExtControls,
+    list: &mut dyn ControlList,
+    want: Want,
+) -> Option<Result<()>> {
+    if list.is_empty() || !is_zero(session) || !enter(session).is_ok_and(|inside| inside.hatch.takes_v4l2()) {
+        return None;
+    }
+    head.error_idx = head.count;
+    let default = head.which == V4L2_CTRL_WHICH_DEF_VAL && want == Want::Get;
+    for index in 0..list.len() {
+        let answer = list.get(index).map_err(Errno::raw).and_then(|mut control| {
+            let mut single = V4l2Control { id: control.id, value: control.value() };
+            match want {
+                Want::Get if !default => single = ask_once(session, v4l2_request::G_CTRL, single)?,
+                Want::Set => {
+                    single = ask_once(session, v4l2_request::S_CTRL, single)?;
+                    was_set(session, single)?;
+                }
+                Want::Get | Want::Try => {
+                    let asked = V4l2Queryctrl { id: control.id, ..V4l2Queryctrl::default() };
+                    let told = ask_once(session, v4l2_request::QUERYCTRL, asked)?;
+                    let near = single.value.max(told.minimum).min(told.maximum.max(told.minimum));
+                    single.value = if default { told.default_value } else { near };
+                }
+            }
+            control.size = 0;
+            control.set_value(single.value);
+            list.set(index, control).map_err(Errno::raw)
+        });
+        match answer {
+            Ok(()) => {}
+            Err(libc::ENOTTY) if index == 0 => return None,
+            Err(e) => {
+                head.error_idx = index as u32;
+                return Some(Err(e));
+            }
+        }
+    }
+    Some(Ok(()))
+}
