@@ -107,7 +107,7 @@ pub fn gcap_name(index: u32, direction: Direction) -> String {
 pub fn todays_sysfs_name(pipe: &PipeView, direction: Direction, names: Names) -> String {
     let is_camera = direction == Direction::Output && names == Names::V4l2loopback;
     if is_camera && clean(&pipe.label, LABEL, "").is_empty() {
-        return format!("Loopback camera {}\n", pipe.index);
+        return format!("Loopback camera {}\n", number(pipe, direction));
     }
     format!("{}\n", todays_name(pipe, direction, names))
 }
@@ -118,8 +118,16 @@ pub fn todays_name(pipe: &PipeView, direction: Direction, names: Names) -> Strin
     let label = clean(&pipe.label, LABEL, "");
     match names {
         _ if !label.is_empty() => label,
-        Names::V4l2loopback => format!("Loopback video device {}", pipe.index),
+        Names::V4l2loopback => format!("Loopback video device {}", number(pipe, direction)),
         Names::Vloopback => gcap_name(pipe.index, direction),
+    }
+}
+
+/// N of a node's /dev/videoN.
+fn number(pipe: &PipeView, direction: Direction) -> u32 {
+    match direction {
+        Direction::Input => pipe.input,
+        Direction::Output => pipe.output,
     }
 }
 

@@ -36,10 +36,10 @@ fn who_looks_for_v4l2loopback_finds_it() {
     fs::write(&file, "pipes = 2\nidentity = \"vloopback\"\n").expect("a file");
     let own = Env::builder().args(&["--config", file.to_str().expect("a path in UTF-8")]).start();
     let env = Env::new(2);
-    let theirs = |pipe: &Pipe, index: usize| {
+    let theirs = |pipe: &Pipe| {
         [&pipe.input, &pipe.output].map(|node| {
             let bus = format!("platform:v4l2loopback-{:03}", Pipe::number(node));
-            ["v4l2 loopback".to_owned(), format!("Loopback video device {index}"), bus]
+            ["v4l2 loopback".to_owned(), format!("Loopback video device {}", Pipe::number(node)), bus]
         })
     };
     let ours = |index: usize| {
@@ -57,12 +57,12 @@ fn who_looks_for_v4l2loopback_finds_it() {
                 let told = shell(env, options, &script);
                 // Motion must not take an output for what it can write to.
                 let name = match (expected[0].as_str(), k) {
-                    ("v4l2 loopback", 1) => format!("Loopback camera {index}"),
+                    ("v4l2 loopback", 1) => format!("Loopback camera {}", Pipe::number(node)),
                     _ => expected[1].clone(),
                 };
                 assert_eq!(told, format!("{name}\n").repeat(4), "{options:?} {node}");
             };
-            sees(&env, &[], &theirs(&pipe, index)[k]);
+            sees(&env, &[], &theirs(&pipe)[k]);
             sees(&env, &["--identity", "vloopback"], &ours(index)[k]);
             if k == 0 {
                 // An output that nobody feeds does not open to them.

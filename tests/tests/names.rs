@@ -63,7 +63,7 @@ fn a_symbolic_link_is_the_node() {
                     fd = os.open(path, os.O_RDWR, **at)\n    \
                     assert stat.S_ISCHR(os.fstat(fd).st_mode), path\n    \
                     name = fcntl.ioctl(fd, 0x80685600, bytes(104))[16:48].rstrip(b'\\0')\n    \
-                    assert name == b'Loopback video device 0', (path, name)\n    \
+                    assert name == b'Loopback video device 1', (path, name)\n    \
                     assert os.readlink('/proc/self/fd/%d' % fd) == sys.argv[1]\n    \
                     os.close(fd)\n\
                 for name in sys.argv[3:]:\n    \
@@ -235,7 +235,7 @@ fn links_by_id_and_by_path() {
     );
     if have("v4l2-ctl") {
         let told = there("v4l2-ctl -d /dev/v4l/by-id/usb-camera-video-index0 --info").ok().text();
-        assert!(told.contains("Loopback video device 0"), "{told}");
+        assert!(told.contains("Loopback video device 1"), "{told}");
     }
 }
 
@@ -263,7 +263,7 @@ fn the_names_of_descriptors() {
                     if not at: assert os.path.realpath(path) == node, (path, os.path.realpath(path))\n    \
                     new = os.open(path, os.O_RDWR | os.O_NONBLOCK, **at)\n    \
                     name = fcntl.ioctl(new, 0x80685600, bytes(104))[16:48].rstrip(b'\\0')\n    \
-                    assert name == b'Loopback video device 0', (path, name)\n    \
+                    assert name == b'Loopback video device 1', (path, name)\n    \
                     assert os.fstat(new).st_rdev == s.st_rdev\n    \
                     os.close(new)\n\
                 ours, theirs = os.pipe()\n\

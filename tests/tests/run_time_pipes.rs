@@ -65,7 +65,7 @@ fn a_pipe_has_a_label() {
     assert_eq!(names(0), ["Front door", "Front door"]);
     let told = names(1);
     assert!(long.starts_with(&told[0]) && told[0].len() <= 31 && told[0].len() > 27, "{told:?}");
-    assert_eq!(names(2), ["Loopback video device 2", "Loopback video device 2"]);
+    assert_eq!(names(2), ["Loopback video device 4", "Loopback video device 5"]);
     let listed = env.run(&["v4l2-ctl", "--list-devices"]).output().ok().text();
     assert!(listed.contains("Front door (platform:v4l2loopback-"), "{listed}");
     let record = shell(&env, &format!("cat /run/udev/data/c81:{}", &env.pipe(0).output[10..]));

@@ -64,7 +64,7 @@ fn expected(env: &Env) -> BTreeMap<String, BTreeMap<&'static str, String>> {
                 ("MAJOR", "81".to_owned()),
                 ("MINOR", number.to_string()),
                 ("ID_V4L_VERSION", "2".to_owned()),
-                ("ID_V4L_PRODUCT", format!("Loopback video device {index}")),
+                ("ID_V4L_PRODUCT", format!("Loopback video device {number}")),
                 ("ID_V4L_CAPABILITIES", format!(":{capability}:")),
                 ("ID_SERIAL", format!("vloopback-{index:03}-{side}")),
                 ("ID_PATH", format!("platform-vloopback-{index:03}-{side}")),
@@ -188,7 +188,7 @@ fn gstreamers_device_monitor_lists_the_cameras() {
     });
     let text = env.run(&["gst-device-monitor-1.0", "Video/Source"]).output().ok().text();
     for (index, pipe) in pipes.iter().enumerate() {
-        let name = format!("Loopback video device {index}");
+        let name = format!("Loopback video device {}", Pipe::number(&pipe.output));
         let found =
             text.split("Device found:").find(|part| part.contains(&name)).unwrap_or_else(|| panic!("{text}"));
         let said = |words: &str| found.lines().any(|line| line.trim() == words);

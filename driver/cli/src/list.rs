@@ -58,7 +58,7 @@ pub struct Pipe {
     /// Format and size, as `FOURCC:WIDTHxHEIGHT`: those that a program finds.
     #[serde(default)]
     pub caps: String,
-    /// What programs of today find the clients' node to be called.
+    /// What programs of today find the pusher's node to be called.
     #[serde(default)]
     pub card: String,
 }

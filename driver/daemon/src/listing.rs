@@ -49,7 +49,7 @@ fn name(number: u32) -> String {
 }
 
 fn pipe(view: &PipeView, names: Names, more: &More) -> Value {
-    let card = vloopback_proc::render::todays_name(view, Direction::Output, names);
+    let card = vloopback_proc::render::todays_name(view, Direction::Input, names);
     let owner = |(o, copies): (&vloopback_proc::model::Owner, Option<&u64>)| {
         let role = match o.role {
             Role::Pusher => "pusher",

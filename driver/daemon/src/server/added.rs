@@ -168,7 +168,7 @@ impl Engine {
     pub(super) fn query(&self, node: u32) -> Result<Reply, Denied> {
         let pipe = &self.pipes[self.place_of(node)?];
         let view = pipe.view(&self.sessions);
-        let card = vloopback_proc::render::todays_name(&view, Direction::Output, self.names());
+        let card = vloopback_proc::render::todays_name(&view, Direction::Input, self.names());
         let spec = PipeSpec {
             label: text::field(&card),
             input: Some(pipe.input),
@@ -372,7 +372,7 @@ impl Engine {
 fn kept(pipe: &PipeState) -> Kept {
     let core = &pipe.core;
     let (pix, interval) = (core.pix(), core.interval());
-    let caps = core.is_kept().then(|| Caps {
+    let caps = core.is_kept().then_some(Caps {
         fourcc: pix.pixelformat,
         width: pix.width,
         height: pix.height,

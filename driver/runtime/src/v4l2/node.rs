@@ -257,7 +257,7 @@ fn names_of(session: &Session) -> ([u8; 16], [u8; 32], [u8; 32]) {
     let label = board.label();
     let card = match (label[0], own) {
         (0, true) => v4l1::name(info.pipe, info.input),
-        (0, false) => v4l1::numbered(b"Loopback video device ", info.pipe, b""),
+        (0, false) => v4l1::numbered(b"Loopback video device ", info.node, b""),
         _ => label,
     };
     if own {
