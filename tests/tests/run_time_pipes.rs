@@ -111,7 +111,7 @@ fn a_pipe_that_is_open_is_deleted_by_force() {
     let (input, output) = add(&env, &[]);
     let other = env.pipe(0);
     let mut kept = env.push_numbered(&other.input, (64, 48), 1);
-    let mut pusher = env.push_numbered(&input, (64, 48), 1);
+    let pusher = env.push_numbered(&input, (64, 48), 1);
     let words = ["--device", &output, "--frames", "1000000", "--report", "1"];
     let mut client = env.program("v4l2_client", &words).start();
     client.event("frame");
