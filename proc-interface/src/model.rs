@@ -27,6 +27,20 @@ pub struct Snapshot {
     pub version: String,
     /// The pipes, in the order in which pushers shall try them (by index).
     pub pipes: Vec<PipeView>,
+    /// What programs of today find the pipes to be called; those of the old driver's time find its names.
+    pub names: Names,
+    /// The node by which pipes are added and deleted as v4l2loopback's are, `/dev/v4l2loopback`; None: there is none.
+    pub control: Option<NodeAccess>,
+}
+
+/// Whose names programs of today find.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Names {
+    /// Those of v4l2loopback, which they look for.
+    #[default]
+    V4l2loopback,
+    /// Those of the old driver, as old programs do.
+    Vloopback,
 }
 
 /// One pipe.
@@ -52,6 +66,12 @@ pub struct PipeView {
     pub label: String,
     /// Owner, group and mode of both nodes.
     pub access: NodeAccess,
+    /// The most buffers that a program gets at a time.
+    pub max_buffers: u32,
+    /// How many may have the nodes open, both together; 0: as many as like.
+    pub max_openers: u32,
+    /// The format stays what it is, whoever pushes.
+    pub kept: bool,
 }
 
 /// Frames counted since the pipe was added.

@@ -7,7 +7,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Direction, Owner, PipeView, Role, Snapshot};
+use crate::model::{Direction, Names, Owner, PipeView, Rate, Role, Snapshot};
 
 /// Every line of the pipe table and of a pipe's own file is shorter than this, newline included.
 pub const MAX_LINE: usize = 254;
@@ -21,6 +21,9 @@ const EXPLANATION: &str = "pipe\tinput\tstatus\toutput\tstatus\n";
 
 /// Bytes that a process name or a label may take.
 const MAX_NAME: usize = 64;
+
+/// The bytes of a label: a card of V4L2 has 32, with a zero at its end.
+pub const LABEL: usize = 31;
 
 /// The major device number of video4linux.
 pub const VIDEO_MAJOR: u32 = 81;
@@ -97,6 +100,55 @@ pub fn gcap_name(index: u32, direction: Direction) -> String {
     format!("Video loopback {index} {}", direction.word())
 }
 
+/// `/sys/class/video4linux/videoN/name` as programs of today find it, and a newline. It is [`todays_name`] but for an output
+/// without a label: Motion's `video_pipe -` writes to the first node whose name here begins as v4l2loopback's did, and can
+/// only write to an input.
+#[must_use]
+pub fn todays_sysfs_name(pipe: &PipeView, direction: Direction, names: Names) -> String {
+    let is_camera = direction == Direction::Output && names == Names::V4l2loopback;
+    if is_camera && clean(&pipe.label, LABEL, "").is_empty() {
+        return format!("Loopback camera {}\n", number(pipe, direction));
+    }
+    format!("{}\n", todays_name(pipe, direction, names))
+}
+
+/// What programs of today find a node to be called, as QUERYCAP's card: the label; without one as `names` says.
+#[must_use]
+pub fn todays_name(pipe: &PipeView, direction: Direction, names: Names) -> String {
+    let label = clean(&pipe.label, LABEL, "");
+    match names {
+        _ if !label.is_empty() => label,
+        Names::V4l2loopback => format!("Loopback video device {}", number(pipe, direction)),
+        Names::Vloopback => gcap_name(pipe.index, direction),
+    }
+}
+
+/// N of a node's /dev/videoN.
+fn number(pipe: &PipeView, direction: Direction) -> u32 {
+    match direction {
+        Direction::Input => pipe.input,
+        Direction::Output => pipe.output,
+    }
+}
+
+/// `/sys/class/video4linux/videoN/format`, as v4l2loopback has it: `FOURCC:WxH@fps`, nothing while there is none.
+#[must_use]
+pub fn sysfs_format(pipe: &PipeView) -> String {
+    let Some(format) = pipe.format.as_ref().filter(|format| !format.fourcc.is_empty()) else {
+        return String::new();
+    };
+    let (fourcc, width, height) = (clean(&format.fourcc, 16, "-"), format.width, format.height);
+    let rate = format.fps.unwrap_or(Rate { frames: 30, seconds: 1 });
+    format!("{fourcc}:{width}x{height}@{rate}\n")
+}
+
+/// `/sys/class/video4linux/videoN/state`, as v4l2loopback has it: `capture` once somebody pushes, or the format is kept;
+/// else `output`.
+#[must_use]
+pub fn sysfs_state(pipe: &PipeView) -> &'static str {
+    if pipe.writer || pipe.kept { "capture\n" } else { "output\n" }
+}
+
 /// `/sys/class/video4linux/videoN/dev`: major and minor number.
 #[must_use]
 pub fn dev(number: u32) -> String {
@@ -113,13 +165,13 @@ pub fn uevent(number: u32) -> String {
 /// cameras by libudev look at (GStreamer, PipeWire, Qt). As by udev's own `v4l_id`, and the two words by which
 /// one camera is told from another wherever its number lands: the serial and the path.
 #[must_use]
-pub fn udev_record(index: u32, direction: Direction) -> String {
+pub fn udev_record(pipe: &PipeView, direction: Direction, names: Names) -> String {
     let (capability, side) = match direction {
         Direction::Input => ("video_output", "in"),
         Direction::Output => ("capture", "out"),
     };
-    let name = gcap_name(index, direction);
-    // As QUERYCAP's bus_info: three digits, so that no name is the beginning of another.
+    let (name, index) = (todays_name(pipe, direction, names), pipe.index);
+    // Three digits, so that no name is the beginning of another.
     let serial = format!("vloopback-{index:03}-{side}");
     format!(
         "I:1\nE:ID_V4L_VERSION=2\nE:ID_V4L_PRODUCT={name}\nE:ID_V4L_CAPABILITIES=:{capability}:\n\

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! dev/videoN                                     owner, group and mode of the pipe
+//! dev/v4l2loopback                               to add and delete pipes as v4l2loopback's tools do
 //! dev/v4l/videoN -> ../videoN                    the names of the devfs era
 //! open/INODE -> ../dev/videoN                    what is behind a program's socket; the daemon's own, by the open
 //! proc/modules                                   the host's text and our module's line
@@ -12,6 +13,9 @@
 //! sys/dev/char/81:N
 //! run/udev/data/c81:N                            what udev would know of the node
 //! sys/module/vloopback/                          what lsmod reads: coresize, refcnt, initstate, holders
+//! sys/module/v4l2loopback/                       the same for programs of today, and its version
+//! today/…                                        what programs of today find in place of the above: the nodes' names,
+//!                                                proc/modules
 //! ```
 //!
 //! [`entries`] says what the tree holds, as values. [`Writer`] makes it so on disk, touching only
@@ -21,12 +25,19 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::model::{Direction, NodeAccess, PipeView, Snapshot};
+use crate::model::{Direction, Names, NodeAccess, PipeView, Snapshot};
 use crate::render;
 
 mod writer;
 
 pub use writer::{TreeError, Writer};
+
+/// The folder with what programs of today find otherwise than old ones.
+const TODAY: &str = "today";
+
+/// The module that programs of today look for, and the version whose interface they find.
+const THEIRS: &str = "v4l2loopback";
+const THEIR_VERSION: &str = "0.15.4";
 
 /// One name in the tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,14 +129,47 @@ fn map(snapshot: &Snapshot, options: &TreeOptions) -> BTreeMap<PathBuf, EntryKin
         "sys/devices/virtual",
         "sys/devices/virtual/video4linux",
         "sys/module",
+        TODAY,
+        "today/proc",
+        "today/sys",
+        "today/sys/class",
+        "today/sys/class/video4linux",
+        "today/sys/dev",
+        "today/sys/dev/char",
+        "today/sys/devices",
+        "today/sys/devices/virtual",
+        "today/sys/devices/virtual/video4linux",
     ] {
         tree.insert(PathBuf::from(dir), EntryKind::Dir);
     }
     let host = options.host_modules.as_deref().unwrap_or("");
     let (module, users) = (&options.module_name, render::module_users(snapshot));
-    file(&mut tree, "proc/modules", render::modules_with(host, module, users));
+    let modules = render::modules_with(host, module, users);
+    if snapshot.names == Names::V4l2loopback {
+        file(&mut tree, "today/proc/modules", render::modules_with(&modules, THEIRS, users));
+        module_folder(&mut tree, THEIRS, users);
+        file(&mut tree, format!("sys/module/{THEIRS}/version"), format!("{THEIR_VERSION}\n"));
+    } else {
+        file(&mut tree, "today/proc/modules", modules.clone());
+    }
+    file(&mut tree, "proc/modules", modules);
+    if let Some(access) = snapshot.control.filter(|_| snapshot.names == Names::V4l2loopback) {
+        tree.insert(PathBuf::from("dev/v4l2loopback"), EntryKind::Node(access));
+    }
     let devices = options.host_devices.as_deref().unwrap_or("");
     file(&mut tree, "proc/devices", render::devices_with(devices));
+    module_folder(&mut tree, module, users);
+    file(&mut tree, "proc/video/vloopback/vloopbacks", render::vloopbacks(snapshot));
+    for pipe in &snapshot.pipes {
+        file(&mut tree, format!("proc/video/vloopback/vloopback{}", pipe.index), render::vloopback(pipe));
+        node(&mut tree, pipe, pipe.input, Direction::Input, snapshot.names);
+        node(&mut tree, pipe, pipe.output, Direction::Output, snapshot.names);
+    }
+    tree
+}
+
+/// What lsmod reads of a module.
+fn module_folder(tree: &mut BTreeMap<PathBuf, EntryKind>, module: &str, users: u32) {
     tree.insert(Path::new("sys/module").join(module), EntryKind::Dir);
     tree.insert(Path::new("sys/module").join(module).join("holders"), EntryKind::Dir);
     for (name, contents) in [
@@ -133,19 +177,18 @@ fn map(snapshot: &Snapshot, options: &TreeOptions) -> BTreeMap<PathBuf, EntryKin
         ("refcnt", format!("{users}\n")),
         ("initstate", "live\n".to_owned()),
     ] {
-        file(&mut tree, format!("sys/module/{module}/{name}"), contents);
+        file(tree, format!("sys/module/{module}/{name}"), contents);
     }
-    file(&mut tree, "proc/video/vloopback/vloopbacks", render::vloopbacks(snapshot));
-    for pipe in &snapshot.pipes {
-        file(&mut tree, format!("proc/video/vloopback/vloopback{}", pipe.index), render::vloopback(pipe));
-        node(&mut tree, pipe, pipe.input, Direction::Input);
-        node(&mut tree, pipe, pipe.output, Direction::Output);
-    }
-    tree
 }
 
 /// All that one node has in the tree.
-fn node(tree: &mut BTreeMap<PathBuf, EntryKind>, pipe: &PipeView, number: u32, direction: Direction) {
+fn node(
+    tree: &mut BTreeMap<PathBuf, EntryKind>,
+    pipe: &PipeView,
+    number: u32,
+    direction: Direction,
+    names: Names,
+) {
     let name = format!("video{number}");
     tree.insert(Path::new("dev").join(&name), EntryKind::Node(pipe.access));
     link(tree, format!("dev/v4l/{name}"), format!("../{name}"));
@@ -156,14 +199,25 @@ fn node(tree: &mut BTreeMap<PathBuf, EntryKind>, pipe: &PipeView, number: u32, d
     file(tree, format!("{device}/dev"), render::dev(number));
     file(tree, format!("{device}/uevent"), render::uevent(number));
     file(tree, format!("{device}/index"), render::index().to_owned());
+    file(tree, format!("{device}/format"), render::sysfs_format(pipe));
+    file(tree, format!("{device}/buffers"), format!("{}\n", pipe.max_buffers));
+    file(tree, format!("{device}/max_openers"), format!("{}\n", pipe.max_openers));
+    file(tree, format!("{device}/state"), render::sysfs_state(pipe).to_owned());
     link(tree, format!("{device}/subsystem"), "../../../../class/video4linux");
 
+    let today = format!("{TODAY}/{device}");
+    tree.insert(PathBuf::from(&today), EntryKind::Dir);
+    file(tree, format!("{today}/name"), render::todays_sysfs_name(pipe, direction, names));
+    link(tree, format!("{today}/subsystem"), "../../../../class/video4linux");
+
     let record = format!("run/udev/data/c{}:{number}", render::VIDEO_MAJOR);
-    file(tree, record, render::udev_record(pipe.index, direction));
+    file(tree, record, render::udev_record(pipe, direction, names));
 
     let target = format!("../../devices/virtual/video4linux/{name}");
-    link(tree, format!("sys/class/video4linux/{name}"), &target);
-    link(tree, format!("sys/dev/char/{}:{number}", render::VIDEO_MAJOR), &target);
+    for era in ["", "today/"] {
+        link(tree, format!("{era}sys/class/video4linux/{name}"), &target);
+        link(tree, format!("{era}sys/dev/char/{}:{number}", render::VIDEO_MAJOR), &target);
+    }
 }
 
 fn file(tree: &mut BTreeMap<PathBuf, EntryKind>, path: impl Into<PathBuf>, contents: String) {

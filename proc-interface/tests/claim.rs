@@ -35,7 +35,7 @@ fn world(snapshot: &Snapshot) -> World {
 }
 
 fn pipes(pipes: impl IntoIterator<Item = PipeView>) -> Snapshot {
-    Snapshot { version: "v".into(), pipes: pipes.into_iter().collect() }
+    Snapshot { version: "v".into(), pipes: pipes.into_iter().collect(), ..Snapshot::default() }
 }
 
 /// Nodes of which each can be open once; dropping the file gives it back.

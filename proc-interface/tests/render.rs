@@ -15,7 +15,7 @@ use vloopback_proc::{
 #[test]
 fn golden_tables() {
     assert_eq!(render::vloopbacks(&three()), include_str!("golden/vloopbacks"));
-    let empty = Snapshot { version: "vloopback 0.1.0".into(), pipes: Vec::new() };
+    let empty = Snapshot { version: "vloopback 0.1.0".into(), pipes: Vec::new(), ..Snapshot::default() };
     assert_eq!(render::vloopbacks(&empty), include_str!("golden/vloopbacks-no-pipe"));
 }
 
@@ -124,7 +124,7 @@ fn blank_or_hostile_names_never_make_an_empty_or_split_column() {
         let owner = text.lines().last().expect("has lines");
         assert_eq!(owner.split('\t').count(), 7, "{owner:?}");
     }
-    let snapshot = Snapshot { version: "\n".into(), pipes: vec![idle(0)] };
+    let snapshot = Snapshot { version: "\n".into(), pipes: vec![idle(0)], ..Snapshot::default() };
     assert_lines(&render::vloopbacks(&snapshot));
 }
 
@@ -319,13 +319,18 @@ fn any_pipe() -> impl Strategy<Value = PipeView> {
                 owners,
                 label,
                 access: NodeAccess::default(),
+                ..PipeView::default()
             }
         })
 }
 
 fn any_snapshot() -> impl Strategy<Value = Snapshot> {
     let pipes = proptest::collection::vec(any_pipe(), 0..20);
-    ("(.|\n|\t){0,400}", pipes).prop_map(|(version, pipes)| Snapshot { version, pipes })
+    ("(.|\n|\t){0,400}", pipes).prop_map(|(version, pipes)| Snapshot {
+        version,
+        pipes,
+        ..Snapshot::default()
+    })
 }
 
 /// Tables as a careless driver might write them: runs of tabs, columns too many or (seldom) too

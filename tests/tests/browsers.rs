@@ -110,7 +110,7 @@ fn push(env: &Env, index: u32, colour: Colour) -> Running {
 /// Whether a page saw what was pushed.
 fn judge(told: &Value, colours: [Colour; 2]) -> Result<(), String> {
     for (index, colour) in colours.iter().enumerate() {
-        let seen = &told[format!("Video loopback {index} output")];
+        let seen = &told[format!("Loopback video device {}", 2 * index + 1)];
         if (seen["width"].as_u64(), seen["height"].as_u64()) != (Some(640), Some(480)) {
             return Err(format!("camera {index}: {told}"));
         }

@@ -80,15 +80,16 @@ fn the_sysfs_files_agree() {
     for (index, pipe) in env.pipes().iter().enumerate() {
         let (input, output) = numbers(pipe);
         for (number, direction) in [(input, "input"), (output, "output")] {
-            let read =
-                |file: &str| shell(&env, &[], &format!("cat /sys/class/video4linux/video{number}/{file}"));
+            let read = |file: &str| {
+                shell(&env, &["--legacy"], &format!("cat /sys/class/video4linux/video{number}/{file}"))
+            };
             assert_eq!(read("name"), format!("Video loopback {index} {direction}\n"));
             assert_eq!(read("dev"), format!("81:{number}\n"));
             let uevent = read("uevent");
             for line in ["MAJOR=81".to_owned(), format!("MINOR={number}"), format!("DEVNAME=video{number}")] {
                 assert!(uevent.lines().any(|l| l == line), "{line}: {uevent:?}");
             }
-            let by_number = shell(&env, &[], &format!("cat /sys/dev/char/81:{number}/name"));
+            let by_number = shell(&env, &["--legacy"], &format!("cat /sys/dev/char/81:{number}/name"));
             assert_eq!(by_number, read("name"));
             let real = shell(&env, &[], &format!("realpath /sys/class/video4linux/video{number}"));
             assert_eq!(real, format!("/sys/devices/virtual/video4linux/video{number}\n"));
@@ -248,13 +249,17 @@ fn what_a_program_watches() {
 }
 
 /// driver/docs/rules.md, "Eras": a legacy process sees `vloopback` in /proc/modules, also where the kernel has no
-/// such file; another process does not.
+/// such file; another process finds v4l2loopback beside it, or under
+/// vloopback's own identity neither.
 #[test]
-fn proc_modules_names_the_driver_to_legacy_programs_only() {
+fn proc_modules_names_the_driver_of_the_programs_time() {
     let env = Env::new(1);
     let text = shell(&env, &["--legacy"], "cat /proc/modules");
     assert_eq!(text.lines().filter(|l| l.starts_with("vloopback ")).count(), 1, "{text}");
+    assert!(!text.contains("v4l2loopback"), "{text}");
     let text = env.run(&["cat", "/proc/modules"]).output().text();
+    assert!(text.contains("\nv4l2loopback "), "{text}");
+    let text = env.run_with(&["--identity", "vloopback"], &["cat", "/proc/modules"]).output().text();
     assert!(!text.contains("vloopback"), "{text}");
     // Some old pushers ask lsmod first.
     let mut pusher = env.program_legacy("push_dc1394", &["--find", "modules", "--frames", "3"]).start();

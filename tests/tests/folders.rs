@@ -62,7 +62,7 @@ fn the_folder_can_be_entered() {
 fn the_class_can_be_entered() {
     let env = Env::new(1);
     let pipe = env.pipe(0);
-    let (bare, name) = (&pipe.input[5..], "Video loopback 0 input\n");
+    let (bare, name) = (&pipe.input[5..], "Loopback video device 0\n");
     let device = format!("/sys/devices/virtual/video4linux/{bare}\n");
     let listed = format!("{bare}\n");
     for (line, told) in [
@@ -112,7 +112,7 @@ fn who_enters_it_is_legacy() {
     }
     let env = Env::new(1);
     let code = "import os, sys\n\
-                has = lambda: 'vloopback ' in (open('/proc/modules').read() if os.path.exists('/proc/modules') else '')\n\
+                has = lambda: 'v4l2loopback ' not in open('/proc/modules').read()\n\
                 print(has()); os.chdir(sys.argv[1]); print(has())\n";
     let told = |folder: &str| env.run(&["python3", "-c", code, folder]).output().ok().text();
     assert_eq!(told("/proc/video/vloopback"), "False\nTrue\n");

@@ -106,7 +106,7 @@ fn gstreamers_device_monitor_hears_of_cameras() {
     let mut listener = env.run(&["sh", "-c", line]).start();
     let mut told = |what: &str, index: u32| {
         assert_eq!(listener.line().as_deref(), Some(what), "{}", listener.stderr());
-        assert_eq!(listener.line(), Some(format!("Video loopback {index} output")));
+        assert_eq!(listener.line(), Some(format!("Loopback video device {}", 2 * index + 1)));
     };
     told("found", 0);
     for _ in 0..2 {

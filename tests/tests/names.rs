@@ -63,7 +63,7 @@ fn a_symbolic_link_is_the_node() {
                     fd = os.open(path, os.O_RDWR, **at)\n    \
                     assert stat.S_ISCHR(os.fstat(fd).st_mode), path\n    \
                     name = fcntl.ioctl(fd, 0x80685600, bytes(104))[16:48].rstrip(b'\\0')\n    \
-                    assert name == b'Video loopback 0 output', (path, name)\n    \
+                    assert name == b'Loopback video device 1', (path, name)\n    \
                     assert os.readlink('/proc/self/fd/%d' % fd) == sys.argv[1]\n    \
                     os.close(fd)\n\
                 for name in sys.argv[3:]:\n    \
@@ -194,7 +194,7 @@ fn a_link_to_a_folder_of_ours() {
     let direct = shell(&env, "cat /proc/video/vloopback/vloopbacks; ls /proc/video/vloopback");
     assert_eq!(shell(&env, &format!("cat {dir}/pipes/vloopbacks; ls {dir}/pipes/")), direct);
     let bare = &pipe.input[5..];
-    assert_eq!(shell(&env, &format!("cat {dir}/class/{bare}/name")), "Video loopback 0 input\n");
+    assert_eq!(shell(&env, &format!("cat {dir}/class/{bare}/name")), "Loopback video device 0\n");
     assert!(shell(&env, &format!("ls {dir}/class/")).lines().any(|name| name == bare));
     assert_eq!(shell(&env, &format!("cd {dir}/pipes/ && pwd -P")), "/proc/video/vloopback\n");
 }
@@ -235,7 +235,7 @@ fn links_by_id_and_by_path() {
     );
     if have("v4l2-ctl") {
         let told = there("v4l2-ctl -d /dev/v4l/by-id/usb-camera-video-index0 --info").ok().text();
-        assert!(told.contains("Video loopback 0 output"), "{told}");
+        assert!(told.contains("Loopback video device 1"), "{told}");
     }
 }
 
@@ -263,7 +263,7 @@ fn the_names_of_descriptors() {
                     if not at: assert os.path.realpath(path) == node, (path, os.path.realpath(path))\n    \
                     new = os.open(path, os.O_RDWR | os.O_NONBLOCK, **at)\n    \
                     name = fcntl.ioctl(new, 0x80685600, bytes(104))[16:48].rstrip(b'\\0')\n    \
-                    assert name == b'Video loopback 0 output', (path, name)\n    \
+                    assert name == b'Loopback video device 1', (path, name)\n    \
                     assert os.fstat(new).st_rdev == s.st_rdev\n    \
                     os.close(new)\n\
                 ours, theirs = os.pipe()\n\

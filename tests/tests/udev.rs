@@ -53,8 +53,8 @@ fn the_trees_files_are_on_the_file_systems_that_they_seem_to_be_on() {
 fn expected(env: &Env) -> BTreeMap<String, BTreeMap<&'static str, String>> {
     let mut all = BTreeMap::new();
     for (index, pipe) in env.pipes().iter().enumerate() {
-        for (node, word, side, capability) in
-            [(&pipe.input, "input", "in", "video_output"), (&pipe.output, "output", "out", "capture")]
+        for (node, side, capability) in
+            [(&pipe.input, "in", "video_output"), (&pipe.output, "out", "capture")]
         {
             let number = Pipe::number(node);
             let properties = BTreeMap::from([
@@ -64,7 +64,7 @@ fn expected(env: &Env) -> BTreeMap<String, BTreeMap<&'static str, String>> {
                 ("MAJOR", "81".to_owned()),
                 ("MINOR", number.to_string()),
                 ("ID_V4L_VERSION", "2".to_owned()),
-                ("ID_V4L_PRODUCT", format!("Video loopback {index} {word}")),
+                ("ID_V4L_PRODUCT", format!("Loopback video device {number}")),
                 ("ID_V4L_CAPABILITIES", format!(":{capability}:")),
                 ("ID_SERIAL", format!("vloopback-{index:03}-{side}")),
                 ("ID_PATH", format!("platform-vloopback-{index:03}-{side}")),
@@ -188,7 +188,7 @@ fn gstreamers_device_monitor_lists_the_cameras() {
     });
     let text = env.run(&["gst-device-monitor-1.0", "Video/Source"]).output().ok().text();
     for (index, pipe) in pipes.iter().enumerate() {
-        let name = format!("Video loopback {index} output");
+        let name = format!("Loopback video device {}", Pipe::number(&pipe.output));
         let found =
             text.split("Device found:").find(|part| part.contains(&name)).unwrap_or_else(|| panic!("{text}"));
         let said = |words: &str| found.lines().any(|line| line.trim() == words);

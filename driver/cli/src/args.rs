@@ -70,6 +70,20 @@ pub enum Command {
     Snapshot(SnapshotArgs),
     /// Set the picture that clients of a pipe see while nobody pushes
     SetTimeoutImage(SetTimeoutImageArgs),
+    /// Add a pipe to the running server, in v4l2loopback-ctl's grammar; print its nodes
+    Add(AddArgs),
+    /// Take pipes away from the running server
+    Delete(DeleteArgs),
+    /// Tell what a pipe is like
+    Query(QueryArgs),
+    /// Set a pipe's frame rate
+    SetFps(SetFpsArgs),
+    /// Tell a pipe's frame rate
+    GetFps(DeviceArgs),
+    /// Set a pipe's format and keep it, whoever pushes
+    SetCaps(SetCapsArgs),
+    /// Tell a pipe's format
+    GetCaps(DeviceArgs),
     /// The server that `run` starts; ends by itself some seconds after its last user
     #[command(hide = true)]
     ServeForRun(ServerArgs),
@@ -259,6 +273,10 @@ pub struct EraArgs {
     /// Apply the old driver's rules from the command's first open on
     #[arg(long)]
     pub legacy: bool,
+    /// Whose names the command finds: v4l2loopback's, which programs of today look for, or vloopback's own
+    /// [default: as the server's configuration says]
+    #[arg(long, value_name = "NAME", value_parser = ["vloopback", "v4l2loopback"])]
+    pub identity: Option<String>,
 }
 
 /// The longest release that uname() can tell, in bytes.
@@ -311,6 +329,12 @@ pub struct ListArgs {
     /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
+    /// Print what v4l2loopback-ctl prints
+    #[arg(long, conflicts_with = "json")]
+    pub ctl: bool,
+    /// With --ctl: write control characters in names as \OOO
+    #[arg(short, long, requires = "ctl")]
+    pub escape: bool,
     /// Which server.
     #[command(flatten)]
     pub socket: SocketArgs,
@@ -378,8 +402,120 @@ pub struct SnapshotArgs {
     pub socket: SocketArgs,
 }
 
-/// `vloopback set-timeout-image`, in v4l2loopback-ctl's grammar.
+/// `vloopback add`, in v4l2loopback-ctl's grammar: `-h` is a height.
 #[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub struct AddArgs {
+    /// What programs find the pipe to be called: at most 31 bytes of UTF-8, the rest is cut
+    #[arg(short, long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The largest width of its pictures; 0: as wide as there are
+    #[arg(short = 'w', long, value_name = "PIXELS")]
+    pub max_width: Option<u32>,
+    /// The largest height; 0: as high as there are
+    #[arg(short = 'h', long, value_name = "PIXELS")]
+    pub max_height: Option<u32>,
+    /// The smallest width
+    #[arg(long, value_name = "PIXELS")]
+    pub min_width: Option<u32>,
+    /// The smallest height
+    #[arg(long, value_name = "PIXELS")]
+    pub min_height: Option<u32>,
+    /// As v4l2loopback-ctl has it; a pipe's two nodes show one capability each in any case
+    #[arg(short = 'x', long, value_name = "0|1", value_parser = clap::value_parser!(u8).range(0..=1))]
+    pub exclusive_caps: Option<u8>,
+    /// The most buffers that a program gets at a time, 1 to 32; 0: 32
+    #[arg(short, long, value_name = "BUFFERS")]
+    pub buffers: Option<u32>,
+    /// How many may have the nodes open at a time, both together; 0: as many as like
+    #[arg(short = 'o', long, value_name = "OPENERS")]
+    pub max_openers: Option<u32>,
+    /// Print what the pipe is like
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// The node to push into: /dev/videoN or N [default: a free number]
+    #[arg(value_name = "DEVICE")]
+    pub output: Option<String>,
+    /// The node to watch [default: a free number]
+    #[arg(value_name = "CAPTURE_DEVICE")]
+    pub capture: Option<String>,
+    /// Which server.
+    #[command(flatten)]
+    pub socket: SocketArgs,
+    /// Print this help
+    #[arg(short = '?', long, action = clap::ArgAction::Help)]
+    pub help: Option<bool>,
+}
+
+/// `vloopback delete`.
+#[derive(Debug, Args)]
+pub struct DeleteArgs {
+    /// Also pipes that somebody has open: there every call gives ENODEV from then on
+    #[arg(short, long)]
+    pub force: bool,
+    /// The pipes, each by one of its nodes: /dev/videoN or N
+    #[arg(value_name = "DEVICE", required = true)]
+    pub devices: Vec<String>,
+    /// Which server.
+    #[command(flatten)]
+    pub socket: SocketArgs,
+}
+
+/// `vloopback query`.
+#[derive(Debug, Args)]
+pub struct QueryArgs {
+    /// Accepted as v4l2loopback-ctl has it
+    #[arg(short, long)]
+    pub escape: bool,
+    /// The pipes, each by one of its nodes: /dev/videoN or N
+    #[arg(value_name = "DEVICE", required = true)]
+    pub devices: Vec<String>,
+    /// Which server.
+    #[command(flatten)]
+    pub socket: SocketArgs,
+}
+
+/// `vloopback get-fps`, `vloopback get-caps`.
+#[derive(Debug, Args)]
+pub struct DeviceArgs {
+    /// One of the pipe's nodes: /dev/videoN or N
+    #[arg(value_name = "DEVICE")]
+    pub device: String,
+    /// Which server.
+    #[command(flatten)]
+    pub socket: SocketArgs,
+}
+
+/// `vloopback set-fps`.
+#[derive(Debug, Args)]
+pub struct SetFpsArgs {
+    /// One of the pipe's nodes: /dev/videoN or N
+    #[arg(value_name = "DEVICE")]
+    pub device: String,
+    /// Frames a second, such as 30 or 30000/1001
+    #[arg(value_name = "FPS", value_parser = crate::caps::fps)]
+    pub fps: (u32, u32),
+    /// Which server.
+    #[command(flatten)]
+    pub socket: SocketArgs,
+}
+
+/// `vloopback set-caps`.
+#[derive(Debug, Args)]
+pub struct SetCapsArgs {
+    /// One of the pipe's nodes: /dev/videoN or N
+    #[arg(value_name = "DEVICE")]
+    pub device: String,
+    /// FOURCC:WIDTHxHEIGHT[@FPS], such as YUYV:640x480@30; any: who pushes sets what it likes again
+    #[arg(value_name = "CAPS", value_parser = crate::caps::caps_word)]
+    pub caps: crate::caps::CapsWord,
+    /// Which server.
+    #[command(flatten)]
+    pub socket: SocketArgs,
+}
+
+/// `vloopback set-timeout-image`, in v4l2loopback-ctl's grammar.
+#[derive(Clone, Debug, Args)]
 pub struct SetTimeoutImageArgs {
     /// Also show the picture when a pusher has pushed nothing for this many milliseconds; 0 means never [default:
     /// unchanged]

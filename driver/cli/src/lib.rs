@@ -2,6 +2,8 @@
 //! only call [`main_vloopback`] and [`main_vloopbackd`].
 
 pub mod args;
+pub mod caps;
+pub mod ctl;
 pub mod demo;
 pub mod env;
 pub mod exit_codes;
@@ -51,17 +53,37 @@ fn finish(program: &str, result: Result<ExitCode, Failure>) -> ProcessExitCode {
     code.into()
 }
 
-/// `vloopback`.
+/// `vloopback`; by the name `vloopback-ctl` or `v4l2loopback-ctl` what that program is.
 pub fn main_vloopback() -> ProcessExitCode {
+    let program = std::env::args_os().next().unwrap_or_default();
+    if ctl::is_called(&program) {
+        // 0 or 1, as v4l2loopback-ctl's.
+        return match ctl::run(std::env::args_os()) {
+            Ok(ExitCode::Success) => ProcessExitCode::SUCCESS,
+            Ok(_) => ProcessExitCode::FAILURE,
+            Err(failure) => {
+                eprintln!("vloopback-ctl: {failure}");
+                ProcessExitCode::FAILURE
+            }
+        };
+    }
     let command = Vloopback::parse().command;
     let result = match &command {
         Command::Demo(args) => demo::demo(args),
         Command::Run(args) => run::run(args),
         Command::Env(args) => env::env(args),
+        Command::List(args) if args.ctl => ctl::list_as_ctl(&args.socket, args.escape),
         Command::List(args) => list::list(args),
         Command::Push(args) => push::push(args),
         Command::Snapshot(args) => snapshot::snapshot(args),
         Command::SetTimeoutImage(args) => timeout_image::set(args),
+        Command::Add(args) => ctl::add(args, false),
+        Command::Delete(args) => ctl::delete(args),
+        Command::Query(args) => ctl::query(args),
+        Command::SetFps(args) => ctl::set_fps(args),
+        Command::GetFps(args) => ctl::get_fps(args),
+        Command::SetCaps(args) => ctl::set_caps(args),
+        Command::GetCaps(args) => ctl::get_caps(args),
         Command::ServeForRun(args) => {
             start_logging();
             Ok(serve::serve_for_run(args))

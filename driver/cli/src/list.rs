@@ -43,6 +43,31 @@ pub struct Pipe {
     /// In zero-copy mode.
     #[serde(default)]
     pub zero_copy: Option<ZeroCopy>,
+    /// The sizes that a pusher may set: least width, most width, least height, most height.
+    #[serde(default)]
+    pub sizes: [u32; 4],
+    /// The most buffers that a program gets at a time.
+    #[serde(default)]
+    pub max_buffers: u32,
+    /// How many may have the nodes open, both together; 0: as many as like.
+    #[serde(default)]
+    pub max_openers: u32,
+    /// Nominal seconds a frame: numerator, denominator.
+    #[serde(default)]
+    pub interval: [u32; 2],
+    /// Format and size, as `FOURCC:WIDTHxHEIGHT`: those that a program finds.
+    #[serde(default)]
+    pub caps: String,
+    /// What programs of today find the pusher's node to be called.
+    #[serde(default)]
+    pub card: String,
+}
+
+impl Pipe {
+    /// What programs of today find it to be called.
+    pub fn card(&self) -> String {
+        if self.card.is_empty() { self.label.clone() } else { self.card.clone() }
+    }
 }
 
 /// A zero-copy pusher and its clients.
@@ -232,7 +257,7 @@ fn table(pipes: &[Pipe]) -> String {
 }
 
 /// Names come from other processes: what would move a terminal's cursor is not shown.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     text.chars().map(|sign| if sign.is_control() { '?' } else { sign }).collect()
 }
 

@@ -6,6 +6,8 @@ pub const SOCKET: &str = "VLOOPBACK_SOCKET";
 pub const UNAME: &str = "VLOOPBACK_UNAME";
 /// `legacy`: serve by the old rules from the first open on.
 pub const ERA: &str = "VLOOPBACK_ERA";
+/// `vloopback`: today's programs find vloopback's own names.
+pub const IDENTITY: &str = "VLOOPBACK_IDENTITY";
 /// Where commands are looked for.
 pub const PATH: &str = "PATH";
 /// The loader's list of libraries to preload.

@@ -27,7 +27,7 @@ mod policy;
 pub use controls::{SLIDERS, Slider};
 pub use format::{FormatError, MAX_TOTAL, frame_geometry};
 pub use pipe::{Access, Effects, Grant, Opener, Pipe, RESERVED_SLOTS, RingPlan, Side};
-pub use policy::{Idle, Options, Profile, Refusal};
+pub use policy::{ANY_SIZE, Idle, Options, Profile, Refusal};
 
 #[cfg(test)]
 mod tests;

@@ -125,6 +125,8 @@ pub struct Pipe {
     zeros: u32,
     /// V4L2's format was agreed on with this zero-copy pusher.
     zero_format: bool,
+    /// Format and rate are kept ([`Pipe::set_caps`]).
+    kept: bool,
 }
 
 impl Pipe {
@@ -142,7 +144,7 @@ impl Pipe {
             palette: 0,
             picture,
             size: None,
-            pix: pixel::DEFAULT,
+            pix: pixel::nearest_within(&pixel::DEFAULT, options.sizes),
             pix_in_force: false,
             chosen: false,
             interval: None,
@@ -151,16 +153,20 @@ impl Pipe {
             zero: 0,
             zeros: 0,
             zero_format: false,
+            kept: false,
         }
     }
 
     /// A node is opened as `session`.
     ///
     /// # Errors
-    /// `Busy` (EBUSY): a legacy opener for writing meets a pusher. `NotFed` (EINVAL): a legacy opener
+    /// `Full` (EBUSY): as many have it open as may. `Busy` (EBUSY): a legacy opener for writing meets a pusher. `NotFed` (EINVAL): a legacy opener
     /// of the output, or any under policy `refuse`, meets a pipe that nobody feeds.
     pub fn open(&mut self, session: u32, side: Side, mut access: Access) -> Result<Effects, Refusal> {
         access.legacy |= self.options.profile == Profile::Vloopback;
+        if self.is_full() {
+            return Err(Refusal::Full);
+        }
         let mut effects = Effects { views: true, ..Effects::default() };
         match side {
             Side::Input => {
@@ -185,6 +191,11 @@ impl Pipe {
             Opener { side, access, streaming: false, grant: None, row: None, priority, undecided },
         );
         Ok(effects)
+    }
+
+    /// Whether nobody more may open the pipe.
+    pub fn is_full(&self) -> bool {
+        self.options.max_openers != 0 && self.openers.len() >= self.options.max_openers as usize
     }
 
     /// The session has made a V4L2 request: it is a program of today, which claims nothing by opening.
@@ -282,6 +293,13 @@ impl Pipe {
     /// vloopback while a client has the output open.
     pub fn plan_size(&mut self, session: u32, width: u32, height: u32) -> Result<Option<RingPlan>, Refusal> {
         self.claim(session)?;
+        let [min_width, max_width, min_height, max_height] = self.options.sizes;
+        // V4L1 has bounds of its own where the pipe has none.
+        let is_bounded = self.options.sizes != crate::policy::ANY_SIZE;
+        let fits = (min_width..=max_width).contains(&width) && (min_height..=max_height).contains(&height);
+        if is_bounded && !fits || self.kept && !self.is_kept_size(width, height) {
+            return Err(Refusal::Invalid);
+        }
         let frames = self.options.num_buffers;
         let (frame_len, buf_len) = frame_geometry(self.palette, width, height, frames, self.page)?;
         let slots = self.slots();
@@ -305,6 +323,51 @@ impl Pipe {
         self.take(plan);
         self.follow_palette();
         Effects { board: true, views: true, format, ..Effects::default() }
+    }
+
+    /// Whether V4L1's palette and this size are the format that is kept.
+    fn is_kept_size(&self, width: u32, height: u32) -> bool {
+        let palette = Palette::from_number(self.palette).and_then(Palette::fourcc);
+        let same = palette.is_some_and(|fourcc| pixel::same_pixels(fourcc, self.pix.fourcc()));
+        same && (width, height) == (self.pix.width, self.pix.height)
+    }
+
+    /// Sets format and rate from outside, as by a pusher that leaves at once, and says whether they are kept: then who
+    /// pushes pushes these. None: as it is.
+    ///
+    /// # Errors
+    /// `Busy`: somebody has claimed the pipe (the rate alone may be set all the same). `TooLarge`. `Invalid`: a zero in
+    /// the rate.
+    pub fn set_caps(
+        &mut self,
+        format: Option<&V4l2PixFormat>,
+        interval: Option<(u32, u32)>,
+        kept: Option<bool>,
+    ) -> Result<Effects, Refusal> {
+        if interval.is_some_and(|(numerator, denominator)| numerator == 0 || denominator == 0) {
+            return Err(Refusal::Invalid);
+        }
+        let mut effects = Effects { board: true, views: true, ..Effects::default() };
+        if let Some(asked) = format {
+            let pix = pixel::nearest_within(asked, self.options.sizes);
+            let plan = self.bounded_plan(&pix)?;
+            if !(self.pix_in_force && pixel::same_frames(&pix, &self.pix)) {
+                if self.is_taken() {
+                    return Err(Refusal::Busy);
+                }
+                self.adopt(plan, &pix);
+                effects.format = true;
+            }
+            (self.pix, self.chosen) = (pix, true);
+        }
+        self.interval = interval.or(self.interval);
+        self.kept = kept.unwrap_or(self.kept);
+        Ok(effects)
+    }
+
+    /// Whether format and rate are kept, whoever pushes.
+    pub fn is_kept(&self) -> bool {
+        self.kept
     }
 
     fn begin_feed(&mut self) {
@@ -338,7 +401,7 @@ impl Pipe {
     /// As [`Pipe::claim`]; `InUse` as [`Pipe::plan_size`]. Never for the format itself.
     pub fn set_format(&mut self, session: u32, asked: &V4l2PixFormat) -> Result<Effects, Refusal> {
         let mut effects = self.claim(session)?;
-        let pix = pixel::nearest(asked);
+        let pix = if self.kept { self.pix } else { pixel::nearest_within(asked, self.options.sizes) };
         let same = self.pix_in_force && pixel::same_frames(&pix, &self.pix);
         if !same {
             let plan = self.plan_of(&pix);
@@ -490,7 +553,9 @@ impl Pipe {
         if numerator == 0 || denominator == 0 {
             return Err(Refusal::Invalid);
         }
-        self.interval = Some((numerator, denominator));
+        if !self.kept {
+            self.interval = Some((numerator, denominator));
+        }
         Ok(Effects { board: true, views: true, ..Effects::default() })
     }
 
@@ -753,6 +818,11 @@ impl Pipe {
     /// Which pusher feeds the pipe, from 1; None while nobody does.
     pub fn feed(&self) -> Option<u32> {
         self.fed.then_some(self.feeds)
+    }
+
+    /// The pipe with other options: of one that nobody has opened yet.
+    pub fn with_options(&self, options: Options) -> Self {
+        Self::new(options, self.page)
     }
 
     /// Its options.

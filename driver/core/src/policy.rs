@@ -1,5 +1,7 @@
 //! What can be chosen, and what is refused.
 
+use vloopback_abi::v4l2::pixel::SIZES;
+
 /// What a client meets while nobody pushes (driver/docs/rules.md, "While nobody pushes").
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Idle {
@@ -66,6 +68,9 @@ impl std::fmt::Display for Profile {
     }
 }
 
+/// The bounds of a pipe that takes every size that there is ([`Options::sizes`]).
+pub const ANY_SIZE: [u32; 4] = [SIZES.0, SIZES.1, SIZES.0, SIZES.1];
+
 /// A pipe's options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -77,11 +82,22 @@ pub struct Options {
     pub num_buffers: u32,
     /// One open file in all has the pipe's stream; else one of each process (driver/docs/rules.md, "Sharing").
     pub exclusive: bool,
+    /// The sizes that a pusher may set: least width, most width, least height, most height.
+    pub sizes: [u32; 4],
+    /// How many may have the pipe's nodes open, both together; 0: as many as like.
+    pub max_openers: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { idle: Idle::default(), profile: Profile::default(), num_buffers: 2, exclusive: false }
+        Self {
+            idle: Idle::default(),
+            profile: Profile::default(),
+            num_buffers: 2,
+            exclusive: false,
+            sizes: ANY_SIZE,
+            max_openers: 0,
+        }
     }
 }
 
@@ -105,6 +121,9 @@ pub enum Refusal {
     /// Policy `exclusive`: another open file has buffers, or streams.
     #[error("the pipe's stream belongs to another open file")]
     Owned,
+    /// As many have the pipe open as may have it open.
+    #[error("as many programs have the pipe open as may have it open")]
+    Full,
     /// Nobody feeds the pipe, and the opener is one that must be told so.
     #[error("nobody feeds the pipe")]
     NotFed,
@@ -129,7 +148,7 @@ impl Refusal {
     /// Its errno: 16 EBUSY, 22 EINVAL, 12 ENOMEM, 9 EBADF.
     pub fn errno(self) -> i32 {
         match self {
-            Self::Busy | Self::Owned => 16,
+            Self::Busy | Self::Owned | Self::Full => 16,
             Self::NotFed | Self::WrongNode | Self::Invalid | Self::InUse => 22,
             Self::TooLarge => 12,
             Self::Unknown => 9,

@@ -145,6 +145,7 @@ fn options() -> impl Strategy<Value = Options> {
         profile,
         num_buffers,
         exclusive,
+        ..Options::default()
     })
 }
 

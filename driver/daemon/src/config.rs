@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use vloopback_core::{Idle, Profile};
+use vloopback_proc::model::Names;
 
 use crate::{Limits, ServerError, TimeoutImage};
 
@@ -126,6 +127,12 @@ pub struct Config {
     pub timeout: Duration,
     /// What each user except the server's own may take.
     pub limits: Limits,
+    /// Whose names programs of today find: v4l2loopback's, which they look for, or vloopback's own.
+    pub identity: Names,
+    /// The group, by number, whose users may add and delete pipes; else only the server's own user and root.
+    pub admin_group: Option<u32>,
+    /// The file in which pipes that were added outlive the server; None: they end with it.
+    pub state: Option<PathBuf>,
     /// Settings of single pipes, by index.
     pub pipe: Vec<PipeConfig>,
     /// The pictures of all those files ([`Config::picture_files`]), decoded: the server reads no pictures.
@@ -135,6 +142,8 @@ pub struct Config {
 /// Settings of one pipe that differ from the common ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PipeConfig {
+    /// What programs find the pipe to be called: UTF-8, of which 31 bytes are told, cut at a character.
+    pub label: String,
     /// As [`Config::timeout_image`].
     pub timeout_image: Option<PathBuf>,
     /// As [`Config::timeout`].
@@ -166,6 +175,9 @@ impl Default for Config {
             timeout_image: None,
             timeout: Duration::ZERO,
             limits: Limits::default(),
+            identity: Names::default(),
+            admin_group: None,
+            state: None,
             pipe: Vec::new(),
             pictures: BTreeMap::new(),
         }
@@ -191,6 +203,9 @@ struct FileConfig {
     answer_timeout: Option<u32>,
     timeout_image: Option<PathBuf>,
     timeout: Option<u32>,
+    identity: Option<String>,
+    admin_group: Option<u32>,
+    state: Option<PathBuf>,
     #[serde(default)]
     limits: FileLimits,
     #[serde(default)]
@@ -210,6 +225,7 @@ struct FileLimits {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FilePipe {
+    label: Option<String>,
     timeout_image: Option<PathBuf>,
     timeout: Option<u32>,
     exclusive: Option<bool>,
@@ -219,9 +235,10 @@ struct FilePipe {
 impl Config {
     /// Reads the options from `path` (TOML): keys pipes, spares, spare_timeout (seconds), num_buffers,
     /// dev_offset, order, socket, profile, idle, exclusive (true or false), share ("processes", "all"), mode (octal, as "0660"), group (number),
-    /// answer_timeout (seconds), timeout_image (file), timeout (milliseconds); a table `[limits]` of what each user may
+    /// answer_timeout (seconds), timeout_image (file), timeout (milliseconds), identity ("v4l2loopback", "vloopback"),
+    /// admin_group (number), state (file, where this one is); a table `[limits]` of what each user may
     /// take, with connections, open_devices and memory (MiB); and a table `[[pipe]]` for each
-    /// pipe from 0 on with its own timeout_image, timeout, exclusive or share. Relative paths of pictures start at this
+    /// pipe from 0 on with its own label, timeout_image, timeout, exclusive or share. Relative paths of pictures start at this
     /// file's folder. Keys that are not in the file keep their values.
     ///
     /// # Errors
@@ -258,14 +275,20 @@ impl Config {
         self.dev_offset = file.dev_offset.unwrap_or(self.dev_offset);
         self.socket = file.socket.unwrap_or_else(|| self.socket.clone());
         self.group = file.group.or(self.group);
+        if let Some(name) = file.identity {
+            self.identity = identity(&name).map_err(|e| bad(format!("key identity: {e}")))?;
+        }
+        self.admin_group = file.admin_group.or(self.admin_group);
         let beside =
             |image: PathBuf| path.parent().map_or_else(|| image.clone(), |folder| folder.join(&image));
         let millis = |limit: u32| Duration::from_millis(limit.into());
+        self.state = file.state.map(beside).or(self.state.take());
         self.timeout_image = file.timeout_image.map(beside).or(self.timeout_image.take());
         self.timeout = file.timeout.map_or(self.timeout, millis);
         if !file.pipe.is_empty() {
             let own = |pipe: FilePipe| {
                 Ok(PipeConfig {
+                    label: pipe.label.unwrap_or_default(),
                     timeout_image: pipe.timeout_image.map(beside),
                     timeout: pipe.timeout.map(millis),
                     exclusive: pipe.exclusive,
@@ -304,6 +327,11 @@ impl Config {
     /// Whose open files of a pipe may stream at once.
     pub(crate) fn share_of(&self, index: u32) -> Share {
         self.pipe.get(index as usize).and_then(|pipe| pipe.share).unwrap_or(self.share)
+    }
+
+    /// What programs find a pipe to be called.
+    pub(crate) fn label_of(&self, index: u32) -> &str {
+        self.pipe.get(index as usize).map_or("", |pipe| pipe.label.as_str())
     }
 
     /// How long a pusher of a pipe may be silent.
@@ -347,6 +375,15 @@ impl Config {
             range("the last node number that --dev-offset and --pipes give", last, 0, 255)?;
         }
         Ok(())
+    }
+}
+
+/// Whose names a word means.
+fn identity(word: &str) -> Result<Names, String> {
+    match word {
+        "v4l2loopback" => Ok(Names::V4l2loopback),
+        "vloopback" => Ok(Names::Vloopback),
+        _ => Err(format!("'{word}' is no identity; there are: v4l2loopback, vloopback")),
     }
 }
 

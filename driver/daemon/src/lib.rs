@@ -27,8 +27,12 @@ pub use config::{Config, FIRST_INPUT, MAX_BUFFERS, MAX_PIPES, Order, PipeConfig,
 pub use image::TimeoutImage;
 pub use quota::Limits;
 pub use server::{Server, ServerHandle, Stopper};
-pub use socket::{Connection, query_list, set_timeout_image, tree_of};
+pub use socket::{
+    Connection, Denied, add_pipe, query_list, remove_pipe, set_caps, set_timeout_image, tree_of,
+};
 pub use vloopback_core::{Idle, Profile};
+pub use vloopback_proc::model::Names;
+pub use vloopback_wire::{PipeSpec, PixelFormat};
 
 /// The build, as a library and a server tell each other: the version, and a number of what they share.
 pub fn build() -> String {

@@ -2,11 +2,19 @@
 
 use serde_json::{Value, json};
 use vloopback_ioctl::{Abi, V4l1Request, V4l2Request};
-use vloopback_proc::model::{PipeView, Role, Snapshot};
+use vloopback_proc::model::{Direction, Names, PipeView, Role, Snapshot};
 
 /// Facts that the views under /proc do not have.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct More {
+    /// The sizes that a pusher may set: least width, most width, least height, most height.
+    pub(crate) sizes: [u32; 4],
+    /// V4L2's format: `FOURCC:WIDTHxHEIGHT`.
+    pub(crate) caps: String,
+    /// Nominal seconds a frame, numerator and denominator.
+    pub(crate) interval: (u32, u32),
+    /// Milliseconds that a pusher may be silent; 0: for ever.
+    pub(crate) timeout: u32,
     /// Somebody has claimed the pipe. (/proc also shows W if somebody may have claimed it.)
     pub(crate) claimed: bool,
     pub(crate) ring_slots: u32,
@@ -40,7 +48,8 @@ fn name(number: u32) -> String {
     known.map_or_else(|| format!("{number:#010x}"), str::to_owned)
 }
 
-fn pipe(view: &PipeView, more: &More) -> Value {
+fn pipe(view: &PipeView, names: Names, more: &More) -> Value {
+    let card = vloopback_proc::render::todays_name(view, Direction::Input, names);
     let owner = |(o, copies): (&vloopback_proc::model::Owner, Option<&u64>)| {
         let role = match o.role {
             Role::Pusher => "pusher",
@@ -68,6 +77,14 @@ fn pipe(view: &PipeView, more: &More) -> Value {
         "readers": view.readers,
         "streaming": more.streaming,
         "format": format,
+        "caps": more.caps,
+        "card": card,
+        "interval": [more.interval.0, more.interval.1],
+        "kept": view.kept,
+        "sizes": more.sizes,
+        "max_buffers": view.max_buffers,
+        "max_openers": view.max_openers,
+        "timeout": more.timeout,
         "mode": format!("{:04o}", view.access.mode),
         "uid": view.access.uid,
         "gid": view.access.gid,
@@ -91,6 +108,7 @@ fn pipe(view: &PipeView, more: &More) -> Value {
 
 /// The text of `vloopback list --json`: an array with one object for each pipe.
 pub(crate) fn json(snapshot: &Snapshot, more: &[More]) -> String {
-    let pipes: Vec<Value> = snapshot.pipes.iter().zip(more).map(|(view, more)| pipe(view, more)).collect();
+    let pipes: Vec<Value> =
+        snapshot.pipes.iter().zip(more).map(|(view, more)| pipe(view, snapshot.names, more)).collect();
     serde_json::to_string_pretty(&pipes).unwrap_or_else(|_| "[]".into())
 }

@@ -23,6 +23,11 @@ impl Peer {
         Ok(Self { pid: credentials.pid(), uid: credentials.uid(), gid: credentials.gid(), groups })
     }
 
+    /// Whether it has the rights of this group.
+    pub(crate) fn is_in(&self, group: u32) -> bool {
+        self.gid == group || self.groups.contains(&group)
+    }
+
     /// The kernel's rule for a node in /dev: root may, else the first class that fits decides.
     pub(crate) fn may(&self, node: &NodeAccess, read: bool, write: bool) -> bool {
         if self.uid == 0 {

@@ -30,6 +30,7 @@ use crate::quota::{Charge, Exceeded, Quotas, Totals};
 use crate::socket::{Claimed, Listening, tree_of};
 use crate::{Config, ServerError};
 
+mod added;
 mod connections;
 mod device;
 mod events;
@@ -43,7 +44,7 @@ mod zero;
 use connections::{Connection, IN_A_ROW};
 use events::Events;
 use exports::{Export, Exports};
-use pipes::PipeState;
+use pipes::{Origin, PipeState};
 use setup::Timeout;
 
 /// How often the counters under /proc are brought up to date while frames flow.
@@ -332,8 +333,9 @@ impl Engine {
             next_name: 0,
         };
         for _ in 0..engine.config.pipes {
-            engine.add_pipe()?;
+            engine.add_pipe(Origin::Configured)?;
         }
+        engine.restore()?;
         engine.keep_spares();
         let snapshot = engine.snapshot();
         if let Some(tree) = &mut engine.tree {
@@ -507,6 +509,12 @@ impl Engine {
             Request::SetTimeout { node, width, height, limit } => {
                 let limit = limit.map(|millis| Duration::from_millis(millis.into()));
                 self.set_timeout(id, Timeout { node, width, height, limit }, fds)
+            }
+            Request::Add { spec } => Ok(self.add(id, &spec).unwrap_or_else(Reply::from)),
+            Request::Remove { node, force } => Ok(self.remove(id, node, force).unwrap_or_else(Reply::from)),
+            Request::Query { node } => Ok(self.query(node).unwrap_or_else(Reply::from)),
+            Request::SetCaps { node, format, interval, keep } => {
+                Ok(self.set_caps(id, node, (format, interval, keep)).unwrap_or_else(Reply::from))
             }
             Request::Claim { session } => self.with_session(id, session, Self::claim),
             Request::SetPalette { session, palette, picture } => {

@@ -18,7 +18,7 @@ use nix::sys::socket::{
 use nix::sys::time::TimeVal;
 use vloopback_sys::records::{self, FdList};
 use vloopback_sys::server;
-use vloopback_wire::{MAX_RECORD, Reply, Request, build_id};
+use vloopback_wire::{MAX_RECORD, PipeSpec, PixelFormat, Reply, Request, build_id};
 use zerocopy::IntoBytes;
 
 use crate::{ServerError, TimeoutImage};
@@ -273,6 +273,64 @@ pub fn set_timeout_image(
         Reply::Done => Ok(Ok(())),
         Reply::Error(errno) => Ok(Err(errno)),
         other => Err(connection.strange(format!("{other:?} for a timeout image"))),
+    }
+}
+
+/// What a tool asked for, and the server did not do: an errno, why, and what helps.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Denied {
+    /// The errno.
+    pub errno: i32,
+    /// Why, and what helps.
+    pub text: String,
+}
+
+/// Asks the server at `socket` to add a pipe. Returns its nodes' numbers: input, output.
+///
+/// # Errors
+/// As [`Connection::to`]. The inner one is the server's: EPERM for who may not, EEXIST for a number that is taken, EINVAL,
+/// ENOSPC where there are as many as can be.
+pub fn add_pipe(socket: &Path, spec: &PipeSpec) -> Result<Result<(u32, u32), Denied>, ServerError> {
+    let connection = Connection::to(socket)?;
+    match connection.ask(&Request::Add { spec: *spec })? {
+        Reply::Added { input, output, .. } => Ok(Ok((input, output))),
+        Reply::Denied { errno, text } => Ok(Err(Denied { errno, text })),
+        other => Err(connection.strange(format!("{other:?} for a pipe"))),
+    }
+}
+
+/// Asks the server at `socket` to take away the pipe of node `node` (the N of `/dev/videoN`); with `force` also while
+/// somebody has it open.
+///
+/// # Errors
+/// As [`Connection::to`]. The inner one is the server's: EPERM, ENODEV for a node that is not there, EBUSY for a pipe that
+/// is open, with the names of those that have it.
+pub fn remove_pipe(socket: &Path, node: u32, force: bool) -> Result<Result<(), Denied>, ServerError> {
+    done(&Connection::to(socket)?, &Request::Remove { node, force })
+}
+
+/// Asks the server at `socket` to set format and rate (numerator and denominator of the seconds a frame) of the pipe of
+/// node `node`, and whether they stay, whoever pushes. What is None stays as it is.
+///
+/// # Errors
+/// As [`Connection::to`]. The inner one is the server's: EACCES, ENODEV, EINVAL, EBUSY while somebody pushes another
+/// format.
+pub fn set_caps(
+    socket: &Path,
+    node: u32,
+    format: Option<PixelFormat>,
+    interval: Option<(u32, u32)>,
+    keep: Option<bool>,
+) -> Result<Result<(), Denied>, ServerError> {
+    done(&Connection::to(socket)?, &Request::SetCaps { node, format, interval, keep })
+}
+
+fn done(connection: &Connection, request: &Request) -> Result<Result<(), Denied>, ServerError> {
+    match connection.ask(request)? {
+        Reply::Done => Ok(Ok(())),
+        Reply::Denied { errno, text } => Ok(Err(Denied { errno, text })),
+        other => Err(connection.strange(format!("{other:?} for {request:?}"))),
     }
 }
 

@@ -17,6 +17,10 @@ pub trait Caller: UserMemory {
     /// It has made a request of V4L1: from its next open on it is legacy (driver/docs/rules.md, "Eras").
     fn made_v4l1_request(&self);
 
+    /// Whether it is told vloopback's own names, where a program of today is told v4l2loopback's: it is legacy, or its user
+    /// asked for them.
+    fn has_own_names(&self) -> bool;
+
     /// Whether its calls wait: the descriptor has no O_NONBLOCK.
     fn may_wait(&self) -> bool;
 

@@ -274,10 +274,11 @@ impl OpenFile {
     }
 
     /// # Errors
-    /// ENODEV: the daemon is gone, and the device with it.
+    /// ENODEV: the daemon is gone, or the pipe was deleted, and the device with it.
     #[inline]
     pub fn alive(&self) -> Result<()> {
-        if self.lifeline().is_dead() { Err(libc::ENODEV) } else { Ok(()) }
+        let gone = self.lifeline().is_dead() || self.board().gone.load(Ordering::Relaxed) != 0;
+        if gone { Err(libc::ENODEV) } else { Ok(()) }
     }
 
     /// Whether the open was for reading, for writing. With access mode 3, as with any file of Linux: for neither, though

@@ -180,10 +180,15 @@ impl V4l1Device for Node<'_> {
 }
 
 /// The name that VIDIOCGCAP gives, NUL-padded.
-pub fn name(pipe: u32, input: bool) -> [u8; 32] {
+pub(crate) fn name(pipe: u32, input: bool) -> [u8; 32] {
+    numbered(b"Video loopback ", pipe, if input { b" input" } else { b" output" })
+}
+
+/// A number between two words, NUL-padded; what is too long is cut.
+pub(crate) fn numbered(before: &[u8], number: u32, behind: &[u8]) -> [u8; 32] {
     let mut digits = [0u8; 10];
     let mut at = digits.len();
-    let mut n = pipe;
+    let mut n = number;
     loop {
         at -= 1;
         digits[at] = b'0' + (n % 10) as u8;
@@ -194,7 +199,7 @@ pub fn name(pipe: u32, input: bool) -> [u8; 32] {
     }
     let mut bytes = [0u8; 32];
     let mut len = 0;
-    for piece in [&b"Video loopback "[..], &digits[at..], if input { b" input" } else { b" output" }] {
+    for piece in [before, &digits[at..], behind] {
         let take = piece.len().min(31 - len);
         bytes[len..len + take].copy_from_slice(&piece[..take]);
         len += take;

@@ -52,6 +52,8 @@ static RELEASE: Text = Text::new();
 
 static LEGACY: AtomicBool = AtomicBool::new(false);
 
+static OWN_NAMES: AtomicBool = AtomicBool::new(false);
+
 fn variable(name: &CStr) -> Option<&'static [u8]> {
     // SAFETY: getenv of a valid name; the constructor runs before the program can change its
     // environment, and what is needed is copied at once.
@@ -76,6 +78,9 @@ pub fn configure_from_env() {
     if let Some(release) = variable(c"VLOOPBACK_UNAME") {
         RELEASE.set(&[release]);
         mark_legacy();
+    }
+    if variable(c"VLOOPBACK_IDENTITY") == Some(b"vloopback") {
+        OWN_NAMES.store(true, Ordering::Relaxed);
     }
     if variable(c"VLOOPBACK_ERA") == Some(b"legacy") || personality_is_uname26() {
         mark_legacy();
@@ -114,6 +119,11 @@ pub fn fake_release() -> Option<&'static CStr> {
 /// The process is legacy from now on (driver/docs/rules.md, "Eras").
 pub fn mark_legacy() {
     LEGACY.store(true, Ordering::Relaxed);
+}
+
+/// Whether the user asked for vloopback's own names, where a program of today finds v4l2loopback's.
+pub fn has_own_names() -> bool {
+    OWN_NAMES.load(Ordering::Relaxed)
 }
 
 /// Whether the process is legacy.

@@ -1,11 +1,12 @@
 //! ioctl and mmap.
 
 use crate::errno::{self, plain};
+use crate::naming;
 use crate::real;
 use core::ffi::{c_int, c_void};
 use libc::{off_t, off64_t, size_t};
 use vloopback_runtime::edge::{self, State};
-use vloopback_runtime::stack;
+use vloopback_runtime::{loopback, paths, stack};
 
 /// The low 32 bits: the kernel looks at no more, and some programs pass a sign-extended int.
 const fn number(request: usize) -> u32 {
@@ -38,6 +39,12 @@ pub(crate) fn control(fd: c_int, request: usize, arg: usize, call: impl Fn() -> 
         return ours(fd, request, arg);
     }
     let result = call();
+    if result == -1 && loopback::is_request(number(request)) && errno::get() == libc::ENOTTY {
+        if is_control(fd) {
+            return plain(loopback::ioctl(number(request), arg));
+        }
+        errno::set(libc::ENOTTY);
+    }
     // A number that was closed and opened again where no hook saw it may be a device by now; what
     // is really there knows no video request. Real cameras answer and are not looked at again.
     if result == -1
@@ -51,6 +58,14 @@ pub(crate) fn control(fd: c_int, request: usize, arg: usize, call: impl Fn() -> 
         errno::set(refused);
     }
     result
+}
+
+/// Whether a number is /dev/v4l2loopback, opened: the tree's file of it.
+#[cold]
+fn is_control(fd: c_int) -> bool {
+    let mut room = [0u8; 512];
+    let path = naming::behind_descriptor(fd, &mut room).unwrap_or(&[]);
+    edge::tree().is_some_and(|tree| paths::strip_tree(path, tree.to_bytes()) == Some(paths::CONTROL))
 }
 
 fn ours(fd: c_int, request: usize, arg: usize) -> c_int {

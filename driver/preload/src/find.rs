@@ -51,7 +51,8 @@ pub(crate) fn find_ours(dirfd: c_int, path: *const c_char) -> Option<Place> {
         // The system's, but not by the program's words.
         None if inside => {
             let class = Class::NotOurs;
-            let mut place = Place { class, path: found.path, mapped: [0; ROOM], outer: [0; LONGEST + 2] };
+            let (path, today) = (found.path, false);
+            let mut place = Place { class, path, mapped: [0; ROOM], today, outer: [0; LONGEST + 2] };
             place.set_outer(true);
             Some(place)
         }

@@ -17,7 +17,6 @@ use core::ffi::{CStr, c_char, c_int};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use libc::{DIR, dirent, dirent64};
 use std::cell::UnsafeCell;
-use vloopback_runtime::edge;
 use vloopback_runtime::paths::{Class, classify_in};
 use vloopback_runtime::tree_image::{self, Kind};
 
@@ -395,9 +394,10 @@ fn kind_of(place: &Place, name: &[u8], in_tree: u8) -> Option<u8> {
     if name.first() == Some(&b'.') || name.len() >= NAME {
         return None;
     }
-    match classify_in(place.path.as_bytes(), name).class {
+    let found = classify_in(place.path.as_bytes(), name);
+    match found.class {
         Class::NotOurs => None,
-        Class::Modules if !edge::is_legacy() => None,
+        Class::Modules if !crate::place::is_found(found.path.as_bytes()) => None,
         Class::Device(_) => Some(libc::DT_CHR),
         _ => Some(in_tree),
     }

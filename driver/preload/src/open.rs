@@ -17,7 +17,7 @@ use crate::stream;
 use core::ffi::{c_char, c_int, c_uint};
 use libc::{AT_FDCWD, O_ACCMODE, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_PATH, O_RDONLY, O_TRUNC};
 use vloopback_runtime::edge;
-use vloopback_runtime::paths::Class;
+use vloopback_runtime::paths::{CONTROL, Class};
 use vloopback_runtime::stack;
 
 /// What an open of one of our places comes to.
@@ -41,6 +41,9 @@ pub fn settle(place: &Place, flags: c_int) -> Step {
         Class::Tree { legacy } => {
             if legacy {
                 edge::mark_legacy();
+            }
+            if place.path.as_bytes() == CONTROL && flags & (O_PATH | O_CREAT | O_DIRECTORY) == 0 {
+                return settle_control(place, flags);
             }
             settle_file(place, flags)
         }
@@ -77,6 +80,17 @@ fn settle_device(place: &Place, number: u32, flags: c_int, link: bool) -> Step {
         Err(edge::OpenError::Errno(errno)) => Step::Refused(errno),
         Err(edge::OpenError::NotServed) => Step::Real,
     }
+}
+
+/// Opens /dev/v4l2loopback: the tree's file, whose owner and mode the kernel minds, for reading only, since nothing is ever
+/// written there. Its requests are known by its path.
+fn settle_control(place: &Place, flags: c_int) -> Step {
+    let Some(path) = place.mapped().filter(|_| remote::mode_in_tree(place).is_some()) else {
+        return Step::Real;
+    };
+    // SAFETY: a C string; nothing is created.
+    let opened = unsafe { real::open(path.as_ptr(), flags & !(O_ACCMODE | O_TRUNC) | O_RDONLY, 0) };
+    if opened < 0 { Step::Refused(crate::errno::get()) } else { Step::Opened(opened) }
 }
 
 fn settle_file(place: &Place, flags: c_int) -> Step {

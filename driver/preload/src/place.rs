@@ -26,6 +26,8 @@ pub struct Place {
     pub path: Normal,
     /// The same in the daemon's tree, NUL-terminated; empty where there is no tree.
     pub(crate) mapped: [u8; ROOM],
+    /// The tree has two of it, and this process finds the second ([`paths::TODAY`]).
+    pub(crate) today: bool,
     /// The path where the program's own words lead elsewhere, NUL-terminated: it starts from a folder of the
     /// tree, whose `..` is the tree's. Empty where the program's own words do.
     pub(crate) outer: [u8; LONGEST + 2],
@@ -33,16 +35,21 @@ pub struct Place {
 
 impl Place {
     fn map(&mut self, tree: &[u8]) -> Option<()> {
-        let below = self.path.as_bytes();
+        let (era, below) = (self.era(), self.path.as_bytes());
         let slash: &[u8] = if self.path.must_be_dir() { b"/" } else { b"" };
         // The last byte stays as the terminating NUL.
         let (_, room) = self.mapped.split_last_mut()?;
         let mut at = 0;
-        for part in [tree, below, slash] {
+        for part in [tree, era, below, slash] {
             room.get_mut(at..at + part.len())?.copy_from_slice(part);
             at += part.len();
         }
         Some(())
+    }
+
+    /// The folder of the tree in which the path is looked for: nothing for the tree itself.
+    pub fn era(&self) -> &'static [u8] {
+        if self.today { paths::TODAY } else { b"" }
     }
 
     /// Takes the path itself for the program's words, if they start `inside` the tree.
@@ -111,13 +118,17 @@ impl Place {
 pub fn place(found: Found) -> Option<Place> {
     let class = match found.class {
         Class::NotOurs => return None,
-        Class::Modules if !edge::is_legacy() => return None,
+        Class::Modules if !is_found(found.path.as_bytes()) => return None,
         Class::Release(_) if edge::fake_release().is_none() || found.path.must_be_dir() => return None,
+        Class::Tree { .. } if found.path.as_bytes() == paths::CONTROL && !edge::finds_todays_names() => {
+            return None;
+        }
         // A node is no folder: the system says that there is none of this name.
         Class::Device(_) | Class::DeviceLink(_) if found.path.must_be_dir() => return None,
         class => class,
     };
-    let mut place = Place { class, path: found.path, mapped: [0; ROOM], outer: [0; LONGEST + 2] };
+    let today = paths::differs_by_era(found.path.as_bytes()) && edge::finds_todays_names();
+    let mut place = Place { class, path: found.path, mapped: [0; ROOM], today, outer: [0; LONGEST + 2] };
     if let Class::Release(_) = class {
         // No file of the tree, whose text is the same for everybody.
         return Some(place);
@@ -135,6 +146,11 @@ pub fn place(found: Found) -> Option<Place> {
         None => return None,
     }
     Some(place)
+}
+
+/// Whether this process finds a path of [`Class::Modules`].
+pub fn is_found(path: &[u8]) -> bool {
+    paths::is_found(path, edge::is_legacy(), edge::finds_todays_names())
 }
 
 /// Node `number`'s place in the tree; None without a tree.

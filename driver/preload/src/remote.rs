@@ -99,7 +99,12 @@ fn fetch_if_needed() -> Option<Image> {
 
 /// What there is at a place of ours.
 pub fn find<'image>(image: &'image Image, place: &Place, follow: bool) -> Option<Entry<'image>> {
-    let entry = tree_image::find(image.bytes(), place.path.as_bytes(), follow)?;
+    let (era, path) = (place.era(), place.path.as_bytes());
+    let mut room = [0; paths::TODAY.len() + paths::LONGEST];
+    let (first, rest) = room.split_at_mut(era.len());
+    first.copy_from_slice(era);
+    rest.get_mut(..path.len())?.copy_from_slice(path);
+    let entry = tree_image::find(image.bytes(), room.get(..era.len() + path.len())?, follow)?;
     (entry.kind == Kind::Dir || !place.path.must_be_dir()).then_some(entry)
 }
 
@@ -190,8 +195,9 @@ pub fn stand_in() -> *mut DIR {
 pub fn real_name(place: &Place, room: &mut [u8; 257]) -> Option<usize> {
     let image = image()?;
     let entry = find(&image, place, true)?;
-    let len = entry.path.len();
-    room.get_mut(..len)?.copy_from_slice(entry.path);
+    let path = entry.path.strip_prefix(place.era()).unwrap_or(entry.path);
+    let len = path.len();
+    room.get_mut(..len)?.copy_from_slice(path);
     CStr::from_bytes_until_nul(room).ok()?;
     Some(len)
 }

@@ -15,6 +15,8 @@ mod common;
 const CHILD: &str = "VLOOPBACK_TEST_CHILD";
 
 const PIPES: &str = "vloopback test\nexplanation\n0\tvideo90\t-\tvideo91\t-\n";
+const TODAYS_MODULES: &str = "vloopback 16384 0 - Live 0x0\nv4l2loopback 16384 0 - Live 0x0\n";
+const NAME: &str = "Loopback video device 0\n";
 const MODULES: &str = "vloopback 16384 0 - Live 0x0000000000000000\n";
 
 /// A tree as the daemon keeps it, for nodes 90 and 91, beside the path of a socket that is not
@@ -35,11 +37,16 @@ fn tree(folder: &Path) -> PathBuf {
     write("proc/video/vloopback/vloopbacks", PIPES);
     write("proc/video/vloopback/vloopback0", "0\tvideo90\t-\tvideo91\t-\n");
     write("proc/modules", MODULES);
+    write("today/proc/modules", TODAYS_MODULES);
     for (node, direction) in [(90, "input"), (91, "output")] {
         write(&format!("dev/video{node}"), "");
         link(&format!("dev/v4l/video{node}"), &format!("../video{node}"));
         let device = format!("devices/virtual/video4linux/video{node}");
         write(&format!("sys/{device}/name"), &format!("Video loopback 0 {direction}\n"));
+        write(&format!("today/sys/{device}/name"), NAME);
+        link(&format!("today/sys/{device}/subsystem"), "../../../../class/video4linux");
+        link(&format!("today/sys/class/video4linux/video{node}"), &format!("../../{device}"));
+        link(&format!("today/sys/dev/char/81:{node}"), &format!("../../{device}"));
         write(&format!("sys/{device}/dev"), &format!("81:{node}\n"));
         link(&format!("sys/{device}/subsystem"), "../../../../class/video4linux");
         link(&format!("sys/class/video4linux/video{node}"), &format!("../../{device}"));
@@ -168,7 +175,7 @@ fn who_looks_into_proc_is_legacy() {
         let modules = || fs::read_to_string("/proc/modules").unwrap_or_default();
         assert!(names("/proc").contains("video"));
         assert!(names("/proc/video").contains("vloopback"));
-        assert_ne!(modules(), MODULES);
+        assert_eq!(modules(), TODAYS_MODULES);
         assert_eq!(fs::read_to_string("/proc/video/vloopback/vloopbacks").expect("the pipes"), PIPES);
         assert_eq!(modules(), MODULES);
         assert!(names("/proc").contains("modules"));
@@ -211,7 +218,7 @@ fn proc_and_sys_files_cannot_be_written() {
 #[test]
 fn sysfs_is_consistent() {
     under_library("sysfs_is_consistent", &[], || {
-        let name = "Video loopback 0 input\n";
+        let name = NAME;
         let device = "/sys/devices/virtual/video4linux/video90";
         for way in ["/sys/class/video4linux/video90", "/sys/dev/char/81:90", device] {
             assert_eq!(fs::read_to_string(format!("{way}/name")).expect("a name"), name, "{way}");

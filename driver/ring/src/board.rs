@@ -190,7 +190,23 @@ pub struct Board {
     /// The highest priority (`V4L2_PRIORITY_*`) that an open file of the node has: input, output. 0: none
     /// is open.
     pub priorities: [AtomicU32; 2],
+    /// What a person called the pipe: UTF-8, padded with zeros, in words of the machine's own byte order. All zeros: no
+    /// label.
+    pub label: [AtomicU32; LABEL_WORDS],
+    /// The sizes that a pusher may set: least width, most width, least height, most height.
+    pub sizes: [AtomicU32; 4],
+    /// The most buffers that one REQBUFS gives.
+    pub max_buffers: AtomicU32,
+    /// 1: V4L2's programs find vloopback's own names; 0: those of v4l2loopback, which they look for.
+    pub own_names: AtomicU32,
+    /// 1: the format and the rate are kept: who pushes pushes these.
+    pub kept: AtomicU32,
+    /// 1: the pipe was deleted while it was open: all calls give ENODEV.
+    pub gone: AtomicU32,
 }
+
+/// The words of a label: 32 bytes, the last one always zero.
+pub const LABEL_WORDS: usize = 8;
 
 impl Board {
     /// The format as it stands.
@@ -209,6 +225,25 @@ impl Board {
                 return Format::of_words(words);
             }
             core::hint::spin_loop();
+        }
+    }
+
+    /// The label as `struct v4l2_capability` has a card: 32 bytes, zeros behind the text.
+    pub fn label(&self) -> [u8; 4 * LABEL_WORDS] {
+        let mut bytes = [0; 4 * LABEL_WORDS];
+        for (to, word) in bytes.chunks_exact_mut(4).zip(&self.label) {
+            to.copy_from_slice(&word.load(Ordering::Relaxed).to_ne_bytes());
+        }
+        bytes
+    }
+
+    /// Sets the label: at most 31 bytes are kept. Only the daemon does.
+    pub fn set_label(&self, label: &[u8]) {
+        let mut bytes = [0; 4 * LABEL_WORDS];
+        let len = label.len().min(bytes.len() - 1);
+        bytes[..len].copy_from_slice(&label[..len]);
+        for (from, word) in bytes.chunks_exact(4).zip(&self.label) {
+            word.store(u32::from_ne_bytes([from[0], from[1], from[2], from[3]]), Ordering::Relaxed);
         }
     }
 
@@ -258,7 +293,9 @@ impl Board {
 }
 
 #[cfg(not(loom))]
-crate::layout::layout!(layout: Board { version, streamers, formats, quotas, priorities });
+crate::layout::layout!(layout: Board {
+    version, streamers, formats, quotas, priorities, label, sizes, max_buffers, own_names, kept, gone,
+});
 
 #[cfg(not(loom))]
 crate::layout::layout!(lifeline_layout: Lifeline { word });

@@ -498,6 +498,11 @@ pub fn is_legacy() -> bool {
     environment::is_legacy()
 }
 
+/// Whether the process finds the names that programs of today look for: it is not legacy, and nobody asked for others.
+pub fn finds_todays_names() -> bool {
+    !environment::is_legacy() && !environment::has_own_names()
+}
+
 /// The program has changed how it takes signals (signal, sigaction, sigprocmask and their kin).
 pub fn signals_changed() {
     if MAPPED.load(Ordering::Relaxed) != 0 && !fork::is_vfork_child() {

@@ -15,6 +15,7 @@
 //! while a frame is filled in place ([`native`]).
 
 pub mod edge;
+pub mod loopback;
 mod monitor;
 pub mod native;
 pub mod native_zero;

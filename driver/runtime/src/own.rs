@@ -47,6 +47,10 @@ impl Caller for Own {
         environment::mark_legacy();
     }
 
+    fn has_own_names(&self) -> bool {
+        environment::is_legacy() || environment::has_own_names()
+    }
+
     fn may_wait(&self) -> bool {
         sys::may_wait(self.fd)
     }

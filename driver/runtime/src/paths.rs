@@ -28,8 +28,8 @@ pub enum Class {
         /// The path is `/proc/video/vloopback` or below it.
         legacy: bool,
     },
-    /// `/proc/modules`, `/proc/devices`, `/sys/module/vloopback` and what is below it: ours for legacy
-    /// processes only.
+    /// `/proc/modules`, `/proc/devices`, `/sys/module/vloopback` and what is below it, and the same of v4l2loopback:
+    /// not every process finds each of them ([`is_found`]).
     Modules,
     /// A file that tells the kernel's release, as uname() does: ours where another one is asked for.
     Release(ReleaseFile),
@@ -211,6 +211,7 @@ pub fn relative_may_matter(path: &[u8]) -> bool {
     matches!(
         last,
         b"." | b".."
+            | b"name"
             | b"dev"
             | b"sys"
             | b"proc"
@@ -241,6 +242,7 @@ pub fn may_end(path: &[u8]) -> bool {
                 | b"refcnt"
                 | b"initstate"
                 | b"holders"
+                | b"version"
         )
 }
 
@@ -260,9 +262,32 @@ fn class_of(path: &[u8]) -> Class {
     Class::NotOurs
 }
 
+/// The node by which v4l2loopback's tools add and delete devices.
+pub const CONTROL: &[u8] = b"/dev/v4l2loopback";
+
+/// The folder of the tree that has what programs of today find otherwise than old ones.
+pub const TODAY: &[u8] = b"/today";
+
+/// Whether a process finds a path of [`Class::Modules`]: a legacy one the old module and what was there in its time; one
+/// that finds the names of `today` both modules; others none.
+#[must_use]
+pub fn is_found(path: &[u8], legacy: bool, today: bool) -> bool {
+    let is_theirs = is_or_below(path, b"/sys/module/v4l2loopback");
+    if legacy { !is_theirs } else { today && path != b"/proc/devices" }
+}
+
+/// Whether the tree has two of this path, the second one below [`TODAY`].
+#[must_use]
+pub fn differs_by_era(path: &[u8]) -> bool {
+    path == b"/proc/modules" || (path.starts_with(b"/sys/") && path.ends_with(b"/name"))
+}
+
 fn class_in_dev(rest: &[u8]) -> Class {
     if matches!(rest, b"" | b"/v4l") {
         return Class::MergedDir;
+    }
+    if rest == b"/v4l2loopback" {
+        return Class::Tree { legacy: false };
     }
     if let Some(number) = rest.strip_prefix(b"/v4l/video").and_then(decimal) {
         return Class::DeviceLink(number);
@@ -299,7 +324,7 @@ fn class_in_sys(rest: &[u8]) -> Class {
     if MERGED.contains(&rest) {
         return Class::MergedDir;
     }
-    if is_or_below(rest, b"/module/vloopback") {
+    if is_or_below(rest, b"/module/vloopback") || is_or_below(rest, b"/module/v4l2loopback") {
         return Class::Modules;
     }
     let below_ours = is_or_below(rest, b"/class/video4linux")
@@ -378,7 +403,8 @@ pub fn strip_tree<'path>(path: &'path [u8], tree: &[u8]) -> Option<&'path [u8]> 
     if tree.is_empty() || !is_or_below(path, tree) {
         return None;
     }
-    path.strip_prefix(tree)
+    let below = path.strip_prefix(tree)?;
+    Some(if is_or_below(below, TODAY) { below.strip_prefix(TODAY).unwrap_or(below) } else { below })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The daemon's protocol: messages, framing, descriptors.
 //!
 //! Each process has one AF_UNIX SOCK_SEQPACKET connection. Each message is one record: a [`Head`] of fixed size,
-//! and for [`Reply::Text`] and [`Reply::Refused`] a text behind it. A request has exactly one reply;
+//! and for [`Reply::Text`], [`Reply::Refused`] and [`Reply::Denied`] a text behind it. A request has exactly one reply;
 //! only [`Request::Split`] and [`Request::Bell`] have none. Descriptors travel with the record (SCM_RIGHTS), in the order
 //! of the table.
 //!
@@ -25,6 +25,9 @@
 //! | [`Request::Bell`] | – | none | – |
 //! | [`Request::Closed`] | – | [`Reply::Done`] | – |
 //! | [`Request::SetTimeout`] | a picture in a memory file, if one is set | [`Reply::Done`] | – |
+//! | [`Request::Add`] | – | [`Reply::Added`] or [`Reply::Denied`] | – |
+//! | [`Request::Query`] | – | [`Reply::Spec`] or [`Reply::Denied`] | – |
+//! | [`Request::Remove`], [`Request::SetCaps`] | – | [`Reply::Done`] or [`Reply::Denied`] | – |
 //! | [`Request::Tree`] | – | [`Reply::Done`] | a memory file with an image of the tree ([`tree`]) |
 //! | [`Request::List`] | – | [`Reply::Text`] | a memory file with the text, if that is longer than a record |
 //!
@@ -38,7 +41,7 @@ pub mod tree;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The protocol's number. Every record has it, so processes of different builds notice at once.
-pub const PROTOCOL: u32 = 6;
+pub const PROTOCOL: u32 = 7;
 /// "VLBK" in the machine's byte order: the first word of every record.
 pub const MAGIC: u32 = u32::from_ne_bytes(*b"VLBK");
 /// The longest record, bytes: a list of many pipes, below what a socket takes in one piece.
@@ -61,8 +64,11 @@ pub struct Head {
     /// Which message.
     pub kind: u32,
     /// Its numbers.
-    pub args: [u32; 11],
+    pub args: [u32; ARGS],
 }
+
+/// How many numbers a record has room for.
+pub const ARGS: usize = 20;
 
 /// The size of [`Head`], bytes.
 pub const HEAD_LEN: usize = size_of::<Head>();
@@ -289,6 +295,34 @@ pub enum Request {
         /// unchanged.
         limit: Option<u32>,
     },
+    /// By a tool: makes one more pipe, for as long as the server runs.
+    Add {
+        /// What it is to be.
+        spec: PipeSpec,
+    },
+    /// By a tool: takes a pipe away.
+    Remove {
+        /// N of one of the pipe's nodes, /dev/videoN.
+        node: u32,
+        /// Also while somebody has it open: those get ENODEV from then on.
+        force: bool,
+    },
+    /// By a tool: what a pipe is.
+    Query {
+        /// N of one of the pipe's nodes, /dev/videoN.
+        node: u32,
+    },
+    /// By a tool: sets a pipe's format and rate, as a pusher would that leaves at once. What is None stays as it is.
+    SetCaps {
+        /// N of one of the pipe's nodes, /dev/videoN.
+        node: u32,
+        /// The format.
+        format: Option<PixelFormat>,
+        /// Seconds a frame: numerator and denominator.
+        interval: Option<(u32, u32)>,
+        /// Format and rate stay, whoever pushes.
+        keep: Option<bool>,
+    },
     /// All pipes, as JSON.
     List,
     /// The tree of plain files, for processes that cannot reach its folder.
@@ -299,6 +333,52 @@ pub enum Request {
         /// The session.
         session: u32,
     },
+}
+
+/// A pipe that is to be made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PipeSpec {
+    /// What it is called: UTF-8, padded with zeros. All zeros: no label.
+    pub label: [u8; 32],
+    /// N of the input's /dev/videoN; None: a free number.
+    pub input: Option<u32>,
+    /// N of the output's.
+    pub output: Option<u32>,
+    /// The sizes that a pusher may set: least width, most width, least height, most height; 0: as far as there are any.
+    pub sizes: [u32; 4],
+    /// The most buffers that one REQBUFS gives; 0: as many as there can be.
+    pub max_buffers: u32,
+    /// How many may have the nodes open, both together; 0: as many as like.
+    pub max_openers: u32,
+}
+
+impl PipeSpec {
+    fn words(&self) -> [u32; 16] {
+        let mut args = [0; 16];
+        for (to, from) in args.iter_mut().zip(self.label.chunks_exact(4)) {
+            *to = u32::from_ne_bytes([from[0], from[1], from[2], from[3]]);
+        }
+        let number = |number: Option<u32>| number.map_or(0, |number| number.saturating_add(1));
+        (args[8], args[9]) = (number(self.input), number(self.output));
+        args[10..14].copy_from_slice(&self.sizes);
+        (args[14], args[15]) = (self.max_buffers, self.max_openers);
+        args
+    }
+
+    fn of_words(a: &[u32; ARGS]) -> Self {
+        let mut label = [0; 32];
+        for (to, word) in label.chunks_exact_mut(4).zip(a) {
+            to.copy_from_slice(&word.to_ne_bytes());
+        }
+        Self {
+            label,
+            input: a[8].checked_sub(1),
+            output: a[9].checked_sub(1),
+            sizes: [a[10], a[11], a[12], a[13]],
+            max_buffers: a[14],
+            max_openers: a[15],
+        }
+    }
 }
 
 /// The fields that VIDIOC_S_FMT sets. The daemon computes the rest.
@@ -354,6 +434,27 @@ pub enum Reply {
         row: u32,
         /// The slots that may be held.
         quota: u32,
+    },
+    /// A pipe was made.
+    Added {
+        /// Its index.
+        index: u32,
+        /// N of the input's /dev/videoN.
+        input: u32,
+        /// N of the output's.
+        output: u32,
+    },
+    /// What a pipe is.
+    Spec {
+        /// Both nodes are named, and all bounds.
+        spec: PipeSpec,
+    },
+    /// A tool's request was not done.
+    Denied {
+        /// An errno.
+        errno: i32,
+        /// Why, and what helps.
+        text: String,
     },
     /// JSON.
     Text(String),
@@ -439,7 +540,7 @@ fn mixed(layout: u64) -> u64 {
 }
 
 fn head(kind: u32, used: &[u32]) -> Head {
-    let mut args = [0; 11];
+    let mut args = [0; ARGS];
     args[..used.len()].copy_from_slice(used);
     Head { magic: MAGIC, protocol: PROTOCOL, kind, args }
 }
@@ -506,6 +607,20 @@ impl Request {
             Self::LogStatus { session } => head(41, &[session]),
             Self::Gong { session } => head(42, &[session]),
             Self::Tree => head(50, &[]),
+            Self::Add { spec } => head(60, &spec.words()),
+            Self::Query { node } => head(63, &[node]),
+            Self::Remove { node, force } => head(61, &[node, u32::from(force)]),
+            Self::SetCaps { node, format, interval, keep } => {
+                let has = u32::from(format.is_some())
+                    | u32::from(interval.is_some()) << 1
+                    | u32::from(keep.is_some()) << 2
+                    | u32::from(keep == Some(true)) << 3;
+                let f = format.unwrap_or_default();
+                let (numerator, denominator) = interval.unwrap_or_default();
+                let more = [f.fourcc, f.width, f.height, f.sizeimage, f.colorspace, f.colours, f.field];
+                let [a, b, c, d, e, g, h] = more;
+                head(62, &[node, has, a, b, c, d, e, g, h, numerator, denominator])
+            }
         }
     }
 
@@ -571,6 +686,23 @@ impl Request {
             41 => Self::LogStatus { session: a[0] },
             42 => Self::Gong { session: a[0] },
             50 => Self::Tree,
+            60 => Self::Add { spec: PipeSpec::of_words(&a) },
+            63 => Self::Query { node: a[0] },
+            61 => Self::Remove { node: a[0], force: a[1] != 0 },
+            62 => Self::SetCaps {
+                node: a[0],
+                format: (a[1] & 1 != 0).then_some(PixelFormat {
+                    fourcc: a[2],
+                    width: a[3],
+                    height: a[4],
+                    sizeimage: a[5],
+                    colorspace: a[6],
+                    colours: a[7],
+                    field: a[8],
+                }),
+                interval: (a[1] & 2 != 0).then_some((a[9], a[10])),
+                keep: (a[1] & 4 != 0).then_some(a[1] & 8 != 0),
+            },
             kind => return Err(WireError::Kind(kind)),
         })
     }
@@ -608,6 +740,9 @@ impl Reply {
             Self::Text(text) => (head(107, &[]), text),
             Self::Zero { zero, len } => (head(108, &[*zero, *len]), ""),
             Self::Slip { ticket } => (head(109, &[*ticket]), ""),
+            Self::Added { index, input, output } => (head(110, &[*index, *input, *output]), ""),
+            Self::Spec { spec } => (head(112, &spec.words()), ""),
+            Self::Denied { errno, text } => (head(111, &[errno.unsigned_abs()]), text),
         }
     }
 
@@ -644,6 +779,9 @@ impl Reply {
             107 => Self::Text(text()),
             108 => Self::Zero { zero: a[0], len: a[1] },
             109 => Self::Slip { ticket: a[0] },
+            110 => Self::Added { index: a[0], input: a[1], output: a[2] },
+            112 => Self::Spec { spec: PipeSpec::of_words(&a) },
+            111 => Self::Denied { errno: a[0] as i32, text: text() },
             kind => return Err(WireError::Kind(kind)),
         })
     }
@@ -701,6 +839,20 @@ mod tests {
             Request::Chime { session: 7 },
             Request::RingChime { session: 7 },
             Request::Gong { session: 7 },
+            Request::Add {
+                spec: PipeSpec {
+                    label: core::array::from_fn(|k| if k < 31 { k as u8 + 1 } else { 0 }),
+                    input: Some(0),
+                    output: None,
+                    sizes: [1, 2, 3, 4],
+                    max_buffers: 5,
+                    max_openers: 6,
+                },
+            },
+            Request::Remove { node: 3, force: true },
+            Request::Query { node: 3 },
+            Request::SetCaps { node: 3, format: None, interval: Some((1, 25)), keep: Some(false) },
+            Request::SetCaps { node: 3, format: Some(PixelFormat::default()), interval: None, keep: None },
             Request::Tree,
             Request::List,
             Request::Closed { session: 7 },
@@ -737,6 +889,9 @@ mod tests {
             Reply::Text("[]".into()),
             Reply::Zero { zero: 3, len: 8192 },
             Reply::Slip { ticket: 3 },
+            Reply::Added { index: 1, input: 2, output: 3 },
+            Reply::Spec { spec: PipeSpec { input: Some(1), output: Some(0), ..PipeSpec::default() } },
+            Reply::Denied { errno: 16, text: "somebody has it".into() },
         ] {
             let (head, text) = reply.encode();
             let mut record = head.as_bytes().to_vec();
@@ -762,7 +917,7 @@ mod tests {
         }
 
         #[test]
-        fn any_numbers_behind_a_true_head_never_panic(kind in 0u32..120, args in any::<[u32; 11]>()) {
+        fn any_numbers_behind_a_true_head_never_panic(kind in 0u32..120, args in any::<[u32; ARGS]>()) {
             let head = Head { magic: MAGIC, protocol: PROTOCOL, kind, args };
             if let Ok(request) = Request::decode(head.as_bytes()) {
                 prop_assert_eq!(Request::decode(request.encode().as_bytes()), Ok(request));

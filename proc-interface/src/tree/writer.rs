@@ -18,7 +18,7 @@ const MARKER: &str = ".vloopback-tree";
 const STAGING: &str = ".staging";
 
 /// The names at the top of the tree.
-const TOPS: [&str; 5] = ["proc", "dev", "sys", "run", "open"];
+const TOPS: [&str; 6] = ["proc", "dev", "sys", "run", "open", "today"];
 
 /// Why the tree could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -283,7 +283,7 @@ fn topmost(some: &BTreeMap<PathBuf, EntryKind>, other: &BTreeMap<PathBuf, EntryK
 /// Order of appearance: what is pointed at before what points at it, and what is known of a node before the
 /// node, whose coming is what programs wait for.
 fn rank(path: &Path) -> usize {
-    ["sys/devices", "run", "sys", "dev", "proc"]
+    ["today/sys/devices", "today", "sys/devices", "run", "sys", "dev", "proc"]
         .iter()
         .position(|top| path.starts_with(top))
         .unwrap_or(usize::MAX)

@@ -38,5 +38,6 @@ pub fn three() -> Snapshot {
     Snapshot {
         version: "vloopback 0.1.0".into(),
         pipes: vec![idle(0), busy, PipeView { readers: 1, ..idle(2) }],
+        ..Snapshot::default()
     }
 }

@@ -56,7 +56,7 @@ fn rendered(snapshot: &Snapshot) {
 fn snapshot(u: &mut Unstructured<'_>) -> arbitrary::Result<Snapshot> {
     let version = String::arbitrary(u)?;
     let pipes = (0..u.int_in_range(0..=4)?).map(|_| pipe(u)).collect::<Result<_, _>>()?;
-    Ok(Snapshot { version, pipes })
+    Ok(Snapshot { version, pipes, ..Snapshot::default() })
 }
 
 fn pipe(u: &mut Unstructured<'_>) -> arbitrary::Result<PipeView> {

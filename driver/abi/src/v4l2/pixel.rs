@@ -153,6 +153,30 @@ pub const fn nearest(asked: &V4l2PixFormat) -> V4l2PixFormat {
     pix
 }
 
+/// [`nearest`], of a size within bounds: least width, most width, least height, most height. A bound of 0 is none.
+#[must_use]
+pub fn nearest_within(
+    asked: &V4l2PixFormat,
+    [min_width, max_width, min_height, max_height]: [u32; 4],
+) -> V4l2PixFormat {
+    let most = |bound: u32| if bound == 0 { u32::MAX } else { bound };
+    let near = nearest(&V4l2PixFormat {
+        width: asked.width.min(most(max_width)).max(min_width),
+        height: asked.height.min(most(max_height)).max(min_height),
+        ..*asked
+    });
+    // A format's granularity may have rounded up, beyond an odd bound.
+    let fits = near.width <= most(max_width).max(2) && near.height <= most(max_height).max(2);
+    if fits {
+        return near;
+    }
+    nearest(&V4l2PixFormat {
+        width: if near.width > most(max_width) { near.width.saturating_sub(2) } else { near.width },
+        height: if near.height > most(max_height) { near.height.saturating_sub(2) } else { near.height },
+        ..near
+    })
+}
+
 /// Room for a compressed frame of the smallest pictures: the tables of a JPEG alone can take 1 KiB.
 const COMPRESSED_MIN: u32 = 4096;
 

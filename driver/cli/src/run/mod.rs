@@ -46,6 +46,9 @@ pub fn environment(library: &Path, socket: &Path, era: &EraArgs) -> Vec<(&'stati
         (variables::LD_PRELOAD, preload::ld_preload(library, users.as_deref())),
         (variables::SOCKET, socket.into()),
     ];
+    if era.identity.as_deref() == Some("vloopback") {
+        set.push((variables::IDENTITY, "vloopback".into()));
+    }
     if let Some(release) = &era.uname {
         set.push((variables::UNAME, release.into()));
     }

@@ -46,9 +46,14 @@ impl Place {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.dir.path());
         command.env("XDG_RUNTIME_DIR", self.path("runtime")).stdin(Stdio::null());
-        for name in
-            ["VLOOPBACK_SOCKET", "VLOOPBACK_UNAME", "VLOOPBACK_ERA", "VLOOPBACK_PRELOAD", "LD_PRELOAD"]
-        {
+        for name in [
+            "VLOOPBACK_SOCKET",
+            "VLOOPBACK_UNAME",
+            "VLOOPBACK_ERA",
+            "VLOOPBACK_IDENTITY",
+            "VLOOPBACK_PRELOAD",
+            "LD_PRELOAD",
+        ] {
             command.env_remove(name);
         }
         command

@@ -68,6 +68,7 @@ impl Engine {
         let index =
             self.pipes.iter().position(|p| p.input == node || p.output == node).ok_or(Errno::ENOENT)?;
         let side = if self.pipes[index].input == node { Side::Input } else { Side::Output };
+        self.end_closed_if_full(index);
         let (read, access) = Self::access(flags, legacy);
         if !peer.may(&self.pipes[index].access, read, access.write) {
             debug!(pid = peer.pid, uid = peer.uid, node, "open refused by owner, group and mode");
@@ -263,6 +264,16 @@ impl Engine {
     pub(super) fn end_closed_owner(&mut self, index: usize) {
         if let Some(owner) = self.pipes[index].core.owner() {
             self.end_if_closed(owner);
+        }
+    }
+
+    /// Where no more may open a pipe, those that have closed it are looked for.
+    fn end_closed_if_full(&mut self, index: usize) {
+        if self.pipes[index].core.is_full() {
+            let open: Vec<u32> = self.pipes[index].core.openers().map(|(session, _)| session).collect();
+            for session in open {
+                self.end_if_closed(session);
+            }
         }
     }
 

@@ -10,8 +10,9 @@ use nix::errno::Errno;
 use tracing::{info, warn};
 use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l2::Fourcc;
-use vloopback_core::{Options, Pipe, RingPlan, Side};
-use vloopback_proc::model::{Counters, FormatView, NodeAccess, Owner, PipeView, Rate, Role, Snapshot};
+use vloopback_core::{Options, Pipe, Profile, RingPlan, Side};
+use vloopback_proc::model::{Counters, FormatView, Names, NodeAccess, Owner, PipeView, Rate, Role, Snapshot};
+use vloopback_proc::render::LABEL;
 use vloopback_ring::{Board, Desk, Format, Log, MAX_ROWS, Pix, SessionPage};
 
 use super::zero::ZeroMemory;
@@ -27,10 +28,24 @@ use crate::{ServerError, futex};
 // The state machine grants what the ring leaves to clients.
 const _: () = assert!(vloopback_core::RESERVED_SLOTS as usize == vloopback_ring::RESERVED_SLOTS);
 
+/// Why there is a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The options and the configuration ask for it.
+    Configured,
+    /// Claims have left too few that are free.
+    Spare,
+    /// A tool has added it.
+    Added,
+}
+
 /// A pipe with its memory.
 #[derive(Debug)]
 pub(super) struct PipeState {
     pub(super) index: u32,
+    pub(super) origin: Origin,
+    /// What a person called it, as the board has it.
+    pub(super) label: String,
     /// N of the input's /dev/videoN.
     pub(super) input: u32,
     /// N of the output's.
@@ -68,7 +83,7 @@ pub(super) struct PipeState {
 impl PipeState {
     /// `writer` is the number by which the placeholder's thread takes the right to write.
     fn new(
-        index: u32,
+        (index, origin): (u32, Origin),
         nodes: (u32, u32),
         access: NodeAccess,
         options: Options,
@@ -80,6 +95,8 @@ impl PipeState {
         let sign = Sign { pipe: index, node: nodes.1 };
         let mut pipe = Self {
             index,
+            origin,
+            label: String::new(),
             input: nodes.0,
             output: nodes.1,
             access,
@@ -102,8 +119,33 @@ impl PipeState {
             kept: 0,
             unused_since: None,
         };
-        pipe.update_board();
+        pipe.set_options(options);
         Ok(pipe)
+    }
+
+    /// Sets what the pipe is to be like, before anybody has opened it.
+    pub(super) fn set_options(&mut self, options: Options) {
+        self.core = self.core.with_options(options);
+        for (to, bound) in self.board.sizes.iter().zip(options.sizes) {
+            to.store(bound, Ordering::SeqCst);
+        }
+        self.update_board();
+    }
+
+    /// Sets what programs find the pipe to be called; see [`label`].
+    pub(super) fn set_label(&mut self, text: &str) {
+        self.label = label(text);
+        self.board.set_label(self.label.as_bytes());
+    }
+
+    /// Sets how many buffers a program gets at a time; 0: as many as there can be.
+    pub(super) fn set_max_buffers(&self, most: u32) {
+        self.board.max_buffers.store(most, Ordering::SeqCst);
+    }
+
+    /// How many buffers a program gets at a time; 0: as many as there can be.
+    pub(super) fn max_buffers(&self) -> u32 {
+        self.board.max_buffers.load(Ordering::SeqCst)
     }
 
     /// The lowest number that no session of this pipe has.
@@ -328,7 +370,7 @@ impl PipeState {
             .filter_map(|(id, _)| sessions.get(&id))
     }
 
-    fn view(&self, sessions: &BTreeMap<u32, Session>) -> PipeView {
+    pub(super) fn view(&self, sessions: &BTreeMap<u32, Session>) -> PipeView {
         let mut counters = self.past;
         let (mut unwatched, mut kept) = (0, self.kept);
         if let Some(ring) = &self.ring {
@@ -383,10 +425,30 @@ impl PipeState {
             counters,
             format,
             owners,
-            label: String::new(),
+            label: self.label.clone(),
             access: self.access,
+            max_buffers: match self.max_buffers() {
+                0 => vloopback_ring::MAX_BUFFERS as u32,
+                most => most,
+            },
+            max_openers: self.core.options().max_openers,
+            kept: self.core.is_kept(),
         }
     }
+}
+
+/// A label as it is kept: one line, and what fits into a card of V4L2, cut at a character.
+fn label(text: &str) -> String {
+    let mut label = String::new();
+    for sign in text.trim().chars() {
+        let sign = if sign.is_control() || matches!(sign, '\u{2028}' | '\u{2029}') { '?' } else { sign };
+        if label.len() + sign.len_utf8() > LABEL {
+            break;
+        }
+        label.push(sign);
+    }
+    label.truncate(label.trim_end().len());
+    label
 }
 
 fn page_size() -> u32 {
@@ -398,10 +460,37 @@ fn page_size() -> u32 {
 }
 
 impl Engine {
-    /// Makes one more pipe at the next index.
-    pub(super) fn add_pipe(&mut self) -> Result<(), ServerError> {
-        let index = self.pipes.len() as u32;
+    /// Makes one more pipe at the lowest index that is free.
+    pub(super) fn add_pipe(&mut self, origin: Origin) -> Result<(), ServerError> {
+        let index = self.free_index();
         let nodes = self.free_nodes(index)?;
+        let mut pipe = self.make_pipe(index, nodes, origin)?;
+        if origin == Origin::Configured {
+            pipe.set_label(self.config.label_of(index));
+        }
+        self.take_in(pipe);
+        Ok(())
+    }
+
+    /// The lowest index that no pipe has.
+    pub(super) fn free_index(&self) -> u32 {
+        (0..).find(|index| self.pipes.iter().all(|pipe| pipe.index != *index)).unwrap_or(u32::MAX)
+    }
+
+    /// A new pipe is there for all from now on. It comes last: whoever has another's place in the list goes on with it.
+    pub(super) fn take_in(&mut self, pipe: PipeState) {
+        info!(pipe = pipe.index, input = pipe.input, output = pipe.output, "added");
+        self.pipes.push(pipe);
+        self.views_stale = true;
+    }
+
+    /// A pipe that nobody knows of yet.
+    pub(super) fn make_pipe(
+        &mut self,
+        index: u32,
+        nodes: (u32, u32),
+        origin: Origin,
+    ) -> Result<PipeState, ServerError> {
         let uid = nix::unistd::geteuid();
         let gid = self.config.group.unwrap_or_else(|| {
             let video = || nix::unistd::Group::from_name("video").ok().flatten();
@@ -414,22 +503,38 @@ impl Engine {
         options.idle = self.config.idle.unwrap_or(options.idle);
         options.exclusive = self.config.exclusive_of(index);
         let writer = self.fresh();
-        let mut pipe = PipeState::new(index, nodes, access, options, writer)
+        let mut pipe = PipeState::new((index, origin), nodes, access, options, writer)
             .map_err(|e| ServerError::system(format!("making the memory of pipe {index}"), e))?;
         pipe.image = self.config.timeout_image_of(index);
         pipe.timeout = self.config.timeout_of(index);
-        info!(pipe = index, input = nodes.0, output = nodes.1, "added");
-        self.pipes.push(pipe);
-        self.views_stale = true;
-        Ok(())
+        pipe.board.own_names.store(u32::from(self.names() == Names::Vloopback), Ordering::SeqCst);
+        Ok(pipe)
     }
 
-    fn free_nodes(&self, index: u32) -> Result<(u32, u32), ServerError> {
-        let real = |n: u32| {
-            Path::new(&format!("/dev/video{n}")).exists()
-                || Path::new(&format!("/sys/class/video4linux/video{n}")).exists()
-        };
-        let taken = |n: u32| self.pipes.iter().any(|p| p.input == n || p.output == n) || real(n);
+    /// Whose names programs of today find. In the old driver's profile there are no such programs.
+    pub(super) fn names(&self) -> Names {
+        match self.config.profile {
+            Profile::Vloopback => Names::Vloopback,
+            Profile::Default => self.config.identity,
+        }
+    }
+
+    /// Who may open the node by which pipes are added and deleted. (What is asked there, the server decides anyway.)
+    fn control_access(&self) -> NodeAccess {
+        let own = NodeAccess::default();
+        NodeAccess { gid: self.config.admin_group.unwrap_or(own.gid), ..own }
+    }
+
+    /// Whether a pipe or a real device has the node of this number.
+    pub(super) fn is_taken(&self, n: u32) -> bool {
+        self.pipes.iter().any(|p| p.input == n || p.output == n)
+            || Path::new(&format!("/dev/video{n}")).exists()
+            || Path::new(&format!("/sys/class/video4linux/video{n}")).exists()
+    }
+
+    /// The two numbers that the configuration's order and offset give the pipe of an index.
+    pub(super) fn free_nodes(&self, index: u32) -> Result<(u32, u32), ServerError> {
+        let taken = |n: u32| self.is_taken(n);
         if let Ok(offset) = u32::try_from(self.config.dev_offset) {
             let (input, output) = match self.config.order {
                 Order::InputFirst => (2 * index + offset, 2 * index + offset + 1),
@@ -451,6 +556,12 @@ impl Engine {
             });
             return nodes.ok_or_else(|| ServerError::Option("no two node numbers are free below 256".into()));
         }
+        self.lowest_nodes()
+    }
+
+    /// The lowest two neighbouring numbers that are free.
+    pub(super) fn lowest_nodes(&self) -> Result<(u32, u32), ServerError> {
+        let taken = |n: u32| self.is_taken(n);
         // Old programs take output = input + 1 for granted.
         (0..255)
             .find(|&n| !taken(n) && !taken(n + 1))
@@ -465,7 +576,7 @@ impl Engine {
             if free >= self.config.spares || self.pipes.len() as u32 >= MAX_PIPES {
                 return;
             }
-            if let Err(e) = self.add_pipe() {
+            if let Err(e) = self.add_pipe(Origin::Spare) {
                 return warn!("cannot make a spare pipe: {e}");
             }
         }
@@ -476,21 +587,19 @@ impl Engine {
     /// that closes to open its node again, at another size, must find it. Returns when to look again.
     pub(super) fn drop_spares(&mut self) -> Option<Duration> {
         let now = Instant::now();
-        let asked = self.config.pipes as usize;
-        for pipe in self.pipes.iter_mut().skip(asked) {
+        for pipe in self.pipes.iter_mut().filter(|pipe| pipe.origin == Origin::Spare) {
             let used = pipe.core.openers().next().is_some();
             pipe.unused_since = if used { None } else { pipe.unused_since.or(Some(now)) };
         }
         let mut free = self.pipes.iter().filter(|p| !p.core.writer()).count();
-        while self.pipes.len() > asked && free > self.config.spares as usize {
-            let unused = now.saturating_duration_since(self.pipes.last()?.unused_since?);
+        while free > self.config.spares as usize {
+            let spares = self.pipes.iter().enumerate().filter(|(_, pipe)| pipe.origin == Origin::Spare);
+            let (place, last) = spares.max_by_key(|(_, pipe)| pipe.index)?;
+            let unused = now.saturating_duration_since(last.unused_since?);
             if unused < self.config.spare_timeout {
                 return Some(self.config.spare_timeout - unused);
             }
-            let pipe = self.pipes.pop()?;
-            pipe.close_threads();
-            info!(pipe = pipe.index, input = pipe.input, output = pipe.output, "spare removed");
-            self.views_stale = true;
+            self.take_out(place);
             free -= 1;
         }
         None
@@ -499,15 +608,22 @@ impl Engine {
     pub(super) fn snapshot(&self) -> Snapshot {
         Snapshot {
             version: format!("vloopback {}", env!("CARGO_PKG_VERSION")),
-            pipes: self.pipes.iter().map(|p| p.view(&self.sessions)).collect(),
+            pipes: self.in_order().map(|(_, pipe)| pipe.view(&self.sessions)).collect(),
+            names: self.names(),
+            control: Some(self.control_access()),
         }
+    }
+
+    /// The pipes with their places in our list, by index.
+    fn in_order(&self) -> impl Iterator<Item = (usize, &PipeState)> {
+        let mut order: Vec<(usize, &PipeState)> = self.pipes.iter().enumerate().collect();
+        order.sort_by_key(|(_, pipe)| pipe.index);
+        order.into_iter()
     }
 
     /// What `list` tells beyond the views, by pipe.
     pub(super) fn pipes_more(&self) -> Vec<crate::listing::More> {
-        self.pipes
-            .iter()
-            .enumerate()
+        self.in_order()
             .map(|(index, pipe)| {
                 let log = pipe.ring.as_ref().map(|r| &r.log);
                 let in_log =
@@ -518,6 +634,13 @@ impl Engine {
                 };
                 crate::listing::More {
                     claimed: pipe.core.writer(),
+                    sizes: pipe.core.options().sizes,
+                    caps: {
+                        let pix = pipe.core.pix();
+                        format!("{}:{}x{}", Fourcc(pix.pixelformat), pix.width, pix.height)
+                    },
+                    interval: pipe.core.interval(),
+                    timeout: pipe.timeout.as_millis().try_into().unwrap_or(u32::MAX),
                     zero: pipe.zero.as_ref().map(|memory| crate::listing::Zero {
                         bytes: memory.len,
                         at: memory.door.request(),

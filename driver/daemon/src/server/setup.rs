@@ -13,7 +13,7 @@ use vloopback_wire::{PixelFormat, Reply};
 
 use super::Engine;
 use super::device::errno;
-use super::pipes::PipeState;
+use super::pipes::{Origin, PipeState};
 use crate::card;
 use crate::config::MAX_TIMEOUT;
 use crate::image::TimeoutImage;
@@ -71,7 +71,7 @@ impl Engine {
     /// EDQUOT: this one has its share.
     pub(super) fn charge_claim(&mut self, uid: u32, index: usize) -> Result<(), Errno> {
         let pipe = &mut self.pipes[index];
-        if pipe.index < self.config.pipes || pipe.core.pusher().is_some() {
+        if pipe.origin != Origin::Spare || pipe.core.pusher().is_some() {
             return Ok(());
         }
         pipe.claim = Some(self.quotas.charge(uid, Resource::Pipes, 1).map_err(|_| Errno::EDQUOT)?);

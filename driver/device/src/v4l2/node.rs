@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::text;
-use vloopback_abi::v4l2::pixel::{SIZES, nearest};
+use vloopback_abi::v4l2::pixel::nearest_within;
 use vloopback_abi::v4l2::{
     Fourcc, PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE,
     V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE, V4L2_CAP_DEVICE_CAPS,
@@ -167,13 +167,27 @@ impl Node<'_> {
     /// What S_FMT would set.
     fn resolve(&self, asked: &V4l2PixFormat) -> Answer<V4l2PixFormat> {
         if self.is_input() {
-            return Ok(nearest(asked));
+            return Ok(self.settable(asked));
         }
         // A client gets what the pipe carries.
         let now = to_v4l2(&self.learned_pix()?);
         let fixed = self.page().count.load(Ordering::Relaxed) != 0 || !self.is_bridged();
         let near = if fixed { now } else { bridge::resolve(self.call, asked, false) };
         Ok(names::as_asked(near, asked.fourcc()))
+    }
+
+    /// The nearest format that a pusher can set: within the pipe's sizes, or the one that is kept.
+    fn settable(&self, asked: &V4l2PixFormat) -> V4l2PixFormat {
+        let board = self.call.board();
+        if board.kept.load(Ordering::Relaxed) != 0 {
+            return to_v4l2(&board.format().pix);
+        }
+        nearest_within(asked, self.sizes())
+    }
+
+    /// The pipe's least width, most width, least height, most height.
+    fn sizes(&self) -> [u32; 4] {
+        core::array::from_fn(|k| self.call.board().sizes[k].load(Ordering::Relaxed))
     }
 
     fn controls(&self, head: &mut V4l2ExtControls, list: &mut dyn ControlList, want: Want) -> Answer<()> {
@@ -212,15 +226,47 @@ fn three_digits(n: u32) -> [u8; 3] {
     [n / 100 % 10, n / 10 % 10, n % 10].map(|digit| b'0' + digit as u8)
 }
 
-/// `platform:vloopback-NNN-in` or `-out`.
-fn bus_info(pipe: u32, input: bool) -> [u8; 32] {
+fn joined(pieces: [&[u8]; 3]) -> [u8; 32] {
     let mut field = [0; 32];
     let mut at = 0;
-    for piece in [&b"platform:vloopback-"[..], &three_digits(pipe), if input { b"-in" } else { b"-out" }] {
+    for piece in pieces {
         field[at..at + piece.len()].copy_from_slice(piece);
         at += piece.len();
     }
     field
+}
+
+/// `platform:vloopback-NNN-in` or `-out`.
+fn bus_info(pipe: u32, input: bool) -> [u8; 32] {
+    joined([b"platform:vloopback-", &three_digits(pipe), if input { b"-in" } else { b"-out" }])
+}
+
+/// What QUERYCAP tells of a node: driver, card and bus. Programs of today test for v4l2loopback's.
+fn names_of(call: &Call) -> ([u8; 16], [u8; 32], [u8; 32]) {
+    let (info, board) = (call.info(), call.board());
+    if info.legacy || call.caller.has_own_names() {
+        return (
+            text::field("vloopback"),
+            v4l1::name(info.pipe, info.input),
+            bus_info(info.pipe, info.input),
+        );
+    }
+    let own = board.own_names.load(Ordering::Relaxed) != 0;
+    let label = board.label();
+    let card = match (label[0], own) {
+        (0, true) => v4l1::name(info.pipe, info.input),
+        (0, false) => v4l1::numbered(b"Loopback video device ", info.node, b""),
+        _ => label,
+    };
+    if own {
+        (text::field("vloopback"), card, bus_info(info.pipe, info.input))
+    } else {
+        (
+            text::field("v4l2 loopback"),
+            card,
+            joined([b"platform:v4l2loopback-", &three_digits(info.node), b""]),
+        )
+    }
 }
 
 impl V4l2Device for Node<'_> {
@@ -247,10 +293,11 @@ impl V4l2Device for Node<'_> {
         let tuner = if self.is_bridged() && bridge::has_tuner(self.call) { V4L2_CAP_TUNER } else { 0 };
         let device_caps =
             direction | V4L2_CAP_READWRITE | V4L2_CAP_STREAMING | V4L2_CAP_EXT_PIX_FORMAT | tuner;
+        let (driver, card, bus_info) = names_of(self.call);
         Ok(V4l2Capability {
-            driver: text::field("vloopback"),
-            card: v4l1::name(info.pipe, info.input),
-            bus_info: bus_info(info.pipe, info.input),
+            driver,
+            card,
+            bus_info,
             version: API_VERSION,
             // ffmpeg and Chromium look here and not at device_caps.
             capabilities: device_caps | V4L2_CAP_DEVICE_CAPS,
@@ -311,8 +358,15 @@ impl V4l2Device for Node<'_> {
         if self.is_input() {
             let format = only(asked.index == 0).and_then(|()| known(asked.pixel_format))?;
             let (step_width, step_height) = format.granularity();
+            let sizes = self.sizes();
+            let within = |width, height| {
+                let pixelformat = format.fourcc.0;
+                let near = V4l2PixFormat { pixelformat, width, height, ..V4l2PixFormat::default() };
+                let near = nearest_within(&near, sizes);
+                (near.width, near.height)
+            };
             let ((min_width, min_height), (max_width, max_height)) =
-                (format.fit(SIZES.0, SIZES.0), format.fit(SIZES.1, SIZES.1));
+                (within(sizes[0], sizes[2]), within(sizes[1], sizes[3]));
             let mut answer = asked;
             answer.set_stepwise(V4l2FrmsizeStepwise {
                 min_width,
@@ -335,12 +389,13 @@ impl V4l2Device for Node<'_> {
     fn enum_frameintervals(&mut self, asked: V4l2Frmivalenum) -> Answer<V4l2Frmivalenum> {
         if self.is_input() {
             let format = only(asked.index == 0).and_then(|()| known(asked.pixel_format))?;
-            let near = nearest(&V4l2PixFormat {
+            let wanted = V4l2PixFormat {
                 pixelformat: format.fourcc.0,
                 width: asked.width,
                 height: asked.height,
                 ..V4l2PixFormat::default()
-            });
+            };
+            let near = nearest_within(&wanted, self.sizes());
             only((near.width, near.height) == (asked.width, asked.height))?;
             let mut answer = asked;
             answer.set_stepwise(INTERVALS);
@@ -364,7 +419,8 @@ impl V4l2Device for Node<'_> {
     /// A pusher says how often its frames come; a client is told.
     fn s_parm(&mut self, asked: V4l2Streamparm) -> Answer<V4l2Streamparm> {
         self.check_type(asked.type_)?;
-        if self.is_input() {
+        // A rate that is kept stays, whatever a pusher says.
+        if self.is_input() && self.call.board().kept.load(Ordering::Relaxed) == 0 {
             let interval = nearest_interval(asked.output().timeperframe);
             set_interval(self.call, interval.numerator, interval.denominator).map_err(Errno)?;
             self.page().paced.store(1, Ordering::Relaxed);

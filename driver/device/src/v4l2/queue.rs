@@ -91,6 +91,14 @@ fn known_memory(memory: u32) -> Result<()> {
     if known { Ok(()) } else { Err(libc::EINVAL) }
 }
 
+/// The most buffers that an open file of the pipe has.
+fn most(session: &OpenFile) -> usize {
+    match session.board().max_buffers.load(Ordering::Relaxed) as usize {
+        0 => MAX_BUFFERS,
+        most => most.min(MAX_BUFFERS),
+    }
+}
+
 /// Whether a REQBUFS may be done.
 ///
 /// # Errors
@@ -124,7 +132,7 @@ pub(super) fn check_create(session: &Call, asked: &V4l2CreateBuffers, pix: &Pix)
         return Ok(None);
     }
     check_owner(session)?;
-    if has == MAX_BUFFERS {
+    if has >= most(session) {
         return Err(libc::ENOBUFS);
     }
     let other_kind = has != 0 && page.memory.load(Ordering::Relaxed) != asked.memory;
@@ -186,7 +194,7 @@ pub(super) fn add(locked: &mut Locked, wanted: u32, memory: u32, len: u32, pix: 
     }
     let mut end = has.checked_sub(1).map_or(Some(0), |last| end_of(page, last)).ok_or(libc::ENOMEM)?;
     let mut made = 0;
-    while made < wanted && has + (made as usize) < MAX_BUFFERS {
+    while made < wanted && has + (made as usize) < most(locked.session) {
         let Some(next) = end.checked_add(whole) else { break };
         let buffer = &page.buffers[has + made as usize];
         buffer.start.store(end, Ordering::Relaxed);
