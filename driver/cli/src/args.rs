@@ -329,9 +329,6 @@ pub struct PushArgs {
     /// Push a moving test pattern that shows the number of each frame [the default]
     #[arg(long, conflicts_with = "input")]
     pub pattern: bool,
-    /// Push from a camera
-    #[arg(long, value_name = "DEVICE", hide = true, conflicts_with_all = ["input", "pattern"])]
-    pub camera: Option<String>,
     /// The pixel format: its fourcc, or the kernel's name for it
     #[arg(long, value_name = "FOURCC", default_value = "YUYV", value_parser = crate::values::format_named)]
     pub format: Fourcc,
