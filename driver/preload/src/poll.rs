@@ -24,6 +24,7 @@ use crate::real;
 #[cfg(target_pointer_width = "32")]
 use crate::types::{Timespec64, Timeval64};
 use vloopback_runtime::stack;
+use vloopback_sys::clock::now;
 
 /// More descriptors than any process has: such a list goes on to the kernel as it is, to be refused.
 const MANY: usize = 1 << 20;
@@ -94,13 +95,6 @@ enum Until {
     Ever,
     /// CLOCK_MONOTONIC, nanoseconds; 0 for a call that does not wait.
     At(u64),
-}
-
-fn now() -> u64 {
-    let mut time = timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: a valid timespec.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
-    time.nanos().unwrap_or(0)
 }
 
 impl Until {
