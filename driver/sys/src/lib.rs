@@ -4,6 +4,7 @@
 //! Nothing here allocates, locks or keeps state: signal handlers may call in.
 
 pub mod clock;
+pub mod decimal;
 pub mod records;
 pub mod server;
 
