@@ -115,7 +115,7 @@ fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied => "ask the pipe's owner for access, or run as a member of its group",
         io::ErrorKind::NotFound => "start this program with `vloopback run -- PROGRAM`",
-        _ => "`vloopback doctor` looks into it",
+        _ => "`vloopback list` tells whether the server still runs, and who has the pipes",
     }
 }
 

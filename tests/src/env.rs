@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -20,9 +22,34 @@ pub(crate) fn target_dir() -> PathBuf {
     own.parent().and_then(Path::parent).expect("a test lies two levels deep").to_owned()
 }
 
-/// Where `vloopback` and `vloopbackd` are.
+/// Where `vloopback` and `vloopbackd` are: what `VLOOPBACK_BIN_DIR` names, or this build's own directory.
+///
+/// # Panics
+/// Where they cannot be built.
 pub fn bin_dir() -> PathBuf {
-    std::env::var_os("VLOOPBACK_BIN_DIR").map_or_else(target_dir, PathBuf::from)
+    std::env::var_os("VLOOPBACK_BIN_DIR").map_or_else(|| built().to_owned(), PathBuf::from)
+}
+
+/// The build's own directory, once the programs in it are those of the present sources: for the tests of this package
+/// alone cargo does not build another package's programs, or leaves old ones.
+fn built() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let folder = target_dir();
+        // Started by hand: what is there is used.
+        let Some(cargo) = std::env::var_os("CARGO") else { return folder };
+        let profile = match folder.file_name().and_then(OsStr::to_str) {
+            Some("debug") | None => "dev",
+            Some(name) => name,
+        };
+        let built = Command::new(cargo)
+            .args(["build", "--quiet", "--locked", "-p", "vloopback", "--profile", profile, "--target-dir"])
+            .arg(folder.parent().expect("a target directory"))
+            .current_dir(crate::source_root())
+            .status();
+        assert!(built.expect("cargo runs, as it did for this test").success(), "vloopback cannot be built");
+        folder
+    })
 }
 
 /// One of the project's programs.
@@ -33,7 +60,7 @@ pub fn binary(name: &str) -> PathBuf {
     let path = bin_dir().join(name);
     assert!(
         path.is_file(),
-        "{} is missing: run tests/run, or `cargo build -p vloopback` first, or set VLOOPBACK_BIN_DIR",
+        "{} is missing: `cargo build -p vloopback` makes it; or set VLOOPBACK_BIN_DIR",
         path.display()
     );
     path

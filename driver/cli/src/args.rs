@@ -208,54 +208,59 @@ impl ServerArgs {
         Ok(config)
     }
 
+    /// The options that were given, but the socket: name, and value where it has one.
+    fn given(&self) -> Vec<(&'static str, Option<OsString>)> {
+        // Named one by one, so that none is forgotten.
+        let ServerArgs {
+            pipes,
+            spares,
+            num_buffers,
+            dev_offset,
+            order,
+            profile,
+            idle,
+            exclusive,
+            share,
+            timeout_image,
+            timeout,
+            config,
+            socket: _,
+        } = self;
+        let number = |number: &Option<u32>| number.map(|number| Some(number.to_string().into()));
+        let word = |word: &Option<String>| word.clone().map(|word| Some(word.into()));
+        let file = |file: &Option<PathBuf>| file.clone().map(|file| Some(absolute(file).into()));
+        [
+            ("--pipes", number(pipes)),
+            ("--spares", number(spares)),
+            ("--num-buffers", number(num_buffers)),
+            ("--dev-offset", dev_offset.map(|number| Some(number.to_string().into()))),
+            ("--order", word(order)),
+            ("--profile", word(profile)),
+            ("--idle", word(idle)),
+            ("--exclusive", exclusive.then_some(None)),
+            ("--share", word(share)),
+            ("--timeout-image", file(timeout_image)),
+            ("--timeout", number(timeout)),
+            ("--config", file(config)),
+        ]
+        .into_iter()
+        .filter_map(|(name, given)| Some((name, given?)))
+        .collect()
+    }
+
     /// The options that shape a new server, as the user wrote them, for a message about those that
     /// a running server does not take any more. Empty where there are none. Without `--order`, of which it
     /// shows whether it has it.
     pub fn shaping(&self) -> Vec<&'static str> {
-        [
-            ("--pipes", self.pipes.is_some()),
-            ("--spares", self.spares.is_some()),
-            ("--num-buffers", self.num_buffers.is_some()),
-            ("--dev-offset", self.dev_offset.is_some()),
-            ("--profile", self.profile.is_some()),
-            ("--idle", self.idle.is_some()),
-            ("--exclusive", self.exclusive),
-            ("--share", self.share.is_some()),
-            ("--timeout-image", self.timeout_image.is_some()),
-            ("--timeout", self.timeout.is_some()),
-            ("--config", self.config.is_some()),
-        ]
-        .into_iter()
-        .filter_map(|(name, given)| given.then_some(name))
-        .collect()
+        self.given().into_iter().map(|(name, _)| name).filter(|name| *name != "--order").collect()
     }
 
     /// These options as arguments for another process of this program that may have another
     /// current directory. `socket` is the path that the whole configuration came to.
     pub fn to_arguments(&self, socket: PathBuf) -> Vec<OsString> {
-        let mut arguments: Vec<OsString> = Vec::new();
-        let mut option = |name: &str, value: Option<OsString>| {
-            if let Some(value) = value {
-                arguments.extend([name.into(), value]);
-            }
-        };
-        let number = |number: Option<u32>| number.map(|number| number.to_string().into());
-        option("--pipes", number(self.pipes));
-        option("--spares", number(self.spares));
-        option("--num-buffers", number(self.num_buffers));
-        option("--dev-offset", self.dev_offset.map(|number| number.to_string().into()));
-        option("--order", self.order.clone().map(OsString::from));
-        option("--profile", self.profile.clone().map(OsString::from));
-        option("--idle", self.idle.clone().map(OsString::from));
-        option("--share", self.share.clone().map(OsString::from));
-        option("--timeout-image", self.timeout_image.clone().map(|path| absolute(path).into()));
-        option("--timeout", number(self.timeout));
-        option("--config", self.config.clone().map(|path| absolute(path).into()));
-        option("--socket", Some(socket.into()));
-        if self.exclusive {
-            arguments.push("--exclusive".into());
-        }
-        arguments
+        let mut given = self.given();
+        given.push(("--socket", Some(socket.into())));
+        given.into_iter().flat_map(|(name, value)| std::iter::once(name.into()).chain(value)).collect()
     }
 }
 
@@ -353,9 +358,6 @@ pub struct PushArgs {
     /// Push a moving test pattern that shows the number of each frame [the default]
     #[arg(long, conflicts_with = "input")]
     pub pattern: bool,
-    /// Push from a camera
-    #[arg(long, value_name = "DEVICE", hide = true, conflicts_with_all = ["input", "pattern"])]
-    pub camera: Option<String>,
     /// The pixel format: its fourcc, or the kernel's name for it
     #[arg(long, value_name = "FOURCC", default_value = "YUYV", value_parser = crate::values::format_named)]
     pub format: Fourcc,

@@ -158,7 +158,7 @@ fn what_cannot_be_pushed_is_named() {
     for (arguments, status, hint) in [
         (&["push", "7"][..], 4, "there is 0 (/dev/video40, /dev/video41)"),
         (&["push", "/dev/null"], 4, "/dev/null"),
-        (&["push", "0", "--camera", "/dev/video9"], 2, "ffmpeg"),
+        (&["push", "0", "--camera", "/dev/video9"], 2, "unexpected argument '--camera'"),
         (&["push", "0", "--format", "nonesuch"], 2, "NV12"),
         (&["push", "0", "--size", "63x48", "--format", "YUYV"], 4, "multiple of 2"),
         (&["snapshot", "7", "x.png"], 4, "has no pipe '7'"),

@@ -1,5 +1,6 @@
 //! What can be chosen, and what is refused.
 
+use vloopback_abi::Errno;
 use vloopback_abi::v4l2::pixel::SIZES;
 
 /// What a client meets while nobody pushes (driver/docs/rules.md, "While nobody pushes").
@@ -145,13 +146,14 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Its errno: 16 EBUSY, 22 EINVAL, 12 ENOMEM, 9 EBADF.
+    /// Its errno.
     pub fn errno(self) -> i32 {
-        match self {
-            Self::Busy | Self::Owned | Self::Full => 16,
-            Self::NotFed | Self::WrongNode | Self::Invalid | Self::InUse => 22,
-            Self::TooLarge => 12,
-            Self::Unknown => 9,
-        }
+        let errno = match self {
+            Self::Busy | Self::Owned | Self::Full => Errno::EBUSY,
+            Self::NotFed | Self::WrongNode | Self::Invalid | Self::InUse => Errno::EINVAL,
+            Self::TooLarge => Errno::ENOMEM,
+            Self::Unknown => Errno::EBADF,
+        };
+        errno.0
     }
 }

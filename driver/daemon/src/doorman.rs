@@ -17,9 +17,9 @@ use vloopback_ring::Desk;
 use vloopback_ring::hatch::{Entry, Hatch, Next};
 use vloopback_ring::slip::{Phase, Slip};
 
-use crate::clock::now;
 use crate::futex;
 use crate::memory::Page;
+use vloopback_sys::clock::now;
 
 nix::ioctl_read_bad!(unread, libc::TIOCOUTQ, libc::c_int);
 

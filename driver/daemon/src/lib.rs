@@ -7,7 +7,6 @@
 
 mod bell;
 mod card;
-mod clock;
 mod config;
 mod doorman;
 mod futex;

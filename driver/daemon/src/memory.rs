@@ -302,7 +302,7 @@ impl RingMemory {
         let head = self.head();
         let numbers = (self.number, log_number);
         let ring = Self::with_slots(self.slots.clone(), numbers, head, writer)?;
-        ring.log.clock.follow(&self.log.clock, crate::clock::now());
+        ring.log.clock.follow(&self.log.clock, vloopback_sys::clock::now());
         for (old, new) in self.log.slots.iter().zip(&ring.log.slots).take(self.slots.count as usize) {
             let number = old.number.load(Ordering::Acquire);
             if number == 0 || number > head {

@@ -20,11 +20,11 @@ use vloopback_abi::v4l2::V4l2PixFormat;
 use vloopback_ring::{Board, Desk, SessionPage, cancel, pick, publish, stamp};
 
 use crate::bell::Bell;
-use crate::clock::now;
 use crate::doorman::Doorman;
 use crate::image::TimeoutImage;
 use crate::memory::{Page, RingMemory};
 use crate::{card, futex};
+use vloopback_sys::clock::now;
 
 /// Bytes that are copied at a time: the main thread waits for so many at most.
 const PIECE: usize = 64 * 1024;

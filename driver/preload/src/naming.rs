@@ -2,6 +2,8 @@
 
 use core::ffi::{CStr, c_char, c_int};
 
+use vloopback_sys::decimal::Decimal;
+
 use crate::real;
 
 /// The bytes of a C string that the program gave. None for what only pretends to be one: null, a
@@ -41,20 +43,10 @@ pub fn descriptor_link(number: u32, room: &mut [u8; 32]) -> &CStr {
 }
 
 /// Writes `name` with `number` behind it and fills up with NUL; what does not fit is cut.
-pub(crate) fn write_numbered(name: &[u8], mut number: u32, room: &mut [u8]) {
-    let mut digits = [0; 10];
-    let mut count = 0;
-    for digit in &mut digits {
-        *digit = b'0' + (number % 10) as u8;
-        number /= 10;
-        count += 1;
-        if number == 0 {
-            break;
-        }
-    }
+pub(crate) fn write_numbered(name: &[u8], number: u32, room: &mut [u8]) {
     room.fill(0);
-    let digits = digits.iter().take(count).rev();
-    for (place, byte) in room.iter_mut().zip(name.iter().chain(digits)) {
+    let digits = Decimal::new(number.into());
+    for (place, byte) in room.iter_mut().zip(name.iter().chain(digits.as_bytes())) {
         *place = *byte;
     }
 }

@@ -13,6 +13,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use libc::{iovec, msghdr, size_t, sockaddr, sockaddr_nl, socklen_t, ssize_t};
 use vloopback_runtime::edge::{self, News};
 use vloopback_runtime::stack;
+use vloopback_sys::decimal::Decimal;
 
 /// The multicast groups of such sockets.
 const KERNEL: u32 = 1;
@@ -73,18 +74,8 @@ impl Message {
         }
     }
 
-    fn number(&mut self, mut number: u32) {
-        let mut digits = [0; 10];
-        let mut first = digits.len();
-        loop {
-            first -= 1;
-            digits[first] = b'0' + (number % 10) as u8;
-            number /= 10;
-            if number == 0 {
-                break;
-            }
-        }
-        self.put(&digits[first..]);
+    fn number(&mut self, number: u32) {
+        self.put(Decimal::new(number.into()).as_bytes());
     }
 
     /// `TEXT` and a number, with the NUL at the end.

@@ -24,6 +24,7 @@ use crate::real;
 #[cfg(target_pointer_width = "32")]
 use crate::types::{Timespec64, Timeval64};
 use vloopback_runtime::stack;
+use vloopback_sys::clock::now;
 
 /// More descriptors than any process has: such a list goes on to the kernel as it is, to be refused.
 const MANY: usize = 1 << 20;
@@ -94,13 +95,6 @@ enum Until {
     Ever,
     /// CLOCK_MONOTONIC, nanoseconds; 0 for a call that does not wait.
     At(u64),
-}
-
-fn now() -> u64 {
-    let mut time = timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: a valid timespec.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
-    time.nanos().unwrap_or(0)
 }
 
 impl Until {
@@ -534,7 +528,6 @@ type Sets = [*mut fd_set; 3];
 #[cold]
 fn select_with_companions(count: usize, sets: Sets, until: Until, mask: *const sigset_t) -> c_int {
     let sets = sets.map(<*mut fd_set>::cast::<c_ulong>);
-    let words = count.div_ceil(WORD);
     let asked = || {
         let of = |kind: Kind, set: *mut c_ulong| {
             let count = if set.is_null() || !kind.can_be() { 0 } else { count };
@@ -564,11 +557,8 @@ fn select_with_companions(count: usize, sets: Sets, until: Until, mask: *const s
     let threes = &mut threes[..3 * found];
     let result = loop {
         for (copy, &set) in copies.chunks_exact_mut(room).zip(&sets) {
-            copy.fill(0);
-            for (k, word) in copy.iter_mut().enumerate().take(if set.is_null() { 0 } else { words }) {
-                // SAFETY: so many words are the program's.
-                *word = unsafe { set.add(k).read() } & below(count, k);
-            }
+            // SAFETY: the program's own set, of so many bits, or null.
+            unsafe { copy_set(copy, set, count) };
         }
         let mut parts = copies.chunks_exact_mut(room);
         let (Some(read), Some(write), Some(except)) = (parts.next(), parts.next(), parts.next()) else {
@@ -596,22 +586,7 @@ fn select_with_companions(count: usize, sets: Sets, until: Until, mask: *const s
             break ready;
         }
         for three in threes.chunks_exact_mut(3) {
-            let kind = Kind::numbered(three[0]);
-            let (fd, companion) = (three[1] as c_int, three[2] as c_int);
-            let rings = companion != 0 && (has(except, companion) || has(read, companion));
-            put(except, companion, false);
-            put(read, companion, false);
-            let has_byte = companion != 0 && kind == Kind::Gong && has(read, fd) && told(fd) & GONE == 0;
-            if !rings && !has_byte {
-                continue;
-            }
-            match heard(kind, fd, companion, told(companion)) {
-                Said::Ready if kind == Kind::Chime => put(except, fd, true),
-                Said::Ready => put(read, fd, true),
-                Said::Nothing if has_byte => put(read, fd, false),
-                Said::Nothing => {}
-                Said::Gone => three[2] = 0,
-            }
+            three[2] = hear_companion(three, read, except) as c_ulong;
         }
         let ready: u32 =
             [&*read, &*write, &*except].into_iter().flatten().map(|word| word.count_ones()).sum();
@@ -621,14 +596,49 @@ fn select_with_companions(count: usize, sets: Sets, until: Until, mask: *const s
     };
     if result >= 0 {
         for (copy, &set) in copies.chunks_exact(room).zip(&sets).filter(|(_, set)| !set.is_null()) {
-            for (k, word) in copy.iter().enumerate().take(words) {
-                // SAFETY: as above.
+            for (k, word) in copy.iter().enumerate().take(count.div_ceil(WORD)) {
+                // SAFETY: so many words are the program's.
                 unsafe { set.add(k).write(*word) };
             }
         }
     }
     scratch.free();
     result
+}
+
+/// Copies the first `count` bits of a set; of none where it is null. The rest is cleared.
+///
+/// # Safety
+/// The set has so many bits, or is null.
+unsafe fn copy_set(copy: &mut [c_ulong], set: *mut c_ulong, count: usize) {
+    copy.fill(0);
+    let words = if set.is_null() { 0 } else { count.div_ceil(WORD) };
+    for (k, word) in copy.iter_mut().enumerate().take(words) {
+        // SAFETY: as the caller says.
+        *word = unsafe { set.add(k).read() } & below(count, k);
+    }
+}
+
+/// Takes a companion out of what is ready, and puts in what it says of its descriptor. `three`: its kind, whose it is,
+/// and its number. Returns the number, 0 once it is gone.
+fn hear_companion(three: &[c_ulong], read: &mut [c_ulong], except: &mut [c_ulong]) -> c_int {
+    let kind = Kind::numbered(three[0]);
+    let (fd, companion) = (three[1] as c_int, three[2] as c_int);
+    let rings = companion != 0 && (has(except, companion) || has(read, companion));
+    put(except, companion, false);
+    put(read, companion, false);
+    let has_byte = companion != 0 && kind == Kind::Gong && has(read, fd) && told(fd) & GONE == 0;
+    if !rings && !has_byte {
+        return companion;
+    }
+    match heard(kind, fd, companion, told(companion)) {
+        Said::Ready if kind == Kind::Chime => put(except, fd, true),
+        Said::Ready => put(read, fd, true),
+        Said::Nothing if has_byte => put(read, fd, false),
+        Said::Nothing => {}
+        Said::Gone => return 0,
+    }
+    companion
 }
 
 /// What of a descriptor select does not tell.

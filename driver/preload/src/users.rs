@@ -9,6 +9,7 @@ use crate::real;
 use core::ffi::CStr;
 use vloopback_runtime::edge;
 use vloopback_runtime::paths;
+use vloopback_sys::decimal::Decimal;
 
 /// The node behind a socket with this inode, in whatever process. None: it is no device of our server's.
 #[cold]
@@ -29,19 +30,9 @@ pub(crate) fn node_of(inode: u64) -> Option<u32> {
 }
 
 /// `TREE/open/INODE`.
-fn join<'room>(tree: &[u8], mut inode: u64, room: &'room mut [u8]) -> Option<&'room CStr> {
-    let mut digits = [0; 20];
-    let mut first = digits.len();
-    loop {
-        first -= 1;
-        *digits.get_mut(first)? = b'0' + (inode % 10) as u8;
-        inode /= 10;
-        if inode == 0 {
-            break;
-        }
-    }
+fn join<'room>(tree: &[u8], inode: u64, room: &'room mut [u8]) -> Option<&'room CStr> {
     let mut at = 0;
-    for piece in [tree, b"/open/", digits.get(first..)?, b"\0"] {
+    for piece in [tree, b"/open/", Decimal::new(inode).as_bytes(), b"\0"] {
         room.get_mut(at..at + piece.len())?.copy_from_slice(piece);
         at += piece.len();
     }

@@ -98,81 +98,63 @@ pub struct Format {
     pub chosen: u32,
 }
 
-/// Words that a [`Format`] takes on the board.
-pub(crate) const WORDS: usize = 29;
-
-impl Format {
-    fn words(&self) -> [u32; WORDS] {
-        let (p, x) = (self.picture, self.pix);
-        [
-            self.palette,
-            self.width,
-            self.height,
-            self.frame_len,
-            self.buf_len,
-            self.frames,
-            self.ring,
-            self.slots,
-            self.feed,
-            self.varies,
-            self.interval[0],
-            self.interval[1],
-            x.fourcc,
-            x.width,
-            x.height,
-            x.bytesperline,
-            x.sizeimage,
-            x.colorspace,
-            x.colours,
-            x.field,
-            self.zero,
-            p[0],
-            p[1],
-            p[2],
-            p[3],
-            p[4],
-            p[5],
-            self.log,
-            self.chosen,
-        ]
-    }
-
-    fn of_words(words: [u32; WORDS]) -> Self {
-        let [palette, width, height, frame_len, buf_len, frames, ring, slots, feed, varies, rest @ ..] =
-            words;
-        let [num, den, fourcc, pix_width, pix_height, bytesperline, sizeimage, rest @ ..] = rest;
-        let [colorspace, colours, field, zero, p0, p1, p2, p3, p4, p5, log, chosen] = rest;
-        let picture = [p0, p1, p2, p3, p4, p5];
-        let pix = Pix {
-            fourcc,
-            width: pix_width,
-            height: pix_height,
-            bytesperline,
-            sizeimage,
-            colorspace,
-            colours,
-            field,
-        };
-        let interval = [num, den];
-        Self {
-            palette,
-            width,
-            height,
-            frame_len,
-            buf_len,
-            frames,
-            picture,
-            ring,
-            slots,
-            feed,
-            varies,
-            pix,
-            interval,
-            zero,
-            log,
-            chosen,
+/// Makes of one list, in the order of the board, where each number of a [`Format`] lies there, and how a format
+/// becomes words and words a format.
+macro_rules! words {
+    ($($place:ident($($field:tt)+),)*) => {
+        /// Where a number of a [`Format`] lies among the words of one copy.
+        #[derive(Clone, Copy)]
+        enum Place {
+            $($place,)*
         }
-    }
+
+        /// Words that a [`Format`] takes on the board.
+        pub(crate) const WORDS: usize = [$(Place::$place),*].len();
+
+        impl Format {
+            fn words(&self) -> [u32; WORDS] {
+                [$(self.$($field)+),*]
+            }
+
+            fn of_words(words: [u32; WORDS]) -> Self {
+                let mut format = Self::default();
+                $(format.$($field)+ = words[Place::$place as usize];)*
+                format
+            }
+        }
+    };
+}
+
+words! {
+    Palette(palette),
+    Width(width),
+    Height(height),
+    FrameLen(frame_len),
+    BufLen(buf_len),
+    Frames(frames),
+    Ring(ring),
+    Slots(slots),
+    Feed(feed),
+    Varies(varies),
+    Numerator(interval[0]),
+    Denominator(interval[1]),
+    Fourcc(pix.fourcc),
+    PixWidth(pix.width),
+    PixHeight(pix.height),
+    BytesPerLine(pix.bytesperline),
+    SizeImage(pix.sizeimage),
+    Colorspace(pix.colorspace),
+    Colours(pix.colours),
+    Field(pix.field),
+    Zero(zero),
+    Brightness(picture[0]),
+    Hue(picture[1]),
+    Colour(picture[2]),
+    Contrast(picture[3]),
+    Whiteness(picture[4]),
+    Depth(picture[5]),
+    Log(log),
+    Chosen(chosen),
 }
 
 /// The page that only the daemon writes.
@@ -267,28 +249,33 @@ impl Board {
         }
     }
 
+    #[inline]
+    fn word(&self, place: Place) -> u32 {
+        self.copy(self.version.load(Ordering::Acquire))[place as usize].load(Ordering::Acquire)
+    }
+
     /// The ring that is in force, without the cost of a whole [`Format`].
     #[inline]
     pub fn ring(&self) -> u32 {
-        self.copy(self.version.load(Ordering::Acquire))[6].load(Ordering::Acquire)
+        self.word(Place::Ring)
     }
 
     /// The log of that ring.
     #[inline]
     pub fn log(&self) -> u32 {
-        self.copy(self.version.load(Ordering::Acquire))[27].load(Ordering::Acquire)
+        self.word(Place::Log)
     }
 
     /// Which pusher feeds the pipe, 0 for none.
     #[inline]
     pub fn feed(&self) -> u32 {
-        self.copy(self.version.load(Ordering::Acquire))[8].load(Ordering::Acquire)
+        self.word(Place::Feed)
     }
 
     /// Which zero-copy memory the pipe has, 0 in one-copy mode.
     #[inline]
     pub fn zero(&self) -> u32 {
-        self.copy(self.version.load(Ordering::Acquire))[20].load(Ordering::Acquire)
+        self.word(Place::Zero)
     }
 }
 

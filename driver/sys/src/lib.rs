@@ -4,6 +4,8 @@
 //! Nothing here allocates, locks or keeps state: signal handlers may call in.
 
 mod calls;
+pub mod clock;
+pub mod decimal;
 pub mod fork;
 pub mod lock;
 pub mod records;

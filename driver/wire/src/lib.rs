@@ -23,6 +23,8 @@
 //! | [`Request::Slip`] | – | [`Reply::Slip`] | a client's slip, if there is one |
 //! | [`Request::Gong`] | – | [`Reply::Done`] | a client: the mallet; the pusher: its gong, and the mallet |
 //! | [`Request::Bell`] | – | none | – |
+//! | [`Request::Export`] | – | [`Reply::Done`] | the buffer's memory, if a length is given |
+//! | [`Request::LogStatus`] | – | [`Reply::Done`] | – |
 //! | [`Request::Closed`] | – | [`Reply::Done`] | – |
 //! | [`Request::SetTimeout`] | a picture in a memory file, if one is set | [`Reply::Done`] | – |
 //! | [`Request::Add`] | – | [`Reply::Added`] or [`Reply::Denied`] | – |
@@ -92,16 +94,181 @@ pub enum WireError {
     Kind(u32),
 }
 
+/// A record that is being written.
+struct Writer<'a> {
+    head: Head,
+    used: usize,
+    text: &'a str,
+}
+
+impl Writer<'_> {
+    fn new(kind: u32) -> Self {
+        Writer { head: Head { magic: MAGIC, protocol: PROTOCOL, kind, args: [0; ARGS] }, used: 0, text: "" }
+    }
+
+    fn put(&mut self, number: u32) {
+        self.head.args[self.used] = number;
+        self.used += 1;
+    }
+}
+
+/// A record that is being read.
+struct Reader<'a> {
+    args: [u32; ARGS],
+    used: usize,
+    text: &'a [u8],
+}
+
+impl Reader<'_> {
+    fn take(&mut self) -> u32 {
+        self.used += 1;
+        self.args[self.used - 1]
+    }
+}
+
+/// What a message can say: some numbers of its head, or the text behind it.
+trait Said {
+    fn write<'a>(&'a self, to: &mut Writer<'a>);
+    fn read(from: &mut Reader<'_>) -> Self;
+}
+
+impl Said for u32 {
+    fn write<'a>(&'a self, to: &mut Writer<'a>) {
+        to.put(*self);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        from.take()
+    }
+}
+
+/// An errno.
+impl Said for i32 {
+    fn write<'a>(&'a self, to: &mut Writer<'a>) {
+        to.put(self.unsigned_abs());
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        from.take() as i32
+    }
+}
+
+impl Said for bool {
+    fn write<'a>(&'a self, to: &mut Writer<'a>) {
+        to.put(u32::from(*self));
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        from.take() != 0
+    }
+}
+
+/// Whether it is there, and what it is: what is not there is written, too.
+impl<T: Said + Copy + Default> Said for Option<T> {
+    fn write<'a>(&'a self, to: &mut Writer<'a>) {
+        to.put(u32::from(self.is_some()));
+        let (value, mut apart) = (self.unwrap_or_default(), Writer::new(0));
+        value.write(&mut apart);
+        apart.head.args[..apart.used].iter().for_each(|number| to.put(*number));
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        let (is_some, value) = (bool::read(from), T::read(from));
+        is_some.then_some(value)
+    }
+}
+
+impl Said for (u32, u32) {
+    fn write<'a>(&'a self, to: &mut Writer<'a>) {
+        to.put(self.0);
+        to.put(self.1);
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        (from.take(), from.take())
+    }
+}
+
+impl<const N: usize> Said for [u32; N] {
+    fn write<'a>(&'a self, to: &mut Writer<'a>) {
+        self.iter().for_each(|number| to.put(*number));
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        core::array::from_fn(|_| from.take())
+    }
+}
+
+impl Said for String {
+    fn write<'a>(&'a self, to: &mut Writer<'a>) {
+        to.text = self;
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        String::from_utf8_lossy(from.text).into_owned()
+    }
+}
+
+/// Makes of one list, in which each message has its number, the enum, the records and the messages of them. A field is
+/// written and read in its place, as its type says ([`Said`]).
+macro_rules! messages {
+    (
+        $(#[$outer:meta])*
+        pub enum $enum:ident {
+            $(
+                $(#[$meta:meta])*
+                $number:literal: $name:ident
+                $({ $($(#[$field_meta:meta])* $field:ident: $type:ty,)* })?
+                $(($inner:ident: $inner_type:ty))?,
+            )*
+        }
+    ) => {
+        $(#[$outer])*
+        pub enum $enum {
+            $($(#[$meta])* $name $({ $($(#[$field_meta])* $field: $type,)* })? $(($inner_type))?,)*
+        }
+
+        impl $enum {
+            /// The messages' names.
+            #[cfg(test)]
+            const NAMES: &[&str] = &[$(stringify!($name)),*];
+
+            fn record(&self) -> Writer<'_> {
+                match self {
+                    $(Self::$name $({ $($field),* })? $(($inner))? => {
+                        #[allow(unused_mut, reason = "some messages are no more than their number")]
+                        let mut record = Writer::new($number);
+                        $($($field.write(&mut record);)*)?
+                        $($inner.write(&mut record);)?
+                        record
+                    })*
+                }
+            }
+
+            fn of_parts(head: &Head, text: &[u8]) -> Result<Self, WireError> {
+                let mut from = Reader { args: head.args, used: 0, text };
+                Ok(match head.kind {
+                    $($number => Self::$name
+                        $({ $($field: Said::read(&mut from)),* })?
+                        $((<$inner_type as Said>::read(&mut from)))?,)*
+                    kind => return Err(WireError::Kind(kind)),
+                })
+            }
+        }
+    };
+}
+
+messages! {
 /// The requests of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     /// The first message of a connection. `build` is [`build_id`].
-    Hello {
+    1: Hello {
         /// [`build_id`] of the process.
         build: [u32; 4],
     },
     /// Open node N of /dev/videoN.
-    Open {
+    2: Open {
         /// N.
         node: u32,
         /// open(2) flags.
@@ -110,16 +277,16 @@ pub enum Request {
         legacy: bool,
     },
     /// Take part in an open device whose descriptor comes with this.
-    Attach,
+    3: Attach,
     /// A forked child's own connection comes with this; no reply.
-    Split,
+    4: Split,
     /// Claim the pipe that the session's input belongs to.
-    Claim {
+    5: Claim {
         /// The session.
         session: u32,
     },
     /// VIDIOCSPICT on an input.
-    SetPalette {
+    6: SetPalette {
         /// The session.
         session: u32,
         /// V4L1 palette number.
@@ -128,7 +295,7 @@ pub enum Request {
         picture: [u32; 6],
     },
     /// VIDIOCSWIN on an input: sets the size and makes the ring.
-    SetSize {
+    7: SetSize {
         /// The session.
         session: u32,
         /// Pixels a line.
@@ -138,7 +305,7 @@ pub enum Request {
     },
     /// VIDIOC_S_FMT on an input: claims the pipe and sets the format. If it is another than before,
     /// the pipe is not fed until [`Request::Feed`].
-    SetFormat {
+    12: SetFormat {
         /// The session.
         session: u32,
         /// The format.
@@ -146,7 +313,7 @@ pub enum Request {
     },
     /// The first write or REQBUFS of a V4L2 pusher: claims the pipe and makes the ring for the format in
     /// force. From now on the session feeds the pipe. A second request has no effect.
-    Feed {
+    13: Feed {
         /// The session.
         session: u32,
         /// Begin, or end: the pusher has given its buffers back. The claim stays.
@@ -155,7 +322,7 @@ pub enum Request {
         buffers: u32,
     },
     /// VIDIOC_S_PARM on an input: the nominal seconds a frame.
-    SetInterval {
+    14: SetInterval {
         /// The session.
         session: u32,
         /// Seconds, not 0.
@@ -164,19 +331,19 @@ pub enum Request {
         denominator: u32,
     },
     /// VIDIOC_S_PRIORITY: the open file's own.
-    SetPriority {
+    15: SetPriority {
         /// The session.
         session: u32,
         /// V4L2_PRIORITY_*, 1 to 3.
         priority: u32,
     },
     /// The memory of the ring in force.
-    Ring {
+    8: Ring {
         /// The session.
         session: u32,
     },
     /// The session begins (or ends) to stream.
-    Stream {
+    9: Stream {
         /// The session.
         session: u32,
         /// Begin or end.
@@ -189,7 +356,7 @@ pub enum Request {
     },
     /// With the pipe's option `exclusive`: the open file is about to have buffers, or to map or read frames.
     /// It owns the stream from then on, or gets EBUSY.
-    Own {
+    30: Own {
         /// The session.
         session: u32,
         /// Begin; or end: it has given its buffers back and does not stream.
@@ -197,14 +364,14 @@ pub enum Request {
     },
     /// The pipe's zero-copy memory. From an input, with a length: claims the pipe and switches it to zero-copy
     /// mode. From an output, with 0: the memory that exists.
-    Zero {
+    16: Zero {
         /// The session.
         session: u32,
         /// Bytes, whole pages.
         len: u32,
     },
     /// From a zero-copy pusher: the client that came next after the one with this ticket.
-    Slip {
+    18: Slip {
         /// The session.
         session: u32,
         /// The ticket, 0 for the first.
@@ -212,7 +379,7 @@ pub enum Request {
     },
     /// Makes descriptors readable: a zero-copy pusher's, if there is a request for it to take, and those of clients in
     /// poll that have something to take. It has no reply: the sender waits for the pusher, or does not wait.
-    Bell {
+    17: Bell {
         /// The session that asks, of the same pipe.
         session: u32,
         /// The pusher may not have been told of the pending request in any other way.
@@ -220,7 +387,7 @@ pub enum Request {
     },
     /// VIDIOC_EXPBUF: the memory of a buffer of the open file; the reply has a descriptor. With a length
     /// of 0: the buffers of earlier REQBUFS are gone.
-    Export {
+    40: Export {
         /// The session.
         session: u32,
         /// The REQBUFS that the buffer is of.
@@ -233,12 +400,12 @@ pub enum Request {
         read_only: bool,
     },
     /// VIDIOC_LOG_STATUS.
-    LogStatus {
+    41: LogStatus {
         /// The session.
         session: u32,
     },
     /// VIDIOC_S_CTRL and its kin: sets sliders of the pipe's picture.
-    SetControls {
+    19: SetControls {
         /// The session.
         session: u32,
         /// Which: bit k is the k-th of the values.
@@ -247,7 +414,7 @@ pub enum Request {
         values: [u32; 5],
     },
     /// VIDIOC_SUBSCRIBE_EVENT, for the open file.
-    Subscribe {
+    20: Subscribe {
         /// The session.
         session: u32,
         /// V4L2_EVENT_*.
@@ -258,7 +425,7 @@ pub enum Request {
         flags: u32,
     },
     /// VIDIOC_UNSUBSCRIBE_EVENT.
-    Unsubscribe {
+    21: Unsubscribe {
         /// The session.
         session: u32,
         /// V4L2_EVENT_*, V4L2_EVENT_ALL for all.
@@ -267,24 +434,24 @@ pub enum Request {
         id: u32,
     },
     /// The descriptor that reports in poll that the open file has an event to take.
-    Chime {
+    22: Chime {
         /// The session.
         session: u32,
     },
     /// From a zero-copy pusher: the descriptor that its clients make readable themselves. From a client: the other
     /// end, with which it does that.
-    Gong {
+    42: Gong {
         /// The session.
         session: u32,
     },
     /// The chime was hushed although there may be an event to take: the daemon checks, and rings it.
-    RingChime {
+    23: RingChime {
         /// The session.
         session: u32,
     },
     /// From a tool: the picture that clients of a pipe see instead of the no-signal card. It comes in a memory file with
     /// `3 * width * height` bytes of red, green and blue, sealed against change.
-    SetTimeout {
+    35: SetTimeout {
         /// N of one of the pipe's nodes, /dev/videoN.
         node: u32,
         /// Pixels a line; 0: no picture comes with this, and the present one stays.
@@ -296,24 +463,24 @@ pub enum Request {
         limit: Option<u32>,
     },
     /// By a tool: makes one more pipe, for as long as the server runs.
-    Add {
+    60: Add {
         /// What it is to be.
         spec: PipeSpec,
     },
     /// By a tool: takes a pipe away.
-    Remove {
+    61: Remove {
         /// N of one of the pipe's nodes, /dev/videoN.
         node: u32,
         /// Also while somebody has it open: those get ENODEV from then on.
         force: bool,
     },
     /// By a tool: what a pipe is.
-    Query {
+    63: Query {
         /// N of one of the pipe's nodes, /dev/videoN.
         node: u32,
     },
     /// By a tool: sets a pipe's format and rate, as a pusher would that leaves at once. What is None stays as it is.
-    SetCaps {
+    62: SetCaps {
         /// N of one of the pipe's nodes, /dev/videoN.
         node: u32,
         /// The format.
@@ -324,15 +491,16 @@ pub enum Request {
         keep: Option<bool>,
     },
     /// All pipes, as JSON.
-    List,
+    10: List,
     /// The tree of plain files, for processes that cannot reach its folder.
-    Tree,
+    50: Tree,
     /// The process closed its last descriptor of the session. If nobody else has one, the session has ended when
     /// the reply comes, so that close() behaves as a kernel's.
-    Closed {
+    11: Closed {
         /// The session.
         session: u32,
     },
+}
 }
 
 /// A pipe that is to be made.
@@ -352,32 +520,27 @@ pub struct PipeSpec {
     pub max_openers: u32,
 }
 
-impl PipeSpec {
-    fn words(&self) -> [u32; 16] {
-        let mut args = [0; 16];
-        for (to, from) in args.iter_mut().zip(self.label.chunks_exact(4)) {
-            *to = u32::from_ne_bytes([from[0], from[1], from[2], from[3]]);
+impl Said for PipeSpec {
+    fn write<'a>(&'a self, to: &mut Writer<'a>) {
+        for word in self.label.chunks_exact(4) {
+            to.put(u32::from_ne_bytes([word[0], word[1], word[2], word[3]]));
         }
         let number = |number: Option<u32>| number.map_or(0, |number| number.saturating_add(1));
-        (args[8], args[9]) = (number(self.input), number(self.output));
-        args[10..14].copy_from_slice(&self.sizes);
-        (args[14], args[15]) = (self.max_buffers, self.max_openers);
-        args
+        [number(self.input), number(self.output)].iter().chain(&self.sizes).for_each(|word| to.put(*word));
+        [self.max_buffers, self.max_openers].iter().for_each(|word| to.put(*word));
     }
 
-    fn of_words(a: &[u32; ARGS]) -> Self {
+    fn read(from: &mut Reader<'_>) -> Self {
+        let words: [u32; 8] = Said::read(from);
         let mut label = [0; 32];
-        for (to, word) in label.chunks_exact_mut(4).zip(a) {
+        for (to, word) in label.chunks_exact_mut(4).zip(words) {
             to.copy_from_slice(&word.to_ne_bytes());
         }
-        Self {
-            label,
-            input: a[8].checked_sub(1),
-            output: a[9].checked_sub(1),
-            sizes: [a[10], a[11], a[12], a[13]],
-            max_buffers: a[14],
-            max_openers: a[15],
-        }
+        let [input, output] = Said::read(from);
+        let sizes = Said::read(from);
+        let [max_buffers, max_openers] = Said::read(from);
+        let number = |number: u32| number.checked_sub(1);
+        Self { label, input: number(input), output: number(output), sizes, max_buffers, max_openers }
     }
 }
 
@@ -401,24 +564,39 @@ pub struct PixelFormat {
     pub field: u32,
 }
 
+impl Said for PixelFormat {
+    fn write<'a>(&'a self, to: &mut Writer<'a>) {
+        let PixelFormat { fourcc, width, height, sizeimage, colorspace, colours, field } = *self;
+        [fourcc, width, height, sizeimage, colorspace, colours, field]
+            .iter()
+            .for_each(|number| to.put(*number));
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        let [fourcc, width, height, sizeimage, colorspace, colours, field] = Said::read(from);
+        PixelFormat { fourcc, width, height, sizeimage, colorspace, colours, field }
+    }
+}
+
+messages! {
 /// The daemon's answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// Done.
-    Done,
+    100: Done,
     /// An errno.
-    Error(i32),
+    101: Error(errno: i32),
     /// The connection is refused; the text says why.
-    Refused(String),
+    102: Refused(why: String),
     /// The connection is served.
-    Welcome {
+    103: Welcome {
         /// This process's number in shared locks.
         peer: u32,
     },
     /// An open device.
-    Session(SessionInfo),
+    104: Session(info: SessionInfo),
     /// A ring.
-    Ring {
+    105: Ring {
         /// Its number.
         ring: u32,
         /// Its slots, which lie one after the other in one file.
@@ -429,14 +607,14 @@ pub enum Reply {
         log: u32,
     },
     /// Streaming.
-    Stream {
+    106: Stream {
         /// The row on the desk plus 1; 0: copy.
         row: u32,
         /// The slots that may be held.
         quota: u32,
     },
     /// A pipe was made.
-    Added {
+    110: Added {
         /// Its index.
         index: u32,
         /// N of the input's /dev/videoN.
@@ -445,31 +623,32 @@ pub enum Reply {
         output: u32,
     },
     /// What a pipe is.
-    Spec {
+    112: Spec {
         /// Both nodes are named, and all bounds.
         spec: PipeSpec,
     },
     /// A tool's request was not done.
-    Denied {
+    111: Denied {
         /// An errno.
         errno: i32,
         /// Why, and what helps.
         text: String,
     },
     /// JSON.
-    Text(String),
+    107: Text(json: String),
     /// Zero-copy memory.
-    Zero {
+    108: Zero {
         /// Its number, never used twice by a pipe.
         zero: u32,
         /// Bytes.
         len: u32,
     },
     /// A client's slip.
-    Slip {
+    109: Slip {
         /// Its ticket; 0: no client has come since.
         ticket: u32,
     },
+}
 }
 
 /// The facts of an open device that a process needs.
@@ -501,6 +680,38 @@ pub struct SessionInfo {
     pub shared: bool,
     /// Milliseconds that a zero-copy pusher has for an answer; 0 for ever.
     pub answer_timeout: u32,
+}
+
+impl Said for SessionInfo {
+    fn write<'a>(&'a self, to: &mut Writer<'a>) {
+        let flags = u32::from(self.v4l2) | u32::from(self.exclusive) << 1 | u32::from(self.shared) << 2;
+        for number in [self.session, self.pipe, self.node, self.partner, u32::from(self.input), self.flags] {
+            to.put(number);
+        }
+        for number in [u32::from(self.legacy), self.client, self.idle, flags, self.answer_timeout] {
+            to.put(number);
+        }
+    }
+
+    fn read(from: &mut Reader<'_>) -> Self {
+        let [session, pipe, node, partner, input, flags] = Said::read(from);
+        let [legacy, client, idle, has, answer_timeout] = Said::read(from);
+        SessionInfo {
+            session,
+            pipe,
+            node,
+            partner,
+            input: input != 0,
+            flags,
+            legacy: legacy != 0,
+            client,
+            idle,
+            v4l2: has & 1 != 0,
+            exclusive: has & 2 != 0,
+            shared: has & 4 != 0,
+            answer_timeout,
+        }
+    }
 }
 
 /// What a client meets while nobody pushes (driver/docs/rules.md, "While nobody pushes"), as a number on the wire.
@@ -539,12 +750,6 @@ fn mixed(layout: u64) -> u64 {
     wire.iter().fold(layout, |sum, more| (sum ^ more).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
-fn head(kind: u32, used: &[u32]) -> Head {
-    let mut args = [0; ARGS];
-    args[..used.len()].copy_from_slice(used);
-    Head { magic: MAGIC, protocol: PROTOCOL, kind, args }
-}
-
 fn parse_head(record: &[u8]) -> Result<(Head, &[u8]), WireError> {
     if record.len() > MAX_RECORD {
         return Err(WireError::Length(record.len()));
@@ -562,66 +767,7 @@ fn parse_head(record: &[u8]) -> Result<(Head, &[u8]), WireError> {
 impl Request {
     /// The record to send.
     pub fn encode(&self) -> Head {
-        match *self {
-            Self::Hello { build } => head(1, &build),
-            Self::Open { node, flags, legacy } => head(2, &[node, flags, u32::from(legacy)]),
-            Self::Attach => head(3, &[]),
-            Self::Split => head(4, &[]),
-            Self::Claim { session } => head(5, &[session]),
-            Self::SetPalette { session, palette, picture: p } => {
-                head(6, &[session, palette, p[0], p[1], p[2], p[3], p[4], p[5]])
-            }
-            Self::SetSize { session, width, height } => head(7, &[session, width, height]),
-            Self::Ring { session } => head(8, &[session]),
-            Self::Stream { session, on, hold, fewer } => {
-                head(9, &[session, u32::from(on), hold, u32::from(fewer)])
-            }
-            Self::List => head(10, &[]),
-            Self::Closed { session } => head(11, &[session]),
-            Self::SetFormat { session, format: f } => {
-                let (fourcc, colours) = (f.fourcc, f.colours);
-                head(12, &[session, fourcc, f.width, f.height, f.sizeimage, f.colorspace, colours, f.field])
-            }
-            Self::Feed { session, on, buffers } => head(13, &[session, u32::from(on), buffers]),
-            Self::SetInterval { session, numerator, denominator } => {
-                head(14, &[session, numerator, denominator])
-            }
-            Self::SetPriority { session, priority } => head(15, &[session, priority]),
-            Self::Zero { session, len } => head(16, &[session, len]),
-            Self::Bell { session, knock } => head(17, &[session, u32::from(knock)]),
-            Self::Slip { session, after } => head(18, &[session, after]),
-            Self::Own { session, on } => head(30, &[session, u32::from(on)]),
-            Self::SetTimeout { node, width, height, limit } => {
-                head(35, &[node, width, height, u32::from(limit.is_some()), limit.unwrap_or(0)])
-            }
-            Self::SetControls { session, which, values: v } => {
-                head(19, &[session, which, v[0], v[1], v[2], v[3], v[4]])
-            }
-            Self::Subscribe { session, kind, id, flags } => head(20, &[session, kind, id, flags]),
-            Self::Unsubscribe { session, kind, id } => head(21, &[session, kind, id]),
-            Self::Chime { session } => head(22, &[session]),
-            Self::RingChime { session } => head(23, &[session]),
-            Self::Export { session, generation, index, len, read_only } => {
-                head(40, &[session, generation, index, len, u32::from(read_only)])
-            }
-            Self::LogStatus { session } => head(41, &[session]),
-            Self::Gong { session } => head(42, &[session]),
-            Self::Tree => head(50, &[]),
-            Self::Add { spec } => head(60, &spec.words()),
-            Self::Query { node } => head(63, &[node]),
-            Self::Remove { node, force } => head(61, &[node, u32::from(force)]),
-            Self::SetCaps { node, format, interval, keep } => {
-                let has = u32::from(format.is_some())
-                    | u32::from(interval.is_some()) << 1
-                    | u32::from(keep.is_some()) << 2
-                    | u32::from(keep == Some(true)) << 3;
-                let f = format.unwrap_or_default();
-                let (numerator, denominator) = interval.unwrap_or_default();
-                let more = [f.fourcc, f.width, f.height, f.sizeimage, f.colorspace, f.colours, f.field];
-                let [a, b, c, d, e, g, h] = more;
-                head(62, &[node, has, a, b, c, d, e, g, h, numerator, denominator])
-            }
-        }
+        self.record().head
     }
 
     /// Reads a record that a process sent.
@@ -629,121 +775,19 @@ impl Request {
     /// # Errors
     /// See [`WireError`]; the caller should drop the connection.
     pub fn decode(record: &[u8]) -> Result<Self, WireError> {
-        let (h, rest) = parse_head(record)?;
+        let (head, rest) = parse_head(record)?;
         if !rest.is_empty() {
             return Err(WireError::Length(record.len()));
         }
-        let a = h.args;
-        Ok(match h.kind {
-            1 => Self::Hello { build: [a[0], a[1], a[2], a[3]] },
-            2 => Self::Open { node: a[0], flags: a[1], legacy: a[2] != 0 },
-            3 => Self::Attach,
-            4 => Self::Split,
-            5 => Self::Claim { session: a[0] },
-            6 => Self::SetPalette {
-                session: a[0],
-                palette: a[1],
-                picture: [a[2], a[3], a[4], a[5], a[6], a[7]],
-            },
-            7 => Self::SetSize { session: a[0], width: a[1], height: a[2] },
-            8 => Self::Ring { session: a[0] },
-            9 => Self::Stream { session: a[0], on: a[1] != 0, hold: a[2], fewer: a[3] != 0 },
-            10 => Self::List,
-            11 => Self::Closed { session: a[0] },
-            12 => Self::SetFormat {
-                session: a[0],
-                format: PixelFormat {
-                    fourcc: a[1],
-                    width: a[2],
-                    height: a[3],
-                    sizeimage: a[4],
-                    colorspace: a[5],
-                    colours: a[6],
-                    field: a[7],
-                },
-            },
-            13 => Self::Feed { session: a[0], on: a[1] != 0, buffers: a[2] },
-            14 => Self::SetInterval { session: a[0], numerator: a[1], denominator: a[2] },
-            15 => Self::SetPriority { session: a[0], priority: a[1] },
-            16 => Self::Zero { session: a[0], len: a[1] },
-            17 => Self::Bell { session: a[0], knock: a[1] != 0 },
-            18 => Self::Slip { session: a[0], after: a[1] },
-            30 => Self::Own { session: a[0], on: a[1] != 0 },
-            35 => Self::SetTimeout {
-                node: a[0],
-                width: a[1],
-                height: a[2],
-                limit: if a[3] != 0 { Some(a[4]) } else { None },
-            },
-            19 => Self::SetControls { session: a[0], which: a[1], values: [a[2], a[3], a[4], a[5], a[6]] },
-            20 => Self::Subscribe { session: a[0], kind: a[1], id: a[2], flags: a[3] },
-            21 => Self::Unsubscribe { session: a[0], kind: a[1], id: a[2] },
-            22 => Self::Chime { session: a[0] },
-            23 => Self::RingChime { session: a[0] },
-            40 => {
-                Self::Export { session: a[0], generation: a[1], index: a[2], len: a[3], read_only: a[4] != 0 }
-            }
-            41 => Self::LogStatus { session: a[0] },
-            42 => Self::Gong { session: a[0] },
-            50 => Self::Tree,
-            60 => Self::Add { spec: PipeSpec::of_words(&a) },
-            63 => Self::Query { node: a[0] },
-            61 => Self::Remove { node: a[0], force: a[1] != 0 },
-            62 => Self::SetCaps {
-                node: a[0],
-                format: (a[1] & 1 != 0).then_some(PixelFormat {
-                    fourcc: a[2],
-                    width: a[3],
-                    height: a[4],
-                    sizeimage: a[5],
-                    colorspace: a[6],
-                    colours: a[7],
-                    field: a[8],
-                }),
-                interval: (a[1] & 2 != 0).then_some((a[9], a[10])),
-                keep: (a[1] & 4 != 0).then_some(a[1] & 8 != 0),
-            },
-            kind => return Err(WireError::Kind(kind)),
-        })
+        Self::of_parts(&head, rest)
     }
 }
 
 impl Reply {
     /// The record to send: the head, and the text behind it.
     pub fn encode(&self) -> (Head, &str) {
-        match self {
-            Self::Done => (head(100, &[]), ""),
-            Self::Error(errno) => (head(101, &[errno.unsigned_abs()]), ""),
-            Self::Refused(text) => (head(102, &[]), text),
-            Self::Welcome { peer } => (head(103, &[*peer]), ""),
-            Self::Session(s) => {
-                let head = head(
-                    104,
-                    &[
-                        s.session,
-                        s.pipe,
-                        s.node,
-                        s.partner,
-                        u32::from(s.input),
-                        s.flags,
-                        u32::from(s.legacy),
-                        s.client,
-                        s.idle,
-                        u32::from(s.v4l2) | u32::from(s.exclusive) << 1 | u32::from(s.shared) << 2,
-                        s.answer_timeout,
-                    ],
-                );
-                (head, "")
-            }
-            Self::Ring { ring, slots, slot_len, log } => (head(105, &[*ring, *slots, *slot_len, *log]), ""),
-            Self::Stream { row, quota } => (head(106, &[*row, *quota]), ""),
-            Self::Text(text) => (head(107, &[]), text),
-            Self::Zero { zero, len } => (head(108, &[*zero, *len]), ""),
-            Self::Slip { ticket } => (head(109, &[*ticket]), ""),
-            Self::Added { index, input, output } => (head(110, &[*index, *input, *output]), ""),
-            Self::Spec { spec } => (head(112, &spec.words()), ""),
-            Self::Denied { errno, text } => (head(111, &[errno.unsigned_abs()]), text),
-        }
+        let record = self.record();
+        (record.head, record.text)
     }
 
     /// Reads a record that the daemon sent.
@@ -751,39 +795,8 @@ impl Reply {
     /// # Errors
     /// See [`WireError`].
     pub fn decode(record: &[u8]) -> Result<Self, WireError> {
-        let (h, rest) = parse_head(record)?;
-        let a = h.args;
-        let text = || String::from_utf8_lossy(rest).into_owned();
-        Ok(match h.kind {
-            100 => Self::Done,
-            101 => Self::Error(a[0] as i32),
-            102 => Self::Refused(text()),
-            103 => Self::Welcome { peer: a[0] },
-            104 => Self::Session(SessionInfo {
-                session: a[0],
-                pipe: a[1],
-                node: a[2],
-                partner: a[3],
-                input: a[4] != 0,
-                flags: a[5],
-                legacy: a[6] != 0,
-                client: a[7],
-                idle: a[8],
-                v4l2: a[9] & 1 != 0,
-                exclusive: a[9] & 2 != 0,
-                shared: a[9] & 4 != 0,
-                answer_timeout: a[10],
-            }),
-            105 => Self::Ring { ring: a[0], slots: a[1], slot_len: a[2], log: a[3] },
-            106 => Self::Stream { row: a[0], quota: a[1] },
-            107 => Self::Text(text()),
-            108 => Self::Zero { zero: a[0], len: a[1] },
-            109 => Self::Slip { ticket: a[0] },
-            110 => Self::Added { index: a[0], input: a[1], output: a[2] },
-            112 => Self::Spec { spec: PipeSpec::of_words(&a) },
-            111 => Self::Denied { errno: a[0] as i32, text: text() },
-            kind => return Err(WireError::Kind(kind)),
-        })
+        let (head, text) = parse_head(record)?;
+        Self::of_parts(&head, text)
     }
 }
 
@@ -799,6 +812,17 @@ mod tests {
         assert!(build_text(1).starts_with(concat!(env!("CARGO_PKG_VERSION"), "+")));
     }
     use proptest::prelude::*;
+
+    /// Each message has its row, or its place in one, on the page.
+    #[test]
+    fn the_page_has_every_message() {
+        let rows: String = include_str!("lib.rs").lines().filter(|line| line.starts_with("//! |")).collect();
+        for (of, names) in [("Request", Request::NAMES), ("Reply", Reply::NAMES)] {
+            for name in names.iter().filter(|name| (of, **name) != ("Reply", "Error")) {
+                assert!(rows.contains(&format!("[`{of}::{name}`]")), "{of}::{name}");
+            }
+        }
+    }
 
     #[test]
     fn every_request_comes_back_as_it_went() {
@@ -839,20 +863,8 @@ mod tests {
             Request::Chime { session: 7 },
             Request::RingChime { session: 7 },
             Request::Gong { session: 7 },
-            Request::Add {
-                spec: PipeSpec {
-                    label: core::array::from_fn(|k| if k < 31 { k as u8 + 1 } else { 0 }),
-                    input: Some(0),
-                    output: None,
-                    sizes: [1, 2, 3, 4],
-                    max_buffers: 5,
-                    max_openers: 6,
-                },
-            },
-            Request::Remove { node: 3, force: true },
-            Request::Query { node: 3 },
-            Request::SetCaps { node: 3, format: None, interval: Some((1, 25)), keep: Some(false) },
-            Request::SetCaps { node: 3, format: Some(PixelFormat::default()), interval: None, keep: None },
+            Request::Export { session: 7, generation: 2, index: 3, len: 4096, read_only: true },
+            Request::LogStatus { session: 7 },
             Request::Tree,
             Request::List,
             Request::Closed { session: 7 },
@@ -904,6 +916,8 @@ mod tests {
     fn strangers_are_told_apart() {
         assert_eq!(Request::decode(b"GET / HTTP/1.1\r\n"), Err(WireError::Length(16)));
         assert_eq!(Request::decode(&[0; HEAD_LEN]), Err(WireError::Magic));
+        let longer = [Request::List.encode().as_bytes(), b"x"].concat();
+        assert_eq!(Request::decode(&longer), Err(WireError::Length(HEAD_LEN + 1)));
         let mut other = Request::List.encode();
         other.protocol = 99;
         assert_eq!(Request::decode(other.as_bytes()), Err(WireError::Protocol(99)));

@@ -10,10 +10,11 @@ use std::os::fd::AsFd;
 use nix::errno::Errno;
 use vloopback_abi::Palette;
 use vloopback_abi::v4l1::{VID_TYPE_CAPTURE, VideoMmap};
+use vloopback_sys::clock::now;
 
 use super::film::Reel;
 use super::judge::Judge;
-use super::message::{Flaw, Says, now, say};
+use super::message::{Flaw, Says, say};
 use super::{sys, tool, v4l2};
 use crate::args::{ClientKind, DemoClientArgs};
 
@@ -115,7 +116,7 @@ fn by_mmap(args: &DemoClientArgs, device: &File, judge: &mut Judge<'_>) -> Resul
             Err(error) if is_end(&error) => return Ok(()),
             Err(error) => return Err(format!("{path}: VIDIOCSYNC: {error}")),
         }
-        let at = now().map_err(|error| format!("the clock: {error}"))?;
+        let at = now();
         let offset = offsets[current as usize];
         let copy = |out: &mut [u8]| mapping.copy(offset, out).map_err(|error| format!("{path}: {error}"));
         copy(&mut held)?;
@@ -143,7 +144,7 @@ fn by_read(args: &DemoClientArgs, mut device: &File, judge: &mut Judge<'_>) -> R
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(format!("{path}: read: {error}")),
         }
-        let at = now().map_err(|error| format!("the clock: {error}"))?;
+        let at = now();
         let verdict = judge.judge(&frame, at)?;
         tell(&verdict)?;
     }

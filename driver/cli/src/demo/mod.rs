@@ -254,14 +254,7 @@ macro_rules! hear {
 impl Play<'_> {
     fn run(&mut self, party: &mut Party, socket: &Path) -> Result<End, Failure> {
         let stage = "starting the pusher";
-        let count = self.args.frames.to_string();
-        let mut arguments = vec!["demo-pusher".into(), "--count".into(), count.clone()];
-        arguments.extend(["--rate".into(), RATE.to_string()]);
-        if let Some(frame) = self.args.spoil {
-            arguments.extend(["--spoil".into(), frame.to_string()]);
-        }
-        arguments.extend(self.film.arguments());
-        party.start(Who::Pusher, false, arguments).map_err(Failure::system(stage))?;
+        party.start(Who::Pusher, false, self.pusher_arguments()).map_err(Failure::system(stage))?;
         let claimed = hear!(self.wait(party, stage, SETUP, |play, who, says| {
             play.not_ended(who, says)?;
             Ok(who == Who::Pusher && matches!(says, Says::Claimed { .. }))
@@ -273,12 +266,7 @@ impl Play<'_> {
 
         let stage = "starting the clients";
         for (number, kind) in self.clients.clone().into_iter().enumerate() {
-            let mut arguments = vec!["demo-client".into(), "--kind".into(), kind.name().into()];
-            arguments.extend(["--device".into(), output.clone(), "--count".into(), count.clone()]);
-            arguments.extend(["--samples".into(), self.temp.display().to_string()]);
-            let every = self.args.frames.div_ceil(SAMPLES).to_string();
-            arguments.extend(["--sample-every".into(), every]);
-            arguments.extend(self.film.arguments());
+            let arguments = self.client_arguments(kind, &output);
             party.start(Who::Client(number), kind.is_legacy(), arguments).map_err(Failure::system(stage))?;
         }
         let mut waiting = 0;
@@ -328,13 +316,38 @@ impl Play<'_> {
         hear!(self.wait(party, "the clients' notice of the pusher's end", SETUP, |play, _, _| {
             Ok(play.tally.seen.iter().all(|seen| seen.ended))
         }));
+        self.all_got_frames()?;
+        Ok(End::Played(counted))
+    }
+
+    fn pusher_arguments(&self) -> Vec<String> {
+        let mut arguments = vec!["demo-pusher".into(), "--count".into(), self.args.frames.to_string()];
+        arguments.extend(["--rate".into(), RATE.to_string()]);
+        if let Some(frame) = self.args.spoil {
+            arguments.extend(["--spoil".into(), frame.to_string()]);
+        }
+        arguments.extend(self.film.arguments());
+        arguments
+    }
+
+    fn client_arguments(&self, kind: ClientKind, output: &str) -> Vec<String> {
+        let mut arguments = vec!["demo-client".into(), "--kind".into(), kind.name().into()];
+        arguments.extend(["--device".into(), output.into(), "--count".into(), self.args.frames.to_string()]);
+        arguments.extend(["--samples".into(), self.temp.display().to_string()]);
+        arguments.extend(["--sample-every".into(), self.args.frames.div_ceil(SAMPLES).to_string()]);
+        arguments.extend(self.film.arguments());
+        arguments
+    }
+
+    /// An error for a client that took part and got nothing.
+    fn all_got_frames(&self) -> Result<(), Failure> {
         for (seen, who) in self.tally.seen.iter().zip(&self.clients) {
             if seen.received == 0 && seen.wrong() == 0 && !seen.left_out {
                 let who = who.title();
                 return Err(DemoError::Device { who, reason: "got no frame at all".into() }.into());
             }
         }
-        Ok(End::Played(counted))
+        Ok(())
     }
 
     /// Takes note of all that is said until `done` says that it is the word.

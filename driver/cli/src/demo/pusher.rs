@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use vloopback_abi::{Palette, text};
 use vloopback_proc::{ClaimOptions, claim_free_pipe};
+use vloopback_sys::clock::now;
 
 use super::film::Reel;
-use super::message::{Says, now, say};
+use super::message::{Says, say};
 use super::sys;
 use crate::args::DemoPusherArgs;
 
@@ -58,7 +59,7 @@ pub fn push(args: &DemoPusherArgs) -> Result<(), String> {
         // The time of each frame is counted from the start, so that errors do not add up.
         let wait = (start + step * number).saturating_duration_since(Instant::now());
         std::thread::sleep(wait);
-        let at = now().map_err(told("the clock"))?;
+        let at = now();
         let written = claimed.file.write(&frame).map_err(failed("write"))?;
         if written != frame.len() {
             return Err(format!("{input}: write took {written} of {} bytes", frame.len()));

@@ -7,11 +7,12 @@ use std::os::fd::AsFd;
 use vloopback_abi::v4l2::{
     V4L2_CAP_DEVICE_CAPS, V4L2_CAP_STREAMING, V4L2_CAP_VIDEO_CAPTURE, V4L2_IN_ST_NO_SIGNAL, V4l2Capability,
 };
+use vloopback_sys::clock::now;
 
 use super::client::tell;
 use super::film::FORMAT;
 use super::judge::Judge;
-use super::message::{Flaw, Says, now};
+use super::message::{Flaw, Says};
 use super::sys;
 use crate::args::DemoClientArgs;
 
@@ -67,7 +68,7 @@ pub fn watch(args: &DemoClientArgs, judge: &mut Judge<'_>) -> Result<(), String>
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(format!("{path}: VIDIOC_DQBUF: {error}")),
         };
-        let at = now().map_err(|error| format!("the clock: {error}"))?;
+        let at = now();
         let memory = buffers
             .get(buffer.index as usize)
             .ok_or_else(|| format!("{path}: VIDIOC_DQBUF gives buffer {} of {count}", buffer.index))?;

@@ -47,15 +47,6 @@ pub enum PushError {
         /// Rows.
         height: u32,
     },
-    /// `--camera`.
-    #[error(
-        "--camera {camera}: this build cannot push from a camera yet; \
-         `vloopback run -- ffmpeg -f v4l2 -i {camera} -f v4l2 /dev/videoN` does, where ffmpeg is installed"
-    )]
-    Camera {
-        /// What was asked for.
-        camera: String,
-    },
 }
 
 impl From<PushError> for Failure {
@@ -79,7 +70,7 @@ impl PushError {
             ) => ExitCode::NoServer,
             PushError::Pusher(PusherError::System { .. }) | PushError::Media(_) => ExitCode::Failure,
             PushError::Pusher(_) => ExitCode::BadDevice,
-            PushError::Encode { .. } | PushError::Camera { .. } => ExitCode::Usage,
+            PushError::Encode { .. } => ExitCode::Usage,
         }
     }
 }
@@ -89,9 +80,6 @@ impl PushError {
 /// # Errors
 /// [`Failure`]: no server, no such pipe, a pipe in use, a film that cannot be read.
 pub fn push(args: &PushArgs) -> Result<ExitCode, Failure> {
-    if let Some(camera) = &args.camera {
-        return Err(PushError::Camera { camera: camera.clone() }.into());
-    }
     let format =
         PixelFormat::of(args.format).ok_or(PushError::Encode { format: args.format, width: 0, height: 0 })?;
     // Before a server is started for nothing.

@@ -56,13 +56,11 @@ impl Connection {
 
 impl Engine {
     pub(super) fn accept_all(&mut self) {
-        let Some(listener) = self.listening.as_ref().map(|l| l.fd.as_raw_fd()) else { return };
         // Others have their turn between: epoll tells again of who is left.
         for _ in 0..IN_A_ROW {
-            let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-            match accept4(listener, flags) {
-                // SAFETY: accept4 just made this descriptor; nobody else has it.
-                Ok(fd) => self.add_connection(unsafe { OwnedFd::from_raw_fd(fd) }, HashSet::new(), true),
+            let Some(listening) = &self.listening else { return };
+            match accept4(&listening.fd, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK) {
+                Ok(fd) => self.add_connection(fd, HashSet::new(), true),
                 Err(Errno::EAGAIN) => return,
                 Err(Errno::EINTR | Errno::ECONNABORTED) => {}
                 Err(e) => {

@@ -22,8 +22,8 @@ use vloopback_wire::Reply;
 
 use super::device::errno;
 use super::{Engine, Session};
-use crate::clock::now;
 use crate::futex;
+use vloopback_sys::clock::now;
 
 /// A subscription, by its place in the session's page.
 #[derive(Clone, Copy, Debug)]

@@ -242,7 +242,7 @@ impl PipeState {
             let head = self.head();
             let made = RingMemory::new(plan, (number, log_number), head, writer, quotas)?;
             if let Some(former) = &self.ring {
-                made.log.clock.follow(&former.log.clock, crate::clock::now());
+                made.log.clock.follow(&former.log.clock, vloopback_sys::clock::now());
             }
             let stays = |former: &&Arc<RingMemory>| former.slot_len == plan.buf_len && !self.stale;
             if let Some(former) = self.ring.as_ref().filter(stays) {

@@ -16,11 +16,11 @@ use vloopback_wire::Reply;
 
 use super::Engine;
 use super::device::errno;
-use crate::clock::now;
 use crate::doorman::{ClientSlip, Doorman, Gong};
 use crate::futex;
 use crate::memory::{Charges, Page, SharedFile, read_only};
 use crate::quota::Quotas;
+use vloopback_sys::clock::now;
 
 /// What a zero-copy pusher and its clients share.
 #[derive(Debug)]
