@@ -7,6 +7,7 @@ use core::sync::atomic::AtomicU32;
 use syscalls::{Sysno, syscall};
 
 use crate::Result;
+pub use crate::clock::{about_now, now};
 use crate::records;
 
 macro_rules! sys {
@@ -323,25 +324,6 @@ pub fn futex_wait_any_until(words: &[(&AtomicU32, u32)], deadline: u64) -> Resul
     unsafe { syscall!(number, waiters.as_ptr(), n, 0, time.as_ptr(), clock) }
         .map(drop)
         .map_err(|e| e.into_raw())
-}
-
-/// [`now`] to some milliseconds, for less.
-#[inline]
-pub fn about_now() -> u64 {
-    clock(libc::CLOCK_MONOTONIC_COARSE)
-}
-
-/// CLOCK_MONOTONIC in nanoseconds.
-#[inline]
-pub fn now() -> u64 {
-    clock(libc::CLOCK_MONOTONIC)
-}
-
-fn clock(id: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: a valid timespec. This one libc symbol is not hooked and is no system call.
-    unsafe { libc::clock_gettime(id, &mut time) };
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 /// The flags of an open descriptor (F_GETFL).
