@@ -7,9 +7,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use vloopback_sys::clock::now;
+
 use super::client::tell;
 use super::judge::Judge;
-use super::message::{Says, now};
+use super::message::Says;
 use crate::args::{ClientKind, DemoClientArgs};
 use crate::run;
 
@@ -113,7 +115,7 @@ pub fn watch(args: &DemoClientArgs, judge: &mut Judge<'_>) -> Result<(), String>
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
             Err(error) => return Err(format!("{name}: {error}")),
         }
-        let at = now().map_err(|error| format!("the clock: {error}"))?;
+        let at = now();
         if told.load(Ordering::SeqCst) {
             break;
         }
