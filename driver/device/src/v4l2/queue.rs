@@ -16,6 +16,7 @@ use vloopback_ring::{Buffer, EXPORTED, MAX_BUFFERS, PAGE_LEN, PREPARED, Pix, Ses
 use vloopback_wire::Request;
 
 use crate::caller::Call;
+use crate::open_file::OpenFile;
 use crate::v4l2::format;
 use crate::views::Mapping;
 use crate::{open_file::disown, open_file::own};
