@@ -13,10 +13,9 @@ use core::sync::atomic::Ordering;
 use vloopback_abi::v4l2::{Fourcc, PixelFormat};
 
 use crate::caller::Call;
-use crate::input;
-use crate::open_file;
-use crate::{publish, publish::Pieces};
-use crate::{stream::Locked, stream::Step, stream::with_locks};
+use crate::publish::{self, Pieces};
+use crate::stream::{Locked, Step, with_locks};
+use crate::{input, open_file};
 use vloopback_link::connection;
 use vloopback_sys::Result;
 

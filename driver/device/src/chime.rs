@@ -15,9 +15,8 @@ use crate::open_file::OpenFile;
 use vloopback_link::connection;
 use vloopback_link::hidden::MOVING;
 use vloopback_sys as sys;
-use vloopback_sys::FdList;
-use vloopback_sys::fork;
 use vloopback_sys::lock::NoSignals;
+use vloopback_sys::{FdList, fork};
 
 /// The chime's number, if there is one and raw system calls have put nothing else there.
 pub fn known(session: &OpenFile) -> Option<c_int> {

@@ -7,12 +7,11 @@ use vloopback_ioctl::{dispatch_v4l1, dispatch_v4l2, is_v4l1, is_v4l2, request_nu
 use vloopback_wire::Request;
 
 use crate::caller::Call;
-use crate::open_file;
 use crate::v4l2::node::Node;
+use crate::v4l2::{capture, feed, forward};
 use crate::views::Mapping;
-use crate::{input, output, v4l1};
-use crate::{v4l2::capture, v4l2::feed, v4l2::forward};
-use crate::{zero::ask, zero::memory, zero::mmap as zero_mmap, zero::pusher};
+use crate::zero::{ask, memory, mmap as zero_mmap, pusher};
+use crate::{input, open_file, output, v4l1};
 use vloopback_link::connection;
 use vloopback_sys::Result;
 

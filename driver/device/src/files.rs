@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use vloopback_ring::{Lifeline, PAGE_LEN};
 use vloopback_wire::SessionInfo;
 
-use crate::{open_file::OpenFile, open_file::Pin};
+use crate::open_file::{OpenFile, Pin};
 use vloopback_sys as sys;
 use vloopback_sys::Result;
 use vloopback_sys::lock::Local;

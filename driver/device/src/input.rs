@@ -9,12 +9,8 @@ use vloopback_abi::v4l2::{Fourcc, PixelFormat};
 use vloopback_ring::Pix;
 use vloopback_wire::Request;
 
-use crate::publish::Pieces;
-use crate::publish::give_back;
-use crate::publish::is_kept;
-use crate::publish::is_left_out;
-use crate::publish::put;
-use crate::{open_file, open_file::OpenFile};
+use crate::open_file::{self, OpenFile};
+use crate::publish::{Pieces, give_back, is_kept, is_left_out, put};
 use vloopback_link::connection;
 use vloopback_sys::Result;
 use vloopback_sys::lock::NoSignals;

@@ -18,7 +18,7 @@ use vloopback_link::connection;
 use vloopback_link::hidden::Hidden;
 use vloopback_sys as sys;
 use vloopback_sys::Result;
-use vloopback_sys::{lock::Local, lock::NoSignals};
+use vloopback_sys::lock::{Local, NoSignals};
 
 /// What this process knows of an open device. All numbers (dup) of one open file share one.
 ///

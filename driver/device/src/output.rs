@@ -9,23 +9,15 @@ use vloopback_ring::unclaim;
 
 use crate::byte_stream;
 use crate::caller::Call;
-use crate::open_file::is_client;
-use crate::open_file::takes_what_comes;
+use crate::open_file::{OpenFile, disown, fed, is_client, takes_what_comes};
 use crate::ranges::Layout;
-use crate::v4l2::bridge;
+use crate::stream::{BY_MMAP, BY_NEW_MAPPING, BY_READ, Locked, Step, stop_streaming, until_done, with_locks};
 use crate::v4l2::bridge::before_sleep;
-use crate::v4l2::format::freeze;
-use crate::v4l2::format::frozen;
-use crate::v4l2::format::is_nameless;
-use crate::v4l2::queue;
+use crate::v4l2::format::{freeze, frozen, is_nameless};
+use crate::v4l2::{bridge, queue};
 use crate::views::Mapping;
 use crate::zero::memory;
 use crate::zero::memory::is_zero;
-use crate::{open_file::OpenFile, open_file::disown, open_file::fed};
-use crate::{
-    stream::BY_MMAP, stream::BY_NEW_MAPPING, stream::BY_READ, stream::Locked, stream::Step,
-    stream::stop_streaming, stream::until_done, stream::with_locks,
-};
 use vloopback_link::connection;
 use vloopback_sys::Result;
 use vloopback_sys::lock::NoSignals;

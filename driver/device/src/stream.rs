@@ -11,17 +11,15 @@ use vloopback_ring::{
 use vloopback_wire::{Reply, Request};
 
 use crate::caller::Call;
-use crate::open_file::is_patient;
-use crate::open_file::own;
+use crate::open_file::{self, OpenFile, is_patient, own};
 use crate::ring_map::RingMap;
 use crate::views::Views;
 use crate::wait;
-use crate::{open_file, open_file::OpenFile};
-use crate::{zero::memory, zero::want};
+use crate::zero::{memory, want};
 use vloopback_link::connection;
 use vloopback_sys as sys;
+use vloopback_sys::lock::{LocalGuard, NoSignals};
 use vloopback_sys::{FdList, Result};
-use vloopback_sys::{lock::LocalGuard, lock::NoSignals};
 
 /// A stream by read() or mmap() has begun (bits of `SessionPage::streaming`).
 pub const BY_READ: u32 = 1;

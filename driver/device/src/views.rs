@@ -13,8 +13,8 @@ use core::ffi::c_int;
 
 use vloopback_ring::{MAX_BUFFERS, PAGE_LEN};
 
+use crate::ranges::{Layout, List, Ranges, View};
 use crate::ring_map::RingMap;
-use crate::{ranges::Layout, ranges::List, ranges::Ranges, ranges::View};
 use vloopback_sys as sys;
 use vloopback_sys::Result;
 

@@ -7,14 +7,12 @@ use vloopback_ring::{Lifeline, PAGE_LEN};
 use vloopback_wire::{Reply, Request, build_id};
 use zerocopy::IntoBytes;
 
+use vloopback_sys::lock::{Local, NoSignals, blocked_by_program};
 use vloopback_sys::records::{self, Received};
-use vloopback_sys::server;
+use vloopback_sys::{Asked, FdList, Result, fork, server};
 
 use crate::environment;
 use vloopback_sys as sys;
-use vloopback_sys::fork;
-use vloopback_sys::{Asked, FdList, Result};
-use vloopback_sys::{lock::Local, lock::NoSignals, lock::blocked_by_program};
 
 /// This process's number in shared locks, and the epoch that it is of.
 static PEER: AtomicU32 = AtomicU32::new(0);

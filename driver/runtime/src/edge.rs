@@ -10,16 +10,14 @@ use crate::own::Own;
 use crate::own_memory::OwnMemory;
 use crate::{monitor, open_files};
 use vloopback_device::caller::Call;
-use vloopback_device::dispatch;
 use vloopback_device::open_file::Pin;
 use vloopback_device::publish::Pieces;
 use vloopback_device::views::Mapping;
-use vloopback_device::{byte_stream, chime, output};
-use vloopback_device::{zero::gong, zero::memory, zero::pusher};
+use vloopback_device::zero::{gong, memory, pusher};
+use vloopback_device::{byte_stream, chime, dispatch, output};
 use vloopback_link::{connection, environment, hidden, table};
 use vloopback_sys as sys;
-use vloopback_sys::FdList;
-use vloopback_sys::fork;
+use vloopback_sys::{FdList, fork};
 
 pub use monitor::News;
 

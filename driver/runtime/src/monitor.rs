@@ -14,8 +14,8 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use syscalls::{Sysno, syscall};
 
 use crate::paths;
+use vloopback_link::hidden::{Hidden, MOVING};
 use vloopback_link::{environment, table};
-use vloopback_link::{hidden::Hidden, hidden::MOVING};
 use vloopback_sys as sys;
 use vloopback_sys::fork;
 use vloopback_sys::lock::NoSignals;

@@ -23,13 +23,12 @@ use zerocopy::FromZeros;
 
 use crate::{edge, open_files};
 use vloopback_device::input;
+use vloopback_device::open_file::{self, OpenFile, Pin};
+use vloopback_device::publish::{self, Pieces, Said, give_back, show};
 use vloopback_device::v4l2::format;
-use vloopback_device::{open_file, open_file::OpenFile, open_file::Pin};
-use vloopback_device::{publish, publish::Pieces, publish::Said, publish::give_back, publish::show};
 use vloopback_link::{connection, environment, table};
-use vloopback_sys::Result;
-use vloopback_sys::fork;
 use vloopback_sys::lock::NoSignals;
+use vloopback_sys::{Result, fork};
 
 /// The longest path of a socket, bytes: what an address of AF_UNIX has room for.
 pub const MAX_SOCKET_PATH: usize = 107;

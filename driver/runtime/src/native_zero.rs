@@ -16,8 +16,8 @@ use vloopback_ring::hatch::{Hatch, Pending, Taken};
 use vloopback_wire::{Reply, Request};
 
 use crate::{native, open_files};
-use vloopback_device::{open_file::Pin, open_file::is_certain};
-use vloopback_device::{zero::gong, zero::memory, zero::pusher};
+use vloopback_device::open_file::{Pin, is_certain};
+use vloopback_device::zero::{gong, memory, pusher};
 use vloopback_link::connection;
 use vloopback_sys as sys;
 use vloopback_sys::{FdList, Result};

@@ -7,14 +7,13 @@ use vloopback_wire::{DEVICE_MODE, DEVICE_PREFIX, Reply, Request};
 
 use crate::monitor;
 use vloopback_device::files::Files;
+use vloopback_device::open_file::{OpenFile, Pin};
 use vloopback_device::zero::turn;
-use vloopback_device::{open_file::OpenFile, open_file::Pin};
 use vloopback_link::hidden::MOVING;
 use vloopback_link::{connection, environment, table};
 use vloopback_sys as sys;
-use vloopback_sys::fork;
 use vloopback_sys::lock::NoSignals;
-use vloopback_sys::{FdList, Result};
+use vloopback_sys::{FdList, Result, fork};
 
 /// The open files of this process.
 pub(crate) static OWN: Files = Files::new();

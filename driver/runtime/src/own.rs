@@ -8,7 +8,7 @@ use crate::open_files;
 use crate::own_memory::OwnMemory;
 use vloopback_device::caller::Caller;
 use vloopback_device::files::Files;
-use vloopback_device::{open_file::OpenFile, open_file::is_certain};
+use vloopback_device::open_file::{OpenFile, is_certain};
 use vloopback_link::{environment, table};
 use vloopback_sys as sys;
 use vloopback_sys::Result;

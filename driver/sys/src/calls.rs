@@ -6,9 +6,8 @@ use core::sync::atomic::AtomicU32;
 
 use syscalls::{Sysno, syscall};
 
-use crate::Result;
 pub use crate::clock::{about_now, now};
-use crate::records;
+use crate::{Result, records};
 
 macro_rules! sys {
     ($name:ident $(, $arg:expr)*) => {

@@ -2,8 +2,7 @@
 
 use core::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, Ordering};
 
-use crate::stack;
-use crate::{Result, calls};
+use crate::{Result, calls, stack};
 
 /// Bytes of a page.
 const PAGE_LEN: usize = 4096;

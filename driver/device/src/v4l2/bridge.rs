@@ -23,12 +23,11 @@ use vloopback_wire::Request;
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::caller::Call;
-use crate::stream::BY_READ;
-use crate::stream::LOOK_AGAIN;
+use crate::stream::{BY_READ, LOOK_AGAIN};
+use crate::v4l2::format::{frozen, to_v4l2, to_wire};
+use crate::zero::memory::{Inside, enter, is_zero, join};
 use crate::zero::turn::Turn;
 use crate::zero::want;
-use crate::{v4l2::format::frozen, v4l2::format::to_v4l2, v4l2::format::to_wire};
-use crate::{zero::memory::Inside, zero::memory::enter, zero::memory::is_zero, zero::memory::join};
 use vloopback_link::connection;
 use vloopback_sys as sys;
 use vloopback_sys::Result;

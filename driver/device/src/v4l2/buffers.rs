@@ -7,12 +7,9 @@ use vloopback_abi::v4l2::{V4l2Buffer, V4l2Exportbuffer};
 use vloopback_ring::{EXPORTED, PREPARED};
 
 use crate::caller::Call;
-use crate::{stream::Locked, stream::Step, stream::with_locks};
-use crate::{v4l2::capture, v4l2::feed};
-use crate::{
-    v4l2::queue::bind, v4l2::queue::buffer_index, v4l2::queue::count, v4l2::queue::describe,
-    v4l2::queue::file_of, v4l2::queue::is_mmap, v4l2::queue::lay_out, v4l2::queue::to_queue,
-};
+use crate::stream::{Locked, Step, with_locks};
+use crate::v4l2::queue::{bind, buffer_index, count, describe, file_of, is_mmap, lay_out, to_queue};
+use crate::v4l2::{capture, feed};
 use vloopback_sys as sys;
 use vloopback_sys::Result;
 

@@ -8,19 +8,16 @@ use vloopback_abi::v4l2::{V4l2Buffer, V4l2CreateBuffers, V4l2Requestbuffers};
 use vloopback_ring::{ANY_ORDER, Format, SessionPage, Taken, unclaim};
 
 use crate::caller::Call;
+use crate::open_file::{OpenFile, is_patient};
+use crate::stream::{BY_BUFFERS, Locked, Step, TRIES, stop_streaming, until_done, with_locks};
 use crate::v4l2::bridge::before_sleep;
+use crate::v4l2::format::{frozen, is_nameless};
 use crate::v4l2::names::named;
+use crate::v4l2::queue::{describe, enqueue, is_queued};
+use crate::v4l2::{bridge, queue};
 use crate::views::Mapping;
 use crate::zero::memory::is_zero;
 use crate::zero::want;
-use crate::{open_file::OpenFile, open_file::is_patient};
-use crate::{
-    stream::BY_BUFFERS, stream::Locked, stream::Step, stream::TRIES, stream::stop_streaming,
-    stream::until_done, stream::with_locks,
-};
-use crate::{v4l2::bridge, v4l2::queue};
-use crate::{v4l2::format::frozen, v4l2::format::is_nameless};
-use crate::{v4l2::queue::describe, v4l2::queue::enqueue, v4l2::queue::is_queued};
 use vloopback_sys as sys;
 use vloopback_sys::Result;
 

@@ -15,17 +15,14 @@ use vloopback_abi::v4l2::{
 use vloopback_ring::{Log, PREPARED, Picked, cancel, given_back, is_newest, pick_this};
 
 use crate::caller::Call;
+use crate::open_file::{self, OpenFile};
+use crate::publish::{Said, give_back, is_kept, is_left_out, reserve, show};
+use crate::stream::{Locked, Step, until_done, with_locks};
+use crate::v4l2::format::{frozen, to_v4l2};
 use crate::v4l2::queue;
+use crate::v4l2::queue::{describe, enqueue, is_queued};
 use crate::views::Mapping;
 use crate::wait;
-use crate::{open_file, open_file::OpenFile};
-use crate::{
-    publish::Said, publish::give_back, publish::is_kept, publish::is_left_out, publish::reserve,
-    publish::show,
-};
-use crate::{stream::Locked, stream::Step, stream::until_done, stream::with_locks};
-use crate::{v4l2::format::frozen, v4l2::format::to_v4l2};
-use crate::{v4l2::queue::describe, v4l2::queue::enqueue, v4l2::queue::is_queued};
 use vloopback_link::connection;
 use vloopback_sys as sys;
 use vloopback_sys::Result;

@@ -9,15 +9,12 @@ use vloopback_ioctl::{Abi, V4l2Device, V4l2Request, request_number};
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::caller::Call;
+use crate::v4l2::bridge::{agree, ask_once, format, is_pusher_s, others_stream};
 use crate::v4l2::node::Node;
 use crate::v4l2::picture;
 use crate::zero::ask;
+use crate::zero::memory::{enter, is_zero};
 use crate::zero::turn::Turn;
-use crate::{
-    v4l2::bridge::agree, v4l2::bridge::ask_once, v4l2::bridge::format, v4l2::bridge::is_pusher_s,
-    v4l2::bridge::others_stream,
-};
-use crate::{zero::memory::enter, zero::memory::is_zero};
 use vloopback_sys::Result;
 
 /// A request that a pusher answers itself that takes V4L2's as they are. None: it does not, or refuses, or

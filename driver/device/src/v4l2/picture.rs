@@ -10,9 +10,8 @@ use zerocopy::FromZeros;
 
 use crate::caller::Call;
 use crate::v4l2::bridge::ask_once;
-use crate::v4l2::controls::field;
-use crate::{v4l2::controls::Want, v4l2::controls::Which};
-use crate::{zero::memory::enter, zero::memory::is_zero};
+use crate::v4l2::controls::{Want, Which, field};
+use crate::zero::memory::{enter, is_zero};
 use vloopback_link::connection;
 use vloopback_sys::Result;
 

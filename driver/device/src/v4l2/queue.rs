@@ -16,11 +16,10 @@ use vloopback_ring::{Buffer, EXPORTED, MAX_BUFFERS, PAGE_LEN, PREPARED, Pix, Ses
 use vloopback_wire::Request;
 
 use crate::caller::Call;
-use crate::open_file::OpenFile;
+use crate::open_file::{OpenFile, disown, own};
+use crate::stream::{BY_MMAP, BY_READ, Locked, Step, with_locks};
 use crate::v4l2::format;
 use crate::views::Mapping;
-use crate::{open_file::disown, open_file::own};
-use crate::{stream::BY_MMAP, stream::BY_READ, stream::Locked, stream::Step, stream::with_locks};
 use vloopback_link::connection;
 use vloopback_sys as sys;
 use vloopback_sys::{FdList, Result};

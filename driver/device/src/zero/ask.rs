@@ -13,7 +13,7 @@ use zerocopy::{FromZeros, IntoBytes};
 use crate::caller::Call;
 use crate::open_file::own;
 use crate::zero::turn::Turn;
-use crate::{zero::NUMBER_MAX, zero::shown};
+use crate::zero::{NUMBER_MAX, shown};
 use vloopback_sys::Result;
 
 /// An ioctl of a client on a zero-copy pipe.

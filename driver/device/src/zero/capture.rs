@@ -14,8 +14,8 @@ use vloopback_ring::Format;
 use vloopback_ring::hatch::{Hatch, Order, Progress};
 
 use crate::open_file::OpenFile;
-use crate::{publish, publish::Pieces};
-use crate::{zero::memory::Inside, zero::memory::call_daemon};
+use crate::publish::{self, Pieces};
+use crate::zero::memory::{Inside, call_daemon};
 use vloopback_link::connection;
 use vloopback_sys::Result;
 use vloopback_sys::lock::NoSignals;

@@ -20,15 +20,14 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use vloopback_ring::hatch::Hatch;
 use vloopback_wire::{Reply, Request};
 
+use crate::open_file::{OpenFile, is_certain};
 use crate::wait;
 use crate::zero::memory;
-use crate::{open_file::OpenFile, open_file::is_certain};
 use vloopback_link::connection;
 use vloopback_link::hidden::MOVING;
 use vloopback_sys as sys;
-use vloopback_sys::fork;
 use vloopback_sys::lock::NoSignals;
-use vloopback_sys::{FdList, Result};
+use vloopback_sys::{FdList, Result, fork};
 
 /// How long a client that has struck the gong waits for its request to be taken, nanoseconds, before it asks
 /// the doorman.

@@ -8,7 +8,7 @@ use vloopback_ring::hatch::Hatch;
 use vloopback_ring::slip::Slip;
 
 use vloopback_sys as sys;
-use vloopback_sys::{lock::Local, lock::NoSignals};
+use vloopback_sys::lock::{Local, NoSignals};
 
 /// Zero-copy memories of former pushers that a session keeps: more pushers than that, during one request
 /// of a client's, leave what they leave.

@@ -7,11 +7,11 @@ use vloopback_ring::PAGE_LEN;
 use vloopback_wire::{Reply, Request};
 
 use crate::caller::Call;
+use crate::open_file::{OpenFile, own};
 use crate::ranges::View;
 use crate::views::Mapping;
-use crate::{open_file::OpenFile, open_file::own};
-use crate::{zero::gong, zero::pusher, zero::shown};
-use crate::{zero::memory::Inside, zero::memory::join};
+use crate::zero::memory::{Inside, join};
+use crate::zero::{gong, pusher, shown};
 use vloopback_link::connection;
 use vloopback_sys as sys;
 use vloopback_sys::{FdList, Result};

@@ -12,10 +12,9 @@ use zerocopy::FromBytes;
 
 use crate::caller::Call;
 use crate::files::Files;
-use crate::zero::memory::hatch;
-use crate::{open_file::OpenFile, open_file::is_certain};
-use crate::{zero::NUMBER_LEN, zero::capture, zero::gong};
-use crate::{zero::memory::call_daemon, zero::memory::is_zero, zero::memory::join, zero::memory::knock};
+use crate::open_file::{OpenFile, is_certain};
+use crate::zero::memory::{call_daemon, hatch, is_zero, join, knock};
+use crate::zero::{NUMBER_LEN, capture, gong};
 use vloopback_link::connection;
 use vloopback_sys as sys;
 use vloopback_sys::Result;

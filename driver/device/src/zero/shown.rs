@@ -12,9 +12,9 @@ use vloopback_abi::v4l1::{VideoMbuf, VideoMmap, VideoPicture, VideoWindow, reque
 use zerocopy::{FromBytes, FromZeros};
 
 use crate::open_file::OpenFile;
+use crate::ranges::{Layout, View};
 use crate::zero::memory::Inside;
 use crate::zero::turn::Turn;
-use crate::{ranges::Layout, ranges::View};
 use vloopback_sys::Result;
 use vloopback_sys::lock::NoSignals;
 

@@ -12,7 +12,7 @@ use zerocopy::IntoBytes;
 use crate::caller::Call;
 use crate::open_file::OpenFile;
 use crate::zero::gong;
-use crate::{zero::memory::Inside, zero::memory::call_daemon, zero::memory::enter, zero::memory::knock};
+use crate::zero::memory::{Inside, call_daemon, enter, knock};
 use vloopback_link::connection;
 use vloopback_sys as sys;
 use vloopback_sys::Result;

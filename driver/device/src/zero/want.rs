@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering;
 
 use crate::open_file::OpenFile;
-use crate::{zero::memory::Inside, zero::memory::knock};
+use crate::zero::memory::{Inside, knock};
 use vloopback_sys::Result;
 
 /// The client has met the pusher that there is; what that one has refused to others before is not its
