@@ -508,7 +508,7 @@ pub struct SetCapsArgs {
     /// One of the pipe's nodes: /dev/videoN or N
     #[arg(value_name = "DEVICE")]
     pub device: String,
-    /// FOURCC:WIDTHxHEIGHT[@FPS], such as YUYV:640x480@30; any: who pushes sets what it likes again
+    /// A format such as YUYV:640x480 or YUYV:640x480@30 (with frames a second); any: the pusher sets what it likes
     #[arg(value_name = "CAPS", value_parser = crate::caps::caps_word)]
     pub caps: crate::caps::CapsWord,
     /// Which server.

@@ -100,7 +100,7 @@ fn number(path: &str) -> u32 {
 /// `add`: both nodes that it made, a line each, the one to push into first; by v4l2loopback-ctl's name only that one.
 ///
 /// # Errors
-/// [`Failure::Server`], [`Failure::Ctl`].
+/// [`Failure`]: no server, or what it refuses.
 pub fn add(args: &AddArgs, as_ctl: bool) -> Result<ExitCode, Failure> {
     let name = args.name.as_deref().unwrap_or("");
     let label: [u8; 32] = text::field(name.trim());
@@ -142,7 +142,7 @@ pub fn add(args: &AddArgs, as_ctl: bool) -> Result<ExitCode, Failure> {
 /// `delete`: all that can be deleted are, whatever becomes of the others.
 ///
 /// # Errors
-/// The first one of [`Failure::Server`], [`Failure::Ctl`].
+/// The first one of [`Failure`]: no server, or what it refuses.
 pub fn delete(args: &DeleteArgs) -> Result<ExitCode, Failure> {
     let socket = args.socket.path();
     let mut first = None;
@@ -183,7 +183,7 @@ fn properties(pipe: &Pipe) -> String {
 /// `query`.
 ///
 /// # Errors
-/// [`Failure::Server`], [`Failure::Ctl`].
+/// [`Failure`]: no server, or what it refuses.
 pub fn query(args: &QueryArgs) -> Result<ExitCode, Failure> {
     let socket = args.socket.path();
     for device in &args.devices {
@@ -196,7 +196,7 @@ pub fn query(args: &QueryArgs) -> Result<ExitCode, Failure> {
 /// `list` as v4l2loopback-ctl prints it: the heading on standard error.
 ///
 /// # Errors
-/// [`Failure::Server`], [`Failure::System`].
+/// [`Failure`]: no server, or standard output is closed.
 pub fn list_as_ctl(socket: &SocketArgs, escape: bool) -> Result<ExitCode, Failure> {
     let pipes = list::pipes(&socket.path())?;
     let mut rows = String::new();
@@ -223,7 +223,7 @@ fn escaped(text: &str) -> String {
 /// `set-fps`.
 ///
 /// # Errors
-/// [`Failure::Server`], [`Failure::Ctl`].
+/// [`Failure`]: no server, or what it refuses.
 pub fn set_fps(args: &SetFpsArgs) -> Result<ExitCode, Failure> {
     let node = node(&args.device)?;
     let (frames, seconds) = args.fps;
@@ -235,7 +235,7 @@ pub fn set_fps(args: &SetFpsArgs) -> Result<ExitCode, Failure> {
 /// `get-fps`: frames a second, as a fraction.
 ///
 /// # Errors
-/// [`Failure::Server`], [`Failure::Ctl`].
+/// [`Failure`]: no server, or what it refuses.
 pub fn get_fps(args: &DeviceArgs) -> Result<ExitCode, Failure> {
     let [seconds, frames] = pipe_of(&args.socket.path(), &args.device)?.interval;
     print(&format!("{frames}/{seconds}\n"))
@@ -244,7 +244,7 @@ pub fn get_fps(args: &DeviceArgs) -> Result<ExitCode, Failure> {
 /// `set-caps`: the format, and from then on who pushes pushes that; `any`: what it likes.
 ///
 /// # Errors
-/// [`Failure::Server`], [`Failure::Ctl`].
+/// [`Failure`]: no server, or what it refuses.
 pub fn set_caps(args: &SetCapsArgs) -> Result<ExitCode, Failure> {
     let node = node(&args.device)?;
     let (format, interval, keep) = match args.caps.0 {
@@ -267,7 +267,7 @@ pub fn set_caps(args: &SetCapsArgs) -> Result<ExitCode, Failure> {
 /// `get-caps`.
 ///
 /// # Errors
-/// [`Failure::Server`], [`Failure::Ctl`].
+/// [`Failure`]: no server, or what it refuses.
 pub fn get_caps(args: &DeviceArgs) -> Result<ExitCode, Failure> {
     let pipe = pipe_of(&args.socket.path(), &args.device)?;
     let [seconds, frames] = pipe.interval;

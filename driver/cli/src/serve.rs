@@ -154,7 +154,7 @@ impl Reached {
 /// at once, one server is started: its lock on the socket decides. One that is just ending is waited for.
 ///
 /// # Errors
-/// [`ServerError`](vloopback_daemon::ServerError), [`ServerStart`].
+/// [`Failure`]: no server is there, or the one that was started gave up.
 pub fn reach_or_start(args: &ServerArgs) -> Result<Reached, Failure> {
     let config = args.config()?;
     let (socket, profile) = (config.socket.clone(), config.profile);
