@@ -105,7 +105,25 @@ fn what_exists_is_offered_and_nothing_else() {
         .filter(|line| !line.starts_with("    "))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(offered, ["demo", "run", "env", "list", "push", "snapshot", "set-timeout-image"]);
+    assert_eq!(
+        offered,
+        [
+            "demo",
+            "run",
+            "env",
+            "list",
+            "push",
+            "snapshot",
+            "set-timeout-image",
+            "add",
+            "delete",
+            "query",
+            "set-fps",
+            "get-fps",
+            "set-caps",
+            "get-caps",
+        ]
+    );
     let (code, _, _) = outcome(&mut place.vloopback(&["nonesuch"]));
     assert_eq!(code, Some(2));
     let (code, _, _) = outcome(&mut place.vloopback::<&str>(&[]));
