@@ -78,7 +78,7 @@ int main(int argc, char **argv)
     expect(fd >= 0, "openat of a node");
     memset(&cap, 0, sizeof cap);
     expect(syscall(SYS_ioctl, fd, VIDIOC_QUERYCAP, &cap) == 0, "QUERYCAP");
-    expect(!strcmp((char *)cap.driver, "vloopback"), "the driver's name");
+    expect(!strcmp((char *)cap.driver, "v4l2 loopback"), "the driver's name");
     expect(syscall(SYS_ioctl, fd, VIDIOC_QUERYCAP, NULL) == -1 && errno == EFAULT, "QUERYCAP to NULL");
     memset(&ask, 0, sizeof ask);
     ask.count = 2;
