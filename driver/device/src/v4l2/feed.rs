@@ -344,17 +344,19 @@ pub(super) fn qbuf(call: &Call, asked: V4l2Buffer) -> Result<V4l2Buffer> {
 }
 
 /// VIDIOC_STREAMON: what was queued before is published in order. For an open file that has never asked for buffers it
-/// succeeds and changes nothing: such a pusher writes its frames, and some (OBS's virtual camera) begin with this. The
-/// first write() claims the pipe and begins the feed.
+/// claims the pipe and does no more: such a pusher writes its frames, and some (OBS's virtual camera) begin with this.
+/// The first write() begins the feed.
 ///
 /// # Errors
-/// EINVAL: its buffers were given back. EIO: see [`check`]. ENOMEM, ENODEV.
+/// EINVAL: its buffers were given back. EBUSY: another's pipe. EIO: see [`check`]. ENOMEM, ENODEV.
 pub(super) fn streamon(call: &Call) -> Result<()> {
     let session = call.file;
     let page = session.page();
     if page.count.load(Ordering::Relaxed) == 0 {
-        let never = page.generation.load(Ordering::Relaxed) == 0;
-        return if never { Ok(()) } else { Err(libc::EINVAL) };
+        if page.generation.load(Ordering::Relaxed) != 0 {
+            return Err(libc::EINVAL);
+        }
+        return if session.access().1 { session.claim() } else { Ok(()) };
     }
     with_locks(call, |locked| {
         if page.on.load(Ordering::Relaxed) != 0 {
