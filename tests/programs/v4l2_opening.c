@@ -357,8 +357,8 @@ static void case_owner(void)
         f.fmt.pix.height = (uint32_t)opt.height;
         GIVES(0, a, VIDIOC_S_FMT, &f);
     }
-    /* Nobody owns anything yet. A pusher that has never asked for buffers will write, and owns nothing by this. */
-    GIVES(on_input ? 0 : EINVAL, b, VIDIOC_STREAMON, &number);
+    /* Nobody owns anything yet; but a pusher has claimed the input by its format. */
+    GIVES(on_input ? EBUSY : EINVAL, b, VIDIOC_STREAMON, &number);
     GIVES(0, b, VIDIOC_STREAMOFF, &number);
     queue_open(a, &q, type, 4, PROT_READ | PROT_WRITE);
     refused_beside_owner(b, "before STREAMON");

@@ -199,7 +199,7 @@ requests! {
     /// Starts the stream of this buffer type.
     Streamon: Set i32, "int",
         "VIDIOC_STREAMON" = STREAMON / STREAMON,
-        streamon, Both, Ranked, "starts; before REQBUFS: EINVAL on an output, nothing on an input (its frames are written)";
+        streamon, Both, Ranked, "starts; before REQBUFS: EINVAL on an output, the claim on an input (its frames are written)";
     /// Stops the stream of this buffer type and takes all its buffers out of the queue.
     Streamoff: Set i32, "int",
         "VIDIOC_STREAMOFF" = STREAMOFF / STREAMOFF,
