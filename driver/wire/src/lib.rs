@@ -142,14 +142,14 @@ impl Said for u32 {
     }
 }
 
-/// An errno.
+/// An errno: a positive number, also where a hostile peer says another.
 impl Said for i32 {
     fn write<'a>(&'a self, to: &mut Writer<'a>) {
         to.put(self.unsigned_abs());
     }
 
     fn read(from: &mut Reader<'_>) -> Self {
-        from.take() as i32
+        i32::try_from(from.take()).unwrap_or(i32::MAX)
     }
 }
 
