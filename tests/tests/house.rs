@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use syn::visit::{self, Visit};
-use syn::{Attribute, Item, ItemMod, ItemUse, Meta, UseTree};
+use syn::{Attribute, Item, ItemUse, Meta, UseTree};
 
 /// Two files of one thought each, which may name each other.
 const TOGETHER: &[(&str, [&str; 2])] = &[
@@ -128,10 +128,6 @@ impl<'ast> Visit<'ast> for Paths<'_> {
         if !is_of_tests(attributes) {
             visit::visit_item(self, item);
         }
-    }
-
-    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        visit::visit_item_mod(self, item);
     }
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {

@@ -4,9 +4,11 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use vloopback_tests::{Ended, Env, Job, Running, binary, copy_program, full, have, skip, source_root};
+use vloopback_tests::{
+    Ended, Env, Job, PATIENCE, Running, binary, copy_program, full, have, skip, source_root,
+};
 
 /// `vloopback VERB …` at the test's server.
 fn tool(env: &Env, words: &[&str]) -> Ended {
@@ -487,7 +489,11 @@ fn pipes_that_come_and_go_disturb_nobody() {
     churn(&env, 20);
     let before = (has("fd"), has("Threads"), has("VmRSS"));
     churn(&env, rounds);
-    std::thread::sleep(Duration::from_millis(100));
+    // A pipe's threads end a moment after it.
+    let until = Instant::now() + PATIENCE;
+    while (has("fd") > before.0 + 2 || has("Threads") > before.1) && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let after = (has("fd"), has("Threads"), has("VmRSS"));
     assert!(after.0 <= before.0 + 2 && after.1 <= before.1, "{before:?} {after:?}");
     assert!(after.2 <= before.2 + 1024, "KiB: {before:?} {after:?}");

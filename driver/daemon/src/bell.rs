@@ -191,8 +191,7 @@ impl Bell {
         if std::mem::replace(&mut state.refused, refused) != refused {
             // Of those who sleep inside a call some were not woken: each has a word that no other client has.
             for session in &state.sessions {
-                session.page.kick.fetch_add(1, Ordering::SeqCst);
-                futex::wake_all(&session.page.kick);
+                futex::kick(&session.page);
             }
         }
         let mut waits = false;

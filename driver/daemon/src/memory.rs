@@ -19,7 +19,7 @@ use vloopback_ring::hatch::Hatch;
 use vloopback_ring::slip::Slip;
 use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
 
-use crate::quota::{Charge, Exceeded, Kept, Quotas, Resource};
+use crate::quota::{Charge, Kept, Quotas, Resource};
 
 /// Types that consist of atomics only: any bytes are a value, and any process may write them at any time.
 ///
@@ -75,23 +75,6 @@ fn seal(fd: &OwnedFd, more: SealFlag) -> Result<(), Errno> {
     fcntl(fd, FcntlArg::F_ADD_SEALS(seals)).map(drop)
 }
 
-/// What the memory of a [`SharedFile`] costs its user.
-#[derive(Debug)]
-pub(crate) struct Charges(#[expect(dead_code, reason = "held until it is dropped")] [Charge; 2]);
-
-impl Charges {
-    /// For so many bytes, and for the two descriptors that the server has of them.
-    ///
-    /// # Errors
-    /// [`Exceeded`]: the user gets no more.
-    pub(crate) fn new(quotas: &Quotas, uid: u32, bytes: u64) -> Result<Self, Exceeded> {
-        Ok(Self([
-            quotas.charge(uid, Resource::Memory, bytes)?,
-            quotas.charge(uid, Resource::Descriptors, 2)?,
-        ]))
-    }
-}
-
 /// Memory of a fixed size that other processes get. Whoever maps it need not fear that it goes.
 ///
 /// Its user pays for it as long as any process has it: others may keep it when the server has no use for it any more.
@@ -99,7 +82,8 @@ impl Charges {
 pub(crate) struct SharedFile {
     /// `None` only while it is dropped.
     files: Option<Files>,
-    charges: Option<Charges>,
+    /// For its bytes, and for the two descriptors that the server has of them.
+    charges: Option<[Charge; 2]>,
     quotas: Quotas,
 }
 
@@ -111,11 +95,13 @@ struct Files {
 }
 
 impl SharedFile {
-    /// Takes so many bytes, all zero.
+    /// Takes so many bytes, all zero, at the cost of this user.
     ///
     /// # Errors
-    /// ENOMEM: there is no memory left. EMFILE, ENFILE: there is no descriptor left.
-    pub(crate) fn new(name: &str, len: u64, (charges, quotas): (Charges, &Quotas)) -> Result<Self, Errno> {
+    /// ENOMEM: there is no memory left, or the user gets no more. EMFILE, ENFILE: there is no descriptor left.
+    pub(crate) fn new(name: &str, len: u64, (quotas, uid): (&Quotas, u32)) -> Result<Self, Errno> {
+        let charge = |resource, amount| quotas.charge(uid, resource, amount).map_err(|_| Errno::ENOMEM);
+        let charges = [charge(Resource::Memory, len)?, charge(Resource::Descriptors, 2)?];
         let made = memory_file(name, len)?;
         seal(&made, SealFlag::empty())?;
         // The kernel counts the writers of a file among those who opened it by a path (`Kept::is_used`).
@@ -151,7 +137,7 @@ const F_SETSIG: libc::c_int = 10;
 struct Dropped {
     watch: OwnedFd,
     #[expect(dead_code, reason = "held until nobody has the memory")]
-    charges: Charges,
+    charges: [Charge; 2],
 }
 
 impl Kept for Dropped {
@@ -275,8 +261,7 @@ impl RingMemory {
         quotas: &Quotas,
     ) -> Result<Self, Errno> {
         let len = u64::from(plan.slots) * u64::from(plan.buf_len);
-        let charges = Charges::new(quotas, writer.uid, len).map_err(|_| Errno::ENOMEM)?;
-        let file = SharedFile::new("vloopback-slots", len, (charges, quotas))?;
+        let file = SharedFile::new("vloopback-slots", len, (quotas, writer.uid))?;
         let slots = Arc::new(Slots { file, count: plan.slots, len: plan.buf_len });
         Self::with_slots(slots, (number, log_number), head, writer)
     }

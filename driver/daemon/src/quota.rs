@@ -261,12 +261,15 @@ impl Quotas {
         amount: u64,
         spare: u64,
     ) -> Result<Charge, Exceeded> {
-        if matches!(resource, Resource::Memory | Resource::Descriptors)
-            && !self.ledger().allows(uid, resource, amount, spare)
-        {
+        let mut ledger = self.ledger();
+        let may_be_kept = matches!(resource, Resource::Memory | Resource::Descriptors);
+        if may_be_kept && !ledger.allows(uid, resource, amount, spare) {
+            drop(ledger);
             self.forget_unused();
+            ledger = self.ledger();
         }
-        self.ledger().take(uid, resource, amount, spare)?;
+        ledger.take(uid, resource, amount, spare)?;
+        drop(ledger);
         Ok(Charge { quotas: self.clone(), uid, resource, amount })
     }
 }

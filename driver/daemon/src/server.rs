@@ -598,8 +598,7 @@ impl Engine {
             crate::futex::wake_all(&ring.log.seq);
         }
         for session in self.sessions.values().filter(|s| s.pipe == index && !s.info.input) {
-            session.page.kick.fetch_add(1, Ordering::SeqCst);
-            crate::futex::wake_all(&session.page.kick);
+            crate::futex::kick(&session.page);
         }
     }
 

@@ -48,7 +48,8 @@ impl Files {
         // SAFETY: a new anonymous mapping; zeroed memory is a session that is not in use (atomics of 0,
         // null pointers, unlocked locks with empty values).
         let session: &'static OpenFile = unsafe {
-            &*sys::mmap(0, len, 3, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)?.cast::<OpenFile>()
+            &*sys::mmap(0, len, sys::READ_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1)?
+                .cast::<OpenFile>()
         };
         session.next.store(self.all.load(Ordering::Acquire), Ordering::Release);
         self.all.store(core::ptr::from_ref(session).cast_mut(), Ordering::Release);

@@ -82,7 +82,9 @@ mod tests {
     fn a_hole_in_a_known_buffer_is_seen() {
         let len = 16 * PAGE;
         // SAFETY: a fresh private mapping, of which one page is taken away below.
-        let map = unsafe { sys::mmap(0, len, 3, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1).unwrap() };
+        let map = unsafe {
+            sys::mmap(0, len, sys::READ_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1).unwrap()
+        };
         let known = Known::default();
         assert_eq!(known.readable(map as usize, len), Ok(()));
         assert_eq!(known.readable(map as usize, len), Ok(()));

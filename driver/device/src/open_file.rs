@@ -317,6 +317,13 @@ impl OpenFile {
         }
     }
 
+    /// Lets whoever waits in a call by it look again.
+    pub fn kick(&self) {
+        let kick = &self.page().kick;
+        kick.fetch_add(1, Ordering::SeqCst);
+        sys::futex_wake_all(kick);
+    }
+
     /// Gives the page's lock back.
     pub fn unlock_page(&self) {
         let lock = &self.page().lock;

@@ -8,6 +8,7 @@ use vloopback_abi::v4l1::{
     VideoWindow,
 };
 use vloopback_ioctl::{Answer, Errno, V4l1Device};
+use vloopback_sys::decimal::Decimal;
 
 use crate::caller::Call;
 use crate::{input, output};
@@ -186,20 +187,14 @@ pub(crate) fn name(pipe: u32, input: bool) -> [u8; 32] {
 
 /// A number between two words, NUL-padded; what is too long is cut.
 pub(crate) fn numbered(before: &[u8], number: u32, behind: &[u8]) -> [u8; 32] {
-    let mut digits = [0u8; 10];
-    let mut at = digits.len();
-    let mut n = number;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (n % 10) as u8;
-        n /= 10;
-        if n == 0 {
-            break;
-        }
-    }
+    joined([before, Decimal::new(number.into()).as_bytes(), behind])
+}
+
+/// Pieces of a name, NUL-padded; what is too long is cut.
+pub(crate) fn joined(pieces: [&[u8]; 3]) -> [u8; 32] {
     let mut bytes = [0u8; 32];
     let mut len = 0;
-    for piece in [before, &digits[at..], behind] {
+    for piece in pieces {
         let take = piece.len().min(31 - len);
         bytes[len..len + take].copy_from_slice(&piece[..take]);
         len += take;

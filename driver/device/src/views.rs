@@ -252,7 +252,9 @@ impl Views {
         if place.private == 0 {
             // SAFETY: a new mapping. Shared, so that there can be several views of it, and so that
             // a forked child goes on in the same frames.
-            let at = unsafe { sys::mmap(0, place.len, 3, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1) }?;
+            let at = unsafe {
+                sys::mmap(0, place.len, sys::READ_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS, -1)
+            }?;
             place.private = at as usize;
             place.private_len = place.len;
         }
@@ -272,7 +274,7 @@ impl Views {
     pub fn bind(&mut self, frame: usize, fd: c_int, fresh: bool, ring: &RingMap) -> Result<()> {
         let len = self.table[frame].len;
         // SAFETY: a new mapping of a file whose size is sealed.
-        let at = unsafe { sys::mmap(0, len, 3, libc::MAP_SHARED, fd) }? as usize;
+        let at = unsafe { sys::mmap(0, len, sys::READ_WRITE, libc::MAP_SHARED, fd) }? as usize;
         let shows = if self.is_direct(frame, ring.number) && frame < ring.slots {
             Some((ring.slot(frame) as usize, ring.slot_len))
         } else {
@@ -406,15 +408,16 @@ impl Views {
         let Frame { private, private_len, .. } = self.table[frame];
         let fd = sys::new_memory_file(private_len)?;
         // SAFETY: a new mapping of a new file, which nobody else has.
-        let moved = unsafe { sys::mmap(0, private_len, 3, libc::MAP_SHARED, fd) }.and_then(|new| {
-            // SAFETY: both have so many bytes; the former one is ours.
-            unsafe {
-                core::ptr::copy_nonoverlapping(private as *const u8, new, private_len);
-                sys::munmap(private as *mut u8, private_len);
-            }
-            self.table[frame].private = new as usize;
-            self.show_file(frame, fd)
-        });
+        let moved =
+            unsafe { sys::mmap(0, private_len, sys::READ_WRITE, libc::MAP_SHARED, fd) }.and_then(|new| {
+                // SAFETY: both have so many bytes; the former one is ours.
+                unsafe {
+                    core::ptr::copy_nonoverlapping(private as *const u8, new, private_len);
+                    sys::munmap(private as *mut u8, private_len);
+                }
+                self.table[frame].private = new as usize;
+                self.show_file(frame, fd)
+            });
         sys::close(fd);
         moved
     }

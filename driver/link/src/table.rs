@@ -43,7 +43,8 @@ fn place(fd: c_int, make: bool) -> Option<&'static AtomicUsize> {
     if at.is_null() && make {
         let len = size_of::<Leaf>();
         // SAFETY: a new anonymous mapping.
-        let new = unsafe { sys::mmap(0, len, 3, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1) }.ok()?;
+        let new = unsafe { sys::mmap(0, len, sys::READ_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1) }
+            .ok()?;
         match leaf.compare_exchange(core::ptr::null_mut(), new.cast(), Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => at = new.cast(),
             Err(theirs) => {

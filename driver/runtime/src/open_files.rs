@@ -56,8 +56,7 @@ fn leave(entry: usize) -> Option<u32> {
             if !pin.zero.slip.load(Ordering::Acquire).is_null() {
                 turn::forget(&pin, sys::thread());
             }
-            pin.page().kick.fetch_add(1, Ordering::SeqCst);
-            sys::futex_wake_all(&pin.page().kick);
+            pin.kick();
             pin.info().session
         });
         session.release();

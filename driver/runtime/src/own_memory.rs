@@ -54,7 +54,8 @@ mod tests {
     fn the_end_of_a_mapping_is_exact() {
         // SAFETY: a fresh private mapping of two pages, of which the second is taken away.
         let page = unsafe {
-            let map = sys::mmap(0, 2 * PAGE, 3, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1).unwrap();
+            let map =
+                sys::mmap(0, 2 * PAGE, sys::READ_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1).unwrap();
             sys::munmap(map.add(PAGE), PAGE);
             map as usize
         };

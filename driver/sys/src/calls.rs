@@ -15,6 +15,9 @@ macro_rules! sys {
     };
 }
 
+/// What memory of ours is mapped for.
+pub const READ_WRITE: c_int = libc::PROT_READ | libc::PROT_WRITE;
+
 /// Closes a descriptor of our own.
 #[inline]
 pub fn close(fd: c_int) {

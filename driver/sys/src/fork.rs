@@ -55,7 +55,8 @@ pub fn settle() -> Result<()> {
         return Ok(());
     }
     // SAFETY: a new anonymous page.
-    let page = unsafe { calls::mmap(0, PAGE_LEN, 3, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1) }?;
+    let page =
+        unsafe { calls::mmap(0, PAGE_LEN, calls::READ_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1) }?;
     calls::wipe_on_fork(page, PAGE_LEN)?;
     let home = page.cast::<AtomicU32>();
     // SAFETY: the page is ours, zeroed and aligned.

@@ -78,17 +78,14 @@ struct Caps {
 
 impl Engine {
     /// Who may make pipes and take them away: root, the server's own user, the group that the configuration names.
-    fn may_administer(&self, id: u32) -> bool {
+    fn check_administers(&self, id: u32) -> Result<(), Denied> {
         let own = nix::unistd::geteuid().as_raw();
-        self.connections.get(&id).is_some_and(|connection| {
+        let may = self.connections.get(&id).is_some_and(|connection| {
             let peer = &connection.peer;
             let in_group = self.config.admin_group.is_some_and(|group| peer.is_in(group));
             peer.uid == 0 || peer.uid == own || in_group
-        })
-    }
-
-    fn check_administers(&self, id: u32) -> Result<(), Denied> {
-        if self.may_administer(id) {
+        });
+        if may {
             return Ok(());
         }
         let text = "only the server's own user and root may do this here, and who is in the group that `admin_group` \
@@ -185,10 +182,7 @@ impl Engine {
         self.check_administers(id)?;
         let place = self.place_of(node)?;
         // Who has closed it, but was not seen to, is not in the way.
-        let open: Vec<u32> = self.pipes[place].core.openers().map(|(session, _)| session).collect();
-        for session in &open {
-            self.end_if_closed(*session);
-        }
+        self.end_closed(place);
         self.ask_names();
         let users: Vec<String> = self.pipes[place]
             .core
@@ -215,11 +209,9 @@ impl Engine {
     pub(super) fn take_out(&mut self, place: usize) {
         self.pipes[place].board.gone.store(1, std::sync::atomic::Ordering::SeqCst);
         self.notify(place);
-        let open: Vec<u32> = self.pipes[place].core.openers().map(|(session, _)| session).collect();
-        for session in open {
+        for session in self.openers(place) {
             if let Some(session) = self.sessions.get(&session) {
-                session.page.kick.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                crate::futex::wake_all(&session.page.kick);
+                crate::futex::kick(&session.page);
             }
             self.end_session(session);
         }

@@ -270,11 +270,20 @@ impl Engine {
     /// Where no more may open a pipe, those that have closed it are looked for.
     fn end_closed_if_full(&mut self, index: usize) {
         if self.pipes[index].core.is_full() {
-            let open: Vec<u32> = self.pipes[index].core.openers().map(|(session, _)| session).collect();
-            for session in open {
-                self.end_if_closed(session);
-            }
+            self.end_closed(index);
         }
+    }
+
+    /// Whoever has opened a pipe and closed it is in nobody's way any more.
+    pub(super) fn end_closed(&mut self, index: usize) {
+        for session in self.openers(index) {
+            self.end_if_closed(session);
+        }
+    }
+
+    /// The sessions of a pipe.
+    pub(super) fn openers(&self, index: usize) -> Vec<u32> {
+        self.pipes[index].core.openers().map(|(session, _)| session).collect()
     }
 
     /// Ends a session whose descriptor nobody has any more.

@@ -70,8 +70,7 @@ impl Events {
         // Whoever takes the event from here on waits for the chime, so that it does not ring for nothing.
         page.events.chiming.store(1, Ordering::SeqCst);
         page.events.subscriptions[place].post(&event);
-        page.kick.fetch_add(1, Ordering::SeqCst);
-        futex::wake_all(&page.kick);
+        futex::kick(page);
         self.ring_chime(page);
     }
 

@@ -9,7 +9,7 @@ use vloopback_ring::{MAX_BUFFERS, PAGE_LEN};
 use vloopback_wire::Reply;
 
 use super::Engine;
-use crate::memory::{Charges, SharedFile};
+use crate::memory::SharedFile;
 
 /// An open file's exported buffers.
 #[derive(Debug, Default)]
@@ -46,8 +46,7 @@ impl Engine {
                     info!(pipe, len = asked.len, "export refused: the buffer is larger than two frames");
                     return Err(Errno::ENOMEM);
                 }
-                let charges = Charges::new(&quotas, uid, asked.len.into()).map_err(|_| Errno::ENOMEM)?;
-                let file = SharedFile::new("vloopback-buffer", asked.len.into(), (charges, &quotas));
+                let file = SharedFile::new("vloopback-buffer", asked.len.into(), (&quotas, uid));
                 exports.files.insert(asked.index, (asked.len, file.map_err(|_| Errno::ENOMEM)?));
             }
             Ok(Reply::Done)

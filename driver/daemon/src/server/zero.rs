@@ -18,7 +18,7 @@ use super::Engine;
 use super::device::errno;
 use crate::doorman::{ClientSlip, Doorman, Gong};
 use crate::futex;
-use crate::memory::{Charges, Page, SharedFile, read_only};
+use crate::memory::{Page, SharedFile, read_only};
 use crate::quota::Quotas;
 use vloopback_sys::clock::now;
 
@@ -51,9 +51,9 @@ impl ZeroMemory {
         len: u32,
         desk: Arc<Page<Desk>>,
         end: Arc<OwnedFd>,
-        charges: (Charges, &Quotas),
+        payer: (&Quotas, u32),
     ) -> Result<Self, Errno> {
-        let frames = SharedFile::new("vloopback-zero", len.into(), charges)?;
+        let frames = SharedFile::new("vloopback-zero", len.into(), payer)?;
         let hatch = Arc::new(Page::<Hatch>::writable("vloopback-hatch")?);
         let hatch_for_clients = read_only(hatch.fd())?;
         let door = Doorman::new(desk, hatch.clone(), end);
@@ -180,9 +180,7 @@ impl Engine {
         // Before anything changes: a mapping that fails leaves the pipe in one-copy mode.
         let (desk, end) = (self.pipes[index].desk.clone(), self.session(session)?.end.clone());
         let uid = self.session(session)?.uid;
-        let charges = Charges::new(&self.quotas, uid, len.into()).map_err(|_| Errno::ENOMEM)?;
-        let charges = (charges, &self.quotas);
-        let memory = ZeroMemory::new(len, desk, end, charges).map_err(|_| Errno::ENOMEM)?;
+        let memory = ZeroMemory::new(len, desk, end, (&self.quotas, uid)).map_err(|_| Errno::ENOMEM)?;
         let effects =
             self.pipes[index].core.begin_zero(session).map_err(|refusal: Refusal| errno(refusal))?;
         self.pipes[index].placeholder.set(None);

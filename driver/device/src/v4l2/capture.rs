@@ -18,7 +18,6 @@ use crate::v4l2::{bridge, queue};
 use crate::views::Mapping;
 use crate::zero::memory::is_zero;
 use crate::zero::want;
-use vloopback_sys as sys;
 use vloopback_sys::Result;
 
 /// `SessionPage::base` before the stream has met a ring.
@@ -243,8 +242,7 @@ pub(super) fn qbuf(call: &Call, asked: V4l2Buffer) -> Result<V4l2Buffer> {
         if on && first {
             tell_poll(locked)?;
             // A thread that found nothing queued looks again.
-            page.kick.fetch_add(1, Ordering::SeqCst);
-            sys::futex_wake_all(&page.kick);
+            session.kick();
         }
         Ok(Step::Done(describe(locked, index)))
     })
@@ -340,8 +338,7 @@ pub(super) fn streamoff(call: &Call) -> Result<()> {
         Ok(Step::Done(()))
     })?;
     // Whoever waits in DQBUF looks again.
-    page.kick.fetch_add(1, Ordering::SeqCst);
-    sys::futex_wake_all(&page.kick);
+    session.kick();
     Ok(())
 }
 

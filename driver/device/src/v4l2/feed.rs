@@ -335,8 +335,7 @@ pub(super) fn qbuf(call: &Call, asked: V4l2Buffer) -> Result<V4l2Buffer> {
             if page.on.load(Ordering::Relaxed) != 0 {
                 publish(locked, log, index)?;
                 // Whoever waits for a buffer that is done looks again.
-                page.kick.fetch_add(1, Ordering::SeqCst);
-                sys::futex_wake_all(&page.kick);
+                session.kick();
             }
             Ok(describe(locked, index))
         })
@@ -396,8 +395,7 @@ pub(super) fn streamoff(call: &Call) -> Result<()> {
             Ok(())
         })
     })?;
-    page.kick.fetch_add(1, Ordering::SeqCst);
-    sys::futex_wake_all(&page.kick);
+    session.kick();
     Ok(())
 }
 

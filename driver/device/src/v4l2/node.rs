@@ -213,19 +213,9 @@ fn three_digits(n: u32) -> [u8; 3] {
     [n / 100 % 10, n / 10 % 10, n % 10].map(|digit| b'0' + digit as u8)
 }
 
-fn joined(pieces: [&[u8]; 3]) -> [u8; 32] {
-    let mut field = [0; 32];
-    let mut at = 0;
-    for piece in pieces {
-        field[at..at + piece.len()].copy_from_slice(piece);
-        at += piece.len();
-    }
-    field
-}
-
 /// `platform:vloopback-NNN-in` or `-out`.
 fn bus_info(pipe: u32, input: bool) -> [u8; 32] {
-    joined([b"platform:vloopback-", &three_digits(pipe), if input { b"-in" } else { b"-out" }])
+    v4l1::joined([b"platform:vloopback-", &three_digits(pipe), if input { b"-in" } else { b"-out" }])
 }
 
 /// What QUERYCAP tells of a node: driver, card and bus. Programs of today test for v4l2loopback's.
@@ -251,7 +241,7 @@ fn names_of(call: &Call) -> ([u8; 16], [u8; 32], [u8; 32]) {
         (
             text::field("v4l2 loopback"),
             card,
-            joined([b"platform:v4l2loopback-", &three_digits(info.node), b""]),
+            v4l1::joined([b"platform:v4l2loopback-", &three_digits(info.node), b""]),
         )
     }
 }
