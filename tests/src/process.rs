@@ -281,8 +281,14 @@ impl Running {
     /// Waits for the next event of whatever name.
     #[track_caller]
     pub fn any_event(&mut self) -> Option<Value> {
+        self.any_event_within(PATIENCE)
+    }
+
+    /// [`Running::any_event`] with a deadline of its own.
+    #[track_caller]
+    pub fn any_event_within(&mut self, patience: Duration) -> Option<Value> {
         loop {
-            let line = self.line_before(Instant::now() + PATIENCE, "event")?;
+            let line = self.line_before(Instant::now() + patience, "event")?;
             if let Ok(event) = serde_json::from_str::<Value>(&line) {
                 if event["event"] == "start" {
                     self.pid = event["pid"].as_i64().and_then(|pid| Pid::from_raw(pid as i32));

@@ -35,23 +35,44 @@ fn push(env: &Env, pipe: &Pipe, extra: &[&str]) -> Running {
     pusher
 }
 
+/// Whether the ring is broken on purpose, and something is to be torn.
+fn is_broken() -> bool {
+    std::env::var_os("VLOOPBACK_EXPECT_TORN").is_some()
+}
+
+/// What a client of a broken ring met. A slot that nobody has filled may be a frame of 0 bytes there, and so the end
+/// of a client that reads: that is damage, too.
+#[track_caller]
+fn damage_of_a_broken_ring(mut client: Running) -> i64 {
+    while let Some(event) = client.any_event_within(LONG) {
+        match event["event"].as_str() {
+            Some("error") => return 1,
+            Some("result") => {
+                return event["torn"].as_i64().expect("torn") + event["back"].as_i64().expect("back");
+            }
+            _ => {}
+        }
+    }
+    panic!("neither an error nor a result: {client:?}");
+}
+
 /// What `client` counted: torn frames and frames that came after later ones. Everything else is right.
 #[track_caller]
 fn damage(mut client: Running, v4l2: bool) -> i64 {
+    if is_broken() {
+        return damage_of_a_broken_ring(client);
+    }
     let mut stream = Value::Null;
     if v4l2 {
         stream = client.event_within("stream", LONG);
     }
     let result = client.event_within("result", LONG);
-    let damage = result["torn"].as_i64().expect("torn") + result["back"].as_i64().expect("back");
-    if std::env::var_os("VLOOPBACK_EXPECT_TORN").is_none() {
-        for field in ["skew", "stamps", "wrong", "cards"] {
-            assert!(!v4l2 || stream[field] == 0, "{field}: {stream}");
-        }
-        assert_eq!((&result["foreign"], &result["errors"]), (&0.into(), &0.into()), "{result}");
-        assert_eq!(result["received"].as_u64(), Some(frames()), "{result}");
+    for field in ["skew", "stamps", "wrong", "cards"] {
+        assert!(!v4l2 || stream[field] == 0, "{field}: {stream}");
     }
-    damage
+    assert_eq!((&result["foreign"], &result["errors"]), (&0.into(), &0.into()), "{result}");
+    assert_eq!(result["received"].as_u64(), Some(frames()), "{result}");
+    result["torn"].as_i64().expect("torn") + result["back"].as_i64().expect("back")
 }
 
 /// Everybody flat out, clients of both APIs, each with its own way of holding frames.
@@ -87,7 +108,7 @@ fn storm(how: &[&str]) -> i64 {
 
 #[track_caller]
 fn judge(how: &[&str]) {
-    if std::env::var_os("VLOOPBACK_EXPECT_TORN").is_none() {
+    if !is_broken() {
         assert_eq!(storm(how), 0, "torn frames");
         return;
     }
