@@ -23,7 +23,7 @@ pub(crate) enum Opened<T> {
 }
 
 /// A pusher's side of an open input.
-pub(crate) trait Door: Sized {
+pub(crate) trait InputNode: Sized {
     /// Opens the node of this number and claims its pipe.
     ///
     /// # Errors
@@ -31,7 +31,7 @@ pub(crate) trait Door: Sized {
     fn open(number: u32) -> Result<Opened<Self>, i32>;
 }
 
-impl Door for Input {
+impl InputNode for Input {
     fn open(number: u32) -> Result<Opened<Self>, i32> {
         native::open_input(number).map(|opened| match opened {
             native::Opened::Input(input) => Opened::Input(*input),
@@ -40,7 +40,7 @@ impl Door for Input {
     }
 }
 
-impl Door for ZeroInput {
+impl InputNode for ZeroInput {
     fn open(number: u32) -> Result<Opened<Self>, i32> {
         native_zero::open(number).map(|opened| match opened {
             native_zero::Opened::Input(input) => Opened::Input(input),
@@ -90,13 +90,13 @@ impl Finder {
     }
 
     /// Opens one node and claims its pipe.
-    pub(crate) fn open<D: Door>(&self, number: u32) -> Result<D, PusherError> {
+    pub(crate) fn open<D: InputNode>(&self, number: u32) -> Result<D, PusherError> {
         let socket = self.enter()?;
         open_node(&socket, number)
     }
 
     /// Opens and claims the first free pipe, as the server lists them.
-    pub(crate) fn claim<D: Door>(&self) -> Result<D, PusherError> {
+    pub(crate) fn claim<D: InputNode>(&self) -> Result<D, PusherError> {
         let socket = self.enter()?;
         let mut tree = socket.clone().into_os_string();
         tree.push(".d");
@@ -139,7 +139,7 @@ pub(crate) fn node_number(name: &str) -> Result<u32, PusherError> {
     number.ok_or_else(|| PusherError::Name { name: name.to_owned() })
 }
 
-fn open_node<D: Door>(socket: &Path, number: u32) -> Result<D, PusherError> {
+fn open_node<D: InputNode>(socket: &Path, number: u32) -> Result<D, PusherError> {
     let device = format!("/dev/video{number}");
     let socket = socket.to_owned();
     match D::open(number) {

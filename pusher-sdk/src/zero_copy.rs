@@ -74,7 +74,7 @@ pub use vloopback_ioctl::{ControlList, V4l2Device, V4l2Row};
 
 use crate::PusherError;
 use crate::finder::{Finder, node_number};
-use server::{Desk, Step};
+use server::{ClaimsPage, Step};
 
 /// What a client gets: a value, or an errno.
 pub type Answer<T> = Result<T, Errno>;
@@ -440,9 +440,9 @@ impl ZeroCopy {
         data[asked.data_len()..].fill(0);
         let memory = self.input.memory();
         let (layout, slots) = (&self.layout, &self.slots[..]);
-        let mut desk = Desk { server, layout, slots, memory, step: Step::None };
-        let answer = dispatch(&mut desk, asked.number(), asked.data_len(), data);
-        let step = desk.step;
+        let mut claims_page = ClaimsPage { server, layout, slots, memory, step: Step::None };
+        let answer = dispatch(&mut claims_page, asked.number(), asked.data_len(), data);
+        let step = claims_page.step;
         if let Step::Later(frame) = step {
             self.waiting = Some((*asked, frame));
             return Ok(());
@@ -489,7 +489,7 @@ impl ZeroCopy {
 
 /// Lets the server answer a request, whose answer is in `data` then.
 fn dispatch<S: Server + ?Sized>(
-    desk: &mut Desk<'_, S>,
+    claims_page: &mut ClaimsPage<'_, S>,
     number: u32,
     len: usize,
     data: &mut [u8; MAX_DATA],
@@ -497,16 +497,17 @@ fn dispatch<S: Server + ?Sized>(
     const ABIS: [Abi; 2] = [Abi::Lp64, Abi::Ilp32];
     let request = u64::from(number);
     if let Some(abi) = ABIS.into_iter().find(|abi| V4l1Request::find(request, *abi).is_some()) {
-        return dispatch_v4l1(desk, &BufferMemory::new(ARGUMENT, data), abi, request, ARGUMENT).map(drop);
+        return dispatch_v4l1(claims_page, &BufferMemory::new(ARGUMENT, data), abi, request, ARGUMENT)
+            .map(drop);
     }
     if is_v4l2(request) {
-        if let Some(device) = desk.server.v4l2() {
+        if let Some(device) = claims_page.server.v4l2() {
             let abi = ABIS.into_iter().find(|abi| V4l2Request::find(request, *abi).is_some());
             let argument = BufferMemory::new(ARGUMENT, data);
             return dispatch_v4l2(device, &argument, abi.ok_or(Errno::ENOTTY)?, request, ARGUMENT).map(drop);
         }
     }
-    desk.server.other(number, &mut data[..len])
+    claims_page.server.other(number, &mut data[..len])
 }
 
 fn failure(device: &str, errno: nix::errno::Errno) -> PusherError {

@@ -60,7 +60,7 @@ static void *steal_sleepers(void *word)
 
 static void attack(void *(*way)(void *))
 {
-    static const char *const pages[] = { "vloopback-log", "vloopback-desk", "vloopback-lifeline" };
+    static const char *const pages[] = { "vloopback-log", "vloopback-claims_page", "vloopback-lifeline" };
     struct queue q;
     size_t k, at;
     int fd = open_node(O_RDWR), found = 0;
@@ -68,8 +68,8 @@ static void attack(void *(*way)(void *))
     take(fd, &q, 1);
     for (k = 0; k < sizeof pages / sizeof *pages; k++) {
         char *page = page_of(pages[k], 0);
-        /* The log's sequence, the desk's words, the lifeline. */
-        size_t first = strstr(pages[k], "desk") ? 64 : 0, count = strstr(pages[k], "desk") ? 4 : 1;
+        /* The log's sequence, the claims page's words, the lifeline. */
+        size_t first = strstr(pages[k], "claims_page") ? 64 : 0, count = strstr(pages[k], "claims_page") ? 4 : 1;
         for (at = 0; page && at < count; at++) {
             pthread_t thread;
             if (!pthread_create(&thread, NULL, way, page + first + 4 * at))

@@ -4,7 +4,7 @@
  *     closings  more clients close than a queue of bytes can tell of (--frames: how many)
  *     crowd     one client opens as often as it can (--frames: how often), and asks each time
  *     spoiled   a client overwrites all that it shares with others
- *     mallets   a client spoils the socket by which all of them reach the pusher (its only hidden datagram socket) */
+ *     ringing ends   a client spoils the socket by which all of them reach the pusher (its only hidden datagram socket) */
 #include <sys/resource.h>
 #include <sys/un.h>
 
@@ -214,7 +214,7 @@ static void spoiled(void)
 }
 
 /* The socket by which this client reaches the pusher: close() denies it, it is there, and it is a datagram socket. */
-static int mallet(void)
+static int ringing_end(void)
 {
     int i, found = -1, type;
     for (i = 3; i < 4096; i++) {
@@ -244,7 +244,7 @@ enum { FULL, URGENT, RIGHTS, TAKEN, ELSEWHERE, NOWHERE_AT_ALL, SHUT, WAYS };
 /* Returns 0 where it could be done. */
 static int misuse(int way)
 {
-    int at = mallet(), i;
+    int at = ringing_end(), i;
     struct sockaddr none = { .sa_family = AF_UNSPEC };
     char bytes[512] = { 0 };
     if (at < 0)

@@ -58,7 +58,7 @@ pub struct Opener {
 /// The right to hold slots in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// The row on the desk, from 0.
+    /// The row on the claims page, from 0.
     pub row: u32,
     /// How many slots.
     pub quota: u32,
@@ -160,8 +160,8 @@ impl Pipe {
     /// A node is opened as `session`.
     ///
     /// # Errors
-    /// `Full` (EBUSY): as many have it open as may. `Busy` (EBUSY): a legacy opener for writing meets a pusher. `NotFed` (EINVAL): a legacy opener
-    /// of the output, or any under policy `refuse`, meets a pipe that nobody feeds.
+    /// `Full` (EBUSY): as many have it open as may. `Busy` (EBUSY): a legacy opener for writing meets a pusher.
+    /// `NotFed` (EINVAL): a legacy opener of the output, or any under policy `refuse`, meets a pipe that nobody feeds.
     pub fn open(&mut self, session: u32, side: Side, mut access: Access) -> Result<Effects, Refusal> {
         access.legacy |= self.options.profile == Profile::Vloopback;
         if self.is_full() {
@@ -789,7 +789,8 @@ impl Pipe {
         self.pix_in_force
     }
 
-    /// Whether somebody has set [`Pipe::pix`], now or earlier; false for the default, also while a placeholder shows it.
+    /// Whether somebody has set [`Pipe::pix`], now or earlier; false for the default, also while a placeholder shows
+    /// it.
     pub fn is_chosen(&self) -> bool {
         self.chosen
     }

@@ -2,13 +2,11 @@
 //! a process of its own; `vloopback demo` and tests run it embedded.
 //!
 //! One thread (`server`) owns all state and waits on epoll for connections, requests and closed
-//! devices. Beside it there are a thread that only holds the lifeline, one ringer for each watched pipe, and one
+//! devices. Beside it there are a thread that only holds the lifeline, one poll notifier for each watched pipe, and one
 //! thread for each pipe that shows the no-signal card.
 
-mod bell;
 mod card;
 mod config;
-mod doorman;
 mod futex;
 mod image;
 mod lifeline;
@@ -16,7 +14,9 @@ mod listing;
 mod memory;
 mod peer;
 mod placeholder;
+mod poll_notifier;
 mod quota;
+mod request_notifier;
 mod server;
 mod socket;
 

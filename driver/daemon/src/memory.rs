@@ -15,9 +15,9 @@ use nix::sys::stat::{Mode, fchmod};
 use nix::sys::uio::{pread, pwrite};
 use nix::unistd::ftruncate;
 use vloopback_core::RingPlan;
-use vloopback_ring::hatch::Hatch;
-use vloopback_ring::slip::Slip;
-use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
+use vloopback_ring::pusher_page::PusherPage;
+use vloopback_ring::request_slot::RequestSlot;
+use vloopback_ring::{Board, ClaimsPage, Lifeline, Log, PAGE_LEN, SessionPage};
 
 use crate::quota::{Charge, Kept, Quotas, Resource};
 
@@ -29,7 +29,7 @@ pub(crate) unsafe trait Shared {}
 // SAFETY: all fields are atomics (vloopback_ring asserts the sizes).
 unsafe impl Shared for Board {}
 // SAFETY: as above.
-unsafe impl Shared for Desk {}
+unsafe impl Shared for ClaimsPage {}
 // SAFETY: as above.
 unsafe impl Shared for Log {}
 // SAFETY: as above.
@@ -38,10 +38,10 @@ unsafe impl Shared for SessionPage {}
 unsafe impl Shared for Lifeline {}
 
 // SAFETY: as above.
-unsafe impl Shared for Hatch {}
+unsafe impl Shared for PusherPage {}
 
 // SAFETY: as above.
-unsafe impl Shared for Slip {}
+unsafe impl Shared for RequestSlot {}
 
 /// A descriptor of a page, or of another memory file, by which it cannot be mapped for writing.
 pub(crate) fn read_only(fd: BorrowedFd) -> Result<OwnedFd, Errno> {
@@ -210,7 +210,7 @@ struct Slots {
 
 impl Slots {
     /// Where slot `k` begins in the file.
-    fn place(&self, slot: usize) -> Result<libc::off_t, Errno> {
+    fn slot_offset(&self, slot: usize) -> Result<libc::off_t, Errno> {
         let slot = u32::try_from(slot).ok().filter(|slot| *slot < self.count).ok_or(Errno::EINVAL)?;
         libc::off_t::try_from(u64::from(slot) * u64::from(self.len)).map_err(|_| Errno::EFBIG)
     }
@@ -368,7 +368,7 @@ impl RingMemory {
 
     /// Reads the beginning of a slot, without mapping it.
     fn fetch(&self, slot: usize, frame: &mut [u8]) -> Result<(), Errno> {
-        let at = self.slots.place(slot)?;
+        let at = self.slots.slot_offset(slot)?;
         let mut done = 0;
         while done < frame.len() {
             match pread(self.slots.file.fd(true), &mut frame[done..], at + done as libc::off_t) {
@@ -389,7 +389,7 @@ impl RingMemory {
         if from.saturating_add(frame.len()) > self.slot_len as usize {
             return Err(Errno::EFBIG);
         }
-        let at = self.slots.place(slot)? + from as libc::off_t;
+        let at = self.slots.slot_offset(slot)? + from as libc::off_t;
         let mut done = 0;
         while done < frame.len() {
             match pwrite(self.slots.file.fd(true), &frame[done..], at + done as libc::off_t) {

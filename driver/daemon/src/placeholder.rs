@@ -17,12 +17,12 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use tracing::warn;
 use vloopback_abi::v4l2::V4l2PixFormat;
-use vloopback_ring::{Board, Desk, SessionPage, cancel, pick, publish, stamp};
+use vloopback_ring::{Board, ClaimsPage, SessionPage, cancel, pick, publish, stamp};
 
-use crate::bell::Bell;
-use crate::doorman::Doorman;
 use crate::image::TimeoutImage;
 use crate::memory::{Page, RingMemory};
+use crate::poll_notifier::PollNotifier;
+use crate::request_notifier::RequestNotifier;
 use crate::{card, futex};
 use vloopback_sys::clock::now;
 
@@ -40,7 +40,7 @@ const CARDS: u32 = 4;
 /// How many pipes of this process show cards.
 static SHOWING: AtomicU32 = AtomicU32::new(0);
 
-/// Clients that poll are woken at least this often whatever the desk says, so that nobody can keep
+/// Clients that poll are woken at least this often whatever the claims page says, so that nobody can keep
 /// them asleep by clearing others' marks there.
 const RING_AT_LEAST: Duration = Duration::from_millis(50);
 
@@ -73,13 +73,13 @@ pub(crate) struct Silence {
     /// How long.
     pub(crate) limit: Duration,
     /// For a zero-copy pusher, which delivers only on request: knows whether there is a request.
-    pub(crate) door: Option<Arc<Doorman>>,
+    pub(crate) notifier: Option<Arc<RequestNotifier>>,
 }
 
 impl Silence {
     /// Whether there is anything that the pusher could publish.
     fn is_possible(&self) -> bool {
-        self.door.as_ref().is_none_or(|door| door.awaits_frame())
+        self.notifier.as_ref().is_none_or(|notifier| notifier.awaits_frame())
     }
 }
 
@@ -150,8 +150,8 @@ pub(crate) struct Placeholder {
     writer: u32,
     sign: Sign,
     board: Arc<Page<Board>>,
-    desk: Arc<Page<Desk>>,
-    bell: Arc<Bell>,
+    claims_page: Arc<Page<ClaimsPage>>,
+    poll_notifier: Arc<PollNotifier>,
     state: Mutex<State>,
     changed: Condvar,
     /// The main thread waits for the state, or is about to.
@@ -164,11 +164,11 @@ impl Placeholder {
         writer: u32,
         sign: Sign,
         board: Arc<Page<Board>>,
-        desk: Arc<Page<Desk>>,
-        bell: Arc<Bell>,
+        claims_page: Arc<Page<ClaimsPage>>,
+        poll_notifier: Arc<PollNotifier>,
     ) -> Arc<Self> {
         let (state, changed, is_wanted) = Default::default();
-        Arc::new(Self { writer, sign, board, desk, bell, state, changed, is_wanted })
+        Arc::new(Self { writer, sign, board, claims_page, poll_notifier, state, changed, is_wanted })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -308,7 +308,7 @@ impl Placeholder {
             if state.turn != turn {
                 return Ok(None);
             }
-            pick(&self.board, log, &self.desk, slots, job.filling())
+            pick(&self.board, log, &self.claims_page, slots, job.filling())
         };
         let Some(picked) = picked else { return Ok(None) };
         match self.copy(turn, job, picked.slot, card) {
@@ -326,7 +326,7 @@ impl Placeholder {
             }
             state.shown += 1;
             let time = stamp(log, None, now()).time;
-            publish(log, &self.desk, picked, card.len() as u32, time)
+            publish(log, &self.claims_page, picked, card.len() as u32, time)
         };
         futex::wake_all(&log.seq);
         Ok(Some(number))
@@ -348,12 +348,12 @@ impl Placeholder {
         Ok(true)
     }
 
-    /// Wakes the ringer for those who wait in poll.
+    /// Wakes the poll notifier for those who wait in poll.
     fn ring(&self, rung: &mut Option<Instant>) {
         let now = Instant::now();
-        if self.desk.any_armed() || rung.is_none_or(|last| now - last > RING_AT_LEAST) {
+        if self.claims_page.any_armed() || rung.is_none_or(|last| now - last > RING_AT_LEAST) {
             *rung = Some(now);
-            self.bell.ring();
+            self.poll_notifier.ring();
         }
     }
 }

@@ -395,11 +395,11 @@ impl Engine {
                 self.look_again();
                 looked = Instant::now();
             }
-            let deaf = self.listen_again();
+            let ignores_doorbell = self.listen_again();
             let silent = self.end_silent();
             let held_back = self.serve_held_back();
             let kept = self.quotas.look_at_kept(&mut looked_at_kept);
-            timeout = [timeout, look, deaf, silent, held_back, kept].into_iter().flatten().min();
+            timeout = [timeout, look, ignores_doorbell, silent, held_back, kept].into_iter().flatten().min();
             // Rounded up: a timeout of 0.3 ms must not spin.
             let timeout = timeout.map_or(EpollTimeout::NONE, |t| {
                 EpollTimeout::try_from(t + Duration::from_millis(1)).unwrap_or(EpollTimeout::MAX)
@@ -463,21 +463,21 @@ impl Engine {
             Request::Attach => return self.attach(id, &fds),
             Request::Ring { session } => return self.send_ring(id, session),
             Request::Zero { session, len } => return self.zero(id, session, len),
-            Request::Slip { session, after } => return self.slip(id, session, after),
+            Request::RequestSlot { session, after } => return self.request_slot(id, session, after),
             Request::Export { session, generation, index, len, read_only } => {
                 return self.export(id, session, Export { generation, index, len, read_only });
             }
             Request::LogStatus { session } => {
                 self.with_session(id, session, |e, s, p| Ok(e.log_status(s, p)))
             }
-            Request::Chime { session } => return self.chime(id, session),
-            Request::Gong { session } => return self.gong(id, session),
-            Request::Bell { session, knock } => {
+            Request::EventDoorbell { session } => return self.event_doorbell(id, session),
+            Request::RequestDoorbell { session } => return self.request_doorbell(id, session),
+            Request::Doorbell { session, asked } => {
                 let mut decided = false;
                 // Who is not of the pipe rings nothing.
                 let _ = self.with_session(id, session, |e, s, p| {
-                    e.bell(p, knock);
-                    e.pipes[p].bell.ring();
+                    e.notify_pusher(p, asked);
+                    e.pipes[p].poll_notifier.ring();
                     e.look_at_client(s);
                     decided = e.decide_openers(p);
                     Ok(Reply::Done)
@@ -544,7 +544,9 @@ impl Engine {
             Request::Unsubscribe { session, kind, id: about } => {
                 self.with_session(id, session, |e, s, _| e.unsubscribe(s, kind, about))
             }
-            Request::RingChime { session } => self.with_session(id, session, |e, s, _| e.ring_chime(s)),
+            Request::RingEventDoorbell { session } => {
+                self.with_session(id, session, |e, s, _| e.ring_event_doorbell(s))
+            }
             Request::Own { session, on } => self.with_session(id, session, |e, s, p| e.own(s, p, on)),
             Request::Stream { session, on, hold, fewer } => {
                 self.with_session(id, session, |e, s, p| e.stream(s, p, on, hold, fewer))

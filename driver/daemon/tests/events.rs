@@ -134,8 +134,8 @@ fn what_makes_no_sense_is_refused() {
         Request::Subscribe { session, kind, id, flags: 0 },
         Request::Unsubscribe { session, kind, id },
         Request::SetControls { session, which: 1, values: [0; 5] },
-        Request::Chime { session },
-        Request::RingChime { session },
+        Request::EventDoorbell { session },
+        Request::RingEventDoorbell { session },
     ] {
         assert_eq!(output.ask(&request), Err(EBADF), "{request:?}");
     }
@@ -150,7 +150,7 @@ fn what_makes_no_sense_is_refused() {
     }
     assert_eq!(set(&output, u32::MAX, [1, 2, 3, 4, 65_536]), Err(EINVAL));
     assert_eq!(output.format().picture[..5], [0x8000; 5], "all or none");
-    output.ask(&Request::RingChime { session: output.info.session }).expect("without one, too");
+    output.ask(&Request::RingEventDoorbell { session: output.info.session }).expect("without one, too");
 }
 
 /// What a client writes over its own page harms nobody.

@@ -469,7 +469,7 @@ fn what_was_pushed_outlives_the_pusher() {
         }
         pusher.close();
         client.arm();
-        // This wakes the ringer, too.
+        // This wakes the poll notifier, too.
         client.stream(2);
         client.wait_readable();
         let ring = client.ring();

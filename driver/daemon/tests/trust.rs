@@ -327,7 +327,7 @@ fn a_flood_keeps_nobody_waiting() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                client.post(&Request::Bell { session, knock: true });
+                client.post(&Request::Doorbell { session, asked: true });
             }
         });
         let begin = Instant::now();

@@ -13,7 +13,7 @@ use core::sync::atomic::Ordering;
 use vloopback_abi::v4l2::{Fourcc, PixelFormat};
 
 use crate::caller::Call;
-use crate::publish::{self, Pieces};
+use crate::publish::{self, IoSlices};
 use crate::stream::{Locked, Step, with_locks};
 use crate::{input, open_file};
 use vloopback_link::connection;
@@ -68,8 +68,8 @@ fn settle(locked: &Locked) -> Result<()> {
     }
     if page.rung.load(Ordering::SeqCst) == 0 {
         page.armed.store(1, Ordering::SeqCst);
-        session.desk().arm(session.info().client);
-        session.ring_bell();
+        session.claims_page().arm(session.info().client);
+        session.ring_frame_doorbell();
     }
     Ok(())
 }
@@ -79,7 +79,7 @@ fn settle(locked: &Locked) -> Result<()> {
 ///
 /// # Errors
 /// As [`input::write`]; ENOMEM.
-pub fn write(call: &Call, bytes: &Pieces) -> Result<usize> {
+pub fn write(call: &Call, bytes: &IoSlices) -> Result<usize> {
     let session = call.file;
     let (board, page) = (session.board(), session.page());
     let format = board.format();
@@ -138,7 +138,7 @@ pub fn write(call: &Call, bytes: &Pieces) -> Result<usize> {
             match log.lock.try_lock(connection::peer()?) {
                 Ok(()) => {
                     let frame = libc::iovec { iov_base: memory.cast(), iov_len: whole };
-                    let frame = Pieces::ours(core::slice::from_ref(&frame));
+                    let frame = IoSlices::ours(core::slice::from_ref(&frame));
                     let keep = publish::is_kept(session, locked.ring.log_number, whole);
                     let put = publish::put(session, &locked.ring, log, &frame, (whole, keep));
                     publish::give_back(log);

@@ -7,7 +7,44 @@ use vloopback_ioctl::{Abi, Fault, UserMemory};
 
 use crate::files::Files;
 use crate::open_file::OpenFile;
+use vloopback_sys as sys;
 use vloopback_sys::Result;
+
+/// How a caller has a device's memory mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// What a mapping shows can be changed at any time: frames come in place where they can.
+    Own,
+    /// The caller maps a file by itself ([`dispatch::window`](crate::dispatch::window)), and nothing can be put over
+    /// that mapping later. So no buffer shows a slot, and every frame is copied once.
+    Fixed,
+}
+
+/// A descriptor of the caller's, for as long as this lives.
+#[derive(Debug)]
+pub enum Imported {
+    /// Its number is ours, too: the caller is this process.
+    Same(c_int),
+    /// A copy, which is closed with this.
+    Copy(c_int),
+}
+
+impl Imported {
+    /// The number that it has here.
+    pub fn number(&self) -> c_int {
+        match *self {
+            Self::Same(fd) | Self::Copy(fd) => fd,
+        }
+    }
+}
+
+impl Drop for Imported {
+    fn drop(&mut self) {
+        if let Self::Copy(fd) = *self {
+            sys::close(fd);
+        }
+    }
+}
 
 /// The process on whose behalf a call is made. What a device does knows nothing of it but by this.
 pub trait Caller: UserMemory {
@@ -17,8 +54,8 @@ pub trait Caller: UserMemory {
     /// It has made a request of V4L1: from its next open on it is legacy (driver/docs/rules.md, "Eras").
     fn made_v4l1_request(&self);
 
-    /// Whether it is told vloopback's own names, where a program of today is told v4l2loopback's: it is legacy, or its user
-    /// asked for them.
+    /// Whether it is told vloopback's own names, where a program of today is told v4l2loopback's: it is legacy, or its
+    /// user asked for them.
     fn has_own_names(&self) -> bool;
 
     /// Whether its calls wait: the descriptor has no O_NONBLOCK.
@@ -27,8 +64,8 @@ pub trait Caller: UserMemory {
     /// Whether the number that it called with still is the open file that it was. Looked at after each wait.
     fn is_open(&self) -> bool;
 
-    /// Its descriptor of `file`, to take readiness out of, and to wait for. None: raw system calls have put something else
-    /// at the number, or it has none.
+    /// Its descriptor of `file`, to take readiness out of, and to wait for. None: raw system calls have put something
+    /// else at the number, or it has none.
     fn device(&self, file: &OpenFile) -> Option<c_int>;
 
     /// The thread that calls.
@@ -72,6 +109,15 @@ pub trait Caller: UserMemory {
     /// # Errors
     /// EMFILE.
     fn export(&self, fd: c_int, cloexec: bool) -> Result<c_int>;
+
+    /// The descriptor that has this number for the caller (DMABUF).
+    ///
+    /// # Errors
+    /// EBADF; EMFILE.
+    fn import(&self, fd: c_int) -> Result<Imported>;
+
+    /// How it has a device's memory mapped. The same for all calls of a process.
+    fn window(&self) -> Window;
 }
 
 /// One call by an open file.

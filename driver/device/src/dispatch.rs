@@ -7,11 +7,12 @@ use vloopback_ioctl::{dispatch_v4l1, dispatch_v4l2, is_v4l1, is_v4l2, request_nu
 use vloopback_wire::Request;
 
 use crate::caller::Call;
+use crate::mappings::Mapping;
+use crate::open_file::{self, OpenFile};
 use crate::v4l2::node::Node;
-use crate::v4l2::{capture, feed, forward};
-use crate::views::Mapping;
+use crate::v4l2::{dequeue, feed, forward, queue};
 use crate::zero::{ask, memory, mmap as zero_mmap, pusher};
-use crate::{input, open_file, output, v4l1};
+use crate::{input, output, v4l1};
 use vloopback_link::connection;
 use vloopback_sys::Result;
 
@@ -75,10 +76,10 @@ pub fn ioctl(call: &Call, request: u64, arg: usize) -> Result<c_int> {
             if !info.input && info.legacy {
                 // A program of today in an old one's session: V4L2's rules hold for it from now on, and poll's are
                 // the daemon's to change.
-                session.ring_bell();
+                session.ring_frame_doorbell();
             } else if info.input && !info.legacy && session.access().1 {
                 // It has claimed nothing by opening: others may.
-                let _ = connection::post(&Request::Bell { session: info.session, knock: false });
+                let _ = connection::post(&Request::Doorbell { session: info.session, asked: false });
             }
         }
         if let Some(answer) = forward::forward(call, request, arg) {
@@ -90,6 +91,35 @@ pub fn ioctl(call: &Call, request: u64, arg: usize) -> Result<c_int> {
     Err(libc::ENOTTY)
 }
 
+/// # Errors
+/// EACCES: the open file's access mode does not allow the mapping. ENODEV: the device has gone.
+fn may_map(session: &OpenFile, wanted: &Mapping) -> Result<()> {
+    session.alive()?;
+    let Mapping { prot, flags, .. } = *wanted;
+    let (may_read, may_write) = session.access();
+    let shared = flags & libc::MAP_TYPE != libc::MAP_PRIVATE;
+    if !(may_read || may_write) || (shared && prot & libc::PROT_WRITE != 0 && !may_write) {
+        return Err(libc::EACCES);
+    }
+    Ok(())
+}
+
+/// mmap(2) of a caller that maps by itself ([`Window::Fixed`](crate::caller::Window)): a descriptor of the file to map
+/// instead of the device, at the same offset. It is the caller's to close.
+///
+/// # Errors
+/// As [`mmap`]. ENODEV also for zero-copy memory, which such a caller does not get yet.
+pub fn window(call: &Call, wanted: &Mapping) -> Result<c_int> {
+    let session = call.file;
+    may_map(session, wanted)?;
+    let has_buffers = session.page().count.load(Ordering::Relaxed) != 0;
+    match (session.info().input, has_buffers) {
+        (_, true) => queue::window(call, wanted),
+        (false, false) if !memory::is_zero(session) => output::window(call, wanted),
+        _ => Err(libc::ENODEV),
+    }
+}
+
 /// mmap(2).
 ///
 /// # Errors
@@ -99,13 +129,7 @@ pub fn ioctl(call: &Call, request: u64, arg: usize) -> Result<c_int> {
 /// As mmap(2): MAP_FIXED replaces what is there.
 pub unsafe fn mmap(call: &Call, wanted: &Mapping) -> Result<usize> {
     let session = call.file;
-    session.alive()?;
-    let Mapping { prot, flags, .. } = *wanted;
-    let (may_read, may_write) = session.access();
-    let shared = flags & libc::MAP_TYPE != libc::MAP_PRIVATE;
-    if !(may_read || may_write) || (shared && prot & libc::PROT_WRITE != 0 && !may_write) {
-        return Err(libc::EACCES);
-    }
+    may_map(session, wanted)?;
     let has_buffers = session.page().count.load(Ordering::Relaxed) != 0;
     match (session.info().input, has_buffers) {
         // SAFETY: the caller's promise.
@@ -115,7 +139,7 @@ pub unsafe fn mmap(call: &Call, wanted: &Mapping) -> Result<usize> {
         // SAFETY: as above.
         (false, false) if memory::is_zero(session) => unsafe { zero_mmap::mmap_output(session, wanted) },
         // SAFETY: as above.
-        (false, true) => unsafe { capture::mmap(call, wanted) },
+        (false, true) => unsafe { dequeue::mmap(call, wanted) },
         // SAFETY: as above.
         (false, false) => unsafe { output::mmap(call, wanted) },
     }

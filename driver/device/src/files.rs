@@ -4,14 +4,16 @@ use core::ffi::c_int;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use vloopback_ring::{Lifeline, PAGE_LEN};
-use vloopback_wire::SessionInfo;
+use vloopback_wire::{Reply, Request, SessionInfo};
 
 use crate::open_file::{OpenFile, Pin};
+use vloopback_link::connection;
 use vloopback_sys as sys;
-use vloopback_sys::Result;
-use vloopback_sys::lock::Local;
+use vloopback_sys::lock::{Local, NoSignals};
+use vloopback_sys::{FdList, Result};
 
-/// The open files that a process has and had. Places are never given back, so that they can be looked at without a lock.
+/// The open files that a process has and had. Places are never given back, so that they can be looked at without a
+/// lock.
 #[derive(Debug)]
 pub struct Files {
     /// All that ever were, newest first.
@@ -33,7 +35,7 @@ impl Files {
     }
 
     /// A place for an open file: one that is no longer used, or a new page.
-    fn place(&self) -> Result<&'static OpenFile> {
+    fn free_file(&self) -> Result<&'static OpenFile> {
         let mut at = self.all.load(Ordering::Acquire);
         while !at.is_null() {
             // SAFETY: sessions are never unmapped.
@@ -100,6 +102,28 @@ impl Files {
         }
     }
 
+    /// Opens node `node` for the process whose files these are. Returns its descriptor, close-on-exec, which is to
+    /// become the process's own, and the open file, whose one user that descriptor is. `legacy`: see
+    /// driver/docs/rules.md, "Eras".
+    ///
+    /// # Errors
+    /// As the server says; ENOENT: no such node. EMFILE, ENOMEM, EPROTO.
+    pub fn open(&self, node: u32, flags: c_int, legacy: bool) -> Result<(c_int, &'static OpenFile)> {
+        let mut fds = FdList::new();
+        let quiet = NoSignals::new();
+        let _making = self.making.lock(&quiet);
+        let (reply, lifeline) =
+            connection::ask(&Request::Open { node, flags: flags as u32, legacy }, None, &mut fds)?;
+        let Reply::Session(info) = reply else { return Err(libc::EPROTO) };
+        if fds.len() != 4 {
+            return Err(libc::EPROTO);
+        }
+        let file = self.make(info, lifeline, [fds.get(1), fds.get(2), fds.get(3)])?;
+        let claims = info.input && info.legacy && file.access().1;
+        file.claimed.store(claims, Ordering::Release);
+        Ok((fds.take(0), file))
+    }
+
     /// Makes an open file of what the server told. Its one user is the number to come. Under [`Files::making`].
     ///
     /// # Errors
@@ -110,7 +134,7 @@ impl Files {
         lifeline: &'static Lifeline,
         pages: [c_int; 3],
     ) -> Result<&'static OpenFile> {
-        let session = self.place()?;
+        let session = self.free_file()?;
         session.begin(info, lifeline, pages, self.chosen_name(&info))?;
         Ok(session)
     }

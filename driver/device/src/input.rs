@@ -10,7 +10,7 @@ use vloopback_ring::Pix;
 use vloopback_wire::Request;
 
 use crate::open_file::{self, OpenFile};
-use crate::publish::{Pieces, give_back, is_kept, is_left_out, put};
+use crate::publish::{IoSlices, give_back, is_kept, is_left_out, put};
 use vloopback_link::connection;
 use vloopback_sys::Result;
 use vloopback_sys::lock::NoSignals;
@@ -22,10 +22,10 @@ use vloopback_sys::lock::NoSignals;
 /// The old driver's own examples write three bytes a pixel, also where they set YUV420P up.
 ///
 /// # Errors
-/// EINVAL: an output node, nothing set up yet, or not the length of a frame. EBADF: opened for
-/// reading. EBUSY: another's pipe, or the descriptor has V4L2 buffers. EFAULT, ENODEV. EINTR while another writer of the same pipe
-/// (a fork's or a thread's) is at it.
-pub fn write(session: &OpenFile, frame: &Pieces) -> Result<usize> {
+/// EINVAL: an output node, nothing set up yet, or not the length of a frame. EBADF: opened for reading. EBUSY:
+/// another's pipe, or the descriptor has V4L2 buffers. EFAULT, ENODEV. EINTR while another writer of the same pipe (a
+/// fork's or a thread's) is at it.
+pub fn write(session: &OpenFile, frame: &IoSlices) -> Result<usize> {
     session.alive()?;
     if !session.access().1 {
         return Err(libc::EBADF);

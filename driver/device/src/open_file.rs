@@ -4,13 +4,13 @@ use core::ffi::c_int;
 use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
-use vloopback_ring::{Board, Desk, Lifeline, Log, PAGE_LEN, SessionPage};
+use vloopback_ring::{Board, ClaimsPage, Lifeline, Log, PAGE_LEN, SessionPage};
 use vloopback_wire::{DEVICE_PREFIX, Request, SessionInfo};
 
-use crate::known::Known;
+use crate::checked_buffers::CheckedBuffers;
+use crate::mappings::Mappings;
 use crate::pace::Pace;
 use crate::ring_map::RingMap;
-use crate::views::Views;
 use crate::wait;
 use crate::zero::clients::Clients;
 use crate::zero::maps::ZeroMaps;
@@ -34,7 +34,7 @@ pub struct OpenFile {
     info: core::cell::UnsafeCell<SessionInfo>,
     page: AtomicPtr<SessionPage>,
     board: AtomicPtr<Board>,
-    desk: AtomicPtr<Desk>,
+    claims_page: AtomicPtr<ClaimsPage>,
     lifeline: AtomicPtr<Lifeline>,
     /// The log of the ring in force, for counting without a lock.
     pub log: AtomicPtr<Log>,
@@ -49,9 +49,9 @@ pub struct OpenFile {
     /// The ring's memory here.
     pub ring: Local<RingMap>,
     /// Which frame of the program's shows what.
-    pub(crate) views: Local<Views>,
+    pub(crate) mappings: Local<Mappings>,
     /// Large buffers of the program that were looked at.
-    pub known: Known,
+    pub checked: CheckedBuffers,
     /// What is mapped of zero-copy pushers' memory.
     pub zero: ZeroMaps,
     /// The zero-copy memory to which what the program has mapped was brought (`zero::shown`); 0: to none.
@@ -70,17 +70,17 @@ pub struct OpenFile {
     pub pixel_name: AtomicU32,
     /// The zero-copy memory whose pusher was asked through this open file which palettes it has.
     pub(crate) asked_palettes: AtomicU32,
-    /// The descriptor that says in poll that a V4L2 event is pending. See `chime`.
-    pub chime: Hidden,
-    /// A zero-copy pusher's descriptor that its clients make ready. See `zero::gong`.
-    pub gong: Hidden,
+    /// The descriptor that says in poll that a V4L2 event is pending. See `event_doorbell`.
+    pub event_doorbell: Hidden,
+    /// A zero-copy pusher's descriptor that its clients make ready. See `zero::request_doorbell`.
+    pub request_doorbell: Hidden,
     /// By what a client does so.
-    pub(crate) mallet: Hidden,
-    /// Whose mallet it is: the number of the pusher's memory.
-    pub(crate) mallet_of: AtomicU32,
-    /// A pusher's: it does not look at its gong. A client's: that pusher does not hear it.
-    pub(crate) deaf: AtomicBool,
-    /// Requests in a row that were not heard by the gong.
+    pub(crate) ringing_end: Hidden,
+    /// Whose ringing end it is: the number of the pusher's memory.
+    pub(crate) ringing_end_of: AtomicU32,
+    /// A pusher's: it does not look at its request doorbell. A client's: that pusher does not hear it.
+    pub(crate) ignores_doorbell: AtomicBool,
+    /// Requests in a row that were not heard by the request doorbell.
     pub(crate) unheard: AtomicU32,
     /// A pusher's count of all reminders when it looked last.
     pub(crate) reminded: AtomicU32,
@@ -121,8 +121,8 @@ impl OpenFile {
         self.users.load(Ordering::Acquire) == 0 && self.page.load(Ordering::Acquire).is_null()
     }
 
-    /// Becomes the open file that the server told of, with the descriptors of its page, its board and its desk. Its one
-    /// user is the number to come. `name`: see `pixel_name`. The caller makes one open file at a time.
+    /// Becomes the open file that the server told of, with the descriptors of its page, its board and its claims page.
+    /// Its one user is the number to come. `name`: see `pixel_name`. The caller makes one open file at a time.
     ///
     /// # Errors
     /// ENOMEM, EPROTO: a page cannot be mapped.
@@ -136,11 +136,11 @@ impl OpenFile {
         let rw = libc::PROT_READ | libc::PROT_WRITE;
         let page = map_page::<SessionPage>(pages[0], rw)?;
         let board = map_page::<Board>(pages[1], libc::PROT_READ);
-        let desk = map_page::<Desk>(pages[2], rw);
+        let claims_page = map_page::<ClaimsPage>(pages[2], rw);
         self.page.store(page, Ordering::Release);
         self.board.store(board.unwrap_or(core::ptr::null_mut()), Ordering::Release);
-        self.desk.store(desk.unwrap_or(core::ptr::null_mut()), Ordering::Release);
-        if let (Err(e), _) | (_, Err(e)) = (board, desk) {
+        self.claims_page.store(claims_page.unwrap_or(core::ptr::null_mut()), Ordering::Release);
+        if let (Err(e), _) | (_, Err(e)) = (board, claims_page) {
             self.tear_down(&NoSignals::new());
             return Err(e);
         }
@@ -152,13 +152,13 @@ impl OpenFile {
         self.armed.store(false, Ordering::Release);
         self.pixel_name.store(name, Ordering::Release);
         self.asked_palettes.store(0, Ordering::Release);
-        self.mallet_of.store(0, Ordering::Release);
+        self.ringing_end_of.store(0, Ordering::Release);
         self.pace.forget();
         self.due.store(0, Ordering::Release);
         self.shown.store(0, Ordering::Release);
         self.copied.store(0, Ordering::Release);
         self.drawn.store(false, Ordering::Release);
-        self.deaf.store(false, Ordering::Release);
+        self.ignores_doorbell.store(false, Ordering::Release);
         self.unheard.store(0, Ordering::Release);
         self.numbers.store(0, Ordering::Release);
         self.users.store(1, Ordering::Release);
@@ -194,13 +194,13 @@ impl OpenFile {
             hidden.close();
         }
         {
-            let (mut ring, mut views) = (self.ring.lock(quiet), self.views.lock(quiet));
-            if views.is_of_buffers() && !self.page.load(Ordering::Relaxed).is_null() {
-                self.keep_buffers(&ring, &mut views);
+            let (mut ring, mut mappings) = (self.ring.lock(quiet), self.mappings.lock(quiet));
+            if mappings.is_of_buffers() && !self.page.load(Ordering::Relaxed).is_null() {
+                self.keep_buffers(&ring, &mut mappings);
             }
             ring.unmap_all();
-            views.forget_all();
-            views.ranges.forget_all();
+            mappings.forget_all();
+            mappings.ranges.forget_all();
         }
         self.zero.keep();
         self.zero.sweep();
@@ -210,7 +210,7 @@ impl OpenFile {
         for page in [
             self.page.swap(core::ptr::null_mut(), Ordering::AcqRel).cast::<u8>(),
             self.board.swap(core::ptr::null_mut(), Ordering::AcqRel).cast(),
-            self.desk.swap(core::ptr::null_mut(), Ordering::AcqRel).cast(),
+            self.claims_page.swap(core::ptr::null_mut(), Ordering::AcqRel).cast(),
         ] {
             if !page.is_null() {
                 // SAFETY: the last user is gone; nobody can pin it any more.
@@ -221,20 +221,20 @@ impl OpenFile {
 
     /// What the program still has mapped of its V4L2 buffers stays as it is after the close: frames that
     /// it has in place are copied while they are still its own.
-    fn keep_buffers(&self, ring: &RingMap, views: &mut Views) {
+    fn keep_buffers(&self, ring: &RingMap, mappings: &mut Mappings) {
         let page = self.page();
-        for (index, buffer) in page.buffers.iter().enumerate().take(views.frames) {
-            if !views.is_mapped(index) || !views.is_direct(index, ring.number) || index >= ring.slots {
+        for (index, buffer) in page.buffers.iter().enumerate().take(mappings.frames) {
+            if !mappings.is_mapped(index) || !mappings.is_direct(index, ring.number) || index >= ring.slots {
                 continue;
             }
             // With no memory left the mapping shows what it shows.
-            let Ok(to) = views.private_frame(index) else { return };
+            let Ok(to) = mappings.private_frame(index) else { return };
             if buffer.slot.load(Ordering::Relaxed) as usize == index + 1 {
-                let len = views.len_of(index).min(ring.slot_len);
+                let len = mappings.len_of(index).min(ring.slot_len);
                 // SAFETY: a slot has slot_len bytes, a frame's private memory len_of.
                 unsafe { core::ptr::copy_nonoverlapping(ring.slot(index), to, len) };
             }
-            let _ = views.make_private(index, ring);
+            let _ = mappings.make_private(index, ring);
         }
     }
 
@@ -259,11 +259,11 @@ impl OpenFile {
         unsafe { &*self.board.load(Ordering::Relaxed) }
     }
 
-    /// The pipe's desk, where clients claim slots.
+    /// The pipe's claims page, where clients claim slots.
     #[inline]
-    pub fn desk(&self) -> &Desk {
+    pub fn claims_page(&self) -> &ClaimsPage {
         // SAFETY: as `page`.
-        unsafe { &*self.desk.load(Ordering::Relaxed) }
+        unsafe { &*self.claims_page.load(Ordering::Relaxed) }
     }
 
     /// The lifeline of its server.
@@ -281,8 +281,8 @@ impl OpenFile {
         if gone { Err(libc::ENODEV) } else { Ok(()) }
     }
 
-    /// Whether the open was for reading, for writing. With access mode 3, as with any file of Linux: for neither, though
-    /// it takes both rights.
+    /// Whether the open was for reading, for writing. With access mode 3, as with any file of Linux: for neither,
+    /// though it takes both rights.
     #[inline]
     pub fn access(&self) -> (bool, bool) {
         match self.info().flags as c_int & libc::O_ACCMODE {
@@ -332,26 +332,27 @@ impl OpenFile {
         }
     }
 
-    /// Wakes the daemon's ringer. A pusher does so by a word of its own page, which no client has. A client tells the
-    /// daemon: a word that all clients could sleep on would be one on which any of them could keep the ringer asleep.
-    pub fn ring_bell(&self) {
+    /// Wakes the daemon's poll notifier. A pusher does so by a word of its own page, which no client has. A client
+    /// tells the daemon: a word that all clients could sleep on would be one on which any of them could keep the poll
+    /// notifier asleep.
+    pub fn ring_frame_doorbell(&self) {
         if self.info().input {
-            let bell = &self.page().bell;
-            bell.fetch_add(1, Ordering::SeqCst);
-            sys::futex_wake_all(bell);
+            let doorbell = &self.page().frame_doorbell;
+            doorbell.fetch_add(1, Ordering::SeqCst);
+            sys::futex_wake_all(doorbell);
         } else {
             // A daemon that is gone rings nobody.
-            let _ = connection::post(&Request::Bell { session: self.info().session, knock: false });
+            let _ = connection::post(&Request::Doorbell { session: self.info().session, asked: false });
         }
     }
 
     /// The descriptors of ours in the program's table that belong to it.
     pub fn hidden(&self) -> [&Hidden; 3] {
-        [&self.chime, &self.gong, &self.mallet]
+        [&self.event_doorbell, &self.request_doorbell, &self.ringing_end]
     }
 
-    /// Makes the mapped ring the one in force, and its log. Nothing happens if it is. An output's page is brought into line
-    /// with another log; the caller has that page's lock.
+    /// Makes the mapped ring the one in force, and its log. Nothing happens if it is. An output's page is brought into
+    /// line with another log; the caller has that page's lock.
     ///
     /// # Errors
     /// EINVAL: there is none. ENOMEM, EMFILE, ENODEV.

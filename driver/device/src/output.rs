@@ -5,20 +5,21 @@ use core::sync::atomic::Ordering;
 
 use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l1::{VideoMbuf, VideoMmap};
-use vloopback_ring::unclaim;
+use vloopback_ring::{MAX_BUFFERS, unclaim};
 
 use crate::byte_stream;
 use crate::caller::Call;
+use crate::mappings::Mapping;
 use crate::open_file::{OpenFile, disown, fed, is_client, takes_what_comes};
 use crate::ranges::Layout;
 use crate::stream::{BY_MMAP, BY_NEW_MAPPING, BY_READ, Locked, Step, stop_streaming, until_done, with_locks};
 use crate::v4l2::bridge::before_sleep;
 use crate::v4l2::format::{freeze, frozen, is_nameless};
 use crate::v4l2::{bridge, queue};
-use crate::views::Mapping;
 use crate::zero::memory;
 use crate::zero::memory::is_zero;
 use vloopback_link::connection;
+use vloopback_sys as sys;
 use vloopback_sys::Result;
 use vloopback_sys::lock::NoSignals;
 
@@ -36,8 +37,8 @@ pub fn begin_read(session: &Call) -> Result<()> {
     bridge::meet(session).map(drop)
 }
 
-/// The first read freezes a V4L2 client's format (driver/docs/rules.md, "Formats"), so that it never takes bytes of one format
-/// for another's: it `begins`, also where it looks again and [`takes_what_comes`].
+/// The first read freezes a V4L2 client's format (driver/docs/rules.md, "Formats"), so that it never takes bytes of one
+/// format for another's: it `begins`, also where it looks again and [`takes_what_comes`].
 ///
 /// # Errors
 /// EIO: the pipe has another format by now, or one that V4L2 has no name for.
@@ -161,17 +162,17 @@ pub unsafe fn mmap(call: &Call, wanted: &Mapping) -> Result<usize> {
     with_locks(call, |locked| {
         locked.settle(BY_NEW_MAPPING)?;
         let direct = locked.row().is_some();
-        let (ring, views) = (&locked.ring, &mut locked.views);
+        let (ring, mappings) = (&locked.ring, &mut locked.mappings);
         // SAFETY: the caller's promise.
-        let at = unsafe { views.map(ring, direct, wanted) }?;
+        let at = unsafe { mappings.map(ring, direct, wanted) }?;
         // What it has besides, of a former pusher's, is not what it looks at.
-        views.ranges.drop_views();
-        if views.ranges.told_of() != 0 {
+        mappings.ranges.drop_views();
+        if mappings.ranges.told_of() != 0 {
             // A zero-copy pusher has told it where its frames are, and has gone since.
-            views.become_ranges()?;
+            mappings.become_ranges()?;
         }
         session.shown.store(0, Ordering::SeqCst);
-        let private = views.private_len() as u64;
+        let private = mappings.private_len() as u64;
         session.page().private.store(private, Ordering::Relaxed);
         if let Some(row) = locked.row() {
             locked.tell_places(row);
@@ -180,27 +181,62 @@ pub unsafe fn mmap(call: &Call, wanted: &Mapping) -> Result<usize> {
     })
 }
 
+/// mmap(2) of a caller that maps by itself: the file in which its frames lie where VIDIOCGMBUF says.
+///
+/// # Errors
+/// EINVAL: nobody feeds the pipe, or the range is not inside the layout. ENOMEM, ENODEV.
+pub fn window(call: &Call, wanted: &Mapping) -> Result<c_int> {
+    let session = call.file;
+    with_locks(call, |locked| {
+        locked.settle(BY_NEW_MAPPING)?;
+        let (len, frames) = (locked.mappings.len_of(0), locked.mappings.frames);
+        let total = u32::try_from(len * frames).map_err(|_| libc::ENOMEM)?;
+        let end = wanted.offset.checked_add(wanted.len).ok_or(libc::EINVAL)?;
+        if wanted.len == 0 || end > total as usize {
+            return Err(libc::EINVAL);
+        }
+        // A number that no buffer's file and no part of a frame has.
+        let number = (session.page().generation.load(Ordering::Relaxed), MAX_BUFFERS - 1);
+        let fd = queue::ask_for_file(session, number, total, false)?;
+        for frame in 0..frames {
+            if !locked.mappings.is_bound(frame) {
+                let bound = locked.mappings.bind(frame, (fd, frame * len), false, &locked.ring);
+                if let Err(e) = bound {
+                    sys::close(fd);
+                    return Err(e);
+                }
+            }
+            locked.mappings.hand_out(frame);
+        }
+        session.page().private.store(locked.mappings.private_len() as u64, Ordering::Relaxed);
+        if let Some(row) = locked.row() {
+            locked.tell_places(row);
+        }
+        Ok(Step::Done(fd))
+    })
+}
+
 /// VIDIOCGMBUF has told the program where a one-copy pipe's frames are.
 pub fn told(session: &OpenFile, layout: &VideoMbuf) {
     let quiet = NoSignals::new();
-    session.views.lock(&quiet).ranges.tell(Layout::new(layout), 0);
+    session.mappings.lock(&quiet).ranges.tell(Layout::new(layout), 0);
     session.shown.store(0, Ordering::SeqCst);
 }
 
 /// The program has moved a range that may be a client's frames.
 pub fn moved(session: &OpenFile, addr: usize, len: usize, to: usize, new_len: usize) {
     let quiet = NoSignals::new();
-    session.views.lock(&quiet).moved(addr, len, to, new_len);
+    session.mappings.lock(&quiet).moved(addr, len, to, new_len);
 }
 
 /// The program unmaps a range that may be a client's frames.
 pub fn unmapped(session: &OpenFile, addr: usize, len: usize) {
     let quiet = NoSignals::new();
-    let mut views = session.views.lock(&quiet);
-    if !views.unmapped(addr, len) {
+    let mut mappings = session.mappings.lock(&quiet);
+    if !mappings.unmapped(addr, len) {
         return;
     }
-    drop(views);
+    drop(mappings);
     // Nothing mapped any more: unless it reads, the client does not stream, and the pusher need not
     // copy for it.
     let page = session.page();
@@ -239,15 +275,15 @@ pub fn mcapture(call: &Call, order: &VideoMmap) -> Result<()> {
         let row = locked.row();
         let number = locked.ring.number;
         if let Some(row) = row {
-            unclaim(session.desk(), row, 1 << frame);
-            let (ring, views) = (&locked.ring, &mut locked.views);
-            if !views.is_empty() && !views.is_direct(frame, number) {
+            unclaim(session.claims_page(), row, 1 << frame);
+            let (ring, mappings) = (&locked.ring, &mut locked.mappings);
+            if !mappings.is_empty() && !mappings.is_direct(frame, number) {
                 // It had to copy once; the next frame may come in place again. If not: it copies.
-                let _ = views.make_direct(frame, ring);
+                let _ = mappings.make_direct(frame, ring);
             }
             locked.tell_places(row);
-            if locked.views.is_direct(frame, number) {
-                session.desk().rows[row].want.fetch_or(1 << frame, Ordering::SeqCst);
+            if locked.mappings.is_direct(frame, number) {
+                session.claims_page().rows[row].want.fetch_or(1 << frame, Ordering::SeqCst);
             }
         }
         Ok(Step::Done(()))
@@ -300,8 +336,8 @@ fn deliver(locked: &mut Locked, frame: usize) -> Result<bool> {
     not_a_card(session, libc::EINVAL)?;
     let row = locked.row();
     if let Some(row) = row {
-        session.desk().rows[row].want.fetch_and(!(1u32 << frame), Ordering::SeqCst);
-        if locked.views.is_direct(frame, number) && found.slot == frame {
+        session.claims_page().rows[row].want.fetch_and(!(1u32 << frame), Ordering::SeqCst);
+        if locked.mappings.is_direct(frame, number) && found.slot == frame {
             if let Some(taken) = locked.claim(row, 1 << frame)? {
                 locked.count(taken.found.number);
                 return Ok(true);
@@ -318,11 +354,11 @@ fn deliver(locked: &mut Locked, frame: usize) -> Result<bool> {
 /// EINVAL: it has not been told of this frame, or its mapping has no room for one of the format in force.
 fn has_frame(locked: &mut Locked, frame: usize) -> Result<bool> {
     let format = locked.session.board().format();
-    if !locked.views.ranges.is_empty() {
-        locked.views.become_frames(format.buf_len as usize, format.frames as usize);
+    if !locked.mappings.ranges.is_empty() {
+        locked.mappings.become_frames(format.buf_len as usize, format.frames as usize);
     }
-    let ranges = &locked.views.ranges;
-    let copies = locked.views.is_empty() && !ranges.is_empty();
+    let ranges = &locked.mappings.ranges;
+    let copies = locked.mappings.is_empty() && !ranges.is_empty();
     if copies && ranges.told().is_told() {
         ranges.place_of(frame, format.frame_len as usize)?;
     } else if frame >= format.frames as usize {
@@ -335,7 +371,7 @@ fn has_frame(locked: &mut Locked, frame: usize) -> Result<bool> {
 fn deliver_to_range(locked: &mut Locked, frame: usize, row: Option<usize>) -> Result<bool> {
     let session = locked.session;
     let format = session.board().format();
-    let ranges = &mut locked.views.ranges;
+    let ranges = &mut locked.mappings.ranges;
     if !ranges.told().is_told() {
         // It knows the places by itself; there is one way to lay frames out that it can know.
         ranges.tell(Layout::even(format.buf_len as usize, format.frames as usize), 0);
@@ -345,7 +381,7 @@ fn deliver_to_range(locked: &mut Locked, frame: usize, row: Option<usize>) -> Re
     let taken = match row {
         Some(row) => {
             // It holds no slots: none is at a place of its own.
-            unclaim(session.desk(), row, u32::MAX);
+            unclaim(session.claims_page(), row, u32::MAX);
             locked.tell_places(row);
             // SAFETY: the canvas has so much room there.
             unsafe { locked.copy_held(row, to, room) }?
@@ -354,28 +390,28 @@ fn deliver_to_range(locked: &mut Locked, frame: usize, row: Option<usize>) -> Re
         None => unsafe { locked.copy_oldest(to, room) }?,
     };
     if let Some(taken) = taken {
-        locked.views.ranges.copied(frame, taken.len as usize);
+        locked.mappings.ranges.copied(frame, taken.len as usize);
     }
     Ok(taken.is_some())
 }
 
 fn deliver_copy(locked: &mut Locked, frame: usize, row: Option<usize>) -> Result<bool> {
-    if locked.views.is_empty() && !locked.views.ranges.is_empty() {
+    if locked.mappings.is_empty() && !locked.mappings.ranges.is_empty() {
         return deliver_to_range(locked, frame, row);
     }
-    if locked.views.is_empty() {
+    if locked.mappings.is_empty() {
         // Nothing mapped: the wait is all that the client asked for.
         let Some(found) = locked.oldest()? else { return Ok(false) };
         locked.count(found.number);
         return Ok(true);
     }
-    let to = locked.views.private_frame(frame)?;
-    let room = locked.views.len_of(frame);
+    let to = locked.mappings.private_frame(frame)?;
+    let room = locked.mappings.len_of(frame);
     let copied = match row {
         // The frame's own slot is given back, so the grant has room to hold the one that is copied:
         // the writer, which may be faster than the copy, cannot take it away.
         Some(row) => {
-            unclaim(locked.session.desk(), row, 1 << frame);
+            unclaim(locked.session.claims_page(), row, 1 << frame);
             // SAFETY: a frame's private memory has so many bytes.
             unsafe { locked.copy_held(row, to, room) }?
         }
@@ -385,9 +421,9 @@ fn deliver_copy(locked: &mut Locked, frame: usize, row: Option<usize>) -> Result
     if copied.is_none() {
         return Ok(false);
     }
-    let (ring, views) = (&locked.ring, &mut locked.views);
-    views.make_private(frame, ring)?;
-    let private = views.private_len() as u64;
+    let (ring, mappings) = (&locked.ring, &mut locked.mappings);
+    mappings.make_private(frame, ring)?;
+    let private = mappings.private_len() as u64;
     locked.session.page().private.store(private, Ordering::Relaxed);
     if let Some(row) = row {
         locked.tell_places(row);

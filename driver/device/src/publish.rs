@@ -11,25 +11,25 @@ use crate::ring_map::RingMap;
 use vloopback_sys as sys;
 use vloopback_sys::Result;
 
-/// Clients that poll are woken through the daemon at least this often whatever the desk says,
+/// Clients that poll are woken through the daemon at least this often whatever the claims page says,
 /// so that nobody can keep them asleep by clearing others' marks there. Nanoseconds.
 const RING_AT_LEAST: u64 = 50_000_000;
 
 /// One frame out of pieces that lie in the caller's memory, or in our own.
 #[derive(Clone, Copy)]
-pub struct Pieces<'a> {
+pub struct IoSlices<'a> {
     iov: &'a [libc::iovec],
     /// None: it is our own.
     caller: Option<&'a dyn Caller>,
 }
 
-impl<'a> Pieces<'a> {
-    /// Pieces of our own memory, which is there.
+impl<'a> IoSlices<'a> {
+    /// Our own memory, which is there.
     pub fn ours(iov: &'a [libc::iovec]) -> Self {
         Self { iov, caller: None }
     }
 
-    /// Pieces of the caller's.
+    /// The caller's memory.
     pub fn of(caller: &'a dyn Caller, iov: &'a [libc::iovec]) -> Self {
         Self { iov, caller: Some(caller) }
     }
@@ -82,8 +82,8 @@ fn is_unwatched(session: &OpenFile) -> bool {
     session.board().streamers.load(Ordering::Acquire) == 0
 }
 
-/// Whether a frame, with `len` bytes to copy, of the pusher whose log is number `log`, is kept for who comes later: nobody
-/// streams, and the pusher is slow (`pace`).
+/// Whether a frame, with `len` bytes to copy, of the pusher whose log is number `log`, is kept for who comes later:
+/// nobody streams, and the pusher is slow (`pace`).
 pub fn is_kept(session: &OpenFile, log: u32, len: usize) -> bool {
     is_unwatched(session) && session.pace.keeps(log, len, sys::about_now())
 }
@@ -122,7 +122,7 @@ pub fn reserve(
         return Err(libc::EINVAL);
     }
     let Some(picked) =
-        pick(board, log, session.desk(), ring.slots, session.page().filling.load(Ordering::Relaxed))
+        pick(board, log, session.claims_page(), ring.slots, session.page().filling.load(Ordering::Relaxed))
     else {
         log.lost.fetch_add(1, Ordering::Relaxed);
         return Ok(None);
@@ -143,7 +143,7 @@ pub fn put(
     session: &OpenFile,
     ring: &RingMap,
     log: &Log,
-    frame: &Pieces,
+    frame: &IoSlices,
     (len, keep): (usize, bool),
 ) -> Result<()> {
     let Some(picked) = reserve(session, ring, log, (len, keep))? else { return Ok(()) };
@@ -153,13 +153,13 @@ pub fn put(
         return Err(e);
     }
     log.copies.fetch_add(1, Ordering::Relaxed);
-    show(session, log, picked, ring.slots, len as u32, Said::default());
+    show(session, log, picked, ring.slots, len as u32, FrameInfo::default());
     Ok(())
 }
 
 /// What a pusher says of a frame besides its bytes.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Said {
+pub struct FrameInfo {
     /// When it was taken, nanoseconds of its own clock; None: now.
     pub time: Option<u64>,
     /// Flags for its clients.
@@ -168,28 +168,31 @@ pub struct Said {
 
 /// Publishes a slot that holds a frame now and wakes whoever waits for it, if anybody streams. The caller has the right
 /// to write.
-pub fn show(session: &OpenFile, log: &Log, picked: Picked, slots: usize, len: u32, said: Said) {
-    let desk = session.desk();
+pub fn show(session: &OpenFile, log: &Log, picked: Picked, slots: usize, len: u32, said: FrameInfo) {
+    let claims_page = session.claims_page();
     let time = sys::now();
     let slot = picked.slot;
     let stamp = stamp(log, said.time, time);
     // The clients' time is the pusher's own, or the driver's (V4L2 specification, Buffer Flags).
     let marks = if stamp.is_given { said.marks } else { said.marks & !V4L2_BUF_FLAG_TIMESTAMP_COPY };
-    publish_marked(log, desk, picked, len, stamp.time, marks);
+    publish_marked(log, claims_page, picked, len, stamp.time, marks);
     if session.board().streamers.load(Ordering::SeqCst) == 0 {
         // For who comes later.
         log.kept.fetch_add(1, Ordering::Relaxed);
         return;
     }
-    retire(session.board(), log, desk, slot, slots);
+    retire(session.board(), log, claims_page, slot, slots);
     let refused = !sys::futex_wake_all(&log.seq);
     if refused {
-        // Others may sleep on: the ringer wakes them by pages that are theirs alone.
+        // Others may sleep on: the poll notifier wakes them by pages that are theirs alone.
         session.page().refused.fetch_add(1, Ordering::SeqCst);
     }
-    if refused || desk.any_armed() || time.wrapping_sub(log.rung.load(Ordering::Relaxed)) > RING_AT_LEAST {
+    if refused
+        || claims_page.any_armed()
+        || time.wrapping_sub(log.rung.load(Ordering::Relaxed)) > RING_AT_LEAST
+    {
         log.rung.store(time, Ordering::Relaxed);
-        session.ring_bell();
+        session.ring_frame_doorbell();
     }
 }
 

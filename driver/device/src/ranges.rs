@@ -158,7 +158,7 @@ impl Layout {
     }
 
     /// Where a frame begins, and how many bytes there are before the next one.
-    fn place(&self, frame: usize) -> Option<(usize, usize)> {
+    fn frame_range(&self, frame: usize) -> Option<(usize, usize)> {
         let offsets = &self.offsets[..self.frames];
         let start = *offsets.get(frame)? as usize;
         let next = offsets.iter().map(|offset| *offset as usize).filter(|offset| *offset > start).min();
@@ -170,7 +170,7 @@ impl Layout {
     /// the first `end` bytes.
     fn is_good_for(&self, other: &Self, end: usize) -> bool {
         (0..self.frames).all(|frame| {
-            let (mine, theirs) = (self.place(frame), other.place(frame));
+            let (mine, theirs) = (self.frame_range(frame), other.frame_range(frame));
             let both = mine.zip(theirs);
             both.is_some_and(|((mine, room), (start, len))| {
                 mine == start && len <= room && start + len <= end
@@ -367,7 +367,7 @@ impl Ranges {
     /// # Errors
     /// EINVAL: it was told of no such frame, or there are less than `len` bytes.
     pub fn place_of(&self, frame: usize, len: usize) -> Result<(*mut u8, usize)> {
-        let (start, room) = self.told.place(frame).ok_or(libc::EINVAL)?;
+        let (start, room) = self.told.frame_range(frame).ok_or(libc::EINVAL)?;
         let room = room.min(self.end().saturating_sub(start));
         if room < len || room == 0 {
             return Err(libc::EINVAL);
@@ -396,7 +396,7 @@ impl Ranges {
     /// # Errors
     /// EINVAL: the pusher has no such frame, or the program was told of none, or has too little room for it.
     pub fn copy_of(&self, frame: usize) -> Result<(usize, *mut u8, usize)> {
-        let (from, whole) = self.theirs.place(frame).ok_or(libc::EINVAL)?;
+        let (from, whole) = self.theirs.frame_range(frame).ok_or(libc::EINVAL)?;
         let known = Some(self.frame_len).filter(|len| *len != 0).unwrap_or(whole).min(whole);
         let (to, room) = self.place_of(frame, known)?;
         Ok((from, to, whole.min(room)))
@@ -445,7 +445,7 @@ mod tests {
     fn frames_are_found_where_they_were_told_to_be() {
         let told = Layout::even(1000, 2);
         assert_eq!(
-            (told.place(0), told.place(1), told.place(2)),
+            (told.frame_range(0), told.frame_range(1), told.frame_range(2)),
             (Some((0, 1000)), Some((1000, 1000)), None)
         );
         assert!(told.is_good_for(&told, 2000));

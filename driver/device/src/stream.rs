@@ -11,9 +11,9 @@ use vloopback_ring::{
 use vloopback_wire::{Reply, Request};
 
 use crate::caller::Call;
+use crate::mappings::Mappings;
 use crate::open_file::{self, OpenFile, is_patient, own};
 use crate::ring_map::RingMap;
-use crate::views::Views;
 use crate::wait;
 use crate::zero::{memory, want};
 use vloopback_link::connection;
@@ -51,7 +51,7 @@ pub struct Locked<'a> {
     pub call: &'a Call<'a>,
     pub session: &'a OpenFile,
     pub ring: LocalGuard<'a, RingMap>,
-    pub views: LocalGuard<'a, Views>,
+    pub mappings: LocalGuard<'a, Mappings>,
     /// A frame was not taken because another log has come.
     outdated: Cell<bool>,
 }
@@ -71,9 +71,9 @@ impl<'a> Locked<'a> {
         let session = call.file;
         let me = connection::peer()?;
         let ring = session.ring.lock(quiet);
-        let views = session.views.lock(quiet);
+        let mappings = session.mappings.lock(quiet);
         Ok(match session.page().lock.try_lock(me) {
-            Ok(()) => Ok(Self { call, session, ring, views, outdated: Cell::new(false) }),
+            Ok(()) => Ok(Self { call, session, ring, mappings, outdated: Cell::new(false) }),
             Err(owner) => Err(owner),
         })
     }
@@ -84,7 +84,7 @@ impl<'a> Locked<'a> {
         self.ring.log().ok_or(libc::EINVAL)
     }
 
-    /// The row of this client on the desk, for the ring in force.
+    /// The row of this client on the claims page, for the ring in force.
     pub fn row(&self) -> Option<usize> {
         let page = self.session.page();
         let row = page.row.load(Ordering::Relaxed);
@@ -96,8 +96,8 @@ impl<'a> Locked<'a> {
 
     /// Tells the writer which slots are frames of the program's.
     pub fn tell_places(&self, row: usize) {
-        let places = self.views.places(self.ring.number);
-        self.session.desk().rows[row].places.store(places, Ordering::Relaxed);
+        let places = self.mappings.places(self.ring.number);
+        self.session.claims_page().rows[row].places.store(places, Ordering::Relaxed);
     }
 
     /// Makes sure that the mapped ring is the one in force, that the client's layout fits it, and
@@ -110,15 +110,15 @@ impl<'a> Locked<'a> {
         let page = self.session.page();
         page.patient.store(u32::from(is_patient(self.session)), Ordering::Relaxed);
         self.session.refresh_ring(&mut self.ring)?;
-        if self.views.is_empty() {
-            self.views.lay_out(format.buf_len as usize, format.frames as usize);
-        } else if self.views.frames == 0 || self.views.len_of(0) != format.buf_len as usize {
+        if self.mappings.is_empty() {
+            self.mappings.lay_out(format.buf_len as usize, format.frames as usize);
+        } else if self.mappings.frames == 0 || self.mappings.len_of(0) != format.buf_len as usize {
             if how != BY_NEW_MAPPING {
                 return Err(libc::EINVAL);
             }
             // It maps anew, by the layout in force; what it has keeps showing what it shows.
-            self.views.forget_all();
-            self.views.lay_out(format.buf_len as usize, format.frames as usize);
+            self.mappings.forget_all();
+            self.mappings.lay_out(format.buf_len as usize, format.frames as usize);
         }
         let how = if how == BY_NEW_MAPPING { BY_MMAP } else { how };
         let streaming = page.streaming.load(Ordering::Relaxed);
@@ -134,7 +134,7 @@ impl<'a> Locked<'a> {
             page.last.store(head, Ordering::Relaxed);
             // From now on poll tells of frames.
             page.armed.store(1, Ordering::SeqCst);
-            self.session.desk().arm(self.session.info().client);
+            self.session.claims_page().arm(self.session.info().client);
         }
         let hold = if (streaming | how) & BY_MMAP != 0 { format.frames } else { 0 };
         if new_ring || streaming == 0 || (hold != 0 && page.row.load(Ordering::Relaxed) == 0) {
@@ -165,7 +165,7 @@ impl<'a> Locked<'a> {
         Ok(())
     }
 
-    /// Tells the daemon that the client streams, and notes the row that it gets on the desk, which is
+    /// Tells the daemon that the client streams, and notes the row that it gets on the claims page, which is
     /// good for the ring that is mapped now.
     pub fn ask_for_row(&self, hold: u32, fewer: bool) -> Result<()> {
         let page = self.session.page();
@@ -187,7 +187,7 @@ impl<'a> Locked<'a> {
                 own(self.session)?;
                 page.patient.store(1, Ordering::Relaxed);
                 page.armed.store(1, Ordering::SeqCst);
-                self.session.desk().arm(self.session.info().client);
+                self.session.claims_page().arm(self.session.info().client);
                 self.ask_for_row(0, false)?;
                 page.streaming.store(BY_READ, Ordering::Relaxed);
             }
@@ -211,12 +211,12 @@ impl<'a> Locked<'a> {
     /// As [`claim_oldest`], of the log in force. None also where another one has come: the caller takes it up when it
     /// looks again.
     pub fn claim(&self, row: usize, mask: u32) -> Result<Option<Taken>> {
-        let (log, desk) = (self.log()?, self.session.desk());
+        let (log, claims_page) = (self.log()?, self.session.claims_page());
         let last = self.session.page().last.load(Ordering::Relaxed);
-        let taken = claim_oldest(log, desk, row, self.ring.slots, mask, last);
+        let taken = claim_oldest(log, claims_page, row, self.ring.slots, mask, last);
         match taken {
             Some(taken) if !self.is_in_force() => {
-                unclaim(desk, row, 1 << taken.found.slot);
+                unclaim(claims_page, row, 1 << taken.found.slot);
                 Ok(None)
             }
             taken => Ok(taken),
@@ -333,13 +333,40 @@ impl<'a> Locked<'a> {
     /// # Safety
     /// `room` bytes can be written at `to`.
     pub unsafe fn copy_held(&mut self, row: usize, to: *mut u8, room: usize) -> Result<Option<Taken>> {
-        let (page, desk) = (self.session.page(), self.session.desk());
+        self.copy_held_by(row, room, |from, len| {
+            // SAFETY: the slot has as many bytes, and so has `to`.
+            unsafe { core::ptr::copy_nonoverlapping(from, to, len) };
+            Ok(())
+        })
+    }
+
+    /// The same, to the caller's memory.
+    ///
+    /// # Errors
+    /// EFAULT.
+    ///
+    /// # Safety
+    /// As [`Locked::copy_oldest_out`].
+    pub unsafe fn copy_held_out(&mut self, row: usize, to: usize, room: usize) -> Result<Option<Taken>> {
+        let caller = self.call.caller;
+        // SAFETY: the slot has as many bytes; the promise for `to`.
+        self.copy_held_by(row, room, |from, len| unsafe { caller.copy_out(from, to, len) })
+    }
+
+    fn copy_held_by(
+        &mut self,
+        row: usize,
+        room: usize,
+        copy: impl FnOnce(*const u8, usize) -> Result<()>,
+    ) -> Result<Option<Taken>> {
+        let (page, claims_page) = (self.session.page(), self.session.claims_page());
         let Some(mut taken) = self.claim(row, u32::MAX)? else { return Ok(None) };
         let slot = taken.found.slot;
         let len = (taken.len as usize).min(self.ring.slot_len).min(room);
-        // SAFETY: claim_oldest gives slots below `slots`, of slot_len bytes each.
-        unsafe { core::ptr::copy_nonoverlapping(self.ring.slot(slot), to, len) };
-        unclaim(desk, row, 1 << slot);
+        // claim_oldest gives slots below `slots`, of slot_len bytes each.
+        let copied = copy(self.ring.slot(slot), len);
+        unclaim(claims_page, row, 1 << slot);
+        copied?;
         page.copies.fetch_add(1, Ordering::Relaxed);
         self.count(taken.found.number);
         taken.len = len as u32;
@@ -348,20 +375,20 @@ impl<'a> Locked<'a> {
 
     /// After a frame was taken: the descriptor is readable exactly if there is another.
     pub fn set_readiness(&self) -> Result<()> {
-        let (page, desk) = (self.session.page(), self.session.desk());
+        let (page, claims_page) = (self.session.page(), self.session.claims_page());
         let client = self.session.info().client;
         if self.ring.number == 0 || self.session.board().ring() == 0 {
-            self.hush();
+            self.clear_readiness();
             page.armed.store(1, Ordering::SeqCst);
-            desk.arm(client);
+            claims_page.arm(client);
             // A ring that came meanwhile may have a frame of which nobody was rung.
-            self.session.ring_bell();
+            self.session.ring_frame_doorbell();
             return self.want_frame();
         }
         if page.rest.load(Ordering::Relaxed) == 0 && self.oldest()?.is_none() {
-            self.hush();
+            self.clear_readiness();
             page.armed.store(1, Ordering::SeqCst);
-            desk.arm(client);
+            claims_page.arm(client);
             // A frame that was published before the mark rang nobody.
             if self.oldest()?.is_none() && self.is_in_force() {
                 return self.want_frame();
@@ -371,13 +398,13 @@ impl<'a> Locked<'a> {
         } else {
             page.armed.store(1, Ordering::SeqCst);
         }
-        self.session.ring_bell();
+        self.session.ring_frame_doorbell();
         Ok(())
     }
 
-    /// There is nothing to take: the descriptor is readable no more. The ringer may be about to put a byte
+    /// There is nothing to take: the descriptor is readable no more. The poll notifier may be about to put a byte
     /// there for a frame that was just taken; it is waited for, but not for ever.
-    pub fn hush(&self) {
+    pub fn clear_readiness(&self) {
         let page = self.session.page();
         fence(Ordering::SeqCst);
         sys::wait_while(|| page.rung.load(Ordering::SeqCst) == RINGING);
@@ -391,8 +418,8 @@ impl<'a> Locked<'a> {
     /// Of a zero-copy pusher a frame must be asked for. What it has refused, the next call tells: the
     /// descriptor becomes readable for that, too.
     fn want_frame(&self) -> Result<()> {
-        if memory::is_zero(self.session) && want::want(self.session).is_err() {
-            self.session.ring_bell();
+        if memory::is_zero(self.session) && want::want_frame(self.session).is_err() {
+            self.session.ring_frame_doorbell();
         }
         Ok(())
     }
@@ -400,7 +427,7 @@ impl<'a> Locked<'a> {
     /// The client is about to wait inside a call: nobody needs to ring for it.
     pub fn disarm(&self) {
         if self.session.page().armed.swap(0, Ordering::SeqCst) != 0 {
-            self.session.desk().disarm(self.session.info().client);
+            self.session.claims_page().disarm(self.session.info().client);
         }
     }
 }
@@ -486,8 +513,8 @@ pub fn until_done<T>(
     if slept && result.is_err() {
         // It was disarmed for the wait; the program may poll next.
         session.page().armed.store(1, Ordering::SeqCst);
-        session.desk().arm(session.info().client);
-        session.ring_bell();
+        session.claims_page().arm(session.info().client);
+        session.ring_frame_doorbell();
     }
     result
 }
@@ -518,7 +545,7 @@ fn sleep(call: &Call, seq: Option<(&AtomicU32, u32)>, kick: u32, until: Option<u
     }
 }
 
-/// Kernels before 5.16 cannot sleep on three words: there the ringer wakes us as if we polled.
+/// Kernels before 5.16 cannot sleep on three words: there the poll notifier wakes us as if we polled.
 fn wait_rung(call: &Call) -> Result<()> {
     let session = call.file;
     {

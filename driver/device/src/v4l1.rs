@@ -190,7 +190,7 @@ pub(crate) fn numbered(before: &[u8], number: u32, behind: &[u8]) -> [u8; 32] {
     joined([before, Decimal::new(number.into()).as_bytes(), behind])
 }
 
-/// Pieces of a name, NUL-padded; what is too long is cut.
+/// IoSlices of a name, NUL-padded; what is too long is cut.
 pub(crate) fn joined(pieces: [&[u8]; 3]) -> [u8; 32] {
     let mut bytes = [0u8; 32];
     let mut len = 0;

@@ -434,7 +434,7 @@ pub fn tell(request: &Request) -> Result<()> {
     ask(request, None, &mut FdList::new()).map(drop)
 }
 
-/// Sends what the daemon does not answer ([`Request::Bell`]). Never waits: a daemon that has not read what this
+/// Sends what the daemon does not answer ([`Request::Doorbell`]). Never waits: a daemon that has not read what this
 /// process sent before will look at the pipe anyway.
 ///
 /// # Errors
@@ -472,7 +472,7 @@ pub fn peer() -> Result<u32> {
     Ok(PEER.load(Ordering::Acquire))
 }
 
-/// Our hidden descriptor, the connection; -1 without one. (Chimes are in the table of numbers.)
+/// Our hidden descriptor, the connection; -1 without one. (Event doorbells are in the table of numbers.)
 #[inline]
 pub fn hidden() -> c_int {
     HIDDEN.load(Ordering::Acquire)

@@ -1,5 +1,5 @@
-//! Descriptors of ours in the program's table that belong to one open file: the chime, the gong and its
-//! mallet, the companion of a socket that listens for devices.
+//! Descriptors of ours in the program's table that belong to one open file: the event doorbell, the request doorbell
+//! and its ringing end, the companion of a socket that listens for devices.
 //!
 //! They are close-on-exec, at the top of the range, left open by close, close_range and closefrom, and move
 //! away from where the program wants a number of its own. What raw system calls did to a number shows by its

@@ -32,7 +32,7 @@ pub const fn is_session(entry: usize) -> bool {
 static FIRST: Leaf = [const { AtomicUsize::new(UNKNOWN) }; LEAF];
 static TABLE: [AtomicPtr<Leaf>; LEAVES] = [const { AtomicPtr::new(core::ptr::null_mut()) }; LEAVES];
 
-fn place(fd: c_int, make: bool) -> Option<&'static AtomicUsize> {
+fn entry_of(fd: c_int, make: bool) -> Option<&'static AtomicUsize> {
     let fd = usize::try_from(fd).ok()?;
     if fd < LEAF {
         return Some(&FIRST[fd]);
@@ -72,17 +72,18 @@ pub fn get(fd: c_int) -> usize {
 
 #[inline(never)]
 fn get_far(fd: c_int) -> usize {
-    place(fd, false).map_or(UNKNOWN, |p| p.load(Ordering::Acquire))
+    entry_of(fd, false).map_or(UNKNOWN, |p| p.load(Ordering::Acquire))
 }
 
 /// Sets what is known; returns what was. None: the number is out of range and nothing is kept.
 pub fn set(fd: c_int, value: usize) -> Option<usize> {
-    place(fd, value != UNKNOWN).map(|p| p.swap(value, Ordering::AcqRel))
+    entry_of(fd, value != UNKNOWN).map(|p| p.swap(value, Ordering::AcqRel))
 }
 
 /// Sets what is known if it still is `old`. False: it is not, or out of range.
 pub fn replace(fd: c_int, old: usize, new: usize) -> bool {
-    place(fd, true).is_some_and(|p| p.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok())
+    entry_of(fd, true)
+        .is_some_and(|p| p.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire).is_ok())
 }
 
 /// Every number from `first` to `last` of which something is known.
@@ -90,7 +91,7 @@ pub fn each_known(first: c_int, last: c_int, mut f: impl FnMut(c_int)) {
     let (Ok(first), Ok(last)) = (usize::try_from(first), usize::try_from(last)) else { return };
     for leaf in first / LEAF..=(last / LEAF).min(LEAVES - 1) {
         let start = (leaf * LEAF) as c_int;
-        if place(start, false).is_none() {
+        if entry_of(start, false).is_none() {
             continue;
         }
         for fd in start.max(first as c_int)
@@ -107,7 +108,7 @@ pub fn each_known(first: c_int, last: c_int, mut f: impl FnMut(c_int)) {
 pub fn first_hidden(first: c_int, last: c_int) -> Option<c_int> {
     let (first, last) = (usize::try_from(first).ok()?, usize::try_from(last).ok()?);
     let leaves = first / LEAF..=(last / LEAF).min(LEAVES - 1);
-    leaves.filter(|leaf| place((leaf * LEAF) as c_int, false).is_some()).find_map(|leaf| {
+    leaves.filter(|leaf| entry_of((leaf * LEAF) as c_int, false).is_some()).find_map(|leaf| {
         let mut numbers = (leaf * LEAF).max(first)..(leaf * LEAF + LEAF).min(last.saturating_add(1));
         numbers.find(|&fd| get(fd as c_int) == HIDDEN).map(|fd| fd as c_int)
     })

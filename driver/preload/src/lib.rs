@@ -38,7 +38,7 @@
 //! # Not hooked, on purpose
 //! | calls | why |
 //! |---|---|
-//! | `epoll_wait` `epoll_pwait` `epoll_pwait2` | the descriptor's own readiness is the device's (driver/docs/clients.md, "Readiness"), and for events `epoll_ctl` has registered the chime; see `poll` |
+//! | `epoll_wait` `epoll_pwait` `epoll_pwait2` | the descriptor's own readiness is the device's (driver/docs/clients.md, "Readiness"), and for events `epoll_ctl` has registered the event doorbell; see `poll` |
 //! | `recvmmsg` | no known program listens for devices by it |
 //! | `lseek` | a device has no position: the kernel object behind the descriptor says ESPIPE |
 //! | `telldir` `seekdir` | they know the real entries; see `dirs` |

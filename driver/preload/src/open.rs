@@ -82,8 +82,8 @@ fn settle_device(place: &Place, number: u32, flags: c_int, link: bool) -> Step {
     }
 }
 
-/// Opens /dev/v4l2loopback: the tree's file, whose owner and mode the kernel minds, for reading only, since nothing is ever
-/// written there. Its requests are known by its path.
+/// Opens /dev/v4l2loopback: the tree's file, whose owner and mode the kernel minds, for reading only, since nothing is
+/// ever written there. Its requests are known by its path.
 fn settle_control(place: &Place, flags: c_int) -> Step {
     let Some(path) = place.mapped().filter(|_| remote::mode_in_tree(place).is_some()) else {
         return Step::Real;
@@ -164,7 +164,7 @@ fn open_ours(
             if fd >= 0 {
                 if flags & O_PATH != 0 {
                     if let Some(number) = place.device(flags & O_NOFOLLOW == 0) {
-                        edge::named(fd, number);
+                        edge::opened_by_name(fd, number);
                     }
                 }
                 folder::opened();

@@ -3,12 +3,12 @@
 //!
 //! The kernel object behind a descriptor has the device's readiness itself, with two exceptions. No such object raises
 //! POLLPRI, an event, without POLLIN (driver/docs/clients.md, "Readiness"): for that the open file has a second, hidden
-//! descriptor, its *chime*. And a zero-copy pusher's clients make another one readable, its *gong*, because that needs
-//! no help of the daemon (`runtime/zero/gong.rs`). If a program asks for POLLPRI of a device that has subscribed to
-//! events, or for POLLIN of one that has a gong, the hook also polls that companion and reports its readiness as the
-//! descriptor's. The same holds for a socket that listens for devices that come and go (`runtime/monitor.rs`). epoll
-//! gets the companion as a second member with the program's own data, so epoll_wait needs no hook. All other calls go
-//! on to the C library after a look at the program's own list.
+//! descriptor, its *event doorbell*. And a zero-copy pusher's clients make another one readable, its *request
+//! doorbell*, because that needs no help of the daemon (`runtime/zero/request_doorbell.rs`). If a program asks for
+//! POLLPRI of a device that has subscribed to events, or for POLLIN of one that has a request doorbell, the hook also
+//! polls that companion and reports its readiness as the descriptor's. The same holds for a socket that listens for
+//! devices that come and go (`runtime/monitor.rs`). epoll gets the companion as a second member with the program's own
+//! data, so epoll_wait needs no hook. All other calls go on to the C library after a look at the program's own list.
 //!
 //! A `poll` that began before the open file's first subscription does not see its events.
 
@@ -187,21 +187,21 @@ impl<T: Copy, const N: usize> Scratch<T, N> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// V4L2's events: POLLPRI.
-    Chime = 1,
+    EventDoorbell = 1,
     /// Requests to a zero-copy pusher: POLLIN.
-    Gong = 2,
+    RequestDoorbell = 2,
     /// Devices that come and go, of a socket that listens for those: POLLIN.
     Monitor = 3,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::Chime, Self::Gong, Self::Monitor];
+    const ALL: [Self; 3] = [Self::EventDoorbell, Self::RequestDoorbell, Self::Monitor];
 
     /// The one with this number; there are no others.
     const fn numbered(number: c_ulong) -> Self {
         match number {
-            1 => Self::Chime,
-            2 => Self::Gong,
+            1 => Self::EventDoorbell,
+            2 => Self::RequestDoorbell,
             _ => Self::Monitor,
         }
     }
@@ -209,16 +209,16 @@ impl Kind {
     /// What a program asks for where this one is concerned.
     const fn concerns(self) -> i16 {
         match self {
-            Self::Chime => libc::POLLPRI,
-            Self::Gong | Self::Monitor => libc::POLLIN | libc::POLLRDNORM,
+            Self::EventDoorbell => libc::POLLPRI,
+            Self::RequestDoorbell | Self::Monitor => libc::POLLIN | libc::POLLRDNORM,
         }
     }
 
     /// What the companion itself is asked for.
     const fn asks(self) -> i16 {
         match self {
-            Self::Chime => libc::POLLPRI | libc::POLLIN,
-            Self::Gong | Self::Monitor => libc::POLLIN,
+            Self::EventDoorbell => libc::POLLPRI | libc::POLLIN,
+            Self::RequestDoorbell | Self::Monitor => libc::POLLIN,
         }
     }
 
@@ -226,8 +226,8 @@ impl Kind {
     #[inline]
     fn can_be(self) -> bool {
         match self {
-            Self::Chime => true,
-            Self::Gong => edge::has_gongs(),
+            Self::EventDoorbell => true,
+            Self::RequestDoorbell => edge::has_request_doorbells(),
             Self::Monitor => edge::has_monitors(),
         }
     }
@@ -235,8 +235,8 @@ impl Kind {
     /// Whether a descriptor of the program's has something to tell by one.
     fn is_needed(self, fd: c_int) -> bool {
         match self {
-            Self::Chime => edge::has_events(fd),
-            Self::Gong => edge::gong_number(fd).is_some(),
+            Self::EventDoorbell => edge::has_events(fd),
+            Self::RequestDoorbell => edge::request_doorbell_number(fd).is_some(),
             Self::Monitor => edge::monitor_number(fd).is_some(),
         }
     }
@@ -244,8 +244,8 @@ impl Kind {
     /// That of a descriptor of the program's.
     fn of(self, fd: c_int) -> Option<c_int> {
         match self {
-            Self::Chime => edge::chime(fd).filter(|_| edge::has_events(fd)),
-            Self::Gong => edge::gong(fd),
+            Self::EventDoorbell => edge::event_doorbell(fd).filter(|_| edge::has_events(fd)),
+            Self::RequestDoorbell => edge::request_doorbell(fd),
             Self::Monitor => edge::monitor(fd),
         }
     }
@@ -253,8 +253,8 @@ impl Kind {
     /// The same; none is made.
     fn known(self, fd: c_int) -> Option<c_int> {
         match self {
-            Self::Chime => edge::known_chime(fd),
-            Self::Gong => edge::gong(fd),
+            Self::EventDoorbell => edge::known_event_doorbell(fd),
+            Self::RequestDoorbell => edge::request_doorbell(fd),
             Self::Monitor => edge::monitor(fd),
         }
     }
@@ -277,12 +277,12 @@ enum Said {
 fn heard(kind: Kind, fd: c_int, companion: c_int, ready: i16) -> Said {
     let gone = ready & GONE != 0;
     match kind {
-        Kind::Chime if edge::has_event(fd) => Said::Ready,
-        Kind::Chime if gone || edge::known_chime(fd) != Some(companion) => Said::Gone,
-        Kind::Chime => Said::Nothing,
-        Kind::Gong if gone || edge::gong_number(fd) != Some(companion) => Said::Gone,
-        Kind::Gong if edge::has_request(fd) => Said::Ready,
-        Kind::Gong => Said::Nothing,
+        Kind::EventDoorbell if edge::has_event(fd) => Said::Ready,
+        Kind::EventDoorbell if gone || edge::known_event_doorbell(fd) != Some(companion) => Said::Gone,
+        Kind::EventDoorbell => Said::Nothing,
+        Kind::RequestDoorbell if gone || edge::request_doorbell_number(fd) != Some(companion) => Said::Gone,
+        Kind::RequestDoorbell if edge::has_request(fd) => Said::Ready,
+        Kind::RequestDoorbell => Said::Nothing,
         Kind::Monitor if gone || edge::monitor_number(fd) != Some(companion) => Said::Gone,
         Kind::Monitor if edge::has_news(fd) => Said::Ready,
         Kind::Monitor => Said::Nothing,
@@ -303,7 +303,7 @@ fn list<'program>(fds: *mut pollfd, count: nfds_t) -> Option<&'program mut [poll
 #[inline]
 fn concerned<'program>(fds: *mut pollfd, count: nfds_t) -> Option<&'program mut [pollfd]> {
     let list = list(fds, count)?;
-    // Nearly no program asks for POLLPRI, or has a gong.
+    // Nearly no program asks for POLLPRI, or has a request doorbell.
     let concerned = Kind::ALL.into_iter().any(|kind| {
         let asks = |entry: &pollfd| entry.events & kind.concerns() != 0;
         kind.can_be() && list.iter().any(asks) && list.iter().any(|e| asks(e) && kind.is_needed(e.fd))
@@ -377,9 +377,9 @@ fn poll_with_companions(list: &mut [pollfd], until: Until, mask: Mask) -> c_int 
         for k in 0..companions {
             let (place, said) = (kinds[k].fd as usize, entries[count + k].revents);
             let kind = Kind::numbered(kinds[k].events as c_ulong);
-            // The doorman's byte, too, may be of a request that was withdrawn.
+            // The request notifier's byte, too, may be of a request that was withdrawn.
             let own = entries[place].revents;
-            let has_byte = kind == Kind::Gong && own & kind.concerns() != 0 && own & GONE == 0;
+            let has_byte = kind == Kind::RequestDoorbell && own & kind.concerns() != 0 && own & GONE == 0;
             if said == 0 && !has_byte {
                 continue;
             }
@@ -518,7 +518,9 @@ fn needs(kind: Kind, count: c_int, set: *const fd_set) -> bool {
 /// Whether a companion must be asked for any number of the sets to read and of exceptions.
 #[inline]
 fn is_concerned(count: c_int, read: *const fd_set, except: *const fd_set) -> bool {
-    needs(Kind::Chime, count, except) || needs(Kind::Gong, count, read) || needs(Kind::Monitor, count, read)
+    needs(Kind::EventDoorbell, count, except)
+        || needs(Kind::RequestDoorbell, count, read)
+        || needs(Kind::Monitor, count, read)
 }
 
 /// The program's sets: to read, to write, exceptions. Null where there is none.
@@ -534,7 +536,9 @@ fn select_with_companions(count: usize, sets: Sets, until: Until, mask: *const s
             // SAFETY: the program's own set, of so many bits; of none where it is null.
             unsafe { members(set, count) }.filter(move |&fd| kind.is_needed(fd)).map(move |fd| (kind, fd))
         };
-        of(Kind::Chime, sets[2]).chain(of(Kind::Gong, sets[0])).chain(of(Kind::Monitor, sets[0]))
+        of(Kind::EventDoorbell, sets[2])
+            .chain(of(Kind::RequestDoorbell, sets[0]))
+            .chain(of(Kind::Monitor, sets[0]))
     };
     let (mut most, mut highest) = (0, 0);
     for companion in asked().filter_map(|(kind, fd)| kind.of(fd)) {
@@ -566,7 +570,7 @@ fn select_with_companions(count: usize, sets: Sets, until: Until, mask: *const s
         };
         for three in threes.chunks_exact(3).filter(|three| three[2] != 0) {
             put(read, three[2] as c_int, true);
-            if three[0] == Kind::Chime as c_ulong {
+            if three[0] == Kind::EventDoorbell as c_ulong {
                 put(except, three[2] as c_int, true);
             }
         }
@@ -627,12 +631,12 @@ fn hear_companion(three: &[c_ulong], read: &mut [c_ulong], except: &mut [c_ulong
     let rings = companion != 0 && (has(except, companion) || has(read, companion));
     put(except, companion, false);
     put(read, companion, false);
-    let has_byte = companion != 0 && kind == Kind::Gong && has(read, fd) && told(fd) & GONE == 0;
+    let has_byte = companion != 0 && kind == Kind::RequestDoorbell && has(read, fd) && told(fd) & GONE == 0;
     if !rings && !has_byte {
         return companion;
     }
     match heard(kind, fd, companion, told(companion)) {
-        Said::Ready if kind == Kind::Chime => put(except, fd, true),
+        Said::Ready if kind == Kind::EventDoorbell => put(except, fd, true),
         Said::Ready => put(read, fd, true),
         Said::Nothing if has_byte => put(read, fd, false),
         Said::Nothing => {}
@@ -725,9 +729,9 @@ pselect_hooks! {
 
 /// What of a registration concerns a companion whatever it stands for.
 const SHARED: u32 = (libc::EPOLLET | libc::EPOLLONESHOT | libc::EPOLLWAKEUP) as u32;
-/// What of it a gong stands for; the bits are poll's.
+/// What of it a request doorbell stands for; the bits are poll's.
 const READ: u32 = (libc::EPOLLIN | libc::EPOLLRDNORM) as u32;
-/// The same of a chime.
+/// The same of an event doorbell.
 const URGENT: u32 = libc::EPOLLPRI as u32;
 
 /// After the program has registered one of its descriptors: its companions follow. (Two descriptors of one
@@ -735,13 +739,16 @@ const URGENT: u32 = libc::EPOLLPRI as u32;
 #[cold]
 fn follow(epoll: c_int, operation: c_int, fd: c_int, event: Option<epoll_event>) {
     let asked = event.map_or(0, |event| event.events);
-    let chime = if asked & URGENT != 0 { edge::chime(fd) } else { edge::known_chime(fd) };
-    let gong = edge::gong(fd);
-    if gong.is_none() && asked & READ != 0 {
-        // A gong that is hung later would not be in it.
-        edge::without_gong(fd);
+    let event_doorbell =
+        if asked & URGENT != 0 { edge::event_doorbell(fd) } else { edge::known_event_doorbell(fd) };
+    let request_doorbell = edge::request_doorbell(fd);
+    if request_doorbell.is_none() && asked & READ != 0 {
+        // A request doorbell that is hung later would not be in it.
+        edge::without_request_doorbell(fd);
     }
-    for (companion, stands_for) in [(chime, URGENT), (gong, READ), (edge::monitor(fd), READ)] {
+    for (companion, stands_for) in
+        [(event_doorbell, URGENT), (request_doorbell, READ), (edge::monitor(fd), READ)]
+    {
         let Some(companion) = companion else { continue };
         let before = errno::get();
         let call = |operation: c_int, event: *mut epoll_event| {

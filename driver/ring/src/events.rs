@@ -127,10 +127,10 @@ impl Subscription {
 pub struct Events {
     /// Subscriptions in force.
     pub subscribed: AtomicU32,
-    /// 1: there is a chime, the descriptor that says in poll that an event is pending.
-    pub has_chime: AtomicU32,
+    /// 1: there is an event doorbell, the descriptor that says in poll that an event is pending.
+    pub has_doorbell: AtomicU32,
     /// 1: the daemon may be about to make it ready.
-    pub chiming: AtomicU32,
+    pub ringing: AtomicU32,
     reserved: AtomicU32,
     /// The subscriptions.
     pub subscriptions: [Subscription; MAX_SUBSCRIPTIONS],
@@ -258,7 +258,7 @@ mod tests {
 }
 
 #[cfg(not(loom))]
-crate::layout::layout!(layout: Events { subscribed, has_chime, chiming, reserved, subscriptions });
+crate::layout::layout!(layout: Events { subscribed, has_doorbell, ringing, reserved, subscriptions });
 
 #[cfg(not(loom))]
 crate::layout::layout!(subscription_layout: Subscription { kind, id, version, taken, sequence, changes, value, reserved, time });

@@ -1,7 +1,8 @@
 //! A number that tells whether two builds agree on the shared pages: it is made of every field's name, place and size.
 //!
-//! A library and a daemon of the same version may come from different builds with different pages, and would not notice,
-//! because the pages consist of atomics only. So the greeting contains this number (`vloopback_wire::build_id`).
+//! A library and a daemon of the same version may come from different builds with different pages, and would not
+//! notice, because the pages consist of atomics only. So the greeting contains this number
+//! (`vloopback_wire::build_id`).
 
 /// FNV-1a, over names and numbers.
 #[derive(Clone, Copy)]
@@ -62,12 +63,12 @@ pub const LAYOUT: u64 = {
     let hash = Hash::new().number(crate::MAX_SLOTS).number(crate::MAX_ROWS).number(crate::PAGE_LEN);
     let hash = crate::lock::layout(hash);
     let hash = crate::clock::layout(crate::log::slot_layout(crate::log::layout(hash)));
-    let hash = crate::desk::row_layout(crate::desk::layout(hash));
+    let hash = crate::claims_page::row_layout(crate::claims_page::layout(hash));
     let hash = crate::board::lifeline_layout(crate::board::layout(hash));
     let hash = crate::session::buffer_layout(crate::session::layout(hash));
     let hash = crate::events::subscription_layout(crate::events::layout(hash));
-    let hash = crate::slip::message_layout(crate::slip::layout(hash));
-    crate::hatch::layout(hash).number(crate::board::WORDS).value()
+    let hash = crate::request_slot::message_layout(crate::request_slot::layout(hash));
+    crate::pusher_page::layout(hash).number(crate::board::WORDS).value()
 };
 
 #[cfg(test)]

@@ -7,10 +7,10 @@
 //! |---|---|---|
 //! | [`Board`] | the daemon | format, whether anybody feeds the pipe, who may hold how much |
 //! | [`Log`] | the pusher (and the daemon) | which slot holds which publication |
-//! | [`Desk`] | every client | which slots are held or wanted, who waits in poll |
+//! | [`ClaimsPage`] | every client | which slots are held or wanted, who waits in poll |
 //!
 //! Clients map the board and the log for reading only, so that no client can stop another by
-//! writing there. Every client writes to the desk: a hostile one can spoil pictures there,
+//! writing there. Every client writes to the claims page: a hostile one can spoil pictures there,
 //! but cannot starve the writer, which honours no more claims than the daemon granted.
 //!
 //! ```text
@@ -32,24 +32,24 @@ pub(crate) use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 mod board;
+mod claims_page;
 mod clock;
-mod desk;
 mod events;
-#[cfg(not(loom))]
-pub mod hatch;
 #[cfg(not(loom))]
 mod layout;
 mod lock;
 mod log;
-mod read;
-mod session;
 #[cfg(not(loom))]
-pub mod slip;
+pub mod pusher_page;
+mod read;
+#[cfg(not(loom))]
+pub mod request_slot;
+mod session;
 mod write;
 
 pub use board::{Board, Format, LABEL_WORDS, Lifeline, Pix};
+pub use claims_page::{ANY_ORDER, ARM_BITS, ClaimsPage, Row};
 pub use clock::{Clock, Stamp};
-pub use desk::{ANY_ORDER, ARM_BITS, Desk, Row};
 pub use events::{Event, Events, MAX_SUBSCRIPTIONS, Subscription};
 #[cfg(not(loom))]
 pub use layout::LAYOUT;
@@ -101,7 +101,7 @@ pub(crate) fn window() {
 const _: () = {
     assert!(size_of::<Board>() <= PAGE_LEN);
     assert!(size_of::<Log>() <= PAGE_LEN);
-    assert!(size_of::<Desk>() <= PAGE_LEN);
+    assert!(size_of::<ClaimsPage>() <= PAGE_LEN);
     assert!(size_of::<SessionPage>() <= PAGE_LEN);
 };
 
@@ -121,19 +121,19 @@ const _: () = {
     assert!(size_of::<Log>() == 2176 && offset_of!(Log, base) == 56);
     assert!(offset_of!(Log, lock) == 4 && offset_of!(Log, head) == 16 && offset_of!(Log, slots) == 128);
     assert!(size_of::<Row>() == 64 && offset_of!(Row, turn) == 12);
-    assert!(size_of::<Desk>() == 2176);
-    assert!(offset_of!(Desk, rows) == 128);
+    assert!(size_of::<ClaimsPage>() == 2176);
+    assert!(offset_of!(ClaimsPage, rows) == 128);
     assert!(size_of::<Buffer>() == 64 && offset_of!(Buffer, time) == 24 && offset_of!(Buffer, user) == 40);
     assert!(size_of::<Subscription>() == 40 && size_of::<Events>() == 656);
     assert!(size_of::<SessionPage>() == 2904 && offset_of!(SessionPage, events) == 2216);
-    assert!(offset_of!(SessionPage, log) == 2872 && offset_of!(SessionPage, bell) == 2876);
+    assert!(offset_of!(SessionPage, log) == 2872 && offset_of!(SessionPage, frame_doorbell) == 2876);
     assert!(offset_of!(SessionPage, ring) == 28 && offset_of!(SessionPage, last) == 32);
     assert!(offset_of!(SessionPage, private) == 72 && offset_of!(SessionPage, pix) == 104);
     assert!(offset_of!(SessionPage, base) == 152 && offset_of!(SessionPage, buffers) == 168);
-    assert!(offset_of!(Desk, calls) == 72);
-    assert!(offset_of!(Desk, reminders) == 76);
-    assert!(size_of::<slip::Slip>() == 2088);
-    assert!(size_of::<hatch::Hatch>() == 176);
+    assert!(offset_of!(ClaimsPage, calls) == 72);
+    assert!(offset_of!(ClaimsPage, reminders) == 76);
+    assert!(size_of::<request_slot::RequestSlot>() == 2088);
+    assert!(size_of::<pusher_page::PusherPage>() == 176);
 };
 
 #[cfg(all(test, not(loom)))]

@@ -1,6 +1,6 @@
 //! The reader's side.
 
-use crate::{Desk, Log, MAX_SLOTS, Ordering, TRIES, fence, window};
+use crate::{ClaimsPage, Log, MAX_SLOTS, Ordering, TRIES, fence, window};
 
 /// A publication and its slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +69,15 @@ pub fn still_there(log: &Log, found: Found) -> bool {
 
 /// Claims the oldest publication after `last` among the slots of `mask`. None: there is none, or the pusher
 /// overwrote each one first, dozens of times.
-pub fn claim_oldest(log: &Log, desk: &Desk, row: usize, slots: usize, mask: u32, last: u64) -> Option<Taken> {
-    let claims = &desk.rows[row].claims;
+pub fn claim_oldest(
+    log: &Log,
+    claims_page: &ClaimsPage,
+    row: usize,
+    slots: usize,
+    mask: u32,
+    last: u64,
+) -> Option<Taken> {
+    let claims = &claims_page.rows[row].claims;
     for _ in 0..TRIES {
         let found = find_oldest(log, slots, mask, last)?;
         let bit = 1 << found.slot;
@@ -94,7 +101,7 @@ pub fn claim_oldest(log: &Log, desk: &Desk, row: usize, slots: usize, mask: u32,
 
 /// Gives slots back (`bits`: bit k for slot k).
 #[inline]
-pub fn unclaim(desk: &Desk, row: usize, bits: u32) {
+pub fn unclaim(claims_page: &ClaimsPage, row: usize, bits: u32) {
     // Release: our reads of the frame come before the writer's next writes to it.
-    desk.rows[row].claims.fetch_and(!bits, Ordering::Release);
+    claims_page.rows[row].claims.fetch_and(!bits, Ordering::Release);
 }

@@ -59,11 +59,11 @@ pub struct SessionPage {
     pub kick: AtomicU32,
     /// 1: the descriptor must become readable with the next publication.
     pub armed: AtomicU32,
-    /// 1: bytes of the ringer may lie in the descriptor's queue. [`RINGING`]: it is putting one there.
+    /// 1: bytes of the poll notifier may lie in the descriptor's queue. [`RINGING`]: it is putting one there.
     pub rung: AtomicU32,
     /// Not 0: the daemon counts this session among those that stream.
     pub streaming: AtomicU32,
-    /// The row on the desk plus 1, 0 for none (then every frame is copied).
+    /// The row on the claims page plus 1, 0 for none (then every frame is copied).
     pub row: AtomicU32,
     /// The ring that the client's frames were laid out for.
     pub ring: AtomicU32,
@@ -113,15 +113,15 @@ pub struct SessionPage {
     pub events: Events,
     /// Of an output's: the log that `last` and `base` were brought into line with ([`SessionPage::follow_log`]).
     pub log: AtomicU32,
-    /// Of an input's: the pusher changes it to wake the daemon's ringer, which sleeps on it. Clients do not have this
-    /// page, so none of them can be in the way of that wake.
-    pub bell: AtomicU32,
+    /// Of an input's: the pusher changes it to wake the daemon's poll notifier, which sleeps on it. Clients do not have
+    /// this page, so none of them can be in the way of that wake.
+    pub frame_doorbell: AtomicU32,
     /// Of an input's: how often the kernel refused to wake the clients that sleep on the log, because one of them
-    /// sleeps there in a way that no wake is meant for (FUTEX_WAIT_REQUEUE_PI). The ringer wakes them by their own
-    /// pages then.
+    /// sleeps there in a way that no wake is meant for (FUTEX_WAIT_REQUEUE_PI). The poll notifier wakes them by their
+    /// own pages then.
     pub refused: AtomicU32,
-    /// Of a V4L2 program that reads or writes less than a frame: bytes of a frame that are not read yet, or are gathered
-    /// so far.
+    /// Of a V4L2 program that reads or writes less than a frame: bytes of a frame that are not read yet, or are
+    /// gathered so far.
     pub rest: AtomicU32,
     /// Where in that frame the next read goes on.
     pub rest_at: AtomicU32,
@@ -137,8 +137,8 @@ pub struct SessionPage {
 impl SessionPage {
     /// Before `base` has met a ring.
     pub const NO_BASE: u64 = u64::MAX;
-    /// In `late`: the first frame is to be the picture that was there, number `last` + 1. If that is gone by then it was
-    /// not missed.
+    /// In `late`: the first frame is to be the picture that was there, number `last` + 1. If that is gone by then it
+    /// was not missed.
     pub const PRESENT_COMES: u32 = 1;
     /// In `late`: that picture was copied into the V4L2 buffer that was queued first.
     pub const PRESENT_COPIED: u32 = 2;
@@ -169,9 +169,9 @@ impl SessionPage {
 
 #[cfg(not(loom))]
 impl SessionPage {
-    /// Whether the old driver's rules hold for the open file; `legacy` says whether a legacy process opened it. They hold
-    /// after a V4L1 request, and for a legacy process's open file without a V4L2 request. An old program's session may
-    /// contain programs of today; their first request decides which rules hold.
+    /// Whether the old driver's rules hold for the open file; `legacy` says whether a legacy process opened it. They
+    /// hold after a V4L1 request, and for a legacy process's open file without a V4L2 request. An old program's session
+    /// may contain programs of today; their first request decides which rules hold.
     pub fn is_old(&self, legacy: bool) -> bool {
         let used = |word: &AtomicU32| word.load(Ordering::Relaxed) != 0;
         used(&self.v4l1) || (legacy && !used(&self.v4l2))
@@ -186,7 +186,7 @@ impl SessionPage {
 }
 
 #[cfg(not(loom))]
-crate::layout::layout!(layout: SessionPage { lock, kick, armed, rung, streaming, row, ring, last, received, dropped, copies, retries, private, patient, v4l1, priority, count, generation, memory, pix, on, filling, queue, base, zero, refusals, buffers, events, log, bell, refused, rest, rest_at, v4l2, late, paced });
+crate::layout::layout!(layout: SessionPage { lock, kick, armed, rung, streaming, row, ring, last, received, dropped, copies, retries, private, patient, v4l1, priority, count, generation, memory, pix, on, filling, queue, base, zero, refusals, buffers, events, log, frame_doorbell, refused, rest, rest_at, v4l2, late, paced });
 
 #[cfg(not(loom))]
 crate::layout::layout!(buffer_layout: Buffer { queued, slot, pending, bytesused, sequence, state, time, start, length, user, marks, least, reserved });

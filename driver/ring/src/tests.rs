@@ -15,13 +15,13 @@ unsafe fn zeroed<T>() -> Box<T> {
 struct Pages {
     board: Box<Board>,
     log: Box<Log>,
-    desk: Box<Desk>,
+    claims_page: Box<ClaimsPage>,
 }
 
 impl Pages {
     fn new() -> Self {
         // SAFETY: the pages consist of atomic integers only.
-        unsafe { Self { board: zeroed(), log: zeroed(), desk: zeroed() } }
+        unsafe { Self { board: zeroed(), log: zeroed(), claims_page: zeroed() } }
     }
 
     fn grant(&self, row: usize, quota: u32) {
@@ -29,18 +29,18 @@ impl Pages {
     }
 
     fn pick(&self, slots: usize) -> Option<usize> {
-        pick(&self.board, &self.log, &self.desk, slots, 0).map(|p| p.slot)
+        pick(&self.board, &self.log, &self.claims_page, slots, 0).map(|p| p.slot)
     }
 
     /// One whole publication; tells the slot and the number.
     fn write(&self, slots: usize) -> (usize, u64) {
-        let picked = pick(&self.board, &self.log, &self.desk, slots, 0).expect("a slot");
+        let picked = pick(&self.board, &self.log, &self.claims_page, slots, 0).expect("a slot");
         let slot = picked.slot;
-        (slot, publish(&self.log, &self.desk, picked, 100, 5))
+        (slot, publish(&self.log, &self.claims_page, picked, 100, 5))
     }
 
     fn claim(&self, row: usize, slots: usize, last: u64) -> Option<Taken> {
-        claim_oldest(&self.log, &self.desk, row, slots, u32::MAX, last)
+        claim_oldest(&self.log, &self.claims_page, row, slots, u32::MAX, last)
     }
 
     fn number(&self, slot: usize) -> u64 {
@@ -196,32 +196,32 @@ fn a_format_left_half_written_hangs_nobody() {
 #[test]
 fn arms_are_each_client_s_own() {
     let p = Pages::new();
-    assert!(!p.desk.any_armed());
+    assert!(!p.claims_page.any_armed());
     for client in [0, 1, 63, 64, ARM_BITS - 2] {
-        p.desk.arm(client);
-        assert!(p.desk.any_armed(), "{client}");
-        p.desk.disarm(client);
-        assert!(!p.desk.any_armed(), "{client}");
+        p.claims_page.arm(client);
+        assert!(p.claims_page.any_armed(), "{client}");
+        p.claims_page.disarm(client);
+        assert!(!p.claims_page.any_armed(), "{client}");
     }
-    p.desk.arm(3);
-    p.desk.arm(4);
-    p.desk.disarm(3);
-    assert!(p.desk.any_armed(), "4 is still armed");
-    p.desk.clear_armed();
-    assert!(!p.desk.any_armed());
+    p.claims_page.arm(3);
+    p.claims_page.arm(4);
+    p.claims_page.disarm(3);
+    assert!(p.claims_page.any_armed(), "4 is still armed");
+    p.claims_page.clear_armed();
+    assert!(!p.claims_page.any_armed());
 }
 
 /// Clients beyond the bits share the last one, which none of them may clear for the others.
 #[test]
 fn the_last_arm_bit_is_shared() {
     let p = Pages::new();
-    p.desk.arm(ARM_BITS - 1);
-    p.desk.arm(u32::MAX);
-    p.desk.disarm(u32::MAX);
-    p.desk.disarm(ARM_BITS - 1);
-    assert!(p.desk.any_armed());
-    p.desk.clear_armed();
-    assert!(!p.desk.any_armed());
+    p.claims_page.arm(ARM_BITS - 1);
+    p.claims_page.arm(u32::MAX);
+    p.claims_page.disarm(u32::MAX);
+    p.claims_page.disarm(ARM_BITS - 1);
+    assert!(p.claims_page.any_armed());
+    p.claims_page.clear_armed();
+    assert!(!p.claims_page.any_armed());
 }
 
 #[test]
@@ -239,8 +239,8 @@ fn numbers_go_up_by_one_and_the_oldest_slot_is_next() {
 fn a_publication_says_how_long_and_when() {
     let p = Pages::new();
     p.grant(0, 1);
-    let picked = pick(&p.board, &p.log, &p.desk, 4, 0).expect("a slot");
-    publish(&p.log, &p.desk, picked, 86_400, 123_456_789);
+    let picked = pick(&p.board, &p.log, &p.claims_page, 4, 0).expect("a slot");
+    publish(&p.log, &p.claims_page, picked, 86_400, 123_456_789);
     let taken = p.claim(0, 4, 0).expect("a frame");
     assert_eq!((taken.found, taken.len, taken.time), (Found { slot: 0, number: 1 }, 86_400, 123_456_789));
 }
@@ -252,13 +252,13 @@ fn a_wanted_slot_comes_first() {
     for _ in 0..4 {
         p.write(4);
     }
-    p.desk.rows[3].want.store(1 << 2, Ordering::SeqCst);
+    p.claims_page.rows[3].want.store(1 << 2, Ordering::SeqCst);
     assert_eq!(p.write(4).0, 2, "wanted, though not the oldest");
-    assert_eq!(p.desk.rows[3].want.load(Ordering::SeqCst), 0, "a wish is granted once");
+    assert_eq!(p.claims_page.rows[3].want.load(Ordering::SeqCst), 0, "a wish is granted once");
     assert_eq!(p.write(4).0, 0, "then the oldest again");
-    p.desk.rows[3].want.store(1 << 3 | 1 << 1, Ordering::SeqCst);
+    p.claims_page.rows[3].want.store(1 << 3 | 1 << 1, Ordering::SeqCst);
     assert_eq!(p.write(4).0, 1, "the older of two");
-    assert_eq!(p.desk.rows[3].want.load(Ordering::SeqCst), 1 << 3, "the other stays wanted");
+    assert_eq!(p.claims_page.rows[3].want.load(Ordering::SeqCst), 1 << 3, "the other stays wanted");
 }
 
 /// Few slots are fast slots: what a client that streams alone has just given back is in the cache.
@@ -270,10 +270,10 @@ fn a_lone_client_s_newest_wish_comes_first() {
     for _ in 0..4 {
         p.write(4);
     }
-    p.desk.rows[0].want.store(1 << 0 | 1 << 2, Ordering::SeqCst);
+    p.claims_page.rows[0].want.store(1 << 0 | 1 << 2, Ordering::SeqCst);
     assert_eq!(p.pick(4), Some(0), "who names its frames waits for the one that it named first");
     p.log.slots[0].number.store(1, Ordering::SeqCst);
-    p.desk.rows[0].turn.store(ANY_ORDER, Ordering::SeqCst);
+    p.claims_page.rows[0].turn.store(ANY_ORDER, Ordering::SeqCst);
     assert_eq!(p.write(4).0, 2, "the newer of two");
     assert_eq!(p.write(4).0, 0, "the other one, before any that is not wanted");
     assert_eq!(p.write(4).0, 1, "then the oldest");
@@ -288,7 +288,7 @@ fn a_lone_client_s_queue_is_served_in_turn() {
     for _ in 0..6 {
         p.write(4);
     }
-    let row = &p.desk.rows[0];
+    let row = &p.claims_page.rows[0];
     row.want.store(0b1111, Ordering::SeqCst);
     row.turn.store(1, Ordering::SeqCst);
     assert_eq!([p.write(4).0, p.write(4).0, p.write(4).0, p.write(4).0], [0, 1, 2, 3]);
@@ -310,14 +310,14 @@ fn a_wish_does_not_make_a_held_slot_free() {
         p.write(4);
     }
     let taken = p.claim(0, 4, 0).expect("a frame");
-    p.desk.rows[1].want.store(1 << taken.found.slot, Ordering::SeqCst);
+    p.claims_page.rows[1].want.store(1 << taken.found.slot, Ordering::SeqCst);
     assert_ne!(p.write(4).0, taken.found.slot);
 }
 
 #[test]
 fn wishes_without_a_grant_count_for_nothing() {
     let p = Pages::new();
-    p.desk.rows[5].want.store(1 << 3, Ordering::SeqCst);
+    p.claims_page.rows[5].want.store(1 << 3, Ordering::SeqCst);
     assert_eq!(p.write(4).0, 0);
 }
 
@@ -331,7 +331,7 @@ fn a_held_slot_is_not_picked_until_it_is_given_back() {
         assert_ne!(p.write(4).0, taken.found.slot);
     }
     assert_eq!(p.number(taken.found.slot), 1);
-    unclaim(&p.desk, 0, 1 << taken.found.slot);
+    unclaim(&p.claims_page, 0, 1 << taken.found.slot);
     assert_eq!(p.write(4).0, taken.found.slot, "it is the oldest by far");
 }
 
@@ -344,10 +344,14 @@ fn giving_back_one_slot_keeps_the_other() {
     let one = p.claim(0, 4, 0).expect("a frame");
     let two = p.claim(0, 4, one.found.number).expect("a frame");
     assert_eq!((one.found.number, two.found.number), (1, 2));
-    unclaim(&p.desk, 0, 1 << one.found.slot);
-    assert_eq!(p.desk.rows[0].claims.load(Ordering::SeqCst), 1 << two.found.slot);
+    unclaim(&p.claims_page, 0, 1 << one.found.slot);
+    assert_eq!(p.claims_page.rows[0].claims.load(Ordering::SeqCst), 1 << two.found.slot);
     assert_eq!(p.claim(0, 4, 2), None, "there is no newer one");
-    assert_eq!(p.desk.rows[0].claims.load(Ordering::SeqCst), 1 << two.found.slot, "and none was claimed");
+    assert_eq!(
+        p.claims_page.rows[0].claims.load(Ordering::SeqCst),
+        1 << two.found.slot,
+        "and none was claimed"
+    );
 }
 
 /// A hostile client claims every slot, in its own row and in those of others: of each row as much
@@ -355,7 +359,7 @@ fn giving_back_one_slot_keeps_the_other() {
 #[test]
 fn more_claims_than_granted_do_not_starve_the_writer() {
     let p = Pages::new();
-    for row in &p.desk.rows {
+    for row in &p.claims_page.rows {
         row.claims.store(u32::MAX, Ordering::SeqCst);
         row.want.store(u32::MAX, Ordering::SeqCst);
     }
@@ -375,7 +379,7 @@ fn a_ring_that_is_all_held_gives_no_slot() {
     for _ in 0..4 {
         p.write(4);
     }
-    p.desk.rows[0].claims.store(0b1111, Ordering::SeqCst);
+    p.claims_page.rows[0].claims.store(0b1111, Ordering::SeqCst);
     assert_eq!(p.pick(4), None);
     assert_eq!((0..4).map(|k| p.number(k)).collect::<Vec<_>>(), [1, 2, 3, 4], "nothing was lost by trying");
 }
@@ -386,15 +390,15 @@ fn slots_that_are_being_filled_are_left_alone() {
     for _ in 0..4 {
         p.write(4);
     }
-    let filling = pick_this(&p.board, &p.log, &p.desk, 1).expect("free");
+    let filling = pick_this(&p.board, &p.log, &p.claims_page, 1).expect("free");
     assert_eq!(p.number(1), 0, "no client can take it");
     for _ in 0..6 {
-        let picked = pick(&p.board, &p.log, &p.desk, 4, 1 << 1).expect("a slot");
+        let picked = pick(&p.board, &p.log, &p.claims_page, 4, 1 << 1).expect("a slot");
         assert_ne!(picked.slot, 1);
-        publish(&p.log, &p.desk, picked, 0, 0);
+        publish(&p.log, &p.claims_page, picked, 0, 0);
     }
-    assert_eq!(pick(&p.board, &p.log, &p.desk, 4, 0b1111), None);
-    assert_eq!(publish(&p.log, &p.desk, filling, 0, 0), 11);
+    assert_eq!(pick(&p.board, &p.log, &p.claims_page, 4, 0b1111), None);
+    assert_eq!(publish(&p.log, &p.claims_page, filling, 0, 0), 11);
 }
 
 #[test]
@@ -403,9 +407,9 @@ fn a_held_slot_cannot_be_chosen_either() {
     p.grant(0, 1);
     p.write(4);
     let taken = p.claim(0, 4, 0).expect("a frame");
-    assert_eq!(pick_this(&p.board, &p.log, &p.desk, taken.found.slot), None);
+    assert_eq!(pick_this(&p.board, &p.log, &p.claims_page, taken.found.slot), None);
     assert_eq!(p.number(taken.found.slot), 1, "nothing was lost by trying");
-    assert_eq!(pick_this(&p.board, &p.log, &p.desk, MAX_SLOTS), None);
+    assert_eq!(pick_this(&p.board, &p.log, &p.claims_page, MAX_SLOTS), None);
 }
 
 #[test]
@@ -435,9 +439,9 @@ fn a_copy_is_whole_only_if_the_slot_still_holds_it() {
     assert!(still_there(&p.log, found));
     p.write(2);
     assert!(still_there(&p.log, found), "the other slot was written");
-    let picked = pick(&p.board, &p.log, &p.desk, 2, 0).expect("a slot");
+    let picked = pick(&p.board, &p.log, &p.claims_page, 2, 0).expect("a slot");
     assert!(!still_there(&p.log, found), "it is being written");
-    publish(&p.log, &p.desk, picked, 0, 0);
+    publish(&p.log, &p.claims_page, picked, 0, 0);
     assert!(!still_there(&p.log, found), "it holds another");
 }
 
@@ -449,21 +453,21 @@ fn the_newest_frame_stays_though_its_slot_is_wanted() {
     for _ in 0..4 {
         p.write(4);
     }
-    p.desk.rows[0].want.store(0b1000, Ordering::SeqCst);
+    p.claims_page.rows[0].want.store(0b1000, Ordering::SeqCst);
     assert_eq!(p.number(3), 4, "the newest");
     for streamers in [0, 2, 40] {
         p.board.streamers.store(streamers, Ordering::SeqCst);
-        let picked = pick(&p.board, &p.log, &p.desk, 4, 0).expect("a slot");
+        let picked = pick(&p.board, &p.log, &p.claims_page, 4, 0).expect("a slot");
         assert_eq!(picked.slot, 0, "{streamers} clients");
         assert!(find_oldest(&p.log, 4, u32::MAX, 3).is_some(), "who has had three finds the fourth");
     }
     // There is nobody else.
     p.board.streamers.store(1, Ordering::SeqCst);
-    assert_eq!(pick(&p.board, &p.log, &p.desk, 4, 0), Some(Picked { slot: 3 }));
+    assert_eq!(pick(&p.board, &p.log, &p.claims_page, 4, 0), Some(Picked { slot: 3 }));
     // And better a frame than none.
     let p = Pages::new();
     p.write(2);
-    assert_eq!(pick(&p.board, &p.log, &p.desk, 2, 0b10), Some(Picked { slot: 0 }));
+    assert_eq!(pick(&p.board, &p.log, &p.claims_page, 2, 0b10), Some(Picked { slot: 0 }));
 }
 
 /// It was killed after its frame could be seen, and before it was counted.
@@ -485,7 +489,7 @@ fn a_cancelled_frame_never_was() {
     for _ in 0..4 {
         p.write(4);
     }
-    let picked = pick(&p.board, &p.log, &p.desk, 4, 0).expect("a slot");
+    let picked = pick(&p.board, &p.log, &p.claims_page, 4, 0).expect("a slot");
     let slot = picked.slot;
     cancel(&p.log, picked);
     assert_eq!(p.number(slot), 0);
@@ -528,8 +532,8 @@ fn the_pages_have_one_layout() {
     assert_eq!(size_of::<Row>(), 64);
     assert_eq!(core::mem::offset_of!(Log, slots) % 64, 0);
     assert_eq!(core::mem::offset_of!(Log, head), 16);
-    assert_eq!(core::mem::offset_of!(Desk, calls), 72);
-    assert_eq!(core::mem::offset_of!(Desk, rows), 128);
+    assert_eq!(core::mem::offset_of!(ClaimsPage, calls), 72);
+    assert_eq!(core::mem::offset_of!(ClaimsPage, rows), 128);
     assert_eq!(core::mem::offset_of!(Board, streamers), 4);
     assert_eq!(core::mem::offset_of!(Board, quotas), 8 + 2 * 4 * 29);
 }
@@ -539,7 +543,7 @@ fn alone_with_places(frames: u64) -> Pages {
     let p = Pages::new();
     p.grant(0, 2);
     p.board.streamers.store(1, Ordering::SeqCst);
-    p.desk.rows[0].places.store(0b11, Ordering::SeqCst);
+    p.claims_page.rows[0].places.store(0b11, Ordering::SeqCst);
     for _ in 0..frames {
         p.write(4);
     }
@@ -549,14 +553,14 @@ fn alone_with_places(frames: u64) -> Pages {
 #[test]
 fn a_frame_in_its_place_retires_those_elsewhere() {
     let p = alone_with_places(4);
-    retire(&p.board, &p.log, &p.desk, 1, 4);
+    retire(&p.board, &p.log, &p.claims_page, 1, 4);
     assert_eq!([0, 1, 2, 3].map(|k| p.number(k)), [1, 2, 0, 0]);
 }
 
 #[test]
 fn a_burst_that_it_is_late_for_is_kept() {
     let p = alone_with_places(4);
-    retire(&p.board, &p.log, &p.desk, 2, 4);
+    retire(&p.board, &p.log, &p.claims_page, 2, 4);
     assert_eq!([0, 1, 2, 3].map(|k| p.number(k)), [1, 2, 3, 4], "it waits in no place of its");
 }
 
@@ -564,11 +568,11 @@ fn a_burst_that_it_is_late_for_is_kept() {
 fn nothing_is_retired_beside_other_clients() {
     let p = alone_with_places(4);
     p.board.streamers.store(2, Ordering::SeqCst);
-    retire(&p.board, &p.log, &p.desk, 0, 4);
+    retire(&p.board, &p.log, &p.claims_page, 0, 4);
     assert_eq!([0, 1, 2, 3].map(|k| p.number(k)), [1, 2, 3, 4]);
     p.board.streamers.store(1, Ordering::SeqCst);
     p.grant(0, 0);
-    retire(&p.board, &p.log, &p.desk, 0, 4);
+    retire(&p.board, &p.log, &p.claims_page, 0, 4);
     assert_eq!([0, 1, 2, 3].map(|k| p.number(k)), [1, 2, 3, 4], "places without a grant count for nothing");
 }
 
@@ -577,7 +581,7 @@ fn nothing_is_retired_beside_other_clients() {
 fn a_log_that_never_stands_still_keeps_nobody() {
     use core::sync::atomic::AtomicBool;
     let p = Pages::new();
-    let (log, desk, over) = (&*p.log, &*p.desk, &AtomicBool::new(false));
+    let (log, claims_page, over) = (&*p.log, &*p.claims_page, &AtomicBool::new(false));
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(move || {
@@ -589,7 +593,7 @@ fn a_log_that_never_stands_still_keeps_nobody() {
         }
         for _ in 0..10_000 {
             let _ = find_oldest(log, 4, !1, 0);
-            let _ = claim_oldest(log, desk, 0, 4, u32::MAX, 0);
+            let _ = claim_oldest(log, claims_page, 0, 4, u32::MAX, 0);
         }
         over.store(true, Ordering::Relaxed);
     });

@@ -1,6 +1,6 @@
 //! The writer's side. The caller holds [`Log::lock`](crate::Log).
 
-use crate::{ANY_ORDER, Board, Desk, Log, MAX_ROWS, MAX_SLOTS, Ordering, Row, Stamp, fence, window};
+use crate::{ANY_ORDER, Board, ClaimsPage, Log, MAX_ROWS, MAX_SLOTS, Ordering, Row, Stamp, fence, window};
 
 /// A slot that belongs to the writer until it is published or cancelled.
 #[derive(Debug, PartialEq, Eq)]
@@ -10,14 +10,14 @@ pub struct Picked {
 }
 
 /// The slots that clients hold, as far as the daemon granted them.
-fn held(board: &Board, desk: &Desk) -> u32 {
+fn held(board: &Board, claims_page: &ClaimsPage) -> u32 {
     let mut all = 0;
     for row in 0..MAX_ROWS {
         let quota = board.quotas[row].load(Ordering::Relaxed);
         if quota == 0 {
             continue;
         }
-        let mut claims = desk.rows[row].claims.load(Ordering::Relaxed);
+        let mut claims = claims_page.rows[row].claims.load(Ordering::Relaxed);
         // More than its share is a client's own loss: the lowest bits count.
         while claims.count_ones() > quota {
             claims &= !(1 << (31 - claims.leading_zeros()));
@@ -28,8 +28,8 @@ fn held(board: &Board, desk: &Desk) -> u32 {
 }
 
 /// The rows that the daemon has granted; all others are ignored.
-fn granted<'a>(board: &'a Board, desk: &'a Desk) -> impl Iterator<Item = &'a Row> {
-    let rows = desk.rows.iter().zip(&board.quotas);
+fn granted<'a>(board: &'a Board, claims_page: &'a ClaimsPage) -> impl Iterator<Item = &'a Row> {
+    let rows = claims_page.rows.iter().zip(&board.quotas);
     rows.filter(|(_, quota)| quota.load(Ordering::Relaxed) != 0).map(|(row, _)| row)
 }
 
@@ -39,8 +39,8 @@ fn is_alone(board: &Board) -> bool {
 }
 
 /// The slots that clients want to be written next: those that they have seen and given back.
-fn wanted(board: &Board, desk: &Desk) -> u32 {
-    granted(board, desk).fold(0, |all, row| all | row.want.load(Ordering::Relaxed))
+fn wanted(board: &Board, claims_page: &ClaimsPage) -> u32 {
+    granted(board, claims_page).fold(0, |all, row| all | row.want.load(Ordering::Relaxed))
 }
 
 /// Whether a slot holds the newest publication.
@@ -50,21 +50,21 @@ pub fn is_newest(log: &Log, slot: usize) -> bool {
 }
 
 /// Marks a slot as being written, unless a client holds it. Its publication is gone then.
-fn mark(board: &Board, log: &Log, desk: &Desk, slot: usize) -> Option<Picked> {
+fn mark(board: &Board, log: &Log, claims_page: &ClaimsPage, slot: usize) -> Option<Picked> {
     window();
     let number = log.slots[slot].number.swap(0, Ordering::Relaxed);
     // Pairs with the fence in claim_oldest: either we see its claim or it sees our mark.
     fence(Ordering::SeqCst);
     window();
     #[cfg(not(feature = "break-no-second-look"))]
-    if held(board, desk) >> slot & 1 != 0 {
+    if held(board, claims_page) >> slot & 1 != 0 {
         log.slots[slot].number.store(number, Ordering::Release);
         return None;
     }
     // A holder that has given the slot back since our first look is done with it.
     fence(Ordering::Acquire);
     #[cfg(feature = "break-no-second-look")]
-    let _ = (number, board, desk);
+    let _ = (number, board, claims_page);
     #[cfg(feature = "break-publish-first")]
     log.slots[slot].number.store(log.head.load(Ordering::Relaxed) + 1, Ordering::SeqCst);
     Some(Picked { slot })
@@ -72,17 +72,17 @@ fn mark(board: &Board, log: &Log, desk: &Desk, slot: usize) -> Option<Picked> {
 
 /// The slots that a client which streams alone has given back and takes in any order. What it gave back
 /// last is still in the cache: few slots are fast slots.
-pub fn given_back(board: &Board, desk: &Desk) -> u32 {
+pub fn given_back(board: &Board, claims_page: &ClaimsPage) -> u32 {
     if !is_alone(board) {
         return 0;
     }
-    granted(board, desk)
+    granted(board, claims_page)
         .filter(|row| row.turn.load(Ordering::Relaxed) == ANY_ORDER)
         .fold(0, |all, row| all | row.want.load(Ordering::Relaxed))
 }
 
 /// The slots that a client which streams alone takes in turn, and the one that is first.
-fn in_turn(board: &Board, desk: &Desk) -> (u32, usize) {
+fn in_turn(board: &Board, claims_page: &ClaimsPage) -> (u32, usize) {
     if !is_alone(board) {
         return (0, 0);
     }
@@ -90,7 +90,7 @@ fn in_turn(board: &Board, desk: &Desk) -> (u32, usize) {
         0 | ANY_ORDER => None,
         next => Some((row.want.load(Ordering::Relaxed), next as usize - 1)),
     };
-    granted(board, desk).find_map(turn).unwrap_or_default()
+    granted(board, claims_page).find_map(turn).unwrap_or_default()
 }
 
 /// Finds a slot for the next frame: one that a client waits for, else the one with the oldest
@@ -103,12 +103,18 @@ fn in_turn(board: &Board, desk: &Desk) -> (u32, usize) {
 ///
 /// None means that no slot is free, or that 64 tries failed, which happens only if a client changes its claims on
 /// purpose.
-pub fn pick(board: &Board, log: &Log, desk: &Desk, slots: usize, filling: u32) -> Option<Picked> {
+pub fn pick(
+    board: &Board,
+    log: &Log,
+    claims_page: &ClaimsPage,
+    slots: usize,
+    filling: u32,
+) -> Option<Picked> {
     let slots = slots.min(MAX_SLOTS);
     for _ in 0..64 {
-        let holds = held(board, desk) | filling;
-        let (wants, warm) = (wanted(board, desk), given_back(board, desk));
-        let (queue, first) = in_turn(board, desk);
+        let holds = held(board, claims_page) | filling;
+        let (wants, warm) = (wanted(board, claims_page), given_back(board, claims_page));
+        let (queue, first) = in_turn(board, claims_page);
         let alone = is_alone(board);
         let best = (0..slots).filter(|&k| holds >> k & 1 == 0).min_by_key(|&k| {
             let number = log.slots[k].number.load(Ordering::Relaxed);
@@ -120,7 +126,7 @@ pub fn pick(board: &Board, log: &Log, desk: &Desk, slots: usize, filling: u32) -
             };
             (unseen, wants >> k & 1 == 0, order)
         });
-        if let Some(picked) = mark(board, log, desk, best?) {
+        if let Some(picked) = mark(board, log, claims_page, best?) {
             return Some(picked);
         }
     }
@@ -128,11 +134,11 @@ pub fn pick(board: &Board, log: &Log, desk: &Desk, slots: usize, filling: u32) -
 }
 
 /// As [`pick`], for one given slot.
-pub fn pick_this(board: &Board, log: &Log, desk: &Desk, slot: usize) -> Option<Picked> {
-    if slot >= MAX_SLOTS || held(board, desk) >> slot & 1 != 0 {
+pub fn pick_this(board: &Board, log: &Log, claims_page: &ClaimsPage, slot: usize) -> Option<Picked> {
+    if slot >= MAX_SLOTS || held(board, claims_page) >> slot & 1 != 0 {
         return None;
     }
-    mark(board, log, desk, slot)
+    mark(board, log, claims_page, slot)
 }
 
 /// After the publication of a frame in `slot`, one of the client's own places: drops older frames in other slots, if
@@ -141,11 +147,11 @@ pub fn pick_this(board: &Board, log: &Log, desk: &Desk, slot: usize) -> Option<P
 ///
 /// A burst that the client is late for is kept: nothing is dropped until the client waits in a place again. This
 /// happens after the publication: a client that was told of a dropped frame finds the new one instead.
-pub fn retire(board: &Board, log: &Log, desk: &Desk, slot: usize, slots: usize) {
+pub fn retire(board: &Board, log: &Log, claims_page: &ClaimsPage, slot: usize, slots: usize) {
     if !is_alone(board) {
         return;
     }
-    let places = granted(board, desk).fold(0, |all, row| all | row.places.load(Ordering::Relaxed));
+    let places = granted(board, claims_page).fold(0, |all, row| all | row.places.load(Ordering::Relaxed));
     if places >> slot & 1 == 0 {
         return;
     }
@@ -162,16 +168,23 @@ pub fn stamp(log: &Log, given: Option<u64>, now: u64) -> Stamp {
 
 /// Publishes the slot that now holds a frame of `len` bytes. Returns its number. The caller then
 /// wakes the clients that wait on [`Log::seq`](crate::Log) and those that are armed.
-pub fn publish(log: &Log, desk: &Desk, picked: Picked, len: u32, time: u64) -> u64 {
-    publish_marked(log, desk, picked, len, time, 0)
+pub fn publish(log: &Log, claims_page: &ClaimsPage, picked: Picked, len: u32, time: u64) -> u64 {
+    publish_marked(log, claims_page, picked, len, time, 0)
 }
 
 /// As [`publish`], with the pusher's marks ([`Slot::marks`](crate::Slot::marks)).
-pub fn publish_marked(log: &Log, desk: &Desk, picked: Picked, len: u32, time: u64, marks: u32) -> u64 {
+pub fn publish_marked(
+    log: &Log,
+    claims_page: &ClaimsPage,
+    picked: Picked,
+    len: u32,
+    time: u64,
+    marks: u32,
+) -> u64 {
     let slot = &log.slots[picked.slot];
     let number = log.head.load(Ordering::Relaxed).wrapping_add(1);
     // Wanted no more; a row that is nobody's has no bits that matter.
-    for row in &desk.rows {
+    for row in &claims_page.rows {
         if row.want.load(Ordering::Relaxed) >> picked.slot & 1 != 0 {
             row.want.fetch_and(!(1 << picked.slot), Ordering::Relaxed);
         }
@@ -183,7 +196,7 @@ pub fn publish_marked(log: &Log, desk: &Desk, picked: Picked, len: u32, time: u6
     slot.number.store(number, Ordering::Release);
     log.head.store(number, Ordering::Release);
     // SeqCst: a client that arms itself after this sees the publication, one that armed itself
-    // before is seen by the look at the desk that follows.
+    // before is seen by the look at the claims page that follows.
     log.seq.fetch_add(1, Ordering::SeqCst);
     fence(Ordering::SeqCst);
     number

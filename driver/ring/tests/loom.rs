@@ -14,7 +14,7 @@ use loom::sync::atomic::{AtomicU32, AtomicU64};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 use vloopback_ring::{
-    Board, Desk, Event, Events, Log, SharedLock, claim_oldest, find_oldest, pick, publish, still_there,
+    Board, ClaimsPage, Event, Events, Log, SharedLock, claim_oldest, find_oldest, pick, publish, still_there,
     unclaim,
 };
 
@@ -64,7 +64,7 @@ impl Shared {
 struct Pipe<F> {
     board: Board,
     log: Log,
-    desk: Desk,
+    claims_page: ClaimsPage,
     frames: [F; SLOTS],
 }
 
@@ -79,9 +79,9 @@ impl<F: Default> Pipe<F> {
 
     fn publish(&self, frames: u64, write: impl Fn(&F, u64)) {
         for _ in 0..frames {
-            let picked = pick(&self.board, &self.log, &self.desk, SLOTS, 0).expect("a slot");
+            let picked = pick(&self.board, &self.log, &self.claims_page, SLOTS, 0).expect("a slot");
             write(&self.frames[picked.slot], self.log.head.load(Relaxed) + 1);
-            publish(&self.log, &self.desk, picked, 0, 0);
+            publish(&self.log, &self.claims_page, picked, 0, 0);
         }
     }
 }
@@ -98,11 +98,11 @@ fn a_held_frame_is_never_written() {
         });
         let mut last = 0;
         for _ in 0..2 {
-            if let Some(taken) = claim_oldest(&pipe.log, &pipe.desk, ROW, SLOTS, u32::MAX, last) {
+            if let Some(taken) = claim_oldest(&pipe.log, &pipe.claims_page, ROW, SLOTS, u32::MAX, last) {
                 assert!(taken.found.number > last);
                 last = taken.found.number;
                 assert_eq!(pipe.frames[taken.found.slot].read(), last);
-                unclaim(&pipe.desk, ROW, 1 << taken.found.slot);
+                unclaim(&pipe.claims_page, ROW, 1 << taken.found.slot);
             }
         }
         writer.join().expect("the writer ends");
@@ -118,7 +118,7 @@ fn a_frame_stays_what_it_was_while_it_is_held() {
             let pipe = pipe.clone();
             move || {
                 // It may find none: the writer comes round faster than the look at the slots.
-                if let Some(taken) = claim_oldest(&pipe.log, &pipe.desk, ROW, SLOTS, u32::MAX, 0) {
+                if let Some(taken) = claim_oldest(&pipe.log, &pipe.claims_page, ROW, SLOTS, u32::MAX, 0) {
                     for _ in 0..2 {
                         assert_eq!(pipe.frames[taken.found.slot].read(), taken.found.number);
                         thread::yield_now();
@@ -170,7 +170,7 @@ fn both_kinds_of_clients_at_once() {
                 assert!(!still_there(&pipe.log, found) || copy == [found.number; 2]);
             }
         });
-        let taken = claim_oldest(&pipe.log, &pipe.desk, ROW, SLOTS, u32::MAX, 0).expect("a frame");
+        let taken = claim_oldest(&pipe.log, &pipe.claims_page, ROW, SLOTS, u32::MAX, 0).expect("a frame");
         assert_eq!(pipe.frames[taken.found.slot].read(), [taken.found.number; 2]);
         writer.join().expect("the writer ends");
         copier.join().expect("the copier ends");
@@ -186,10 +186,10 @@ fn nobody_goes_to_sleep_over_a_frame() {
             let pipe = pipe.clone();
             move || {
                 pipe.publish(1, Shared::write);
-                pipe.desk.any_armed()
+                pipe.claims_page.any_armed()
             }
         });
-        pipe.desk.arm(0);
+        pipe.claims_page.arm(0);
         let sees = find_oldest(&pipe.log, SLOTS, u32::MAX, 0).is_some();
         let rung = writer.join().expect("the writer ends");
         assert!(sees || rung, "asleep, and nobody rings");

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use proptest::prelude::*;
 use vloopback_ring::{
-    Board, Desk, Log, MAX_ROWS, Picked, cancel, claim_oldest, find_oldest, pick, publish, still_there,
+    Board, ClaimsPage, Log, MAX_ROWS, Picked, cancel, claim_oldest, find_oldest, pick, publish, still_there,
     unclaim,
 };
 
@@ -108,7 +108,7 @@ impl Oracle {
 
 fn run(slots: usize, steps: &[Step]) -> Result<(), TestCaseError> {
     // SAFETY: the pages consist of atomic integers only, for which zeros are a value.
-    let (board, log, desk): (Box<Board>, Box<Log>, Box<Desk>) =
+    let (board, log, claims_page): (Box<Board>, Box<Log>, Box<ClaimsPage>) =
         unsafe { (Box::new(std::mem::zeroed()), Box::new(std::mem::zeroed()), Box::new(std::mem::zeroed())) };
     for row in 0..ROWS {
         board.quotas[row].store(QUOTA, SeqCst);
@@ -129,7 +129,8 @@ fn run(slots: usize, steps: &[Step]) -> Result<(), TestCaseError> {
             Step::Write => match picked.take() {
                 None => {
                     let expected = oracle.pick();
-                    let got = pick(&board, &log, &desk, slots, 0).expect("the writer always finds a slot");
+                    let got =
+                        pick(&board, &log, &claims_page, slots, 0).expect("the writer always finds a slot");
                     prop_assert_eq!(got.slot, expected);
                     oracle.numbers[expected] = 0;
                     picked = Some(got);
@@ -137,7 +138,7 @@ fn run(slots: usize, steps: &[Step]) -> Result<(), TestCaseError> {
                 Some(p) => {
                     let slot = p.slot;
                     oracle.head += 1;
-                    prop_assert_eq!(publish(&log, &desk, p, 1, oracle.head * 10), oracle.head);
+                    prop_assert_eq!(publish(&log, &claims_page, p, 1, oracle.head * 10), oracle.head);
                     oracle.numbers[slot] = oracle.head;
                     for want in oracle.wants.iter_mut().chain([&mut oracle.hostile_want]) {
                         *want &= !(1 << slot);
@@ -152,10 +153,10 @@ fn run(slots: usize, steps: &[Step]) -> Result<(), TestCaseError> {
             }
             Step::Take { row } => {
                 if let Some((slot, _)) = oracle.holds[row].take() {
-                    unclaim(&desk, row, 1 << slot);
+                    unclaim(&claims_page, row, 1 << slot);
                 }
                 let expected = oracle.oldest(u32::MAX, oracle.last[row]);
-                let taken = claim_oldest(&log, &desk, row, slots, u32::MAX, oracle.last[row]);
+                let taken = claim_oldest(&log, &claims_page, row, slots, u32::MAX, oracle.last[row]);
                 prop_assert_eq!(taken.map(|t| (t.found.slot, t.found.number)), expected);
                 if let Some(taken) = taken {
                     prop_assert_eq!(taken.time, taken.found.number * 10);
@@ -165,7 +166,7 @@ fn run(slots: usize, steps: &[Step]) -> Result<(), TestCaseError> {
             }
             Step::GiveBack { row } => {
                 if let Some((slot, _)) = oracle.holds[row].take() {
-                    unclaim(&desk, row, 1 << slot);
+                    unclaim(&claims_page, row, 1 << slot);
                 }
             }
             Step::Look { mask, back } => {
@@ -176,17 +177,17 @@ fn run(slots: usize, steps: &[Step]) -> Result<(), TestCaseError> {
             }
             Step::Want { row, bits } => {
                 oracle.wants[row] = bits;
-                desk.rows[row].want.store(bits, SeqCst);
+                claims_page.rows[row].want.store(bits, SeqCst);
             }
             Step::Hostile { claims, want } => {
                 oracle.hostile_claims = claims;
                 oracle.hostile_want = want;
-                desk.rows[HOSTILE].claims.store(claims, SeqCst);
-                desk.rows[HOSTILE].want.store(want, SeqCst);
+                claims_page.rows[HOSTILE].claims.store(claims, SeqCst);
+                claims_page.rows[HOSTILE].want.store(want, SeqCst);
             }
             Step::Stray { row, claims, want } => {
-                desk.rows[row].claims.store(claims, SeqCst);
-                desk.rows[row].want.store(want, SeqCst);
+                claims_page.rows[row].claims.store(claims, SeqCst);
+                claims_page.rows[row].want.store(want, SeqCst);
             }
         }
         // Whatever happened, what a client holds has not changed.

@@ -9,7 +9,9 @@
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use vloopback_ring::{Board, Desk, Log, claim_oldest, find_oldest, pick, publish, still_there, unclaim};
+use vloopback_ring::{
+    Board, ClaimsPage, Log, claim_oldest, find_oldest, pick, publish, still_there, unclaim,
+};
 
 /// Words of a frame; 4 KiB take long enough to copy to be caught in the middle.
 const WORDS: usize = 512;
@@ -59,7 +61,7 @@ fn is_whole(frame: &Frame, number: u64) -> bool {
 struct Ring {
     board: Box<Board>,
     log: Box<Log>,
-    desk: Box<Desk>,
+    claims_page: Box<ClaimsPage>,
     frames: Vec<Frame>,
     /// The writer is done.
     over: AtomicBool,
@@ -71,7 +73,7 @@ struct Ring {
 impl Ring {
     fn new() -> Self {
         // SAFETY: the pages consist of atomic integers only, for which zeros are a value.
-        let (board, log, desk): (Box<Board>, Box<Log>, Box<Desk>) = unsafe {
+        let (board, log, claims_page): (Box<Board>, Box<Log>, Box<ClaimsPage>) = unsafe {
             (Box::new(std::mem::zeroed()), Box::new(std::mem::zeroed()), Box::new(std::mem::zeroed()))
         };
         for row in 0..ROWS {
@@ -81,7 +83,7 @@ impl Ring {
         Self {
             board,
             log,
-            desk,
+            claims_page,
             frames: (0..SLOTS).map(|_| frame()).collect(),
             over: AtomicBool::new(false),
             torn: AtomicU64::new(0),
@@ -92,10 +94,10 @@ impl Ring {
 
     fn write(&self, frames: u64) {
         for n in 1..=frames {
-            let picked =
-                pick(&self.board, &self.log, &self.desk, SLOTS, 0).expect("the writer always finds a slot");
+            let picked = pick(&self.board, &self.log, &self.claims_page, SLOTS, 0)
+                .expect("the writer always finds a slot");
             fill(&self.frames[picked.slot], n);
-            assert_eq!(publish(&self.log, &self.desk, picked, (WORDS * 8) as u32, n), n);
+            assert_eq!(publish(&self.log, &self.claims_page, picked, (WORDS * 8) as u32, n), n);
         }
         self.over.store(true, Release);
     }
@@ -120,11 +122,11 @@ impl Ring {
             while held.first().is_some_and(|&(_, _, until)| over || until <= head) {
                 let (slot, number, _) = held.remove(0);
                 self.see(is_whole(&self.frames[slot], number), number, number - 1);
-                unclaim(&self.desk, row, 1 << slot);
+                unclaim(&self.claims_page, row, 1 << slot);
             }
             let taken = match held.len() {
                 QUOTA => None,
-                _ => claim_oldest(&self.log, &self.desk, row, SLOTS, u32::MAX, last),
+                _ => claim_oldest(&self.log, &self.claims_page, row, SLOTS, u32::MAX, last),
             };
             match taken {
                 Some(taken) => {

@@ -10,11 +10,11 @@ use crate::own::Own;
 use crate::own_memory::OwnMemory;
 use crate::{monitor, open_files};
 use vloopback_device::caller::Call;
+use vloopback_device::mappings::Mapping;
 use vloopback_device::open_file::Pin;
-use vloopback_device::publish::Pieces;
-use vloopback_device::views::Mapping;
-use vloopback_device::zero::{gong, memory, pusher};
-use vloopback_device::{byte_stream, chime, dispatch, output};
+use vloopback_device::publish::IoSlices;
+use vloopback_device::zero::{memory, pusher, request_doorbell};
+use vloopback_device::{byte_stream, dispatch, event_doorbell, output};
 use vloopback_link::{connection, environment, hidden, table};
 use vloopback_sys as sys;
 use vloopback_sys::{FdList, fork};
@@ -142,7 +142,7 @@ pub unsafe fn write(fd: c_int, buf: *const c_void, len: usize) -> Result<usize, 
     let piece = libc::iovec { iov_base: buf.cast_mut(), iov_len: len };
     connection::restarting(|| {
         with_call(fd, |call| {
-            byte_stream::write(call, &Pieces::of(call.caller, core::slice::from_ref(&piece)))
+            byte_stream::write(call, &IoSlices::of(call.caller, core::slice::from_ref(&piece)))
         })
     })
 }
@@ -202,7 +202,7 @@ pub unsafe fn readv(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<
 pub unsafe fn writev(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<usize, c_int> {
     // SAFETY: the caller's promise.
     with_call(fd, |call| unsafe {
-        with_pieces(iov, count, |pieces| byte_stream::write(call, &Pieces::of(call.caller, pieces)))
+        with_pieces(iov, count, |pieces| byte_stream::write(call, &IoSlices::of(call.caller, pieces)))
     })
 }
 
@@ -308,7 +308,7 @@ pub fn fresh(fd: c_int) {
 }
 
 /// The program has opened the name of node `number` (O_PATH), and nothing else of it.
-pub fn named(fd: c_int, number: u32) {
+pub fn opened_by_name(fd: c_int, number: u32) {
     if !fork::is_vfork_child() {
         table::set(fd, table::name_of(number));
     }
@@ -344,32 +344,33 @@ pub fn access(fd: c_int) -> (bool, bool) {
 }
 
 /// Whether an open file of ours is behind a number, and has subscribed to V4L2 events: poll and its kin learn
-/// of those by [`chime()`].
+/// of those by [`event_doorbell()`].
 pub fn has_events(fd: c_int) -> bool {
     state(fd) == State::Ours
         && open_files::of(fd).is_some_and(|s| s.page().events.subscribed.load(Ordering::Relaxed) != 0)
 }
 
-/// The chime of an open file of ours: a hidden descriptor that is ready, with POLLPRI, while the open file
+/// The event doorbell of an open file of ours: a hidden descriptor that is ready, with POLLPRI, while the open file
 /// has a V4L2 event to take. The descriptor itself never has POLLPRI. None: not ours, or there is none.
-pub fn chime(fd: c_int) -> Option<c_int> {
-    if state(fd) == State::Ours { chime::of(&*open_files::of(fd)?) } else { None }
+pub fn event_doorbell(fd: c_int) -> Option<c_int> {
+    if state(fd) == State::Ours { event_doorbell::of(&*open_files::of(fd)?) } else { None }
 }
 
 /// The same, if it was asked for before.
-pub fn known_chime(fd: c_int) -> Option<c_int> {
-    if state(fd) == State::Ours { chime::known(&*open_files::of(fd)?) } else { None }
+pub fn known_event_doorbell(fd: c_int) -> Option<c_int> {
+    if state(fd) == State::Ours { event_doorbell::known(&*open_files::of(fd)?) } else { None }
 }
 
-/// Whether an open file of ours has a V4L2 event to take. If not, its chime is hushed.
+/// Whether an open file of ours has a V4L2 event to take. If not, its event doorbell is cleared.
 pub fn has_event(fd: c_int) -> bool {
-    open_files::of(fd).is_some_and(|session| chime::is_right(&session))
+    open_files::of(fd).is_some_and(|session| event_doorbell::is_right(&session))
 }
 
-/// Whether the process ever had a gong ([`gong()`]): while it had not, no list of poll's has one.
+/// Whether the process ever had a request doorbell ([`request_doorbell()`]): while it had not, no list of poll's has
+/// one.
 #[inline]
-pub fn has_gongs() -> bool {
-    gong::has_any()
+pub fn has_request_doorbells() -> bool {
+    request_doorbell::has_any()
 }
 
 /// The session behind a number that is known to be ours; nothing is looked at.
@@ -377,28 +378,28 @@ fn known_session(fd: c_int) -> Option<Pin> {
     if is_ours(fd) { open_files::of(fd) } else { None }
 }
 
-/// The gong of an input of ours that a zero-copy pusher has: a hidden descriptor that is readable when a client
-/// has asked, whether or not the input's own is. None: not ours, or it has none.
-pub fn gong(fd: c_int) -> Option<c_int> {
-    gong::heard_at(&*known_session(fd)?)
+/// The request doorbell of an input of ours that a zero-copy pusher has: a hidden descriptor that is readable when a
+/// client has asked, whether or not the input's own is. None: not ours, or it has none.
+pub fn request_doorbell(fd: c_int) -> Option<c_int> {
+    request_doorbell::heard_at(&*known_session(fd)?)
 }
 
 /// The number that it has, whatever raw system calls did to it: costs no call.
 #[inline]
-pub fn gong_number(fd: c_int) -> Option<c_int> {
-    gong::number(&*known_session(fd)?)
+pub fn request_doorbell_number(fd: c_int) -> Option<c_int> {
+    request_doorbell::number(&*known_session(fd)?)
 }
 
-/// Whether there is something to read for a pusher whose input or [`gong()`] is ready: what rang may have been
-/// withdrawn. If not, both are hushed.
+/// Whether there is something to read for a pusher whose input or [`request_doorbell()`] is ready: what rang may have
+/// been withdrawn. If not, both are cleared.
 pub fn has_request(fd: c_int) -> bool {
     known_session(fd).is_some_and(|session| pusher::is_rightly_rung(&session, fd))
 }
 
-/// The gong of an input cannot be asked together with it: clients do not use it.
-pub fn without_gong(fd: c_int) {
+/// The request doorbell of an input cannot be asked together with it: clients do not use it.
+pub fn without_request_doorbell(fd: c_int) {
     if let Some(session) = known_session(fd) {
-        gong::plug(&session);
+        request_doorbell::disable(&session);
     }
 }
 
@@ -441,7 +442,7 @@ pub fn monitor(fd: c_int) -> Option<c_int> {
     monitor::companion(fd)
 }
 
-/// Whether there is news for a socket whose companion is ready. If not, the companion is hushed.
+/// Whether there is news for a socket whose companion is ready. If not, the companion is cleared.
 pub fn has_news(fd: c_int) -> bool {
     monitor::has_news(fd)
 }

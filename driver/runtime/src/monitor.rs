@@ -162,7 +162,7 @@ pub(crate) fn each_hidden(mut f: impl FnMut(&Hidden)) {
     }
 }
 
-/// Whether there is something to tell on a socket whose companion is ready. If not, the companion is hushed.
+/// Whether there is something to tell on a socket whose companion is ready. If not, the companion is cleared.
 pub(crate) fn has_news(fd: c_int) -> bool {
     next(fd, true).is_some()
 }
@@ -176,7 +176,7 @@ pub(crate) fn next(fd: c_int, peek: bool) -> Option<News> {
         return news;
     }
     // What is read here is behind us when we look again: nothing is missed in between.
-    monitor.hush(companion);
+    monitor.clear_readiness(companion);
     let news = monitor.differing(peek);
     if news.is_some() && monitor.differing(true).is_some() {
         monitor.ring(companion);
@@ -224,7 +224,7 @@ impl Monitor {
     }
 
     /// Empties the companion, and has it watch what is there now.
-    fn hush(&self, companion: c_int) {
+    fn clear_readiness(&self, companion: c_int) {
         let mut events = [0_u8; 1024];
         // SAFETY: a buffer of that length; it does not wait.
         while unsafe { syscall!(Sysno::read, companion, events.as_mut_ptr(), events.len()) }.is_ok() {}
@@ -268,7 +268,7 @@ impl Monitor {
     }
 }
 
-/// Pieces one after the other, as a C string. None: there is no room.
+/// IoSlices one after the other, as a C string. None: there is no room.
 fn join<'room>(pieces: &[&[u8]], room: &'room mut [u8; 256]) -> Option<&'room CStr> {
     let mut at = 0;
     for piece in pieces {

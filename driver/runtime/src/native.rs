@@ -24,7 +24,7 @@ use zerocopy::FromZeros;
 use crate::{edge, open_files};
 use vloopback_device::input;
 use vloopback_device::open_file::{self, OpenFile, Pin};
-use vloopback_device::publish::{self, Pieces, Said, give_back, show};
+use vloopback_device::publish::{self, FrameInfo, IoSlices, give_back, show};
 use vloopback_device::v4l2::format;
 use vloopback_link::{connection, environment, table};
 use vloopback_sys::lock::NoSignals;
@@ -112,7 +112,8 @@ impl Tally {
 pub struct Counters {
     /// Published: the clients that stream could take them.
     pub published: u64,
-    /// Given while nobody streamed. The newest of a slow pusher's is kept for who comes; the others are not even copied.
+    /// Given while nobody streamed. The newest of a slow pusher's is kept for who comes; the others are not even
+    /// copied.
     pub unwatched: u64,
     /// Dropped because no slot was free, which takes a client that misbehaves on purpose.
     pub lost: u64,
@@ -285,13 +286,12 @@ impl Input {
         self.session.alive()?;
         self.still_mine()?;
         let piece = libc::iovec { iov_base: frame.as_ptr().cast_mut().cast(), iov_len: frame.len() };
-        input::write(&self.session, &Pieces::ours(core::slice::from_ref(&piece))).map(drop)
+        input::write(&self.session, &IoSlices::ours(core::slice::from_ref(&piece))).map(drop)
     }
 
-    /// Begins a frame in place: the ring's own slot, exactly as long as a frame. What is in it is
-    /// some former frame. None: nobody wants a frame now, which counts as one that nobody saw.
-    /// A frame that is being filled already is cancelled. With `may_keep` a slow pusher's frame is wanted also while nobody
-    /// watches, for who comes later.
+    /// Begins a frame in place: the ring's own slot, exactly as long as a frame. What is in it is some former frame.
+    /// None: nobody wants a frame now, which counts as one that nobody saw. A frame that is being filled already is
+    /// cancelled. With `may_keep` a slow pusher's frame is wanted also while nobody watches, for who comes later.
     ///
     /// Until [`Input::publish`] or [`Input::cancel`] this process has the pipe's right to write.
     ///
@@ -397,7 +397,7 @@ impl Input {
             session.alive()?;
             return Err(libc::ESTALE);
         }
-        show(session, log, picked, filling.slots, format.frame_len, Said::default());
+        show(session, log, picked, filling.slots, format.frame_len, FrameInfo::default());
         give_back(log);
         Ok(())
     }

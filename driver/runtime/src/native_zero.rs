@@ -12,23 +12,23 @@ use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use vloopback_ring::hatch::{Hatch, Pending, Taken};
+use vloopback_ring::pusher_page::{Pending, PusherPage, Taken};
 use vloopback_wire::{Reply, Request};
 
 use crate::{native, open_files};
 use vloopback_device::open_file::{Pin, is_certain};
-use vloopback_device::zero::{gong, memory, pusher};
+use vloopback_device::zero::{memory, pusher, request_doorbell};
 use vloopback_link::connection;
 use vloopback_sys as sys;
 use vloopback_sys::{FdList, Result};
 
-pub use vloopback_ring::slip::MAX_DATA;
+pub use vloopback_ring::request_slot::MAX_DATA;
 
 /// An input node, claimed: this process is the pipe's pusher until it is dropped.
 pub struct ZeroInput {
     session: Pin,
     fd: ManuallyDrop<OwnedFd>,
-    /// Readable when the descriptor or its gong is; None without a gong.
+    /// Readable when the descriptor or its request doorbell is; None without a request doorbell.
     both: Option<OwnedFd>,
     /// Which memory of the pipe's is ours, as the board counts them; 0 before [`ZeroInput::map`].
     zero: u32,
@@ -134,13 +134,14 @@ impl ZeroInput {
         self.session.alive()?;
         memory::join(&self.session, len)?;
         self.zero = self.session.zero.number.load(Ordering::Acquire);
-        gong::hang(&self.session);
-        let both = gong::heard_at(&self.session).and_then(|gong| sys::epoll_of(&[self.raw(), gong]).ok());
+        request_doorbell::install(&self.session);
+        let both = request_doorbell::heard_at(&self.session)
+            .and_then(|request_doorbell| sys::epoll_of(&[self.raw(), request_doorbell]).ok());
         // SAFETY: made just now; nobody else has it.
         self.both = both.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
         if self.both.is_none() {
-            // What nobody looks at nobody shall strike.
-            gong::plug(&self.session);
+            // Nobody shall ring what nobody looks at.
+            request_doorbell::disable(&self.session);
         }
         Ok(())
     }
@@ -184,9 +185,9 @@ impl ZeroInput {
         }
     }
 
-    fn hatch(&self) -> Result<&Hatch> {
+    fn pusher_page(&self) -> Result<&PusherPage> {
         self.check()?;
-        memory::hatch(&self.session).ok_or(libc::EINVAL)
+        memory::pusher_page(&self.session).ok_or(libc::EINVAL)
     }
 
     fn raw(&self) -> c_int {
@@ -200,18 +201,18 @@ impl ZeroInput {
     /// # Errors
     /// ESTALE: the pipe is no longer this pusher's. ENODEV: the daemon is gone. EINVAL: not mapped.
     pub fn take(&mut self, data: &mut [u8; MAX_DATA]) -> Result<Option<Event>> {
-        let (hatch, fd) = (self.hatch()?, self.raw());
-        if let Some(gong) = self.session.gong.known() {
-            // Before: who strikes after this is taken now, or makes readable anew.
-            sys::take_messages(gong);
+        let (pusher_page, fd) = (self.pusher_page()?, self.raw());
+        if let Some(request_doorbell) = self.session.request_doorbell.known() {
+            // Before: who rings after this is taken now, or makes readable anew.
+            sys::take_messages(request_doorbell);
         }
-        let taken = pusher::take(&self.session, hatch, data);
+        let taken = pusher::take(&self.session, pusher_page, data);
         if is_certain(fd, &self.session) {
             // As in read(): what is being taken rings nobody. What came meanwhile rings anew.
             sys::take_bytes(fd);
         }
         if !matches!(taken, Some(Taken::Request(..))) {
-            pusher::look_for_more(&self.session, hatch);
+            pusher::look_for_more(&self.session, pusher_page);
         }
         Ok(taken.map(|taken| match taken {
             Taken::Closing => Event::Closing,
@@ -232,9 +233,9 @@ impl ZeroInput {
         asked: &Asked,
         answer: impl FnOnce(&mut [u8; MAX_DATA]) -> core::result::Result<(), c_int>,
     ) -> Result<bool> {
-        let hatch = self.hatch()?;
+        let pusher_page = self.pusher_page()?;
         let mut data = [0; MAX_DATA];
-        if !pusher::asked(&self.session, hatch, &asked.pending, &mut data) {
+        if !pusher::asked(&self.session, pusher_page, &asked.pending, &mut data) {
             return Ok(false);
         }
         let errno = match answer(&mut data) {
@@ -242,7 +243,7 @@ impl ZeroInput {
             // What is no errno must not become a success.
             Err(errno) => u32::try_from(errno).ok().filter(|e| (1..4096).contains(e)).unwrap_or(25),
         };
-        Ok(pusher::give(&self.session, hatch, &asked.pending, |told| {
+        Ok(pusher::give(&self.session, pusher_page, &asked.pending, |told| {
             *told = data;
             errno
         }))
@@ -251,15 +252,16 @@ impl ZeroInput {
     /// Whether V4L2 requests are handed on as they are, where V4L1 has no word for what a client asks. No at
     /// first.
     pub fn set_takes_v4l2(&self, takes: bool) {
-        if let Ok(hatch) = self.hatch() {
-            hatch.set_takes_v4l2(takes);
+        if let Ok(pusher_page) = self.pusher_page() {
+            pusher_page.set_takes_v4l2(takes);
         }
     }
 
     /// Whether a request is still waiting for its answer.
     #[must_use]
     pub fn is_waiting(&self, asked: &Asked) -> bool {
-        self.hatch().is_ok_and(|hatch| pusher::is_waiting(&self.session, hatch, &asked.pending))
+        self.pusher_page()
+            .is_ok_and(|pusher_page| pusher::is_waiting(&self.session, pusher_page, &asked.pending))
     }
 
     /// Waits until there may be something to take, the daemon is gone, or the time is over. A caller with

@@ -53,7 +53,7 @@ fn leave(entry: usize) -> Option<u32> {
     if session.numbers.fetch_sub(1, Ordering::AcqRel) == 1 {
         // Whoever waits in a call must see that the device is closed.
         let number = session.acquire().map(|pin| {
-            if !pin.zero.slip.load(Ordering::Acquire).is_null() {
+            if !pin.zero.request_slot.load(Ordering::Acquire).is_null() {
                 turn::forget(&pin, sys::thread());
             }
             pin.kick();
@@ -67,21 +67,9 @@ fn leave(entry: usize) -> Option<u32> {
 
 /// Opens node `node`. Returns the descriptor.
 pub(crate) fn open(node: u32, flags: c_int) -> Result<c_int> {
-    let mut fds = FdList::new();
-    let legacy = environment::is_legacy();
-    let quiet = NoSignals::new();
-    let making = OWN.making.lock(&quiet);
-    let (reply, lifeline) =
-        connection::ask(&Request::Open { node, flags: flags as u32, legacy }, None, &mut fds)?;
-    let Reply::Session(info) = reply else { return Err(libc::EPROTO) };
-    if fds.len() != 4 {
-        return Err(libc::EPROTO);
-    }
-    let session = OWN.make(info, lifeline, [fds.get(1), fds.get(2), fds.get(3)])?;
-    drop(making);
-    let legacy_claim = info.input && info.legacy && session.access().1;
-    session.claimed.store(legacy_claim, Ordering::Release);
-    let fd = fds.take(0);
+    // Nobody interrupts between the descriptor and its entry.
+    let _quiet = NoSignals::new();
+    let (fd, session) = OWN.open(node, flags, environment::is_legacy())?;
     let entered = if flags & libc::O_CLOEXEC == 0 { sys::keep_on_exec(fd) } else { Ok(()) }
         .and_then(|()| enter(fd, session));
     if let Err(e) = entered {

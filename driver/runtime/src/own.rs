@@ -6,7 +6,7 @@ use vloopback_ioctl::{Abi, Fault, UserMemory};
 
 use crate::open_files;
 use crate::own_memory::OwnMemory;
-use vloopback_device::caller::Caller;
+use vloopback_device::caller::{Caller, Imported, Window};
 use vloopback_device::files::Files;
 use vloopback_device::open_file::{OpenFile, is_certain};
 use vloopback_link::{environment, table};
@@ -72,11 +72,11 @@ impl Caller for Own {
     }
 
     fn check_readable(&self, file: &OpenFile, addr: usize, len: usize) -> core::result::Result<(), Fault> {
-        file.known.readable(addr, len)
+        file.checked.readable(addr, len)
     }
 
     fn check_writable(&self, file: &OpenFile, addr: usize, len: usize) -> core::result::Result<(), Fault> {
-        file.known.writable(addr, len)
+        file.checked.writable(addr, len)
     }
 
     unsafe fn copy_out(&self, from: *const u8, to: usize, len: usize) -> Result<()> {
@@ -96,5 +96,13 @@ impl Caller for Own {
             sys::keep_on_exec(fd)?;
         }
         Ok(fd)
+    }
+
+    fn import(&self, fd: c_int) -> Result<Imported> {
+        Ok(Imported::Same(fd))
+    }
+
+    fn window(&self) -> Window {
+        Window::Own
     }
 }

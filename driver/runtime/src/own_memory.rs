@@ -1,6 +1,6 @@
 //! The program's own memory, at addresses that it gave us: bad ones are EFAULT, never a crash.
 
-use vloopback_device::known::check;
+use vloopback_device::checked_buffers::check;
 use vloopback_ioctl::{Fault, UserMemory};
 use vloopback_sys as sys;
 

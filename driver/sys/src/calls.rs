@@ -44,7 +44,7 @@ pub unsafe fn mmap(addr: usize, len: usize, prot: c_int, flags: c_int, fd: c_int
 ///
 /// # Safety
 /// As [`mmap`].
-unsafe fn mmap_from(
+pub unsafe fn mmap_from(
     addr: usize,
     len: usize,
     prot: c_int,
@@ -475,7 +475,7 @@ pub fn send_byte(fd: c_int) -> bool {
     matches!(records::send(fd, [&[1], &[]], &[], libc::MSG_DONTWAIT), Ok(()) | Err(libc::EAGAIN))
 }
 
-/// Takes what the ringer sent out of a device's queue. The caller has made sure that it is one.
+/// Takes what the poll notifier sent out of a device's queue. The caller has made sure that it is one.
 pub fn drain(fd: c_int) {
     let mut bytes = [0u8; 64];
     loop {
@@ -487,7 +487,7 @@ pub fn drain(fd: c_int) {
     }
 }
 
-/// Takes the urgent byte out of a chime's queue; what lies behind and before it is for [`drain`].
+/// Takes the urgent byte out of an event doorbell's queue; what lies behind and before it is for [`drain`].
 pub fn drain_urgent(fd: c_int) {
     let mut byte = 0u8;
     let flags = libc::MSG_OOB | libc::MSG_DONTWAIT;
@@ -495,7 +495,7 @@ pub fn drain_urgent(fd: c_int) {
     let _ = unsafe { sys!(recvfrom, fd, &raw mut byte, 1, flags, 0, 0) };
 }
 
-/// Sleeps until the ringer makes the device readable, or the daemon is gone (for kernels without
+/// Sleeps until the poll notifier makes the device readable, or the daemon is gone (for kernels without
 /// futex_waitv). The byte stays.
 ///
 /// # Errors

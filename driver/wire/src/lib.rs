@@ -1,28 +1,28 @@
 //! The daemon's protocol: messages, framing, descriptors.
 //!
-//! Each process has one AF_UNIX SOCK_SEQPACKET connection. Each message is one record: a [`Head`] of fixed size,
-//! and for [`Reply::Text`], [`Reply::Refused`] and [`Reply::Denied`] a text behind it. A request has exactly one reply;
-//! only [`Request::Split`] and [`Request::Bell`] have none. Descriptors travel with the record (SCM_RIGHTS), in the order
-//! of the table.
+//! Each process has one AF_UNIX SOCK_SEQPACKET connection. Each message is one record: a [`Head`] of fixed size, and
+//! for [`Reply::Text`], [`Reply::Refused`] and [`Reply::Denied`] a text behind it. A request has exactly one reply;
+//! only [`Request::Split`] and [`Request::Doorbell`] have none. Descriptors travel with the record (SCM_RIGHTS), in the
+//! order of the table.
 //!
 //! | request | descriptors with it | reply | descriptors with that |
 //! |---|---|---|---|
 //! | [`Request::Hello`] | – | [`Reply::Welcome`] or [`Reply::Refused`] | lifeline page |
-//! | [`Request::Open`] | – | [`Reply::Session`] | **device**, session page, board, desk |
-//! | [`Request::Attach`] | **device** (somebody else's open, met by exec or SCM_RIGHTS) | [`Reply::Session`] | session page, board, desk |
+//! | [`Request::Open`] | – | [`Reply::Session`] | **device**, session page, board, claims page |
+//! | [`Request::Attach`] | **device** (somebody else's open, met by exec or SCM_RIGHTS) | [`Reply::Session`] | session page, board, claims page |
 //! | [`Request::Split`] | **one end of a new connection** (a forked child's own) | none | – |
 //! | [`Request::Claim`] | – | [`Reply::Done`] | – |
 //! | [`Request::SetPalette`], [`Request::SetSize`], [`Request::SetFormat`] | – | [`Reply::Done`] | – |
 //! | [`Request::Feed`], [`Request::SetInterval`], [`Request::SetPriority`] | – | [`Reply::Done`] | – |
-//! | [`Request::SetControls`], [`Request::Subscribe`], [`Request::Unsubscribe`], [`Request::RingChime`] | – | [`Reply::Done`] | – |
-//! | [`Request::Chime`] | – | [`Reply::Done`] | the chime |
+//! | [`Request::SetControls`], [`Request::Subscribe`], [`Request::Unsubscribe`], [`Request::RingEventDoorbell`] | – | [`Reply::Done`] | – |
+//! | [`Request::EventDoorbell`] | – | [`Reply::Done`] | the event doorbell |
 //! | [`Request::Ring`] | – | [`Reply::Ring`] | log, and the file of all slots |
 //! | [`Request::Stream`] | – | [`Reply::Stream`] | – |
 //! | [`Request::Own`] | – | [`Reply::Done`] | – |
-//! | [`Request::Zero`] | – | [`Reply::Zero`] | the frames' memory, the pusher's page, a client's slip |
-//! | [`Request::Slip`] | – | [`Reply::Slip`] | a client's slip, if there is one |
-//! | [`Request::Gong`] | – | [`Reply::Done`] | a client: the mallet; the pusher: its gong, and the mallet |
-//! | [`Request::Bell`] | – | none | – |
+//! | [`Request::Zero`] | – | [`Reply::Zero`] | the frames' memory, the pusher's page, a client's request slot |
+//! | [`Request::RequestSlot`] | – | [`Reply::RequestSlot`] | a client's request slot, if there is one |
+//! | [`Request::RequestDoorbell`] | – | [`Reply::Done`] | a client: the ringing end; the pusher: its request doorbell, and the ringing end |
+//! | [`Request::Doorbell`] | – | none | – |
 //! | [`Request::Export`] | – | [`Reply::Done`] | the buffer's memory, if a length is given |
 //! | [`Request::LogStatus`] | – | [`Reply::Done`] | – |
 //! | [`Request::Closed`] | – | [`Reply::Done`] | – |
@@ -371,7 +371,7 @@ pub enum Request {
         len: u32,
     },
     /// From a zero-copy pusher: the client that came next after the one with this ticket.
-    18: Slip {
+    18: RequestSlot {
         /// The session.
         session: u32,
         /// The ticket, 0 for the first.
@@ -379,11 +379,11 @@ pub enum Request {
     },
     /// Makes descriptors readable: a zero-copy pusher's, if there is a request for it to take, and those of clients in
     /// poll that have something to take. It has no reply: the sender waits for the pusher, or does not wait.
-    17: Bell {
+    17: Doorbell {
         /// The session that asks, of the same pipe.
         session: u32,
         /// The pusher may not have been told of the pending request in any other way.
-        knock: bool,
+        asked: bool,
     },
     /// VIDIOC_EXPBUF: the memory of a buffer of the open file; the reply has a descriptor. With a length
     /// of 0: the buffers of earlier REQBUFS are gone.
@@ -434,23 +434,23 @@ pub enum Request {
         id: u32,
     },
     /// The descriptor that reports in poll that the open file has an event to take.
-    22: Chime {
+    22: EventDoorbell {
         /// The session.
         session: u32,
     },
     /// From a zero-copy pusher: the descriptor that its clients make readable themselves. From a client: the other
     /// end, with which it does that.
-    42: Gong {
+    42: RequestDoorbell {
         /// The session.
         session: u32,
     },
-    /// The chime was hushed although there may be an event to take: the daemon checks, and rings it.
-    23: RingChime {
+    /// The event doorbell was cleared although there may be an event to take: the daemon checks, and rings it.
+    23: RingEventDoorbell {
         /// The session.
         session: u32,
     },
-    /// From a tool: the picture that clients of a pipe see instead of the no-signal card. It comes in a memory file with
-    /// `3 * width * height` bytes of red, green and blue, sealed against change.
+    /// From a tool: the picture that clients of a pipe see instead of the no-signal card. It comes in a memory file
+    /// with `3 * width * height` bytes of red, green and blue, sealed against change.
     35: SetTimeout {
         /// N of one of the pipe's nodes, /dev/videoN.
         node: u32,
@@ -608,7 +608,7 @@ pub enum Reply {
     },
     /// Streaming.
     106: Stream {
-        /// The row on the desk plus 1; 0: copy.
+        /// The row on the claims page plus 1; 0: copy.
         row: u32,
         /// The slots that may be held.
         quota: u32,
@@ -643,8 +643,8 @@ pub enum Reply {
         /// Bytes.
         len: u32,
     },
-    /// A client's slip.
-    109: Slip {
+    /// A client's request slot.
+    109: RequestSlot {
         /// Its ticket; 0: no client has come since.
         ticket: u32,
     },
@@ -668,7 +668,7 @@ pub struct SessionInfo {
     pub flags: u32,
     /// The opener was a legacy process.
     pub legacy: bool,
-    /// Its number among the pipe's sessions, for the desk.
+    /// Its number among the pipe's sessions, for the claims page.
     pub client: u32,
     /// Idle policy in force: see [`Idle`].
     pub idle: u32,
@@ -852,17 +852,17 @@ mod tests {
             Request::SetInterval { session: 7, numerator: 1001, denominator: 30_000 },
             Request::SetPriority { session: 7, priority: 3 },
             Request::Zero { session: 7, len: 8192 },
-            Request::Bell { session: 7, knock: true },
-            Request::Slip { session: 7, after: 2 },
+            Request::Doorbell { session: 7, asked: true },
+            Request::RequestSlot { session: 7, after: 2 },
             Request::Own { session: 7, on: true },
             Request::SetTimeout { node: 1, width: 64, height: 48, limit: Some(500) },
             Request::SetTimeout { node: 1, width: 0, height: 0, limit: None },
             Request::SetControls { session: 7, which: 5, values: [1, 2, 3, 4, 5] },
             Request::Subscribe { session: 7, kind: 3, id: 0x98_0900, flags: 1 },
             Request::Unsubscribe { session: 7, kind: 3, id: 0x98_0900 },
-            Request::Chime { session: 7 },
-            Request::RingChime { session: 7 },
-            Request::Gong { session: 7 },
+            Request::EventDoorbell { session: 7 },
+            Request::RingEventDoorbell { session: 7 },
+            Request::RequestDoorbell { session: 7 },
             Request::Export { session: 7, generation: 2, index: 3, len: 4096, read_only: true },
             Request::LogStatus { session: 7 },
             Request::Tree,
@@ -900,7 +900,7 @@ mod tests {
             Reply::Stream { row: 1, quota: 2 },
             Reply::Text("[]".into()),
             Reply::Zero { zero: 3, len: 8192 },
-            Reply::Slip { ticket: 3 },
+            Reply::RequestSlot { ticket: 3 },
             Reply::Added { index: 1, input: 2, output: 3 },
             Reply::Spec { spec: PipeSpec { input: Some(1), output: Some(0), ..PipeSpec::default() } },
             Reply::Denied { errno: 16, text: "somebody has it".into() },

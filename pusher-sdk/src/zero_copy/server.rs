@@ -208,7 +208,7 @@ macro_rules! requests {
             fn closed(&mut self) {}
         }
 
-        impl<S: Server + ?Sized> V4l1Device for Desk<'_, S> {
+        impl<S: Server + ?Sized> V4l1Device for ClaimsPage<'_, S> {
             fn knows(&self, _: &Row) -> bool {
                 true
             }
@@ -261,7 +261,7 @@ pub(super) enum Step {
 }
 
 /// Where one request meets the server.
-pub(super) struct Desk<'a, S: ?Sized> {
+pub(super) struct ClaimsPage<'a, S: ?Sized> {
     pub(super) server: &'a mut S,
     pub(super) layout: &'a Layout,
     pub(super) slots: &'a [Slot],

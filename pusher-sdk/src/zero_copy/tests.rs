@@ -64,9 +64,9 @@ fn ask(camera: &mut Camera, number: u32, bytes: &[u8]) -> Answer<Vec<u8>> {
     let mut data = [0; MAX_DATA];
     data[..bytes.len()].copy_from_slice(bytes);
     let (slots, memory) = (&[Slot::default()][..], &mut [0u8; 4096][..]);
-    let mut desk = Desk { server: camera, layout: &layout, slots, memory, step: Step::None };
-    dispatch(&mut desk, number, bytes.len(), &mut data)?;
-    assert!(matches!(desk.step, Step::None), "V4L2's requests order no frames");
+    let mut claims_page = ClaimsPage { server: camera, layout: &layout, slots, memory, step: Step::None };
+    dispatch(&mut claims_page, number, bytes.len(), &mut data)?;
+    assert!(matches!(claims_page.step, Step::None), "V4L2's requests order no frames");
     assert!(data[bytes.len()..].iter().all(|byte| *byte == 0), "more was written than was asked with");
     Ok(data[..bytes.len()].to_vec())
 }

@@ -4,10 +4,10 @@
 
 mod apart;
 mod deaths;
-mod gong;
 mod hostile;
 mod memory;
 mod pictures;
+mod request_doorbell;
 mod requests;
 mod storms;
 mod translated;

@@ -13,9 +13,9 @@ use vloopback_wire::{HEAD_LEN, MAX_RECORD, Reply, Request, build_id};
 use zerocopy::IntoBytes;
 
 use super::{Engine, HEADROOM, Token, descriptor_limit, leaves};
-use crate::doorman::is_unread;
 use crate::peer::Peer;
 use crate::quota::{Charge, Quotas, Resource};
+use crate::request_notifier::is_unread;
 
 /// How long a new connection may take to send its greeting.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -295,7 +295,7 @@ impl Engine {
         for pipe in &self.pipes {
             pipe.revoke_writer(number);
         }
-        self.revoke_slips(number);
+        self.revoke_request_slots(number);
         for session in &connection.sessions {
             let Some(session) = self.sessions.get(session) else { continue };
             if session.page.lock.revoke(number) {

@@ -43,8 +43,9 @@ impl Engine {
                 self.update_views();
                 let Some(s) = self.sessions.get(&session) else { return false };
                 let pipe = &self.pipes[s.pipe];
-                let (page, board, desk) = (s.page.clone(), pipe.board.clone(), pipe.desk.clone());
-                let fds = [device.as_fd(), page.fd(), board.fd(), desk.fd()];
+                let (page, board, claims_page) =
+                    (s.page.clone(), pipe.board.clone(), pipe.claims_page.clone());
+                let fds = [device.as_fd(), page.fd(), board.fd(), claims_page.fd()];
                 self.answer(id, &Reply::Session(s.info), &fds)
             }
             Err(e) => {
@@ -183,12 +184,12 @@ impl Engine {
         }
         let Some(s) = self.sessions.get(&session) else { return false };
         let pipe = &self.pipes[s.pipe];
-        let fds = [s.page.fd(), pipe.board.fd(), pipe.desk.fd()];
+        let fds = [s.page.fd(), pipe.board.fd(), pipe.claims_page.fd()];
         self.answer(id, &Reply::Session(s.info), &fds)
     }
 
-    /// Who has opened the pipe's input and has made a V4L2 request since is no old program that claims by opening. Whether
-    /// there was one.
+    /// Who has opened the pipe's input and has made a V4L2 request since is no old program that claims by opening.
+    /// Whether there was one.
     pub(super) fn decide_openers(&mut self, index: usize) -> bool {
         let sessions = &self.sessions;
         let core = &mut self.pipes[index].core;
@@ -200,8 +201,8 @@ impl Engine {
         !decided.is_empty()
     }
 
-    /// A client has asked to be looked at. One of a legacy process that turns out to be a program of today, by its first
-    /// V4L2 request, and has no stream yet finds its descriptor readable as such programs do.
+    /// A client has asked to be looked at. One of a legacy process that turns out to be a program of today, by its
+    /// first V4L2 request, and has no stream yet finds its descriptor readable as such programs do.
     pub(super) fn look_at_client(&self, session: u32) {
         let Some(s) = self.sessions.get(&session) else { return };
         let (info, page) = (&s.info, &s.page);
@@ -213,7 +214,8 @@ impl Engine {
         if !is_todays || !is_fresh() || page.rung.load(Ordering::SeqCst) != 0 {
             return;
         }
-        // As the ringer does: who gets buffers or begins a stream from here on waits for the byte, and takes it away.
+        // As the poll notifier does: who gets buffers or begins a stream from here on waits for the byte, and takes it
+        // away.
         page.rung.store(RINGING, Ordering::SeqCst);
         fence(Ordering::SeqCst);
         if is_fresh() {
@@ -308,7 +310,7 @@ impl Engine {
             }
         }
         let pipe = &mut self.pipes[session.pipe];
-        pipe.bell.remove(id);
+        pipe.poll_notifier.remove(id);
         pipe.remember_counters(&session.page);
         pipe.clear_row(id);
         debug!(session = id, side = ?Self::side(&session), pid = session.pid, "closed");
@@ -323,8 +325,8 @@ impl Engine {
     }
 }
 
-/// What tells a socket from all others that there are, for as long as the machine runs (SO_COOKIE, Linux 4.12). Nobody can
-/// choose it; an inode's number, and a name, others can have elsewhere.
+/// What tells a socket from all others that there are, for as long as the machine runs (SO_COOKIE, Linux 4.12). Nobody
+/// can choose it; an inode's number, and a name, others can have elsewhere.
 fn cookie(socket: &OwnedFd) -> Result<u64, Errno> {
     let (mut cookie, mut len) = (0u64, size_of::<u64>() as libc::socklen_t);
     // SAFETY: room for one answer of that size.

@@ -1,8 +1,8 @@
-//! Controls, and V4L2's events: who has subscribed to what, and the chimes that tell of them in poll.
+//! Controls, and V4L2's events: who has subscribed to what, and the event doorbells that tell of them in poll.
 //!
 //! An event lies in the session's page, where whoever has the open file takes it; a call that waits for one
 //! sleeps on the page's `kick`. No object of the kernel's raises POLLPRI alone, so poll and its kin learn of
-//! events by a second descriptor, the *chime*: one end of a socket pair, made when somebody asks for it, to
+//! events by a second descriptor, the *event doorbell*: one end of a socket pair, made when somebody asks for it, to
 //! which an urgent byte (MSG_OOB) is sent. Both ends are kept here: every process that has the device gets
 //! the same one.
 
@@ -35,7 +35,7 @@ struct Subscription {
 
 /// The descriptor that says in poll that an event is pending.
 #[derive(Debug)]
-struct Chime {
+struct EventDoorbell {
     // Dropped first, so that the other end's is no hang-up to anybody who polls it still.
     theirs: OwnedFd,
     ours: OwnedFd,
@@ -47,7 +47,7 @@ pub(super) struct Events {
     subscriptions: [Option<Subscription>; MAX_SUBSCRIPTIONS],
     /// Number of the next event.
     sequence: u32,
-    chime: Option<Chime>,
+    event_doorbell: Option<EventDoorbell>,
 }
 
 impl Events {
@@ -67,27 +67,27 @@ impl Events {
     fn post_at(&mut self, place: usize, page: &SessionPage, event: Event) {
         let event = Event { sequence: self.sequence, time: now(), ..event };
         self.sequence = self.sequence.wrapping_add(1);
-        // Whoever takes the event from here on waits for the chime, so that it does not ring for nothing.
-        page.events.chiming.store(1, Ordering::SeqCst);
+        // Whoever takes the event from here on waits for the event doorbell, so that it does not ring for nothing.
+        page.events.ringing.store(1, Ordering::SeqCst);
         page.events.subscriptions[place].post(&event);
         futex::kick(page);
-        self.ring_chime(page);
+        self.ring_event_doorbell(page);
     }
 
-    /// Makes the chime ready if there is something to take.
-    fn ring_chime(&self, page: &SessionPage) {
-        page.events.chiming.store(1, Ordering::SeqCst);
+    /// Makes the event doorbell ready if there is something to take.
+    fn ring_event_doorbell(&self, page: &SessionPage) {
+        page.events.ringing.store(1, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        if let Some(chime) = self.chime.as_ref().filter(|_| page.events.is_pending()) {
+        if let Some(event_doorbell) = self.event_doorbell.as_ref().filter(|_| page.events.is_pending()) {
             let urgent = MsgFlags::MSG_OOB | MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
             // Full is ready.
-            if send(chime.ours.as_raw_fd(), &[1], urgent) == Err(Errno::EOPNOTSUPP) {
+            if send(event_doorbell.ours.as_raw_fd(), &[1], urgent) == Err(Errno::EOPNOTSUPP) {
                 // A kernel without urgent bytes (before 5.15): readable is all that it can be. poll and
                 // select make do with that, epoll cannot.
-                let _ = send(chime.ours.as_raw_fd(), &[1], urgent & !MsgFlags::MSG_OOB);
+                let _ = send(event_doorbell.ours.as_raw_fd(), &[1], urgent & !MsgFlags::MSG_OOB);
             }
         }
-        page.events.chiming.store(0, Ordering::SeqCst);
+        page.events.ringing.store(0, Ordering::SeqCst);
     }
 
     fn place_of(&self, kind: u32, id: u32) -> Option<usize> {
@@ -148,9 +148,9 @@ impl Engine {
         }
     }
 
-    /// Tells the clients of a pipe, but for the one that has brought it about, that its format is another one,
-    /// or that its pusher's frames have ended: that only those for whom the stream ends with them. The others wait for a
-    /// pusher or see a placeholder, and a program that hears of an end stops.
+    /// Tells the clients of a pipe, but for the one that has brought it about, that its format is another one, or that
+    /// its pusher's frames have ended: that only those for whom the stream ends with them. The others wait for a pusher
+    /// or see a placeholder, and a program that hears of an end stops.
     pub(super) fn tell_clients(&mut self, index: usize, format: bool, ended: bool, setter: Option<u32>) {
         let event = |kind, changes| Event { kind, changes, ..Event::default() };
         let ends = ended.then(|| event(V4L2_EVENT_EOS, 0));
@@ -209,31 +209,31 @@ impl Engine {
         Ok(Reply::Done)
     }
 
-    /// Gives out the chime of an open file.
-    pub(super) fn chime(&mut self, id: u32, session: u32) -> bool {
+    /// Gives out the event doorbell of an open file.
+    pub(super) fn event_doorbell(&mut self, id: u32, session: u32) -> bool {
         let made = self.with_session(id, session, |engine, session, _| {
             let s = engine.events_of(session)?;
-            if s.events.chime.is_none() {
+            if s.events.event_doorbell.is_none() {
                 let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
                 let (theirs, ours) = socketpair(AddressFamily::Unix, SockType::Stream, None, flags)?;
-                s.events.chime = Some(Chime { theirs, ours });
-                s.page.events.has_chime.store(1, Ordering::SeqCst);
-                s.events.ring_chime(&s.page);
+                s.events.event_doorbell = Some(EventDoorbell { theirs, ours });
+                s.page.events.has_doorbell.store(1, Ordering::SeqCst);
+                s.events.ring_event_doorbell(&s.page);
             }
             Ok(Reply::Done)
         });
-        let chime = self.sessions.get(&session).and_then(|s| s.events.chime.as_ref());
-        match (made, chime) {
+        let event_doorbell = self.sessions.get(&session).and_then(|s| s.events.event_doorbell.as_ref());
+        match (made, event_doorbell) {
             (Err(e), _) => self.answer(id, &Reply::Error(e as i32), &[]),
             (Ok(_), None) => self.answer(id, &Reply::Error(libc::EBADF), &[]),
-            (Ok(done), Some(chime)) => self.answer(id, &done, &[chime.theirs.as_fd()]),
+            (Ok(done), Some(event_doorbell)) => self.answer(id, &done, &[event_doorbell.theirs.as_fd()]),
         }
     }
 
-    /// A client has hushed the chime, and something came meanwhile.
-    pub(super) fn ring_chime(&mut self, session: u32) -> Result<Reply, Errno> {
+    /// A client has cleared the event doorbell, and something came meanwhile.
+    pub(super) fn ring_event_doorbell(&mut self, session: u32) -> Result<Reply, Errno> {
         let s = self.events_of(session)?;
-        s.events.ring_chime(&s.page);
+        s.events.ring_event_doorbell(&s.page);
         Ok(Reply::Done)
     }
 }

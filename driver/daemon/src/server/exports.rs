@@ -24,10 +24,13 @@ impl Engine {
     /// A descriptor of the memory of buffer `index`, of `len` bytes, which is made if it is asked for the first
     /// time. Buffers of an earlier REQBUFS go; with `len` 0 nothing is made.
     ///
-    /// EINVAL: no buffer's number or length. ENOMEM: more than two frames' bytes, or no memory is left.
+    /// EINVAL: no buffer's number or length. ENOMEM: more than two frames' bytes for each buffer that there can be, or
+    /// no memory is left.
     pub(super) fn export(&mut self, id: u32, session: u32, asked: Export) -> bool {
         let result = self.with_session(id, session, |engine, session, pipe| {
-            let most = u64::from(engine.pipes[pipe].core.pix().sizeimage) * 2 + PAGE_LEN as u64;
+            // A file has one buffer, or as many as lie in the window of a caller that maps by itself.
+            let buffer = u64::from(engine.pipes[pipe].core.pix().sizeimage) * 2 + PAGE_LEN as u64;
+            let most = buffer * MAX_BUFFERS as u64;
             let quotas = engine.quotas.clone();
             let Some(session) = engine.sessions.get_mut(&session) else { return Err(Errno::EBADF) };
             let uid = session.uid;
@@ -42,8 +45,14 @@ impl Engine {
                 return Err(Errno::EINVAL);
             }
             if exports.files.get(&asked.index).is_none_or(|(len, ..)| *len != asked.len) {
-                if u64::from(asked.len) > most {
-                    info!(pipe, len = asked.len, "export refused: the buffer is larger than two frames");
+                let others = exports.files.iter().filter(|(index, _)| **index != asked.index);
+                let all = others.map(|(_, (len, _))| u64::from(*len)).sum::<u64>() + u64::from(asked.len);
+                if all > most {
+                    info!(
+                        pipe,
+                        len = asked.len,
+                        "export refused: the buffers are larger than two frames each"
+                    );
                     return Err(Errno::ENOMEM);
                 }
                 let file = SharedFile::new("vloopback-buffer", asked.len.into(), (&quotas, uid));

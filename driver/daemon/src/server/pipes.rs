@@ -13,15 +13,15 @@ use vloopback_abi::v4l2::Fourcc;
 use vloopback_core::{Options, Pipe, Profile, RingPlan, Side};
 use vloopback_proc::model::{Counters, FormatView, Names, NodeAccess, Owner, PipeView, Rate, Role, Snapshot};
 use vloopback_proc::render::LABEL;
-use vloopback_ring::{Board, Desk, Format, Log, MAX_ROWS, Pix, SessionPage};
+use vloopback_ring::{Board, ClaimsPage, Format, Log, MAX_ROWS, Pix, SessionPage};
 
 use super::zero::ZeroMemory;
 use super::{Engine, Session};
-use crate::bell::Bell;
 use crate::config::{FIRST_INPUT, MAX_PIPES, Order};
 use crate::image::TimeoutImage;
 use crate::memory::{Page, RingMemory, Writer};
 use crate::placeholder::{Placeholder, Sign};
+use crate::poll_notifier::PollNotifier;
 use crate::quota::{Charge, Quotas};
 use crate::{ServerError, futex};
 
@@ -53,7 +53,7 @@ pub(super) struct PipeState {
     pub(super) access: NodeAccess,
     pub(super) core: Pipe,
     pub(super) board: Arc<Page<Board>>,
-    pub(super) desk: Arc<Page<Desk>>,
+    pub(super) claims_page: Arc<Page<ClaimsPage>>,
     pub(super) ring: Option<Arc<RingMemory>>,
     /// The same ring with the log of a former writer, until the board tells of the new one.
     former: Option<Arc<RingMemory>>,
@@ -62,7 +62,7 @@ pub(super) struct PipeState {
     rings: u32,
     logs: u32,
     head: u64,
-    pub(super) bell: Arc<Bell>,
+    pub(super) poll_notifier: Arc<PollNotifier>,
     pub(super) placeholder: Arc<Placeholder>,
     /// In zero-copy mode: what the pusher and its clients share.
     pub(super) zero: Option<ZeroMemory>,
@@ -89,9 +89,9 @@ impl PipeState {
         options: Options,
         writer: u32,
     ) -> Result<Self, Errno> {
-        let desk = Arc::new(Page::<Desk>::writable("vloopback-desk")?);
+        let claims_page = Arc::new(Page::<ClaimsPage>::writable("vloopback-claims_page")?);
         let board = Arc::new(Page::<Board>::read_only("vloopback-board")?);
-        let bell = Bell::new(desk.clone());
+        let poll_notifier = PollNotifier::new(claims_page.clone());
         let sign = Sign { pipe: index, node: nodes.1 };
         let mut pipe = Self {
             index,
@@ -101,10 +101,16 @@ impl PipeState {
             output: nodes.1,
             access,
             core: Pipe::new(options, page_size()),
-            placeholder: Placeholder::new(writer, sign, board.clone(), desk.clone(), bell.clone()),
+            placeholder: Placeholder::new(
+                writer,
+                sign,
+                board.clone(),
+                claims_page.clone(),
+                poll_notifier.clone(),
+            ),
             board,
-            bell,
-            desk,
+            poll_notifier,
+            claims_page,
             ring: None,
             former: None,
             stale: false,
@@ -215,7 +221,7 @@ impl PipeState {
     pub(super) fn clear_row(&self, session: u32) {
         let grant = self.core.openers().find(|(id, _)| *id == session).and_then(|(_, o)| o.grant);
         if let Some(grant) = grant {
-            let row = &self.desk.rows[grant.row as usize];
+            let row = &self.claims_page.rows[grant.row as usize];
             row.claims.store(0, Ordering::SeqCst);
             row.want.store(0, Ordering::SeqCst);
             row.places.store(0, Ordering::SeqCst);
@@ -328,7 +334,7 @@ impl PipeState {
 
     /// The zero-copy memory is gone, with the count of what its pusher has drawn for clients that asked.
     pub(super) fn remember_zero(&mut self, memory: &ZeroMemory) {
-        self.past.written = self.past.written.saturating_add(memory.hatch.synced());
+        self.past.written = self.past.written.saturating_add(memory.pusher_page.synced());
     }
 
     pub(super) fn remember_counters(&mut self, page: &SessionPage) {
@@ -355,10 +361,10 @@ impl PipeState {
     pub(super) fn close_threads(&self) {
         self.placeholder.set(None);
         if let Some(memory) = &self.zero {
-            memory.door.dismiss();
+            memory.notifier.dismiss();
         }
         for (session, _) in self.core.openers() {
-            self.bell.remove(session);
+            self.poll_notifier.remove(session);
         }
     }
 
@@ -381,7 +387,7 @@ impl PipeState {
         counters.unwatched = counters.unwatched.saturating_add(unwatched);
         // What pushers handed in: the daemon's own pictures are published, not written.
         let head = || self.head();
-        let synced = self.zero.as_ref().map_or(0, |memory| memory.hatch.synced());
+        let synced = self.zero.as_ref().map_or(0, |memory| memory.pusher_page.synced());
         let written = self.placeholder.written(head).saturating_add(counters.unwatched);
         counters.written = counters.written.saturating_add(synced).saturating_add(written);
         counters.unwatched = counters.unwatched.saturating_add(kept);
@@ -643,8 +649,8 @@ impl Engine {
                     timeout: pipe.timeout.as_millis().try_into().unwrap_or(u32::MAX),
                     zero: pipe.zero.as_ref().map(|memory| crate::listing::Zero {
                         bytes: memory.len,
-                        at: memory.door.request(),
-                        waiting: memory.door.waiting(),
+                        at: memory.notifier.request(),
+                        waiting: memory.notifier.waiting(),
                     }),
                     ring_slots: pipe.ring.as_ref().map_or(0, |r| r.slots()),
                     slot_bytes: pipe.ring.as_ref().map_or(0, |r| r.slot_len),

@@ -153,7 +153,7 @@ impl Engine {
             let pipe = &mut self.pipes[index];
             let effects = pipe.core.agree(session, &asked).map_err(refused)?;
             if let Some(memory) = &pipe.zero {
-                memory.hatch.set_has_format();
+                memory.pusher_page.set_has_format();
             }
             effects
         };
@@ -266,13 +266,13 @@ impl Engine {
         let s = self.sessions.get(&session).ok_or(Errno::EBADF)?;
         if on {
             let (client, legacy) = (s.info.client, s.info.legacy);
-            if let Err(e) = pipe.bell.add(session, client, legacy, s.end.clone(), s.page.clone()) {
+            if let Err(e) = pipe.poll_notifier.add(session, client, legacy, s.end.clone(), s.page.clone()) {
                 // It is not counted among those whom nobody would ring.
                 pipe.core.stream(session, false, 0, fewer).map_err(errno)?;
                 return Err(e);
             }
         } else {
-            pipe.bell.remove(session);
+            pipe.poll_notifier.remove(session);
         }
         self.apply(index, effects);
         let pipe = &mut self.pipes[index];
@@ -319,10 +319,11 @@ impl Engine {
                 pipe.stale = true;
             }
             let pusher = pipe.core.pusher().and_then(|id| self.sessions.get(&id)).map(|s| s.page.clone());
-            pipe.bell.set_ring(pipe.ring.clone(), pipe.core.feed().is_some(), job.is_some(), pusher);
-            pipe.bell.set_zero(pipe.core.zero(), pipe.zero.as_ref().map(|memory| memory.hatch.clone()));
+            pipe.poll_notifier.set_ring(pipe.ring.clone(), pipe.core.feed().is_some(), job.is_some(), pusher);
+            pipe.poll_notifier
+                .set_zero(pipe.core.zero(), pipe.zero.as_ref().map(|memory| memory.pusher_page.clone()));
             if let Some(memory) = &pipe.zero {
-                memory.door.clients().captures = pipe.core.plan_zero().is_some();
+                memory.notifier.clients().captures = pipe.core.plan_zero().is_some();
             }
             pipe.placeholder.set(job);
             self.views_stale |= idle.views;
@@ -415,8 +416,8 @@ impl Engine {
         core.feed().filter(|_| !pipe.timeout.is_zero() && core.streamers() > 0)?;
         let pusher = core.pusher().filter(|_| card::can_draw(core.pix()))?;
         let page = self.sessions.get(&pusher)?.page.clone();
-        let door = pipe.zero.as_ref().map(|memory| memory.door.clone());
-        Some(Silence { pusher, page, limit: pipe.timeout, door })
+        let notifier = pipe.zero.as_ref().map(|memory| memory.notifier.clone());
+        Some(Silence { pusher, page, limit: pipe.timeout, notifier })
     }
 
     /// Sets what is shown in place of the card, and when, on the pipe of node N (`/dev/videoN`).

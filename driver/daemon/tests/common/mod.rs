@@ -18,7 +18,7 @@ use nix::sys::socket::{
 };
 use vloopback_daemon::{Config, Server, ServerHandle};
 use vloopback_ring::{
-    Board, Desk, Format, Log, PAGE_LEN, SessionPage, find_oldest, pick, publish, still_there,
+    Board, ClaimsPage, Format, Log, PAGE_LEN, SessionPage, find_oldest, pick, publish, still_there,
 };
 use vloopback_wire::{PixelFormat, Reply, Request, SessionInfo, build_id};
 use zerocopy::IntoBytes;
@@ -241,7 +241,7 @@ pub struct Device {
     pub fd: OwnedFd,
     pub page: Map<SessionPage>,
     pub board: Map<Board>,
-    pub desk: Map<Desk>,
+    pub claims_page: Map<ClaimsPage>,
 }
 
 fn ask(connection: &OwnedFd, request: &Request) -> (Reply, Vec<OwnedFd>) {
@@ -293,9 +293,9 @@ impl Device {
         let request = Request::Open { node, flags: flags as u32, legacy };
         match ask(&connection, &request) {
             (Reply::Session(info), fds) => {
-                let [fd, page, board, desk] = <[OwnedFd; 4]>::try_from(fds).expect("four descriptors");
+                let [fd, page, board, claims_page] = <[OwnedFd; 4]>::try_from(fds).expect("four descriptors");
                 let (page, board) = (Map::of(&page, true), Map::of(&board, false));
-                Ok(Self { connection, peer, info, fd, page, board, desk: Map::of(&desk, true) })
+                Ok(Self { connection, peer, info, fd, page, board, claims_page: Map::of(&claims_page, true) })
             }
             (Reply::Error(errno), _) => Err(errno),
             (other, _) => panic!("{other:?}"),
@@ -410,7 +410,7 @@ impl Device {
     /// From now on the descriptor is to become readable with the next thing to see.
     pub fn arm(&self) {
         self.page.armed.store(1, Ordering::SeqCst);
-        self.desk.arm(self.info.client);
+        self.claims_page.arm(self.info.client);
     }
 
     /// Waits until the descriptor is readable.
@@ -493,12 +493,13 @@ impl Ring {
         while let Err(owner) = self.log.lock.try_lock(pusher.peer) {
             wait(self.log.lock.word(), owner);
         }
-        let picked = pick(&pusher.board, &self.log, &pusher.desk, self.slots.len(), 0).expect("a slot");
+        let picked =
+            pick(&pusher.board, &self.log, &pusher.claims_page, self.slots.len(), 0).expect("a slot");
         let slot = &self.slots[picked.slot];
         assert!(frame.len() <= slot.len());
         // SAFETY: the slot is ours until it is published, and long enough.
         unsafe { std::ptr::copy_nonoverlapping(frame.as_ptr(), slot.as_mut_ptr(), frame.len()) };
-        let number = publish(&self.log, &pusher.desk, picked, frame.len() as u32, 0);
+        let number = publish(&self.log, &pusher.claims_page, picked, frame.len() as u32, 0);
         wake(&self.log.seq);
         if self.log.lock.unlock() {
             wake(self.log.lock.word());

@@ -18,7 +18,7 @@ use vloopback_abi::v4l2::{
     V4l2Frequency, V4l2Input, V4l2PixFormat, V4l2Tuner,
 };
 use vloopback_ioctl::V4l2Request;
-use vloopback_ring::hatch::Told;
+use vloopback_ring::pusher_page::PusherCaps;
 use vloopback_wire::Request;
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -66,7 +66,7 @@ fn pix_of(window: &VideoWindow, picture: &VideoPicture) -> Option<V4l2PixFormat>
 
 /// The pusher's format. None: it does not say, or V4L2 has no name for it.
 pub(super) fn format(turn: &Turn) -> Result<Option<V4l2PixFormat>> {
-    if turn.inside.hatch.takes_v4l2() {
+    if turn.inside.pusher_page.takes_v4l2() {
         let mut told = V4l2Format { type_: V4L2_BUF_TYPE_VIDEO_CAPTURE, ..V4l2Format::new_zeroed() };
         if refusable(turn.exchange(v4l2_request::G_FMT, &mut told))?.is_some() {
             return Ok(Some(told.pix()));
@@ -138,7 +138,7 @@ pub fn learn(call: &Call) -> Result<()> {
 fn try_learn(call: &Call) -> Result<()> {
     join(call, 0)?;
     let Some(inside) = Inside::enter(call) else { return Ok(()) };
-    if inside.hatch.has_format() && call.board().streamers.load(Ordering::SeqCst) != 0 {
+    if inside.pusher_page.has_format() && call.board().streamers.load(Ordering::SeqCst) != 0 {
         return Ok(());
     }
     let turn = Turn::take(call)?;
@@ -146,7 +146,7 @@ fn try_learn(call: &Call) -> Result<()> {
     drop(turn);
     let on_board = to_v4l2(&call.board().format().pix);
     let pix = pix.map_or(on_board, |pix| nearest(&pix));
-    if !inside.hatch.has_format() || !same_frames(&pix, &on_board) {
+    if !inside.pusher_page.has_format() || !same_frames(&pix, &on_board) {
         agree(call, &pix)?;
     }
     Ok(())
@@ -187,7 +187,7 @@ fn other_number(palette: Palette) -> Option<Palette> {
 pub(super) fn has_palette(call: &Call, palette: Palette) -> bool {
     let Ok(inside) = enter(call) else { return false };
     let numbers = core::iter::once(palette).chain(other_number(palette));
-    numbers.map(Palette::format).any(|number| inside.hatch.has_palette(number) == Some(true))
+    numbers.map(Palette::format).any(|number| inside.pusher_page.has_palette(number) == Some(true))
 }
 
 /// How long a pusher is asked which palettes it has, nanoseconds, each time that a program has opened the device.
@@ -212,13 +212,13 @@ fn try_ask_palettes(call: &Call) -> Result<()> {
     if call.asked_palettes.swap(inside.zero, Ordering::Relaxed) == inside.zero {
         return Ok(());
     }
-    let hatch = inside.hatch;
-    let alone = || hatch.clients() == 1 && call.board().streamers.load(Ordering::SeqCst) == 0;
+    let pusher_page = inside.pusher_page;
+    let alone = || pusher_page.clients() == 1 && call.board().streamers.load(Ordering::SeqCst) == 0;
     let unknown = |palette: &Palette| {
-        let tried = hatch.has_palette(palette.format()).is_some();
+        let tried = pusher_page.has_palette(palette.format()).is_some();
         palette.fourcc().is_some() && !tried && !has_palette(call, *palette)
     };
-    if !alone() || hatch.takes_v4l2() || !Palette::ALL.iter().any(unknown) {
+    if !alone() || pusher_page.takes_v4l2() || !Palette::ALL.iter().any(unknown) {
         return Ok(());
     }
     let turn = Turn::take(call)?;
@@ -289,7 +289,7 @@ pub fn meet(call: &Call) -> Result<bool> {
     join(call, 0).map_err(|e| if e == libc::EINVAL { libc::EIO } else { e })?;
     let Some(inside) = Inside::enter(call) else { return Ok(true) };
     let page = call.page();
-    if !inside.hatch.has_format() {
+    if !inside.pusher_page.has_format() {
         let streams =
             page.count.load(Ordering::Relaxed) != 0 || page.streaming.load(Ordering::Relaxed) & BY_READ != 0;
         if streams {
@@ -310,14 +310,14 @@ pub(super) const fn is_pusher_s(request: V4l2Request) -> bool {
 }
 
 /// What the pusher tells of itself, asked once.
-pub(super) fn told(call: &Call) -> Told {
-    let Ok(inside) = enter(call) else { return Told::default() };
-    if let Some(told) = inside.hatch.told() {
+pub(super) fn told(call: &Call) -> PusherCaps {
+    let Ok(inside) = enter(call) else { return PusherCaps::default() };
+    if let Some(told) = inside.pusher_page.told() {
         return told;
     }
     // Who refuses is asked again next time.
     let _ = ask_once(call, request::GCAP, VideoCapability::new_zeroed());
-    inside.hatch.told().unwrap_or_default()
+    inside.pusher_page.told().unwrap_or_default()
 }
 
 /// Whether the pusher has a tuner.
@@ -413,7 +413,7 @@ pub(super) fn set_input(call: &Call, index: u32) -> Result<()> {
 
 /// G_INPUT: V4L1 does not tell; it is the one that was selected last.
 pub(super) fn current_input(call: &Call) -> u32 {
-    enter(call).map_or(0, |inside| inside.hatch.channel())
+    enter(call).map_or(0, |inside| inside.pusher_page.channel())
 }
 
 /// G_TUNER.
@@ -489,7 +489,7 @@ pub fn before_sleep(call: &Call) -> Result<()> {
             return Err(LOOK_AGAIN);
         }
         // What it refuses is told once.
-        want::want(call).inspect_err(|_| want::forget(call))?;
+        want::want_frame(call).inspect_err(|_| want::forget(call))?;
     }
     if call.caller.may_wait() { Ok(()) } else { Err(libc::EAGAIN) }
 }

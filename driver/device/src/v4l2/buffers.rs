@@ -8,8 +8,10 @@ use vloopback_ring::{EXPORTED, PREPARED};
 
 use crate::caller::Call;
 use crate::stream::{Locked, Step, with_locks};
-use crate::v4l2::queue::{bind, buffer_index, count, describe, file_of, is_mmap, lay_out, to_queue};
-use crate::v4l2::{capture, feed};
+use crate::v4l2::queue::{
+    bind, buffer_index, count, describe, file_of, is_mmap, lay_out, to_queue, window_of,
+};
+use crate::v4l2::{dequeue, feed};
 use vloopback_sys as sys;
 use vloopback_sys::Result;
 
@@ -18,7 +20,7 @@ fn let_slot_go(locked: &Locked, index: usize) {
     if locked.session.info().input {
         feed::let_slot_go(locked.session, index);
     } else {
-        capture::let_slot_go(locked, index);
+        dequeue::let_slot_go(locked, index);
     }
 }
 
@@ -47,26 +49,28 @@ pub(super) fn prepare(call: &Call, asked: V4l2Buffer) -> Result<V4l2Buffer> {
 ///
 /// # Errors
 /// EINVAL: there is none of that number, no driver's memory, or flags other than O_CLOEXEC and an access
-/// mode. ENOMEM, ENODEV; EMFILE.
+/// mode; or the caller has a window ([`Window`](crate::caller::Window)), whose file has all buffers in it. ENOMEM,
+/// ENODEV; EMFILE.
 pub(super) fn expbuf(call: &Call, asked: V4l2Exportbuffer) -> Result<V4l2Exportbuffer> {
     let session = call.file;
     let flags = asked.flags as c_int;
     with_locks(call, |locked| {
         let page = session.page();
         let index = asked.index as usize;
-        let fits = index < count(page) && is_mmap(page) && asked.plane == 0;
+        let fits =
+            index < count(page) && is_mmap(page) && asked.plane == 0 && window_of(page, index).is_none();
         if !fits || flags & !(libc::O_CLOEXEC | libc::O_ACCMODE) != 0 {
             return Err(libc::EINVAL);
         }
         lay_out(locked)?;
-        let exported = file_of(locked, index, flags & libc::O_ACCMODE == libc::O_RDONLY)?;
-        if !locked.views.is_bound(index) {
+        let (exported, _) = file_of(locked, index, flags & libc::O_ACCMODE == libc::O_RDONLY)?;
+        if !locked.mappings.is_bound(index) {
             if let Err(e) = bind(locked, index, true) {
                 sys::close(exported);
                 return Err(e);
             }
             page.buffers[index].state.fetch_or(EXPORTED, Ordering::Relaxed);
-            page.private.store(locked.views.private_len() as u64, Ordering::Relaxed);
+            page.private.store(locked.mappings.private_len() as u64, Ordering::Relaxed);
             let_slot_go(locked, index);
         }
         let exported = call.caller.export(exported, flags & libc::O_CLOEXEC != 0)?;

@@ -165,7 +165,7 @@ pub(super) fn put(asked: V4l2Control, picture: &mut VideoPicture) -> Answer<(V4l
 }
 
 /// Whether an S_CTRL may be tried at all, before a pusher is asked.
-pub(super) fn check(asked: &V4l2Control) -> Answer<()> {
+pub(super) fn check_control(asked: &V4l2Control) -> Answer<()> {
     valued(asked.id).map(drop)
 }
 

@@ -14,7 +14,7 @@ use vloopback_wire::Request;
 use core::sync::atomic::Ordering;
 
 use crate::caller::Call;
-use crate::chime;
+use crate::event_doorbell;
 use crate::open_file::OpenFile;
 use crate::v4l2::{controls, picture};
 use vloopback_link::connection;
@@ -41,7 +41,7 @@ pub(super) fn unsubscribe(session: &OpenFile, asked: &V4l2EventSubscription) -> 
     let (kind, id) = (asked.type_, if asked.type_ == V4L2_EVENT_ALL { 0 } else { asked.id });
     connection::tell(&Request::Unsubscribe { session: session.info().session, kind, id })?;
     // poll tells of what is left.
-    chime::is_right(session);
+    event_doorbell::is_right(session);
     Ok(())
 }
 
@@ -78,13 +78,13 @@ fn try_dequeue(session: &OpenFile) -> Result<core::result::Result<Option<(Event,
     }
     let events = &session.page().events;
     let mut taken = events.take();
-    if taken.is_none() && events.chiming.load(Ordering::SeqCst) != 0 {
+    if taken.is_none() && events.ringing.load(Ordering::SeqCst) != 0 {
         // What poll told of is there, but the daemon is about to put a newer one in its place.
-        chime::until_posted(session);
+        event_doorbell::until_posted(session);
         taken = events.take();
     }
     if !session.page().events.is_pending() {
-        chime::hush(session);
+        event_doorbell::clear(session);
     }
     session.unlock_page();
     Ok(Ok(taken))

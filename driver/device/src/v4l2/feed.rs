@@ -15,13 +15,13 @@ use vloopback_abi::v4l2::{
 use vloopback_ring::{Log, PREPARED, Picked, cancel, given_back, is_newest, pick_this};
 
 use crate::caller::Call;
+use crate::mappings::Mapping;
 use crate::open_file::{self, OpenFile};
-use crate::publish::{Said, give_back, is_kept, is_left_out, reserve, show};
+use crate::publish::{FrameInfo, give_back, is_kept, is_left_out, reserve, show};
 use crate::stream::{Locked, Step, until_done, with_locks};
 use crate::v4l2::format::{frozen, to_v4l2};
 use crate::v4l2::queue;
-use crate::v4l2::queue::{describe, enqueue, is_queued};
-use crate::views::Mapping;
+use crate::v4l2::queue::{Brought, describe, enqueue, is_queued};
 use crate::wait;
 use vloopback_link::connection;
 use vloopback_sys as sys;
@@ -44,10 +44,10 @@ fn slot_of(session: &OpenFile, index: usize) -> Option<usize> {
 /// Slots that neither clients hold nor the program fills, the newest publication's not counted.
 fn free_slots(locked: &Locked, log: &Log) -> u32 {
     let session = locked.session;
-    let (board, desk) = (session.board(), session.desk());
+    let (board, claims_page) = (session.board(), session.claims_page());
     let held = (0..vloopback_ring::MAX_ROWS)
         .filter(|&row| board.quotas[row].load(Ordering::Relaxed) != 0)
-        .fold(0, |all, row| all | desk.rows[row].claims.load(Ordering::Relaxed));
+        .fold(0, |all, row| all | claims_page.rows[row].claims.load(Ordering::Relaxed));
     let filling = session.page().filling.load(Ordering::Relaxed);
     let all = ((1u64 << locked.ring.slots) - 1) as u32;
     let free = all & !(held | filling);
@@ -59,13 +59,15 @@ fn free_slots(locked: &Locked, log: &Log) -> u32 {
 fn take_slot(locked: &mut Locked, log: &Log, index: usize) -> Result<bool> {
     let (session, page) = (locked.session, locked.session.page());
     if !queue::is_mmap(page)
-        || !locked.views.may_be_direct(index, &locked.ring)
+        || !locked.mappings.may_be_direct(index, &locked.ring)
         || free_slots(locked, log) <= LEFT
     {
         return Ok(false);
     }
-    let Some(picked) = pick_this(session.board(), log, session.desk(), index) else { return Ok(false) };
-    if let Err(e) = locked.views.prefer_direct(index, &locked.ring) {
+    let Some(picked) = pick_this(session.board(), log, session.claims_page(), index) else {
+        return Ok(false);
+    };
+    if let Err(e) = locked.mappings.prefer_direct(index, &locked.ring) {
         cancel(log, picked);
         return Err(e);
     }
@@ -111,7 +113,7 @@ fn writing<T>(
 ///
 /// # Errors
 /// EIO: the format was changed, or the pipe is another pusher's by now; a restart of the stream mends it.
-fn check(locked: &mut Locked) -> Result<()> {
+fn check_format(locked: &mut Locked) -> Result<()> {
     let session = locked.session;
     let format = session.board().format();
     if format.feed == 0 || format.ring == 0 || !frozen(session.page()).same_frames(&format.pix) {
@@ -208,8 +210,12 @@ pub(super) fn let_slot_go(session: &OpenFile, index: usize) {
 fn show_slot(locked: &mut Locked, index: usize) -> Result<()> {
     let session = locked.session;
     let in_force = locked.ring.number == session.page().ring.load(Ordering::Relaxed);
-    let (ring, views) = (&locked.ring, &mut locked.views);
-    if in_force && slot_of(session, index) == Some(index) { views.prefer_direct(index, ring) } else { Ok(()) }
+    let (ring, mappings) = (&locked.ring, &mut locked.mappings);
+    if in_force && slot_of(session, index) == Some(index) {
+        mappings.prefer_direct(index, ring)
+    } else {
+        Ok(())
+    }
 }
 
 /// mmap(2) of a buffer.
@@ -230,10 +236,10 @@ pub unsafe fn mmap(call: &Call, wanted: &Mapping) -> Result<usize> {
         session.refresh_ring_if_any(&mut locked.ring)?;
         queue::lay_out(locked)?;
         show_slot(locked, index)?;
-        let (ring, views) = (&locked.ring, &mut locked.views);
+        let (ring, mappings) = (&locked.ring, &mut locked.mappings);
         // SAFETY: the caller's promise.
-        let at = unsafe { views.map(ring, false, wanted) }?;
-        page.private.store(views.private_len() as u64, Ordering::Relaxed);
+        let at = unsafe { mappings.map(ring, false, wanted) }?;
+        page.private.store(mappings.private_len() as u64, Ordering::Relaxed);
         Ok(Step::Done(at))
     })
 }
@@ -254,9 +260,9 @@ pub(super) fn length(session: &OpenFile, asked: &V4l2Buffer) -> Result<u32> {
     }
 }
 
-/// When the program says that the frame was taken, nanoseconds, and what else it says of it. A timestamp that
-/// is not zero is the pusher's own clock (V4L2 specification, Buffer Flags, V4L2_BUF_FLAG_TIMESTAMP_COPY), which clients
-/// get in theirs ([`vloopback_ring::Clock`]); else it is the moment at which the frame is published.
+/// When the program says that the frame was taken, nanoseconds, and what else it says of it. A timestamp that is not
+/// zero is the pusher's own clock (V4L2 specification, Buffer Flags, V4L2_BUF_FLAG_TIMESTAMP_COPY), which clients get
+/// in theirs ([`vloopback_ring::Clock`]); else it is the moment at which the frame is published.
 fn said(asked: &V4l2Buffer) -> (u64, u32) {
     let marks = asked.flags & queue::KEPT_MARKS;
     if asked.timestamp == V4l2Timeval::default() {
@@ -278,7 +284,7 @@ fn publish(locked: &mut Locked, log: &Log, index: usize) -> Result<()> {
     if marks & V4L2_BUF_FLAG_TIMESTAMP_COPY == 0 {
         buffer.time.store(sys::now(), Ordering::Relaxed);
     }
-    let said = Said { time: Some(given), marks };
+    let said = FrameInfo { time: Some(given), marks };
     let slot = slot_of(session, index);
     let copied = if slot.is_some() { 0 } else { len as usize };
     let keep = is_kept(session, locked.ring.log_number, copied);
@@ -294,19 +300,26 @@ fn publish(locked: &mut Locked, log: &Log, index: usize) -> Result<()> {
     }
     let Some(picked) = reserve(session, &locked.ring, log, (len as usize, keep))? else { return Ok(()) };
     let from = if queue::is_mmap(page) {
-        locked.views.private_frame(index).map(|from| (from, locked.views.len_of(index)))
+        locked.mappings.private_frame(index).map(|from| Brought::Here(from, locked.mappings.len_of(index)))
     } else {
         queue::brought(locked, index)
     };
-    let (from, room) = match from {
-        Ok(from) => from,
-        Err(e) => {
-            cancel(log, picked);
-            return Err(e);
+    let to = locked.ring.slot(picked.slot);
+    let copied = from.and_then(|from| match from {
+        Brought::Here(from, room) => {
+            // SAFETY: the buffer's memory has `room` bytes, the slot at least `len`.
+            unsafe { core::ptr::copy_nonoverlapping(from, to, room.min(len as usize)) };
+            Ok(())
         }
-    };
-    // SAFETY: the buffer's memory has `room` bytes, the slot at least `len`.
-    unsafe { core::ptr::copy_nonoverlapping(from, locked.ring.slot(picked.slot), room.min(len as usize)) };
+        // SAFETY: the caller said yes to `room` bytes; the slot as above.
+        Brought::Callers(from, room) => unsafe {
+            locked.call.caller.copy_in(from, to, room.min(len as usize))
+        },
+    });
+    if let Err(e) = copied {
+        cancel(log, picked);
+        return Err(e);
+    }
     log.copies.fetch_add(1, Ordering::Relaxed);
     show(session, log, picked, locked.ring.slots, len, said);
     Ok(())
@@ -324,7 +337,7 @@ pub(super) fn qbuf(call: &Call, asked: V4l2Buffer) -> Result<V4l2Buffer> {
             0 => length(session, &asked)?,
             _ => buffer.bytesused.load(Ordering::Relaxed),
         };
-        check(locked)?;
+        check_format(locked)?;
         writing(locked, |locked, log| {
             buffer.bytesused.store(len, Ordering::Relaxed);
             let (time, marks) = said(&asked);
@@ -361,7 +374,7 @@ pub(super) fn streamon(call: &Call) -> Result<()> {
         if page.on.load(Ordering::Relaxed) != 0 {
             return Ok(Step::Done(()));
         }
-        check(locked)?;
+        check_format(locked)?;
         writing(locked, |locked, log| {
             page.base.store(0, Ordering::Relaxed);
             page.on.store(1, Ordering::Relaxed);
@@ -379,17 +392,17 @@ pub(super) fn streamoff(call: &Call) -> Result<()> {
     let page = session.page();
     with_locks(call, |locked| {
         page.on.store(0, Ordering::Relaxed);
-        let fits = page.count.load(Ordering::Relaxed) != 0 && check(locked).is_ok();
+        let fits = page.count.load(Ordering::Relaxed) != 0 && check_format(locked).is_ok();
         if !fits {
             queue::unqueue(page);
             return Ok(Step::Done(()));
         }
         writing(locked, |locked, log| {
-            locked.views.unstick();
+            locked.mappings.unstick();
             queue::unqueue(page);
             for index in 0..queue::count(page) {
                 if slot_of(session, index).is_none() && !take_first(locked, log, index)? {
-                    locked.views.make_private(index, &locked.ring)?;
+                    locked.mappings.make_private(index, &locked.ring)?;
                 }
             }
             Ok(())
@@ -412,8 +425,8 @@ pub(super) fn dqbuf(call: &Call) -> Result<V4l2Buffer> {
     Ok(told)
 }
 
-/// A pusher that has set a rate and waits in DQBUF has no clock of its own, as a rule: hardware gives its buffers back at
-/// that rate, and so do we. Nobody else is held up, and never for write().
+/// A pusher that has set a rate and waits in DQBUF has no clock of its own, as a rule: hardware gives its buffers back
+/// at that rate, and so do we. Nobody else is held up, and never for write().
 ///
 /// # Errors
 /// EINTR.
@@ -433,7 +446,8 @@ fn keep_pace(call: &Call) -> Result<()> {
             Err(libc::EINTR) => return Err(libc::EINTR),
             // Another thread has queued a buffer, or ended the stream.
             Ok(()) | Err(libc::EAGAIN) if sys::now() < due => {}
-            // It is time; or there is no such wait here (before Linux 5.16); or the daemon is gone, which the call tells.
+            // It is time; or there is no such wait here (before Linux 5.16); or the daemon is gone, which the call
+            // tells.
             _ => return Ok(()),
         }
     }
@@ -466,7 +480,7 @@ fn next_buffer(call: &Call) -> Result<V4l2Buffer> {
             if page.on.load(Ordering::Relaxed) == 0 {
                 return Err(libc::EINVAL);
             }
-            check(locked)?;
+            check_format(locked)?;
             if !(0..queue::count(page)).any(|k| is_queued(&page.buffers[k])) {
                 return Ok(Step::Sleep);
             }
@@ -500,10 +514,11 @@ fn to_fill(locked: &mut Locked, log: &Log) -> Result<usize> {
     // just given back is still in the cache: the newest of those comes first.
     let number = locked.ring.number;
     let published = |k: usize| log.slots[k].number.load(Ordering::Relaxed);
-    let warm = given_back(session.board(), session.desk());
+    let warm = given_back(session.board(), session.claims_page());
     let mut tried = 0u32;
     loop {
-        let fits = |k: usize| tried >> k & 1 == 0 && locked.views.is_direct(k, number) && !is_newest(log, k);
+        let fits =
+            |k: usize| tried >> k & 1 == 0 && locked.mappings.is_direct(k, number) && !is_newest(log, k);
         let newest = (0..queue::count(page))
             .filter(|&k| warm >> k & 1 != 0 && is_queued(&page.buffers[k]) && fits(k))
             .max_by_key(|&k| published(k));
@@ -514,9 +529,9 @@ fn to_fill(locked: &mut Locked, log: &Log) -> Result<usize> {
         tried |= 1 << index;
     }
     let number = locked.ring.number;
-    let private = queue::first(page, |k| !locked.views.is_direct(k, number));
+    let private = queue::first(page, |k| !locked.mappings.is_direct(k, number));
     let index = private.or_else(|| queue::first(page, |_| true)).ok_or(libc::EAGAIN)?;
-    locked.views.make_private(index, &locked.ring)?;
-    page.private.store(locked.views.private_len() as u64, Ordering::Relaxed);
+    locked.mappings.make_private(index, &locked.ring)?;
+    page.private.store(locked.mappings.private_len() as u64, Ordering::Relaxed);
     Ok(index)
 }

@@ -23,7 +23,7 @@ pub fn forward(call: &Call, request: u64, arg: usize) -> Option<Result<i32>> {
     if call.info().input || !is_zero(call) {
         return None;
     }
-    let takes = enter(call).is_ok_and(|inside| inside.hatch.takes_v4l2());
+    let takes = enter(call).is_ok_and(|inside| inside.pusher_page.takes_v4l2());
     let id = V4l2Request::find(request, call.caller.abi())
         .filter(|&id| takes && may_be_forwarded(id, call.caller.abi()))?;
     // A higher priority keeps it from the pusher, too; the driver's own table says so.

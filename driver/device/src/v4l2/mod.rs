@@ -3,8 +3,8 @@
 
 pub(crate) mod bridge;
 mod buffers;
-pub(crate) mod capture;
 mod controls;
+pub(crate) mod dequeue;
 mod events;
 pub(crate) mod feed;
 pub mod format;

@@ -1,7 +1,7 @@
 //! Which formats an output lists, and which of two names a format has for a program.
 //!
 //! A one-copy pipe has the format that its pusher brings. A zero-copy pusher may have several, which V4L1 cannot
-//! list: what is known is remembered in the hatch, and the pusher is asked for the rest as V4L1's programs did,
+//! list: what is known is remembered in the pusher page, and the pusher is asked for the rest as V4L1's programs did,
 //! by VIDIOCSPICT.
 
 use core::sync::atomic::Ordering;
@@ -28,7 +28,7 @@ pub(super) fn choose(call: &Call, asked: Fourcc) {
 }
 
 /// The format with the name that the program asked for.
-pub(super) fn named(call: &Call, pix: Pix) -> Pix {
+pub(super) fn under_asked_name(call: &Call, pix: Pix) -> Pix {
     let name = call.pixel_name.load(Ordering::Relaxed);
     if same_pixels(Fourcc(name), Fourcc(pix.fourcc)) { Pix { fourcc: name, ..pix } } else { pix }
 }

@@ -28,7 +28,7 @@ use crate::open_file::set_interval;
 use crate::v4l1;
 use crate::v4l2::format::{INTERVALS, freeze, frozen, nearest_interval, to_v4l2};
 use crate::v4l2::queue::is_owned_elsewhere;
-use crate::v4l2::{bridge, buffers, capture, controls, events, feed, format, names, picture, queue};
+use crate::v4l2::{bridge, buffers, controls, dequeue, events, feed, format, names, picture, queue};
 use crate::zero::memory::is_zero;
 use vloopback_link::connection;
 
@@ -109,7 +109,7 @@ impl Node<'_> {
             return frozen(page);
         }
         let pix = self.call.board().format().pix;
-        if self.is_input() { pix } else { names::named(self.call, pix) }
+        if self.is_input() { pix } else { names::under_asked_name(self.call, pix) }
     }
 
     /// The format that is listed first: the pipe's own name of the one that it has, whatever name the program
@@ -458,7 +458,7 @@ impl V4l2Device for Node<'_> {
     }
 
     fn s_ctrl(&mut self, asked: V4l2Control) -> Answer<V4l2Control> {
-        controls::check(&asked)?;
+        controls::check_control(&asked)?;
         let mut picture = picture::picture(self.call).map_err(Errno)?;
         let (told, which) = controls::put(asked, &mut picture)?;
         picture::set_picture(self.call, picture, which).map(|()| told).map_err(Errno)
@@ -549,7 +549,7 @@ impl V4l2Device for Node<'_> {
             feed::reqbufs(self.call, asked).map_err(Errno)
         } else {
             self.learned_pix()?;
-            capture::reqbufs(self.call, asked).map_err(Errno)
+            dequeue::reqbufs(self.call, asked).map_err(Errno)
         }
     }
 
@@ -564,7 +564,7 @@ impl V4l2Device for Node<'_> {
             feed::create_bufs(self.call, asked).map_err(Errno)
         } else {
             self.learned_pix()?;
-            capture::create_bufs(self.call, asked).map_err(Errno)
+            dequeue::create_bufs(self.call, asked).map_err(Errno)
         }
     }
 
@@ -584,7 +584,7 @@ impl V4l2Device for Node<'_> {
         if self.is_input() {
             feed::qbuf(self.call, asked).map_err(Errno)
         } else {
-            capture::qbuf(self.call, asked).map_err(Errno)
+            dequeue::qbuf(self.call, asked).map_err(Errno)
         }
     }
 
@@ -594,7 +594,7 @@ impl V4l2Device for Node<'_> {
         if self.is_input() {
             feed::dqbuf(self.call).map_err(Errno)
         } else {
-            capture::dqbuf(self.call).map_err(Errno)
+            dequeue::dqbuf(self.call).map_err(Errno)
         }
     }
 
@@ -604,7 +604,7 @@ impl V4l2Device for Node<'_> {
         if self.is_input() {
             feed::streamon(self.call).map_err(Errno)
         } else {
-            capture::streamon(self.call).map_err(Errno)
+            dequeue::streamon(self.call).map_err(Errno)
         }
     }
 
@@ -614,7 +614,7 @@ impl V4l2Device for Node<'_> {
         if self.is_input() {
             feed::streamoff(self.call).map_err(Errno)
         } else {
-            capture::streamoff(self.call).map_err(Errno)
+            dequeue::streamoff(self.call).map_err(Errno)
         }
     }
 }

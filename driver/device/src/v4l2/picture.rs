@@ -105,7 +105,7 @@ pub(super) fn each_control(
     list: &mut dyn ControlList,
     want: Want,
 ) -> Option<Result<()>> {
-    if list.is_empty() || !is_zero(call) || !enter(call).is_ok_and(|inside| inside.hatch.takes_v4l2()) {
+    if list.is_empty() || !is_zero(call) || !enter(call).is_ok_and(|inside| inside.pusher_page.takes_v4l2()) {
         return None;
     }
     head.error_idx = head.count;

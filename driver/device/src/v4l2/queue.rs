@@ -15,11 +15,11 @@ use vloopback_abi::v4l2::{
 use vloopback_ring::{Buffer, EXPORTED, MAX_BUFFERS, PAGE_LEN, PREPARED, Pix, SessionPage};
 use vloopback_wire::Request;
 
-use crate::caller::Call;
+use crate::caller::{Call, Window};
+use crate::mappings::Mapping;
 use crate::open_file::{OpenFile, disown, own};
 use crate::stream::{BY_MMAP, BY_READ, Locked, Step, with_locks};
 use crate::v4l2::format;
-use crate::views::Mapping;
 use vloopback_link::connection;
 use vloopback_sys as sys;
 use vloopback_sys::{FdList, Result};
@@ -171,7 +171,7 @@ pub(super) fn clear(locked: &mut Locked) {
         let _ =
             connection::tell(&Request::Export { session, generation, index: 0, len: 0, read_only: false });
     }
-    locked.views.forget_all();
+    locked.mappings.forget_all();
     page.rest.store(0, Ordering::Relaxed);
     page.private.store(0, Ordering::Relaxed);
     page.count.store(0, Ordering::Relaxed);
@@ -205,6 +205,12 @@ pub(super) fn add(locked: &mut Locked, wanted: u32, memory: u32, len: u32, pix: 
     }
     if made == 0 {
         return Err(libc::ENOMEM);
+    }
+    if memory == V4L2_MEMORY_MMAP && locked.call.caller.window() == Window::Fixed {
+        for buffer in &page.buffers[has..has + made as usize] {
+            buffer.state.fetch_or(EXPORTED, Ordering::Relaxed);
+            buffer.user.store(has as u64 + 1, Ordering::Relaxed);
+        }
     }
     page.count.store(has as u32 + made, Ordering::Relaxed);
     lay_out(locked)?;
@@ -248,7 +254,7 @@ fn end_of(page: &SessionPage, index: usize) -> Option<u32> {
 }
 
 /// Where a buffer's memory is in the device's, and its bytes; whole pages. Of a damaged page it is no bytes.
-fn place(page: &SessionPage, index: usize) -> (usize, usize) {
+fn range_of(page: &SessionPage, index: usize) -> (usize, usize) {
     let start = page.buffers[index].start.load(Ordering::Relaxed);
     match end_of(page, index) {
         Some(end) if start % PAGE_LEN as u32 == 0 => (start as usize, (end - start) as usize),
@@ -268,13 +274,13 @@ pub(super) fn is_mmap(page: &SessionPage) -> bool {
 pub(super) fn lay_out(locked: &mut Locked) -> Result<()> {
     let page = locked.session.page();
     let generation = page.generation.load(Ordering::Relaxed);
-    locked.views.lay_out_buffers(generation, count(page), |index| place(page, index));
+    locked.mappings.lay_out_buffers(generation, count(page), |index| range_of(page, index));
     if !is_mmap(page) {
         return Ok(());
     }
     for index in 0..count(page) {
         let exported = page.buffers[index].state.load(Ordering::Relaxed) & EXPORTED != 0;
-        if exported && !locked.views.is_bound(index) {
+        if exported && !locked.mappings.is_bound(index) {
             // Another process that shares the open file has exported it.
             bind(locked, index, false)?;
         }
@@ -282,25 +288,61 @@ pub(super) fn lay_out(locked: &mut Locked) -> Result<()> {
     Ok(())
 }
 
-/// A descriptor of a buffer's own file, which the daemon keeps until there are other buffers.
-pub(super) fn file_of(locked: &Locked, index: usize, read_only: bool) -> Result<c_int> {
-    let session = locked.session;
-    let request = Request::Export {
-        session: session.info().session,
-        generation: session.page().generation.load(Ordering::Relaxed),
-        index: index as u32,
-        len: locked.views.len_of(index) as u32,
-        read_only,
+/// The first buffer of those in whose file an exported buffer's memory is, if that is a window of a caller's
+/// ([`Window::Fixed`]): such a file has its bytes where the device has them. None: a file of the buffer's own.
+pub(super) fn window_of(page: &SessionPage, index: usize) -> Option<usize> {
+    let first = page.buffers[index].user.load(Ordering::Relaxed).checked_sub(1)?;
+    usize::try_from(first).ok().filter(|first| *first <= index)
+}
+
+/// The number and the bytes of the file that an exported buffer's memory is in, and where in it that begins.
+///
+/// # Errors
+/// ENOMEM: a damaged page says that it ends beyond 4 GiB.
+fn file_shape(locked: &Locked, index: usize) -> Result<(usize, u32, usize)> {
+    let page = locked.session.page();
+    let Some(first) = window_of(page, index) else {
+        return Ok((index, locked.mappings.len_of(index) as u32, 0));
     };
+    let last =
+        (index..count(page)).take_while(|k| window_of(page, *k) == Some(first)).last().unwrap_or(index);
+    let len = end_of(page, last).ok_or(libc::ENOMEM)?;
+    Ok((first, len, range_of(page, index).0))
+}
+
+/// A descriptor of the file that an exported buffer's memory is in, and where in it that begins. The daemon keeps it
+/// until there are other buffers.
+///
+/// # Errors
+/// ENOMEM, ENODEV.
+pub(super) fn file_of(locked: &Locked, index: usize, read_only: bool) -> Result<(c_int, usize)> {
+    let session = locked.session;
+    let (number, len, offset) = file_shape(locked, index)?;
+    let generation = session.page().generation.load(Ordering::Relaxed);
+    ask_for_file(session, (generation, number), len, read_only).map(|fd| (fd, offset))
+}
+
+/// A descriptor of a file of `len` bytes that the daemon keeps for the open file under this generation and number.
+///
+/// # Errors
+/// ENOMEM, ENODEV.
+pub(crate) fn ask_for_file(
+    session: &OpenFile,
+    (generation, number): (u32, usize),
+    len: u32,
+    read_only: bool,
+) -> Result<c_int> {
+    let request =
+        Request::Export { session: session.info().session, generation, index: number as u32, len, read_only };
     let mut fds = FdList::new();
     connection::ask(&request, None, &mut fds)?;
     if fds.len() == 1 { Ok(fds.take(0)) } else { Err(libc::EPROTO) }
 }
 
-/// The buffer shows its own file in this process from now on; `fresh`: nobody has written there yet.
+/// The buffer shows its file in this process from now on; `fresh`: nobody has written there yet.
 pub(super) fn bind(locked: &mut Locked, index: usize, fresh: bool) -> Result<()> {
-    let fd = file_of(locked, index, false)?;
-    let bound = locked.views.bind(index, fd, fresh, &locked.ring);
+    let (fd, offset) = file_of(locked, index, false)?;
+    let bound = locked.mappings.bind(index, (fd, offset), fresh, &locked.ring);
     sys::close(fd);
     bound
 }
@@ -321,7 +363,7 @@ pub(super) fn describe(locked: &Locked, index: usize) -> V4l2Buffer {
     if buffer.state.load(Ordering::Relaxed) & PREPARED != 0 {
         flags |= V4L2_BUF_FLAG_PREPARED;
     }
-    if locked.views.is_mapped(index) {
+    if locked.mappings.is_mapped(index) {
         flags |= V4L2_BUF_FLAG_MAPPED;
     }
     let memory = page.memory.load(Ordering::Relaxed);
@@ -339,7 +381,9 @@ pub(super) fn describe(locked: &Locked, index: usize) -> V4l2Buffer {
         ..V4l2Buffer::default()
     };
     match memory {
-        V4L2_MEMORY_USERPTR => told.set_userptr(locked.views.brought(index).map_or(0, |(at, _)| at as u64)),
+        V4L2_MEMORY_USERPTR => {
+            told.set_userptr(locked.mappings.brought(index).map_or(0, |(at, _)| at as u64))
+        }
         V4L2_MEMORY_DMABUF => told.set_fd(buffer.user.load(Ordering::Relaxed) as i32),
         _ => told.set_offset(buffer.start.load(Ordering::Relaxed)),
     }
@@ -388,12 +432,13 @@ pub(super) fn to_queue(locked: &mut Locked, asked: &V4l2Buffer) -> Result<usize>
                 return Err(libc::EINVAL);
             }
             let here = check_user(locked.call, at, length as usize)?;
-            locked.views.bring(index, here, length as usize);
+            locked.mappings.bring(index, here, length as usize);
             // The address is this process's business.
             (0, length)
         }
         V4L2_MEMORY_DMABUF => {
-            let (file, size) = sys::memory_file(asked.fd()).ok_or(libc::EINVAL)?;
+            let imported = locked.call.caller.import(asked.fd()).map_err(|_| libc::EINVAL)?;
+            let (file, size) = sys::memory_file(imported.number()).ok_or(libc::EINVAL)?;
             let length =
                 if asked.length == 0 { u32::try_from(size).unwrap_or(u32::MAX) } else { asked.length };
             if length < least || length as usize > size {
@@ -402,7 +447,7 @@ pub(super) fn to_queue(locked: &mut Locked, asked: &V4l2Buffer) -> Result<usize>
             // What a client's buffers are written to.
             let prot =
                 if session.info().input { libc::PROT_READ } else { libc::PROT_READ | libc::PROT_WRITE };
-            locked.views.import(index, asked.fd(), file, length as usize, prot)?;
+            locked.mappings.import(index, imported.number(), file, length as usize, prot)?;
             (asked.fd() as u32 as u64, length)
         }
         _ => return Ok(index),
@@ -430,26 +475,35 @@ fn check_user(call: &Call, at: u64, length: usize) -> Result<usize> {
 /// may have given an address of its own.
 pub(super) fn is_brought_here(locked: &Locked, index: usize) -> bool {
     match locked.session.page().memory.load(Ordering::Relaxed) {
-        V4L2_MEMORY_DMABUF => locked.views.imported(index).is_some(),
-        _ => locked.views.brought(index).is_some(),
+        V4L2_MEMORY_DMABUF => locked.mappings.imported(index).is_some(),
+        _ => locked.mappings.brought(index).is_some(),
     }
 }
 
-/// The memory of a buffer that the program brought, and its bytes; looked at anew, for the program may have
+/// Memory that the program brought for a buffer, and its bytes.
+pub(super) enum Brought {
+    /// By a descriptor: it is mapped here.
+    Here(*mut u8, usize),
+    /// By an address, which is the caller's.
+    Callers(usize, usize),
+}
+
+/// The memory of a buffer that the program brought; looked at anew, for the program may have
 /// taken it away.
 ///
 /// # Errors
 /// EFAULT, EINVAL: it has none, or another process has it.
-pub(super) fn brought(locked: &Locked, index: usize) -> Result<(*mut u8, usize)> {
+pub(super) fn brought(locked: &Locked, index: usize) -> Result<Brought> {
     let session = locked.session;
     let page = session.page();
     if page.memory.load(Ordering::Relaxed) == V4L2_MEMORY_DMABUF {
-        return locked.views.imported(index).ok_or(libc::EINVAL);
+        let (at, length) = locked.mappings.imported(index).ok_or(libc::EINVAL)?;
+        return Ok(Brought::Here(at, length));
     }
     // What stands in the shared page is not believed: neither an address nor a length.
-    let (at, length) = locked.views.brought(index).ok_or(libc::EFAULT)?;
+    let (at, length) = locked.mappings.brought(index).ok_or(libc::EFAULT)?;
     check_user(locked.call, at as u64, length)?;
-    Ok((at as *mut u8, length))
+    Ok(Brought::Callers(at, length))
 }
 
 /// STREAMOFF: no buffer is queued or prepared any more.
@@ -470,6 +524,26 @@ pub(super) fn querybuf(call: &Call, asked: V4l2Buffer) -> Result<V4l2Buffer> {
     })
 }
 
+/// The file behind a buffer of a caller that maps it by itself ([`Window::Fixed`]), with the buffer's bytes where the
+/// device has them.
+///
+/// # Errors
+/// EINVAL: as [`mapped`]; or the buffers were made by a process whose mappings are its own. ENOMEM, ENODEV.
+pub(crate) fn window(call: &Call, wanted: &Mapping) -> Result<c_int> {
+    let session = call.file;
+    let needs = if session.info().input { libc::PROT_WRITE } else { libc::PROT_READ };
+    with_locks(call, |locked| {
+        let index = mapped(session.page(), wanted)?;
+        if wanted.prot & needs == 0 || window_of(session.page(), index).is_none() {
+            return Err(libc::EINVAL);
+        }
+        lay_out(locked)?;
+        let (fd, _) = file_of(locked, index, false)?;
+        locked.mappings.hand_out(index);
+        Ok(Step::Done(fd))
+    })
+}
+
 /// The buffer that a mapping is of.
 ///
 /// # Errors
@@ -480,7 +554,7 @@ pub(super) fn mapped(page: &SessionPage, wanted: &Mapping) -> Result<usize> {
         return Err(libc::EINVAL);
     }
     (0..count(page))
-        .map(|index| (index, place(page, index)))
+        .map(|index| (index, range_of(page, index)))
         .find(|(_, (start, len))| *start == wanted.offset && wanted.len <= *len)
         .map(|(index, _)| index)
         .ok_or(libc::EINVAL)

@@ -7,7 +7,7 @@ use vloopback_abi::ioc;
 use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l1::{VideoMmap, VideoPicture, VideoWindow, request};
 use vloopback_ioctl::forwarded;
-use vloopback_ring::slip::MAX_DATA;
+use vloopback_ring::request_slot::MAX_DATA;
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::caller::Call;
@@ -106,7 +106,7 @@ impl Turn<'_> {
             .ok_or(libc::EINVAL)?;
         let count = len.min(whole);
         // The old driver's frame was at the beginning; a pusher that has told of another place has it there.
-        let from = self.inside.hatch.origin().unwrap_or(0) as usize;
+        let from = self.inside.pusher_page.origin().unwrap_or(0) as usize;
         if from.checked_add(whole).is_none_or(|end| end > self.inside.len) {
             return Err(libc::EINVAL);
         }
@@ -119,12 +119,12 @@ impl Turn<'_> {
         };
         self.ask_for(request::MCAPTURE, order.as_mut_bytes(), true)?;
         self.ask_for(request::SYNC, 0i32.as_mut_bytes(), true)?;
-        let (hatch, draws) = (self.inside.hatch, self.slip.draws());
-        if hatch.draws() == draws {
+        let (pusher_page, draws) = (self.inside.pusher_page, self.request_slot.draws());
+        if pusher_page.draws() == draws {
             // SAFETY: `count` bytes at `buf` were checked, and the memory has at least as many from there on.
             unsafe { call.caller.copy_out(self.inside.frames.add(from).cast_const(), buf, count) }?;
         }
-        self.slip.release();
-        Ok((hatch.draws() == draws).then_some(count))
+        self.request_slot.release();
+        Ok((pusher_page.draws() == draws).then_some(count))
     }
 }

@@ -3,8 +3,8 @@
 use core::ffi::c_int;
 
 use vloopback_ring::PAGE_LEN;
-use vloopback_ring::hatch::{Entry, Hatch, MAX_CLIENTS};
-use vloopback_ring::slip::{Phase, Slip};
+use vloopback_ring::pusher_page::{Entry, MAX_CLIENTS, PusherPage};
+use vloopback_ring::request_slot::{Phase, RequestSlot};
 use vloopback_wire::{Reply, Request};
 
 use vloopback_link::connection;
@@ -14,7 +14,7 @@ use vloopback_sys::{FdList, Result};
 /// Bytes of the array of entries, whole pages.
 const TABLE_LEN: usize = (MAX_CLIENTS * size_of::<Entry>()).next_multiple_of(PAGE_LEN);
 
-/// The slips of a pusher's clients, mapped. All zeros: none.
+/// The request slots of a pusher's clients, mapped. All zeros: none.
 #[derive(Debug)]
 pub struct Clients {
     /// An array of [`MAX_CLIENTS`] entries, once there is one.
@@ -35,7 +35,7 @@ impl Clients {
             return &[];
         }
         // SAFETY: so many entries were written to the array, which stays mapped until `forget_all`; their
-        // slips stay mapped until they are taken out.
+        // request slots stay mapped until they are taken out.
         unsafe { core::slice::from_raw_parts(self.entries as *const Entry<'static>, self.count) }
     }
 
@@ -43,16 +43,16 @@ impl Clients {
     ///
     /// # Errors
     /// ENOMEM, EMFILE, ENODEV: a client that could not be taken up waits until the next try.
-    pub(super) fn refresh(&mut self, session: u32, hatch: &Hatch) -> Result<()> {
+    pub(super) fn refresh(&mut self, session: u32, pusher_page: &PusherPage) -> Result<()> {
         self.drop_gone();
-        let joined = hatch.joined();
+        let joined = pusher_page.joined();
         while self.joined != joined {
             let mut fds = FdList::new();
-            let request = Request::Slip { session, after: self.last };
+            let request = Request::RequestSlot { session, after: self.last };
             let (reply, _) = connection::ask(&request, None, &mut fds)?;
             match reply {
-                Reply::Slip { ticket: 0 } => self.joined = joined,
-                Reply::Slip { ticket } if fds.len() == 1 => self.add(ticket, fds.get(0))?,
+                Reply::RequestSlot { ticket: 0 } => self.joined = joined,
+                Reply::RequestSlot { ticket } if fds.len() == 1 => self.add(ticket, fds.get(0))?,
                 _ => return Err(libc::EPROTO),
             }
         }
@@ -71,10 +71,12 @@ impl Clients {
         }
         sys::check_file(fd, PAGE_LEN)?;
         // SAFETY: a new mapping of a sealed file of one page.
-        let slip = unsafe { sys::mmap(0, PAGE_LEN, rw, libc::MAP_SHARED, fd) }?.cast::<Slip>();
-        // SAFETY: the array has room for one more; the slip stays mapped until it is taken out.
+        let request_slot = unsafe { sys::mmap(0, PAGE_LEN, rw, libc::MAP_SHARED, fd) }?.cast::<RequestSlot>();
+        // SAFETY: the array has room for one more; the request slot stays mapped until it is taken out.
         unsafe {
-            (self.entries as *mut Entry<'static>).add(self.count).write(Entry { ticket, slip: &*slip });
+            (self.entries as *mut Entry<'static>)
+                .add(self.count)
+                .write(Entry { ticket, request_slot: &*request_slot });
         }
         self.count += 1;
         self.last = ticket;
@@ -88,8 +90,8 @@ impl Clients {
             // SAFETY: `k` and `kept` are below the count of entries.
             unsafe {
                 let entry = array.add(k).read();
-                if entry.slip.state().phase() == Phase::Gone {
-                    sys::munmap(core::ptr::from_ref(entry.slip).cast_mut().cast(), PAGE_LEN);
+                if entry.request_slot.state().phase() == Phase::Gone {
+                    sys::munmap(core::ptr::from_ref(entry.request_slot).cast_mut().cast(), PAGE_LEN);
                 } else {
                     array.add(kept).write(entry);
                     kept += 1;
@@ -103,7 +105,7 @@ impl Clients {
     pub fn forget_all(&mut self) {
         for entry in self.entries() {
             // SAFETY: nobody is in it any more.
-            unsafe { sys::munmap(core::ptr::from_ref(entry.slip).cast_mut().cast(), PAGE_LEN) };
+            unsafe { sys::munmap(core::ptr::from_ref(entry.request_slot).cast_mut().cast(), PAGE_LEN) };
         }
         if self.entries != 0 {
             // SAFETY: as above.

@@ -4,8 +4,8 @@
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use vloopback_ring::PAGE_LEN;
-use vloopback_ring::hatch::Hatch;
-use vloopback_ring::slip::Slip;
+use vloopback_ring::pusher_page::PusherPage;
+use vloopback_ring::request_slot::RequestSlot;
 
 use vloopback_sys as sys;
 use vloopback_sys::lock::{Local, NoSignals};
@@ -18,8 +18,8 @@ const FORMER: usize = 16;
 /// All zeros: none.
 #[derive(Clone, Copy, Debug, Default)]
 struct Former {
-    hatch: usize,
-    slip: usize,
+    pusher_page: usize,
+    request_slot: usize,
     frames: usize,
     len: usize,
 }
@@ -30,9 +30,9 @@ pub struct ZeroMaps {
     /// Which memory of the pipe's is mapped here, as the board counts them; 0: none.
     pub number: AtomicU32,
     /// The pusher's page.
-    pub hatch: AtomicPtr<Hatch>,
+    pub pusher_page: AtomicPtr<PusherPage>,
     /// A client's own page of requests.
-    pub slip: AtomicPtr<Slip>,
+    pub request_slot: AtomicPtr<RequestSlot>,
     /// The frames, and their bytes.
     pub frames: AtomicPtr<u8>,
     pub len: AtomicUsize,
@@ -50,12 +50,14 @@ impl ZeroMaps {
         let mut former = self.former.lock(&quiet);
         self.number.store(0, Ordering::SeqCst);
         let gone = Former {
-            hatch: self.hatch.swap(core::ptr::null_mut(), Ordering::SeqCst) as usize,
-            slip: self.slip.swap(core::ptr::null_mut(), Ordering::SeqCst) as usize,
+            pusher_page: self.pusher_page.swap(core::ptr::null_mut(), Ordering::SeqCst) as usize,
+            request_slot: self.request_slot.swap(core::ptr::null_mut(), Ordering::SeqCst) as usize,
             frames: self.frames.swap(core::ptr::null_mut(), Ordering::SeqCst) as usize,
             len: self.len.swap(0, Ordering::SeqCst),
         };
-        if let (true, Some(place)) = (gone.hatch != 0, former.iter_mut().find(|place| place.hatch == 0)) {
+        if let (true, Some(place)) =
+            (gone.pusher_page != 0, former.iter_mut().find(|place| place.pusher_page == 0))
+        {
             *place = gone;
             self.has_former.store(true, Ordering::SeqCst);
         }
@@ -76,8 +78,8 @@ impl ZeroMaps {
             return;
         }
         for place in &mut *former {
-            let Former { hatch, slip, frames, len } = core::mem::take(place);
-            for (at, len) in [(hatch, PAGE_LEN), (slip, PAGE_LEN), (frames, len)] {
+            let Former { pusher_page, request_slot, frames, len } = core::mem::take(place);
+            for (at, len) in [(pusher_page, PAGE_LEN), (request_slot, PAGE_LEN), (frames, len)] {
                 if at != 0 {
                     // SAFETY: whoever had found these addresses has left; the program's own mappings are
                     // mappings of their own.

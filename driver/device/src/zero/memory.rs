@@ -3,8 +3,8 @@
 use core::sync::atomic::Ordering;
 
 use vloopback_ring::PAGE_LEN;
-use vloopback_ring::hatch::Hatch;
-use vloopback_ring::slip::Slip;
+use vloopback_ring::pusher_page::PusherPage;
+use vloopback_ring::request_slot::RequestSlot;
 use vloopback_wire::{Reply, Request};
 
 use crate::open_file::OpenFile;
@@ -34,7 +34,7 @@ pub fn join(session: &OpenFile, len: u32) -> Result<()> {
     (1..fds.len()).try_for_each(|k| sys::check_file(fds.get(k), PAGE_LEN))?;
     let rw = libc::PROT_READ | libc::PROT_WRITE;
     let frames_prot = if session.access().1 { rw } else { libc::PROT_READ };
-    let hatch_prot = if input { rw } else { libc::PROT_READ };
+    let pusher_page_prot = if input { rw } else { libc::PROT_READ };
     let quiet = NoSignals::new();
     let _making = session.ring.lock(&quiet);
     if session.zero.number.load(Ordering::Acquire) == zero {
@@ -42,7 +42,7 @@ pub fn join(session: &OpenFile, len: u32) -> Result<()> {
     }
     let mut maps = [core::ptr::null_mut::<u8>(); 3];
     for (k, (len, prot)) in
-        [(len as usize, frames_prot), (PAGE_LEN, hatch_prot), (PAGE_LEN, rw)].into_iter().enumerate()
+        [(len as usize, frames_prot), (PAGE_LEN, pusher_page_prot), (PAGE_LEN, rw)].into_iter().enumerate()
     {
         if k == fds.len() {
             break;
@@ -59,13 +59,13 @@ pub fn join(session: &OpenFile, len: u32) -> Result<()> {
             }
         }
     }
-    let [frames, hatch, slip] = maps;
+    let [frames, pusher_page, request_slot] = maps;
     // What was mapped before is a former pusher's. It stays while somebody is in it.
     session.zero.keep();
     session.zero.frames.store(frames, Ordering::SeqCst);
     session.zero.len.store(len as usize, Ordering::SeqCst);
-    session.zero.hatch.store(hatch.cast(), Ordering::SeqCst);
-    session.zero.slip.store(slip.cast(), Ordering::SeqCst);
+    session.zero.pusher_page.store(pusher_page.cast(), Ordering::SeqCst);
+    session.zero.request_slot.store(request_slot.cast(), Ordering::SeqCst);
     session.zero.number.store(zero, Ordering::SeqCst);
     session.zero.sweep();
     Ok(())
@@ -76,9 +76,9 @@ pub fn join(session: &OpenFile, len: u32) -> Result<()> {
 pub struct Inside<'a> {
     session: &'a OpenFile,
     /// The pusher's page.
-    pub hatch: &'a Hatch,
+    pub pusher_page: &'a PusherPage,
     /// The client's own page of requests; a pusher has none.
-    pub slip: Option<&'a Slip>,
+    pub request_slot: Option<&'a RequestSlot>,
     /// Its number on the board.
     pub zero: u32,
     /// Where the frames are here.
@@ -92,17 +92,17 @@ impl<'a> Inside<'a> {
     pub fn enter(session: &'a OpenFile) -> Option<Self> {
         session.zero.inside.fetch_add(1, Ordering::SeqCst);
         let zero = session.zero.number.load(Ordering::SeqCst);
-        let hatch = session.zero.hatch.load(Ordering::SeqCst);
-        let slip = session.zero.slip.load(Ordering::SeqCst);
+        let pusher_page = session.zero.pusher_page.load(Ordering::SeqCst);
+        let request_slot = session.zero.request_slot.load(Ordering::SeqCst);
         let frames = session.zero.frames.load(Ordering::SeqCst);
         let len = session.zero.len.load(Ordering::SeqCst);
-        if zero == 0 || hatch.is_null() || session.zero.number.load(Ordering::SeqCst) != zero {
+        if zero == 0 || pusher_page.is_null() || session.zero.number.load(Ordering::SeqCst) != zero {
             session.zero.leave();
             return None;
         }
         // SAFETY: mapped while the session counts us.
-        let (hatch, slip) = unsafe { (&*hatch, slip.as_ref()) };
-        Some(Self { session, hatch, slip, zero, frames, len })
+        let (pusher_page, request_slot) = unsafe { (&*pusher_page, request_slot.as_ref()) };
+        Some(Self { session, pusher_page, request_slot, zero, frames, len })
     }
 }
 
@@ -122,10 +122,10 @@ impl Drop for Inside<'_> {
 }
 
 /// Lets the daemon make the pusher's descriptor readable if there is something for it. By a client that has
-/// posted, or by the pusher's own library, where there is no gong.
-pub fn knock(session: &OpenFile) {
+/// posted, or by the pusher's own library, where there is no request doorbell.
+pub fn wake_notifier(session: &OpenFile) {
     // A daemon that is gone has nobody to ring.
-    let _ = connection::post(&Request::Bell { session: session.info().session, knock: true });
+    let _ = connection::post(&Request::Doorbell { session: session.info().session, asked: true });
 }
 
 /// The same, where the daemon has more to look at: somebody has withdrawn, waits for long, or was refused.
@@ -133,7 +133,7 @@ pub fn knock(session: &OpenFile) {
 /// # Errors
 /// As [`connection::post`].
 pub fn call_daemon(session: &OpenFile) -> Result<()> {
-    connection::post(&Request::Bell { session: session.info().session, knock: false })
+    connection::post(&Request::Doorbell { session: session.info().session, asked: false })
 }
 
 /// Whether this descriptor's pipe is in zero-copy mode.
@@ -143,8 +143,8 @@ pub fn is_zero(session: &OpenFile) -> bool {
 }
 
 /// The pusher's page, if it is mapped.
-pub fn hatch(session: &OpenFile) -> Option<&Hatch> {
-    let hatch = session.zero.hatch.load(Ordering::Acquire);
+pub fn pusher_page(session: &OpenFile) -> Option<&PusherPage> {
+    let pusher_page = session.zero.pusher_page.load(Ordering::Acquire);
     // SAFETY: mapped until the session has no users any more.
-    (!hatch.is_null()).then(|| unsafe { &*hatch })
+    (!pusher_page.is_null()).then(|| unsafe { &*pusher_page })
 }

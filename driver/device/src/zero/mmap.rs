@@ -7,11 +7,11 @@ use vloopback_ring::PAGE_LEN;
 use vloopback_wire::{Reply, Request};
 
 use crate::caller::Call;
+use crate::mappings::Mapping;
 use crate::open_file::{OpenFile, own};
 use crate::ranges::View;
-use crate::views::Mapping;
 use crate::zero::memory::{Inside, join};
-use crate::zero::{gong, pusher, shown};
+use crate::zero::{pusher, request_doorbell, shown};
 use vloopback_link::connection;
 use vloopback_sys as sys;
 use vloopback_sys::{FdList, Result};
@@ -119,7 +119,7 @@ pub unsafe fn mmap_input(call: &Call, wanted: &Mapping) -> Result<usize> {
     let len = place.end()?;
     session.claim()?;
     join(session, len)?;
-    gong::hang(session);
+    request_doorbell::install(session);
     if let Some(fd) = call.caller.device(session) {
         session.pusher_fd.store(fd, Ordering::Relaxed);
         pusher::arm(session, fd);

@@ -2,20 +2,20 @@
 //! pusher answers its clients' ioctls itself.
 //!
 //! A client's request (`ask`) goes straight to the pusher's process, over a page of the client's own
-//! (`vloopback_ring::slip`); the client makes the pusher's [`gong`] readable, or the daemon the pusher's
-//! descriptor, and the kernel sends SIGIO. The pusher's library picks whose turn it is
-//! (`vloopback_ring::hatch`). All that a pusher calls here ([`pusher`]) may be called from its signal handler:
-//! no lock is waited for that it may have interrupted, and nothing is allocated. Frames for V4L2 clients are
-//! the pipe's own captures (`capture`).
+//! (`vloopback_ring::request_slot`); the client makes the pusher's [`request_doorbell`] readable, or the daemon the
+//! pusher's descriptor, and the kernel sends SIGIO. The pusher's library picks whose turn it is
+//! (`vloopback_ring::pusher_page`). All that a pusher calls here ([`pusher`]) may be called from its signal handler: no
+//! lock is waited for that it may have interrupted, and nothing is allocated. Frames for V4L2 clients are the pipe's
+//! own captures (`capture`).
 
 pub(crate) mod ask;
 mod capture;
 pub(crate) mod clients;
-pub mod gong;
 pub(crate) mod maps;
 pub mod memory;
 pub(crate) mod mmap;
 pub mod pusher;
+pub mod request_doorbell;
 mod shown;
 pub mod turn;
 pub(crate) mod want;

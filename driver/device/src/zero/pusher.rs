@@ -6,40 +6,40 @@ use core::sync::atomic::Ordering;
 use vloopback_abi::ioc;
 use vloopback_abi::v4l1::{VideoCapability, VideoChannel, VideoMbuf, VideoPicture, request};
 use vloopback_ioctl::forwarded;
-use vloopback_ring::hatch::{Entry, Hatch, Next, Pending, Taken, Told};
-use vloopback_ring::slip::MAX_DATA;
+use vloopback_ring::pusher_page::{Entry, Next, Pending, PusherCaps, PusherPage, Taken};
+use vloopback_ring::request_slot::MAX_DATA;
 use zerocopy::FromBytes;
 
 use crate::caller::Call;
 use crate::files::Files;
 use crate::open_file::{OpenFile, is_certain};
-use crate::zero::memory::{call_daemon, hatch, is_zero, join, knock};
-use crate::zero::{NUMBER_LEN, capture, gong};
+use crate::zero::memory::{call_daemon, is_zero, join, pusher_page, wake_notifier};
+use crate::zero::{NUMBER_LEN, capture, request_doorbell};
 use vloopback_link::connection;
 use vloopback_sys as sys;
 use vloopback_sys::Result;
 use vloopback_sys::lock::NoSignals;
 
 /// Runs `f` on the clients that there are.
-fn with_clients<T>(session: &OpenFile, hatch: &Hatch, f: impl FnOnce(&[Entry]) -> T) -> T {
+fn with_clients<T>(session: &OpenFile, pusher_page: &PusherPage, f: impl FnOnce(&[Entry]) -> T) -> T {
     let quiet = NoSignals::new();
     let mut clients = session.clients.lock(&quiet);
     // Who could not be taken up now is at the next look; it reminds us.
-    let _ = clients.refresh(session.info().session, hatch);
+    let _ = clients.refresh(session.info().session, pusher_page);
     f(clients.entries())
 }
 
 /// The pusher's page, for its own side: also in a process that got the descriptor by exec.
-fn joined(session: &OpenFile) -> Result<&Hatch> {
-    if hatch(session).is_none() {
+fn joined(session: &OpenFile) -> Result<&PusherPage> {
+    if pusher_page(session).is_none() {
         join(session, 0)?;
-        gong::hang(session);
+        request_doorbell::install(session);
     }
-    hatch(session).ok_or(libc::EINVAL)
+    pusher_page(session).ok_or(libc::EINVAL)
 }
 
-/// Lets the kernel send SIGIO for this descriptor, and for its gong, as soon as it would not kill the process:
-/// when the signal is caught, ignored or blocked. What came before raises it now.
+/// Lets the kernel send SIGIO for this descriptor, and for its request doorbell, as soon as it would not kill the
+/// process: when the signal is caught, ignored or blocked. What came before raises it now.
 pub(super) fn arm(session: &OpenFile, fd: c_int) {
     if session.armed.load(Ordering::Relaxed) || !sys::sigio_is_harmless() || !is_certain(fd, session) {
         return;
@@ -49,12 +49,12 @@ pub(super) fn arm(session: &OpenFile, fd: c_int) {
     if sys::send_sigio(fd).is_err() {
         return;
     }
-    let gong = gong::heard_at(session);
-    if gong.is_some_and(|gong| sys::send_sigio(gong).is_err()) {
-        gong::plug(session);
+    let request_doorbell = request_doorbell::heard_at(session);
+    if request_doorbell.is_some_and(|request_doorbell| sys::send_sigio(request_doorbell).is_err()) {
+        request_doorbell::disable(session);
     }
     session.armed.store(true, Ordering::Relaxed);
-    if sys::has_byte(fd) || gong.is_some_and(sys::has_message) {
+    if sys::has_byte(fd) || request_doorbell.is_some_and(sys::has_message) {
         sys::raise_sigio();
     }
 }
@@ -70,52 +70,56 @@ pub fn signals_changed(files: &Files) {
 }
 
 /// What is next for the pusher, with the data in `data`. It can have one request at a time.
-pub fn take(session: &OpenFile, hatch: &Hatch, data: &mut [u8; MAX_DATA]) -> Option<Taken> {
-    let order = capture::order_of(&session.board().format(), hatch);
-    with_clients(session, hatch, |slips| hatch.take(slips, order, sys::now(), data))
+pub fn take(session: &OpenFile, pusher_page: &PusherPage, data: &mut [u8; MAX_DATA]) -> Option<Taken> {
+    let order = capture::order_of(&session.board().format(), pusher_page);
+    with_clients(session, pusher_page, |request_slots| {
+        pusher_page.take(request_slots, order, sys::now(), data)
+    })
 }
 
 /// The pusher is done with something: its descriptor is readable if there is more.
-pub fn look_for_more(session: &OpenFile, hatch: &Hatch) {
-    let captures = capture::order_of(&session.board().format(), hatch).is_some();
-    let next = with_clients(session, hatch, |slips| hatch.next(slips, captures, sys::now()));
+pub fn look_for_more(session: &OpenFile, pusher_page: &PusherPage) {
+    let captures = capture::order_of(&session.board().format(), pusher_page).is_some();
+    let next = with_clients(session, pusher_page, |request_slots| {
+        pusher_page.next(request_slots, captures, sys::now())
+    });
     let zero = session.zero.number.load(Ordering::Relaxed);
-    if next == Some(Next::Request) && gong::strike(session, hatch, zero) {
+    if next == Some(Next::Request) && request_doorbell::ring(session, pusher_page, zero) {
         return;
     }
     if next.is_some() {
-        knock(session);
-    } else if hatch.holds_back() {
+        wake_notifier(session);
+    } else if pusher_page.holds_back() {
         // It must not wait for a client that copies and was stopped: the daemon looks again. If that is gone,
         // so is the pipe.
         let _ = call_daemon(session);
     }
 }
 
-/// What rang at the pusher's descriptor has been seen; `struck`: and at its gong. After the look at what there
-/// is: while the byte lies there the doorman rings nobody for it. Where none lies it may be about to; it is
-/// waited for, but not for ever.
-fn hush(session: &OpenFile, hatch: &Hatch, fd: c_int, struck: bool) {
-    sys::wait_while(|| hatch.is_looked_at());
+/// What rang at the pusher's descriptor has been seen; `was_rung`: and at its request doorbell. After the look at what
+/// there is: while the byte lies there the request notifier rings nobody for it. Where none lies it may be about to; it
+/// is waited for, but not for ever.
+fn clear_requests(session: &OpenFile, pusher_page: &PusherPage, fd: c_int, was_rung: bool) {
+    sys::wait_while(|| pusher_page.is_looked_at());
     sys::take_bytes(fd);
-    gong::heard(session, struck);
+    request_doorbell::heard(session, was_rung);
 }
 
-/// Whether there is something to take for a pusher whose descriptor or gong is ready. What rang may have been
-/// withdrawn, or taken along with what rang before; then both are hushed.
+/// Whether there is something to take for a pusher whose descriptor or request doorbell is ready. What rang may have
+/// been withdrawn, or taken along with what rang before; then both are cleared.
 pub fn is_rightly_rung(session: &OpenFile, fd: c_int) -> bool {
     // Before the first look nothing is known.
-    let Some(hatch) = hatch(session) else { return true };
-    let captures = capture::order_of(&session.board().format(), hatch).is_some();
-    let is_there = |slips: &[Entry]| hatch.has_next(slips, captures, sys::now());
-    if !is_certain(fd, session) || with_clients(session, hatch, is_there) {
+    let Some(pusher_page) = pusher_page(session) else { return true };
+    let captures = capture::order_of(&session.board().format(), pusher_page).is_some();
+    let is_there = |request_slots: &[Entry]| pusher_page.has_next(request_slots, captures, sys::now());
+    if !is_certain(fd, session) || with_clients(session, pusher_page, is_there) {
         return true;
     }
-    let struck = session.gong.known().is_some_and(sys::take_messages);
-    hush(session, hatch, fd, struck);
+    let was_rung = session.request_doorbell.known().is_some_and(sys::take_messages);
+    clear_requests(session, pusher_page, fd, was_rung);
     // What came after the look rings again.
-    look_for_more(session, hatch);
-    session.gong.known().is_some_and(sys::has_message) || sys::has_byte(fd)
+    look_for_more(session, pusher_page);
+    session.request_doorbell.known().is_some_and(sys::has_message) || sys::has_byte(fd)
 }
 
 /// read(2) on an input of a zero-copy pipe, into the program's pieces: a request's number and its data, or
@@ -130,7 +134,7 @@ pub fn is_rightly_rung(session: &OpenFile, fd: c_int) -> bool {
 /// EAGAIN, EINTR, EFAULT, ENODEV; EINVAL: no room for the number.
 pub fn read(call: &Call, pieces: &[libc::iovec]) -> Result<usize> {
     let session = call.file;
-    let hatch = joined(session)?;
+    let pusher_page = joined(session)?;
     let room = pieces.iter().fold(0usize, |sum, piece| sum.saturating_add(piece.iov_len));
     if room < NUMBER_LEN || room > isize::MAX as usize {
         return Err(libc::EINVAL);
@@ -145,18 +149,18 @@ pub fn read(call: &Call, pieces: &[libc::iovec]) -> Result<usize> {
         })?;
         let Some(fd) = call.caller.device(session) else { return Err(libc::EBADF) };
         // What has not rung is not readable yet.
-        let struck = session.gong.known().is_some_and(sys::take_messages);
-        if !struck && !sys::has_byte(fd) {
+        let was_rung = session.request_doorbell.known().is_some_and(sys::take_messages);
+        if !was_rung && !sys::has_byte(fd) {
             if !call.caller.may_wait() {
                 return Err(libc::EAGAIN);
             }
-            gong::wait(session, hatch, fd)?;
+            request_doorbell::wait(session, pusher_page, fd)?;
             slept = true;
             continue;
         }
         let mut data = [0; MAX_DATA];
-        let taken = take(session, hatch, &mut data);
-        hush(session, hatch, fd, struck);
+        let taken = take(session, pusher_page, &mut data);
+        clear_requests(session, pusher_page, fd, was_rung);
         let (number, got) = match taken {
             Some(Taken::Request(pending, len)) => {
                 let number = pending.number();
@@ -165,11 +169,11 @@ pub fn read(call: &Call, pieces: &[libc::iovec]) -> Result<usize> {
                 (forwarded::own_number(call.caller.abi(), number), len)
             }
             Some(Taken::Closing) => {
-                look_for_more(session, hatch);
+                look_for_more(session, pusher_page);
                 (0, 0)
             }
             None => {
-                look_for_more(session, hatch);
+                look_for_more(session, pusher_page);
                 if !call.caller.may_wait() {
                     return Err(libc::EAGAIN);
                 }
@@ -212,9 +216,13 @@ fn scatter(
 /// has changed then.
 pub fn answer(call: &Call, number: u32, arg: usize) -> Result<c_int> {
     let session = call.file;
-    let hatch = joined(session)?;
+    let pusher_page = joined(session)?;
     // Nothing waits: some pushers refuse, and then answer all the same.
-    let Some(pending) = with_clients(session, hatch, |slips| hatch.pending(slips)) else { return Ok(0) };
+    let Some(pending) =
+        with_clients(session, pusher_page, |request_slots| pusher_page.pending(request_slots))
+    else {
+        return Ok(0);
+    };
     let asked = pending.number();
     let refused = number == request::SINVALID;
     let own = forwarded::own_number(call.caller.abi(), asked);
@@ -227,7 +235,7 @@ pub fn answer(call: &Call, number: u32, arg: usize) -> Result<c_int> {
     if !refused && ioc::ioc_dir(asked) != ioc::NONE {
         call.caller.read(arg, &mut told[..len]).map_err(|_| libc::EFAULT)?;
     }
-    give(session, hatch, &pending, |data| {
+    give(session, pusher_page, &pending, |data| {
         if refused {
             return libc::ENOTTY as u32;
         }
@@ -251,7 +259,7 @@ pub fn answer(call: &Call, number: u32, arg: usize) -> Result<c_int> {
 /// `answer` runs with signals blocked.
 pub fn give(
     session: &OpenFile,
-    hatch: &Hatch,
+    pusher_page: &PusherPage,
     pending: &Pending,
     answer: impl FnOnce(&mut [u8; MAX_DATA]) -> u32,
 ) -> bool {
@@ -259,85 +267,92 @@ pub fn give(
     let mut errno = 0;
     if let Ok(me) = connection::peer() {
         // Who dies in the middle is found by it.
-        hatch.set_answerer(me);
+        pusher_page.set_answerer(me);
     }
     let Some(ticket) = pending.ticket() else {
-        if !hatch.begin_answer(pending) {
+        if !pusher_page.begin_answer(pending) {
             return false;
         }
-        hatch.capture_request(&mut told);
+        pusher_page.capture_request(&mut told);
         errno = answer(&mut told);
         if errno == 0 {
-            learn(hatch, pending.number(), &told);
+            learn(pusher_page, pending.number(), &told);
         }
-        capture::answered(session, hatch, errno);
-        look_for_more(session, hatch);
+        capture::answered(session, pusher_page, errno);
+        look_for_more(session, pusher_page);
         return true;
     };
-    let given = with_clients(session, hatch, |slips| {
-        let Some(entry) = slips.iter().find(|entry| entry.ticket == ticket) else { return false };
-        let given = entry.slip.answer(pending.serial(), |data| {
+    let given = with_clients(session, pusher_page, |request_slots| {
+        let Some(entry) = request_slots.iter().find(|entry| entry.ticket == ticket) else { return false };
+        let given = entry.request_slot.answer(pending.serial(), |data| {
             errno = answer(data);
             told = *data;
             errno
         });
         if given {
             if errno == 0 {
-                learn(hatch, pending.number(), &told);
+                learn(pusher_page, pending.number(), &told);
                 if pending.number() == request::SYNC {
-                    hatch.count_frame();
+                    pusher_page.count_frame();
                 }
             } else if pending.number() == request::SPICT {
-                note_set(hatch, &told, false);
+                note_set(pusher_page, &told, false);
             }
-            sys::futex_wake_all(entry.slip.word());
+            sys::futex_wake_all(entry.request_slot.word());
         }
         given
     });
-    hatch.done(pending, sys::now());
-    look_for_more(session, hatch);
+    pusher_page.done(pending, sys::now());
+    look_for_more(session, pusher_page);
     given
 }
 
 /// The data that a request came with. False: it was withdrawn meanwhile.
-pub fn asked(session: &OpenFile, hatch: &Hatch, pending: &Pending, data: &mut [u8; MAX_DATA]) -> bool {
+pub fn asked(
+    session: &OpenFile,
+    pusher_page: &PusherPage,
+    pending: &Pending,
+    data: &mut [u8; MAX_DATA],
+) -> bool {
     match pending.ticket() {
         None => {
-            hatch.capture_request(data);
-            is_waiting(session, hatch, pending)
+            pusher_page.capture_request(data);
+            is_waiting(session, pusher_page, pending)
         }
-        Some(ticket) => with_clients(session, hatch, |slips| {
-            let mut slips = slips.iter();
-            slips.find(|e| e.ticket == ticket).is_some_and(|e| e.slip.asked(pending.serial(), data))
+        Some(ticket) => with_clients(session, pusher_page, |request_slots| {
+            let mut request_slots = request_slots.iter();
+            request_slots
+                .find(|e| e.ticket == ticket)
+                .is_some_and(|e| e.request_slot.asked(pending.serial(), data))
         }),
     }
 }
 
 /// Whether a request still waits for its answer.
-pub fn is_waiting(session: &OpenFile, hatch: &Hatch, pending: &Pending) -> bool {
-    with_clients(session, hatch, |slips| hatch.pending(slips) == Some(*pending))
+pub fn is_waiting(session: &OpenFile, pusher_page: &PusherPage, pending: &Pending) -> bool {
+    with_clients(session, pusher_page, |request_slots| pusher_page.pending(request_slots) == Some(*pending))
 }
 
 /// Keeps which palettes the pusher takes.
-fn note_set(hatch: &Hatch, data: &[u8; MAX_DATA], accepted: bool) {
+fn note_set(pusher_page: &PusherPage, data: &[u8; MAX_DATA], accepted: bool) {
     if let Ok((picture, _)) = VideoPicture::read_from_prefix(data) {
-        hatch.note_set(picture.palette.into(), accepted);
+        pusher_page.note_set(picture.palette.into(), accepted);
     }
 }
 
 /// Keeps what the pusher tells of itself, for those who must not ask each time.
-fn learn(hatch: &Hatch, number: u32, data: &[u8; MAX_DATA]) {
+fn learn(pusher_page: &PusherPage, number: u32, data: &[u8; MAX_DATA]) {
     match number {
         request::GPICT => {
             if let Ok((picture, _)) = VideoPicture::read_from_prefix(data) {
-                hatch.set_palette(picture.palette.into());
+                pusher_page.set_palette(picture.palette.into());
             }
         }
-        request::SPICT => note_set(hatch, data, true),
+        request::SPICT => note_set(pusher_page, data, true),
         request::GCAP => {
             if let Ok((cap, _)) = VideoCapability::read_from_prefix(data) {
                 let positive = |n: i32| u32::try_from(n).unwrap_or(0);
-                hatch.set_told(&Told {
+                pusher_page.set_caps(&PusherCaps {
                     type_: cap.type_ as u32,
                     channels: positive(cap.channels),
                     sizes: [cap.maxwidth, cap.maxheight, cap.minwidth, cap.minheight].map(positive),
@@ -346,12 +361,12 @@ fn learn(hatch: &Hatch, number: u32, data: &[u8; MAX_DATA]) {
         }
         request::SCHAN => {
             if let Ok((channel, _)) = VideoChannel::read_from_prefix(data) {
-                hatch.set_channel(channel.channel as u32);
+                pusher_page.set_channel(channel.channel as u32);
             }
         }
         request::GMBUF => {
             if let Ok((layout, _)) = VideoMbuf::read_from_prefix(data) {
-                hatch.set_origin(layout.offsets[0].try_into().unwrap_or(0));
+                pusher_page.set_origin(layout.offsets[0].try_into().unwrap_or(0));
             }
         }
         _ => {}

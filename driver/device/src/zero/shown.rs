@@ -35,14 +35,14 @@ pub(super) fn settle(turn: &Turn) -> Result<()> {
     }
     let theirs = {
         let quiet = NoSignals::new();
-        let views = session.views.lock(&quiet);
-        let told = views.ranges.told();
-        if !views.has_any_of_v4l1() || !told.is_told() {
+        let mappings = session.mappings.lock(&quiet);
+        let told = mappings.ranges.told();
+        if !mappings.has_any_of_v4l1() || !told.is_told() {
             None
-        } else if views.ranges.told_of() == inside.zero {
+        } else if mappings.ranges.told_of() == inside.zero {
             Some(*told)
         } else {
-            drop(views);
+            drop(mappings);
             let mut layout = VideoMbuf::new_zeroed();
             match turn.exchange(request::GMBUF, &mut layout) {
                 Ok(()) => Some(Layout::new(&layout)),
@@ -59,10 +59,10 @@ pub(super) fn settle(turn: &Turn) -> Result<()> {
     }
     let frame_len = frame_len(turn)?;
     let quiet = NoSignals::new();
-    let mut views = session.views.lock(&quiet);
-    if let (false, Some(theirs)) = (views.ranges.is_empty(), theirs) {
-        views.ranges.show_canvas()?;
-        views.ranges.copy_from(theirs, frame_len);
+    let mut mappings = session.mappings.lock(&quiet);
+    if let (false, Some(theirs)) = (mappings.ranges.is_empty(), theirs) {
+        mappings.ranges.show_canvas()?;
+        mappings.ranges.copy_from(theirs, frame_len);
     }
     session.copied.store(inside.zero, Ordering::SeqCst);
     session.shown.store(inside.zero, Ordering::SeqCst);
@@ -70,16 +70,16 @@ pub(super) fn settle(turn: &Turn) -> Result<()> {
 }
 
 fn origin(inside: &Inside) -> usize {
-    inside.hatch.origin().unwrap_or(0) as usize
+    inside.pusher_page.origin().unwrap_or(0) as usize
 }
 
 /// Puts the pusher's memory where the former one's was. False: the program would not find the frames there.
 fn show(session: &OpenFile, inside: &Inside, theirs: Option<&Layout>) -> Result<bool> {
     let quiet = NoSignals::new();
-    let mut views = session.views.lock(&quiet);
-    views.become_ranges()?;
+    let mut mappings = session.mappings.lock(&quiet);
+    mappings.become_ranges()?;
     // SAFETY: who is inside has so many bytes mapped there, of a memory file.
-    unsafe { views.ranges.show(inside.frames, inside.len, inside.zero, theirs) }
+    unsafe { mappings.ranges.show(inside.frames, inside.len, inside.zero, theirs) }
 }
 
 /// Bytes of the pusher's frames, 0 where it does not tell.
@@ -102,7 +102,7 @@ pub(super) fn answered(session: &OpenFile, inside: &Inside, number: u32, data: &
         request::GMBUF => {
             let Ok((layout, _)) = VideoMbuf::read_from_prefix(data) else { return };
             let quiet = NoSignals::new();
-            session.views.lock(&quiet).ranges.tell(Layout::new(&layout), inside.zero);
+            session.mappings.lock(&quiet).ranges.tell(Layout::new(&layout), inside.zero);
             session.shown.store(0, Ordering::SeqCst);
         }
         // A frame may have other bytes now.
@@ -130,11 +130,11 @@ impl Copy {
         }
         let frame = u32::read_from_prefix(data).map_or(0, |(frame, _)| frame) as usize;
         let quiet = NoSignals::new();
-        let views = session.views.lock(&quiet);
-        if views.ranges.is_empty() {
+        let mappings = session.mappings.lock(&quiet);
+        if mappings.ranges.is_empty() {
             return Ok(None);
         }
-        let (from, _, len) = views.ranges.copy_of(frame)?;
+        let (from, _, len) = mappings.ranges.copy_of(frame)?;
         if from.checked_add(len).is_none_or(|end| end > inside.len) {
             return Err(libc::EINVAL);
         }
@@ -144,7 +144,7 @@ impl Copy {
             let wanted =
                 Palette::from_number(order.format).and_then(|palette| palette.frame_len(width, height));
             if let Some(wanted) = wanted {
-                views.ranges.place_of(frame, wanted)?;
+                mappings.ranges.place_of(frame, wanted)?;
             }
         }
         Ok((number == request::SYNC).then_some(Self { frame }))
@@ -157,22 +157,22 @@ impl Copy {
     pub(super) fn make(&self, turn: &Turn) -> Result<()> {
         let (session, inside) = (turn.session(), &turn.inside);
         let quiet = NoSignals::new();
-        let mut views = session.views.lock(&quiet);
-        if views.ranges.is_empty() {
+        let mut mappings = session.mappings.lock(&quiet);
+        if mappings.ranges.is_empty() {
             return Ok(());
         }
         if session.copied.load(Ordering::SeqCst) != inside.zero {
             return Err(libc::EINVAL);
         }
-        views.ranges.show_canvas()?;
-        let (from, to, len) = views.ranges.copy_of(self.frame)?;
+        mappings.ranges.show_canvas()?;
+        let (from, to, len) = mappings.ranges.copy_of(self.frame)?;
         if from.checked_add(len).is_none_or(|end| end > inside.len) {
             return Err(libc::EINVAL);
         }
         // SAFETY: inside the pusher's memory by the check above, and `copy_of` gives as much room on the canvas. Others
         // may write to either meanwhile: pictures spoil, nothing else.
         unsafe { core::ptr::copy_nonoverlapping(inside.frames.add(from).cast_const(), to, len) };
-        views.ranges.copied(self.frame, len);
+        mappings.ranges.copied(self.frame, len);
         Ok(())
     }
 }
@@ -183,14 +183,14 @@ impl Copy {
 /// ENOMEM: more mappings than there is room for.
 pub(super) fn mapped(session: &OpenFile, view: View, zero: u32) -> Result<()> {
     let quiet = NoSignals::new();
-    let mut views = session.views.lock(&quiet);
-    let fresh = !views.ranges.told().is_told() || views.ranges.told_of() == zero;
+    let mut mappings = session.mappings.lock(&quiet);
+    let fresh = !mappings.ranges.told().is_told() || mappings.ranges.told_of() == zero;
     if fresh {
-        views.forget_frames();
+        mappings.forget_frames();
     } else {
-        views.become_ranges()?;
+        mappings.become_ranges()?;
     }
-    views.ranges.push_direct(view, zero, fresh)?;
+    mappings.ranges.push_direct(view, zero, fresh)?;
     session.shown.store(0, Ordering::SeqCst);
     Ok(())
 }

@@ -5,14 +5,14 @@ use core::mem::ManuallyDrop;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
 use vloopback_abi::v4l1::request;
-use vloopback_ring::hatch::PATIENCE;
-use vloopback_ring::slip::{Phase, Slip};
+use vloopback_ring::pusher_page::PATIENCE;
+use vloopback_ring::request_slot::{Phase, RequestSlot};
 use zerocopy::IntoBytes;
 
 use crate::caller::Call;
 use crate::open_file::OpenFile;
-use crate::zero::gong;
-use crate::zero::memory::{Inside, call_daemon, enter, knock};
+use crate::zero::memory::{Inside, call_daemon, enter, wake_notifier};
+use crate::zero::request_doorbell;
 use vloopback_link::connection;
 use vloopback_sys as sys;
 use vloopback_sys::Result;
@@ -23,9 +23,9 @@ struct Asker {
     thread: AtomicI32,
     /// Which of its turns, counted for the place.
     turn: AtomicU32,
-    /// Which open file, and where its slip is mapped.
+    /// Which open file, and where its request slot is mapped.
     session: AtomicUsize,
-    slip: AtomicUsize,
+    request_slot: AtomicUsize,
 }
 
 /// Threads that are asking. A handler that interrupts one of them in its sleep, and asks through the same open
@@ -36,7 +36,7 @@ static ASKERS: [Asker; 32] = [const {
         thread: AtomicI32::new(0),
         turn: AtomicU32::new(0),
         session: AtomicUsize::new(0),
-        slip: AtomicUsize::new(0),
+        request_slot: AtomicUsize::new(0),
     }
 }; 32];
 
@@ -60,17 +60,17 @@ impl Asker {
         Some(asker)
     }
 
-    /// Whether it has the lock of this slip.
-    fn has(&self, slip: &Slip) -> bool {
-        self.slip.load(Ordering::Relaxed) == core::ptr::from_ref(slip) as usize
+    /// Whether it has the lock of this request slot.
+    fn has(&self, request_slot: &RequestSlot) -> bool {
+        self.request_slot.load(Ordering::Relaxed) == core::ptr::from_ref(request_slot) as usize
     }
 }
 
-/// Gives back the right to ask by a slip.
-fn give_back(slip: &Slip) {
-    slip.release();
-    if slip.lock.unlock() {
-        sys::futex_wake_all(slip.lock.word());
+/// Gives back the right to ask by a request slot.
+fn give_back(request_slot: &RequestSlot) {
+    request_slot.release();
+    if request_slot.lock.unlock() {
+        sys::futex_wake_all(request_slot.lock.word());
     }
 }
 
@@ -81,8 +81,11 @@ pub fn forget(session: &OpenFile, thread: i32) {
     let Some(asker) = Asker::find(thread, session) else { return };
     asker.thread.store(0, Ordering::Relaxed);
     if let (Some(inside), Ok(me)) = (Inside::enter(session), connection::peer()) {
-        if let Some(slip) = inside.slip.filter(|slip| asker.has(slip) && slip.lock.owner() == me) {
-            give_back(slip);
+        if let Some(request_slot) = inside
+            .request_slot
+            .filter(|request_slot| asker.has(request_slot) && request_slot.lock.owner() == me)
+        {
+            give_back(request_slot);
         }
     }
     session.zero.leave();
@@ -97,7 +100,7 @@ pub struct Turn<'a> {
     session: &'a OpenFile,
     /// The memory that the pipe had when the turn was taken.
     pub inside: ManuallyDrop<Inside<'a>>,
-    pub(super) slip: &'a Slip,
+    pub(super) request_slot: &'a RequestSlot,
     place: Option<(&'static Asker, u32)>,
     thread: i32,
     /// Another turn of this thread's was in the middle of a request: nobody waits for that any more.
@@ -114,8 +117,8 @@ impl Drop for Turn<'_> {
         if let Some((asker, _)) = self.place {
             asker.thread.store(0, Ordering::Relaxed);
         }
-        give_back(self.slip);
-        if self.inside.hatch.holds_back() {
+        give_back(self.request_slot);
+        if self.inside.pusher_page.holds_back() {
             // Somebody waited for our copy. If the daemon is gone, so is the pipe.
             let _ = call_daemon(self.session);
         }
@@ -130,14 +133,14 @@ impl<'a> Turn<'a> {
     pub fn take(call: &Call<'a>) -> Result<Self> {
         let session = call.file;
         let inside = enter(session)?;
-        let slip = inside.slip.ok_or(libc::EINVAL)?;
+        let request_slot = inside.request_slot.ok_or(libc::EINVAL)?;
         let (thread, me) = (call.caller.thread(), connection::peer()?);
         loop {
             let quiet = NoSignals::new();
             let former = Asker::find(thread, session);
             let owner = match former {
-                Some(asker) if asker.has(slip) && slip.lock.owner() == me => None,
-                _ => slip.lock.try_lock(me).err(),
+                Some(asker) if asker.has(request_slot) && request_slot.lock.owner() == me => None,
+                _ => request_slot.lock.try_lock(me).err(),
             };
             let Some(owner) = owner else {
                 if former.is_some() {
@@ -145,15 +148,15 @@ impl<'a> Turn<'a> {
                     session.zero.leave();
                 }
                 let place = former.or_else(|| Asker::begin(thread, session)).map(|asker| {
-                    asker.slip.store(core::ptr::from_ref(slip) as usize, Ordering::Relaxed);
+                    asker.request_slot.store(core::ptr::from_ref(request_slot) as usize, Ordering::Relaxed);
                     (asker, asker.turn.fetch_add(1, Ordering::Relaxed).wrapping_add(1))
                 });
                 let inside = ManuallyDrop::new(inside);
                 let took_over = former.is_some();
-                return Ok(Self { session, inside, slip, place, thread, took_over, quiet });
+                return Ok(Self { session, inside, request_slot, place, thread, took_over, quiet });
             };
             drop(quiet);
-            session.wait_for_lock(slip.lock.word(), owner)?;
+            session.wait_for_lock(request_slot.lock.word(), owner)?;
         }
     }
 
@@ -179,32 +182,32 @@ impl<'a> Turn<'a> {
     }
 
     pub(super) fn ask_for(&self, number: u32, data: &mut [u8], copies: bool) -> Result<()> {
-        let (session, slip) = (self.session, self.slip);
+        let (session, request_slot) = (self.session, self.request_slot);
         let limit = u64::from(session.info().answer_timeout) * 1_000_000;
         let mut deadline = (limit != 0 && number != request::SYNC).then(|| sys::now() + limit);
-        let hatch = self.inside.hatch;
-        let mut struck = gong::is_in_reach(session, hatch, self.inside.zero);
-        let posted = slip.post(number, data, copies).ok_or(libc::EBADF)?;
+        let pusher_page = self.inside.pusher_page;
+        let mut was_rung = request_doorbell::is_in_reach(session, pusher_page, self.inside.zero);
+        let posted = request_slot.post(number, data, copies).ok_or(libc::EBADF)?;
         let call = || {
             call_daemon(session).inspect_err(|_| {
-                slip.withdraw(posted);
+                request_slot.withdraw(posted);
             })
         };
         // A pusher that has something to do looks for more when it is done.
-        if hatch.seems_idle() {
-            struck = gong::strike(session, hatch, self.inside.zero);
-            if !struck {
-                knock(session);
+        if pusher_page.seems_idle() {
+            was_rung = request_doorbell::ring(session, pusher_page, self.inside.zero);
+            if !was_rung {
+                wake_notifier(session);
             }
         } else if self.took_over {
             // It may have what nobody waits for, and never be done.
             call()?;
         }
         loop {
-            let now = slip.state();
-            let answer = slip.collect(posted, data);
-            if struck && answer.is_some() {
-                gong::was_heard(session);
+            let now = request_slot.state();
+            let answer = request_slot.collect(posted, data);
+            if was_rung && answer.is_some() {
+                request_doorbell::was_heard(session);
             }
             match answer {
                 Some(0) => return Ok(()),
@@ -215,37 +218,37 @@ impl<'a> Turn<'a> {
                 return Err(libc::EBADF);
             }
             if session.board().zero() != self.inside.zero || now.phase() == Phase::Idle {
-                slip.withdraw(posted);
+                request_slot.withdraw(posted);
                 return Err(libc::EIO);
             }
             session.alive()?;
-            if deadline.is_some() && now.phase() == Phase::Posted && !hatch.seems_idle() {
+            if deadline.is_some() && now.phase() == Phase::Posted && !pusher_page.seems_idle() {
                 // The pusher is at somebody else's request, which has a limit of its own, or is a SYNC.
                 deadline = Some(sys::now() + limit);
             }
             // Now and then it reminds the pusher, who may have waited for somebody that never came back.
-            let patience = if struck { gong::PATIENCE } else { PATIENCE };
+            let patience = if was_rung { request_doorbell::PATIENCE } else { PATIENCE };
             let remind = (now.phase() == Phase::Posted).then(|| sys::now() + patience);
             let until = [deadline, remind].into_iter().flatten().min();
-            let waited = self.quiet.lifted(|| session.wait_for_word(slip.word(), now.word(), until));
+            let waited = self.quiet.lifted(|| session.wait_for_word(request_slot.word(), now.word(), until));
             if self.is_lost() {
                 return Err(libc::EINTR);
             }
             match waited {
                 Err(libc::ETIMEDOUT) if until != deadline => {
-                    if hatch.seems_idle() {
-                        if struck {
-                            gong::was_not_heard(session);
+                    if pusher_page.seems_idle() {
+                        if was_rung {
+                            request_doorbell::was_not_heard(session);
                         }
-                        knock(session);
+                        wake_notifier(session);
                     }
-                    if !struck {
+                    if !was_rung {
                         call()?;
                     }
-                    struck = false;
+                    was_rung = false;
                 }
                 // Once the pusher is answering, the answer is near: it is taken.
-                Err(e @ (libc::EINTR | libc::ETIMEDOUT)) if slip.withdraw(posted) => {
+                Err(e @ (libc::EINTR | libc::ETIMEDOUT)) if request_slot.withdraw(posted) => {
                     // Others may have waited behind it.
                     call_daemon(session)?;
                     return Err(e);

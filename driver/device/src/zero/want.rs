@@ -3,14 +3,14 @@
 use core::sync::atomic::Ordering;
 
 use crate::open_file::OpenFile;
-use crate::zero::memory::{Inside, knock};
+use crate::zero::memory::{Inside, wake_notifier};
 use vloopback_sys::Result;
 
 /// The client has met the pusher that there is; what that one has refused to others before is not its
 /// business.
 pub fn meet(session: &OpenFile, inside: &Inside) {
     let page = session.page();
-    page.refusals.store(inside.hatch.refusals(), Ordering::SeqCst);
+    page.refusals.store(inside.pusher_page.refusals(), Ordering::SeqCst);
     page.zero.store(inside.zero, Ordering::SeqCst);
 }
 
@@ -29,20 +29,20 @@ pub fn has_met(session: &OpenFile) -> bool {
 ///
 /// # Errors
 /// EIO: the pusher has refused to capture since it was met.
-pub fn want(session: &OpenFile) -> Result<()> {
+pub fn want_frame(session: &OpenFile) -> Result<()> {
     let Some(inside) = Inside::enter(session) else { return Ok(()) };
     let page = session.page();
     if session.board().zero() != inside.zero || page.zero.load(Ordering::SeqCst) != inside.zero {
         return Ok(());
     }
-    if page.refusals.load(Ordering::SeqCst) != inside.hatch.refusals() {
+    if page.refusals.load(Ordering::SeqCst) != inside.pusher_page.refusals() {
         return Err(libc::EIO);
     }
-    let Some(slip) = inside.slip else { return Ok(()) };
-    slip.want();
+    let Some(request_slot) = inside.request_slot else { return Ok(()) };
+    request_slot.want_frame();
     // A pusher that has something to do looks for more when it is done.
-    if inside.hatch.seems_idle() {
-        knock(session);
+    if inside.pusher_page.seems_idle() {
+        wake_notifier(session);
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Requests reach a zero-copy pusher without the daemon (`tests/programs/zc_gong.c`): while it is stopped they are
+//! Requests reach a zero-copy pusher without the daemon (`tests/programs/zc_doorbell.c`): while it is stopped they are
 //! served all the same, and its death is seen however the pusher waits.
 
 use rustix::process::{Pid, kill_process};
@@ -12,7 +12,7 @@ const WAYS: &[&str] = &["poll", "ppoll", "select", "pselect", "epoll", "edge", "
 /// A case's job, of a pusher that waits in a way.
 fn job(env: &Env, name: &str, by: &str) -> vloopback_tests::Job {
     let pipe = env.pipe(0);
-    env.program("zc_gong", &[name, "--device", &pipe.output, "--input", &pipe.input, "--by", by])
+    env.program("zc_doorbell", &[name, "--device", &pipe.output, "--input", &pipe.input, "--by", by])
 }
 
 /// Stops the daemon and lets it go on, as the case asks.
@@ -94,7 +94,8 @@ fn hidden_descriptors_that_are_lost_come_back() {
     }
 }
 
-/// A pusher that waits where no hook is, or where the gong could not be put, is served by the daemon at once.
+/// A pusher that waits where no hook is, or where the request doorbell could not be put, is served by the daemon at
+/// once.
 #[test]
 fn pushers_that_do_not_look_are_served_as_soon() {
     pass("raw", "raw");

@@ -1,8 +1,8 @@
-//! The chime: how poll learns that an open file has a V4L2 event to take.
+//! The event doorbell: how poll learns that an open file has a V4L2 event to take.
 //!
 //! An event is POLLPRI on a device, without POLLIN; no object that an unprivileged process can make does
 //! that. So a second, hidden descriptor stands for events, which the daemon makes ready with an urgent byte.
-//! It is fetched when a program asks for POLLPRI; poll and its kin are hooked and ask the chime instead
+//! It is fetched when a program asks for POLLPRI; poll and its kin are hooked and ask the event doorbell instead
 //! (`preload/poll.rs`). It belongs to the open file: every process that has the device gets the same one. It
 //! is close-on-exec; a new image fetches it anew.
 
@@ -18,12 +18,12 @@ use vloopback_sys as sys;
 use vloopback_sys::lock::NoSignals;
 use vloopback_sys::{FdList, fork};
 
-/// The chime's number, if there is one and raw system calls have put nothing else there.
+/// The event doorbell's number, if there is one and raw system calls have put nothing else there.
 pub fn known(session: &OpenFile) -> Option<c_int> {
-    session.chime.known()
+    session.event_doorbell.known()
 }
 
-/// The chime's number; it is asked for if it is not there yet. None: it cannot be had.
+/// The event doorbell's number; it is asked for if it is not there yet. None: it cannot be had.
 pub fn of(session: &OpenFile) -> Option<c_int> {
     let known_already = known(session);
     if known_already.is_some() || fork::is_vfork_child() {
@@ -35,23 +35,23 @@ pub fn of(session: &OpenFile) -> Option<c_int> {
         return Some(fd);
     }
     let mut fds = FdList::new();
-    let asked = connection::ask(&Request::Chime { session: session.info().session }, None, &mut fds);
+    let asked = connection::ask(&Request::EventDoorbell { session: session.info().session }, None, &mut fds);
     if !matches!(asked, Ok((Reply::Done, _))) || fds.len() != 1 {
         return None;
     }
-    session.chime.put(fds.take(0))
+    session.event_doorbell.put(fds.take(0))
 }
 
 /// Waits while the daemon posts an event and rings for it, or decides not to; not for ever.
 pub fn until_posted(session: &OpenFile) {
     let events = &session.page().events;
-    sys::wait_while(|| events.chiming.load(Ordering::SeqCst) != 0 && !session.lifeline().is_dead());
+    sys::wait_while(|| events.ringing.load(Ordering::SeqCst) != 0 && !session.lifeline().is_dead());
 }
 
-/// There is nothing to take: the chime is ready no more. Under the session's lock.
-pub fn hush(session: &OpenFile) {
+/// There is nothing to take: the event doorbell is ready no more. Under the session's lock.
+pub fn clear(session: &OpenFile) {
     let events = &session.page().events;
-    if events.has_chime.load(Ordering::SeqCst) == 0 {
+    if events.has_doorbell.load(Ordering::SeqCst) == 0 {
         return;
     }
     let Some(fd) = of(session) else { return };
@@ -64,11 +64,11 @@ pub fn hush(session: &OpenFile) {
     sys::drain(fd);
     if events.is_pending() {
         // Posted meanwhile; its byte may be gone. A daemon that is gone is another matter.
-        let _ = connection::tell(&Request::RingChime { session: session.info().session });
+        let _ = connection::tell(&Request::RingEventDoorbell { session: session.info().session });
     }
 }
 
-/// Whether there is an event to take; if not, the chime is hushed.
+/// Whether there is an event to take; if not, the event doorbell is cleared.
 pub fn is_right(session: &OpenFile) -> bool {
     let page = session.page();
     if page.events.is_pending() {
@@ -77,7 +77,7 @@ pub fn is_right(session: &OpenFile) -> bool {
     let quiet = NoSignals::new();
     let Ok(me) = connection::peer() else { return false };
     if page.lock.try_lock(me).is_ok() {
-        hush(session);
+        clear(session);
         session.unlock_page();
     } else {
         // Whoever has it may be taking the event.

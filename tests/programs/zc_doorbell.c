@@ -151,7 +151,7 @@ static void hidden(void)
         if (k != file && k != device && k != orders && k != more_orders && k != epoll)
             denied += close(k) == -1 && errno == EBADF && fcntl(k, F_GETFD) >= 0;
     }
-    /* The connection, the gong, the mallet. */
+    /* The connection, the request doorbell, the ringing end. */
     expect(denied >= 3, "%d of %d numbers are hidden", denied, before);
     expect(close_range((unsigned)(device > more_orders ? device : more_orders) + 2, ~0u, 0) == 0, "close_range");
     for (k = 1000; k < 1024; k++)

@@ -29,7 +29,7 @@ pub const ANY_ORDER: u32 = u32::MAX;
 #[repr(C)]
 #[derive(Debug)]
 #[cfg_attr(loom, derive(Default))]
-pub struct Desk {
+pub struct ClaimsPage {
     /// Bit n: client n has taken all frames and its descriptor must become readable with the next
     /// one. This is a hint for the writer; the client's own page decides.
     armed: [AtomicU64; (ARM_BITS / 64) as usize],
@@ -37,13 +37,13 @@ pub struct Desk {
     reserved: [AtomicU32; 2],
     /// In zero-copy mode: counts calls for the pusher, which sleeps on it in read().
     pub calls: AtomicU32,
-    /// In zero-copy mode: counts requests that the pusher did not take until the doorman told it.
+    /// In zero-copy mode: counts requests that the pusher did not take until the request notifier told it.
     pub reminders: AtomicU32,
     /// The clients that hold slots in place.
     pub rows: [Row; MAX_ROWS],
 }
 
-impl Desk {
+impl ClaimsPage {
     fn bit(client: u32) -> (usize, u64) {
         let bit = client.min(ARM_BITS - 1);
         ((bit / 64) as usize, 1 << (bit % 64))
@@ -60,7 +60,7 @@ impl Desk {
     /// The client need not be woken in poll (it is about to wait in a call of the library).
     #[inline]
     pub fn disarm(&self, client: u32) {
-        // The shared last bit is nobody's to clear; the ringer does.
+        // The shared last bit is nobody's to clear; the poll notifier does.
         if client < ARM_BITS - 1 {
             let (word, bit) = Self::bit(client);
             self.armed[word].fetch_and(!bit, Ordering::SeqCst);
@@ -73,7 +73,7 @@ impl Desk {
         self.armed.iter().any(|w| w.load(Ordering::Relaxed) != 0)
     }
 
-    /// The ringer has served all clients that were armed until now.
+    /// The poll notifier has served all clients that were armed until now.
     pub fn clear_armed(&self) {
         for word in &self.armed {
             word.store(0, Ordering::SeqCst);
@@ -82,7 +82,7 @@ impl Desk {
 }
 
 #[cfg(not(loom))]
-crate::layout::layout!(layout: Desk { armed, reserved, calls, reminders, rows });
+crate::layout::layout!(layout: ClaimsPage { armed, reserved, calls, reminders, rows });
 
 #[cfg(not(loom))]
 crate::layout::layout!(row_layout: Row { claims, want, places, turn });

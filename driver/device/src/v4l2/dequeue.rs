@@ -8,14 +8,14 @@ use vloopback_abi::v4l2::{V4l2Buffer, V4l2CreateBuffers, V4l2Requestbuffers};
 use vloopback_ring::{ANY_ORDER, Format, SessionPage, Taken, unclaim};
 
 use crate::caller::Call;
+use crate::mappings::Mapping;
 use crate::open_file::{OpenFile, is_patient};
 use crate::stream::{BY_BUFFERS, Locked, Step, TRIES, stop_streaming, until_done, with_locks};
 use crate::v4l2::bridge::before_sleep;
 use crate::v4l2::format::{frozen, is_nameless};
-use crate::v4l2::names::named;
-use crate::v4l2::queue::{describe, enqueue, is_queued};
+use crate::v4l2::names::under_asked_name;
+use crate::v4l2::queue::{Brought, describe, enqueue, is_queued};
 use crate::v4l2::{bridge, queue};
-use crate::views::Mapping;
 use crate::zero::memory::is_zero;
 use crate::zero::want;
 use vloopback_sys::Result;
@@ -36,7 +36,7 @@ const WARM_FOR: u64 = 5_000_000;
 /// # Errors
 /// EIO: they are of another format by now, or V4L2 has no name for the format, or nobody feeds the pipe
 /// and the client is one that is told so. A restart of the stream mends it.
-fn check(session: &OpenFile, format: &Format) -> Result<()> {
+fn check_format(session: &OpenFile, format: &Format) -> Result<()> {
     let ended = format.feed == 0 && !is_patient(session);
     if is_nameless(format) || ended || !frozen(session.page()).same_frames(&format.pix) {
         return Err(libc::EIO);
@@ -50,7 +50,7 @@ fn tell_poll(locked: &Locked) -> Result<()> {
     let page = session.page();
     if page.on.load(Ordering::Relaxed) == 0 || queue::first(page, |_| true).is_none() {
         locked.disarm();
-        locked.hush();
+        locked.clear_readiness();
         return Ok(());
     }
     locked.set_readiness()
@@ -58,29 +58,29 @@ fn tell_poll(locked: &Locked) -> Result<()> {
 
 /// The queued buffer `index` shows its slot if it can, and the writer hears that it is wanted there. A
 /// slot with a frame that the client has not had is not: it would be lost.
-fn want(locked: &mut Locked, index: usize) -> Result<()> {
-    let (ring, views) = (&locked.ring, &mut locked.views);
+fn want_slot(locked: &mut Locked, index: usize) -> Result<()> {
+    let (ring, mappings) = (&locked.ring, &mut locked.mappings);
     let own = !queue::is_mmap(locked.session.page());
     if own || ring.number == 0 || locked.session.board().ring() != ring.number {
         return Ok(());
     }
-    views.prefer_direct(index, ring)?;
-    let direct = views.is_direct(index, ring.number);
+    mappings.prefer_direct(index, ring)?;
+    let direct = mappings.is_direct(index, ring.number);
     let Some(row) = locked.row() else { return Ok(()) };
     locked.tell_places(row);
     tell_turn(locked, row);
     let last = locked.session.page().last.load(Ordering::Relaxed);
     if direct && locked.log()?.slots[index].number.load(Ordering::Relaxed) <= last {
-        locked.session.desk().rows[row].want.fetch_or(1 << index, Ordering::SeqCst);
+        locked.session.claims_page().rows[row].want.fetch_or(1 << index, Ordering::SeqCst);
     }
     Ok(())
 }
 
 /// Tells the writer in which order the client, should it stream alone, wants the slots of its queue.
 fn tell_turn(locked: &Locked, row: usize) {
-    let (page, row) = (locked.session.page(), &locked.session.desk().rows[row]);
+    let (page, row) = (locked.session.page(), &locked.session.claims_page().rows[row]);
     if row.turn.load(Ordering::Relaxed) != ANY_ORDER {
-        let first = queue::first(page, |k| locked.views.is_direct(k, locked.ring.number));
+        let first = queue::first(page, |k| locked.mappings.is_direct(k, locked.ring.number));
         let first = first.map_or(0, |first| first as u32 + 1);
         row.turn.store(first, Ordering::Relaxed);
     }
@@ -107,7 +107,7 @@ fn follow(locked: &mut Locked) -> Result<bool> {
         queue::lay_out(locked)?;
         for index in 0..queue::count(page) {
             if is_queued(&page.buffers[index]) {
-                want(locked, index)?;
+                want_slot(locked, index)?;
             }
         }
     }
@@ -131,7 +131,7 @@ fn follow(locked: &mut Locked) -> Result<bool> {
 fn let_go(locked: &Locked) {
     let page = locked.session.page();
     if let Some(row) = locked.row() {
-        let row = &locked.session.desk().rows[row];
+        let row = &locked.session.claims_page().rows[row];
         row.claims.store(0, Ordering::Release);
         row.want.store(0, Ordering::Relaxed);
         row.places.store(0, Ordering::Relaxed);
@@ -146,7 +146,7 @@ pub(super) fn reqbufs(call: &Call, asked: V4l2Requestbuffers) -> Result<V4l2Requ
     let session = call.file;
     with_locks(call, |locked| {
         queue::check_reqbufs(call, &asked)?;
-        let pix = named(call, session.board().format().pix);
+        let pix = under_asked_name(call, session.board().format().pix);
         let count = queue::renew(locked, &asked, &pix)?;
         if count != 0 {
             // The byte that lets a first poll return (see the daemon) is not for who has buffers.
@@ -163,7 +163,7 @@ pub(super) fn create_bufs(call: &Call, asked: V4l2CreateBuffers) -> Result<V4l2C
     with_locks(call, |locked| {
         let page = session.page();
         let has = queue::count(page);
-        let pix = if has == 0 { named(call, session.board().format().pix) } else { frozen(page) };
+        let pix = if has == 0 { under_asked_name(call, session.board().format().pix) } else { frozen(page) };
         let Some(len) = queue::check_create(call, &asked, &pix)? else {
             return Ok(Step::Done(queue::created(asked, has as u32, 0)));
         };
@@ -183,9 +183,9 @@ pub(super) fn let_slot_go(locked: &Locked, index: usize) {
     let session = locked.session;
     let held = session.page().buffers[index].slot.swap(0, Ordering::Relaxed);
     if let Some(row) = locked.row() {
-        session.desk().rows[row].want.fetch_and(!(1 << index), Ordering::SeqCst);
+        session.claims_page().rows[row].want.fetch_and(!(1 << index), Ordering::SeqCst);
         if let Some(slot) = held.checked_sub(1) {
-            unclaim(session.desk(), row, 1 << (slot & 31));
+            unclaim(session.claims_page(), row, 1 << (slot & 31));
         }
         locked.tell_places(row);
     }
@@ -209,12 +209,12 @@ pub unsafe fn mmap(call: &Call, wanted: &Mapping) -> Result<usize> {
         queue::lay_out(locked)?;
         let board = session.board();
         if frozen(page).same_frames(&board.format().pix) && session.refresh_ring_if_any(&mut locked.ring)? {
-            locked.views.prefer_direct(index, &locked.ring)?;
+            locked.mappings.prefer_direct(index, &locked.ring)?;
         }
-        let (ring, views) = (&locked.ring, &mut locked.views);
+        let (ring, mappings) = (&locked.ring, &mut locked.mappings);
         // SAFETY: the caller's promise.
-        let at = unsafe { views.map(ring, false, wanted) }?;
-        page.private.store(views.private_len() as u64, Ordering::Relaxed);
+        let at = unsafe { mappings.map(ring, false, wanted) }?;
+        page.private.store(mappings.private_len() as u64, Ordering::Relaxed);
         Ok(Step::Done(at))
     })
 }
@@ -227,18 +227,18 @@ pub(super) fn qbuf(call: &Call, asked: V4l2Buffer) -> Result<V4l2Buffer> {
         let index = queue::to_queue(locked, &asked)?;
         let on = page.on.load(Ordering::Relaxed) != 0;
         if on {
-            check(session, &session.board().format())?;
+            check_format(session, &session.board().format())?;
         }
         let held = page.buffers[index].slot.swap(0, Ordering::Relaxed);
         if let (Some(row), Some(slot)) = (locked.row(), held.checked_sub(1)) {
-            unclaim(session.desk(), row, 1 << (slot & 31));
+            unclaim(session.claims_page(), row, 1 << (slot & 31));
         }
         let first = queue::first(page, |_| true).is_none();
         enqueue(page, index);
         if page.received.load(Ordering::Relaxed) % FORGIVEN_AFTER == 0 {
-            locked.views.unstick();
+            locked.mappings.unstick();
         }
-        want(locked, index)?;
+        want_slot(locked, index)?;
         if on && first {
             tell_poll(locked)?;
             // A thread that found nothing queued looks again.
@@ -274,7 +274,7 @@ pub(super) fn streamon(call: &Call) -> Result<()> {
         if page.on.load(Ordering::Relaxed) != 0 {
             return Ok(Step::Done(()));
         }
-        check(session, &session.board().format())?;
+        check_format(session, &session.board().format())?;
         page.patient.store(u32::from(is_patient(session)), Ordering::Relaxed);
         session.refresh_ring_if_any(&mut locked.ring)?;
         locked.ask_for_row(hold(page), true)?;
@@ -300,7 +300,7 @@ pub(super) fn streamon(call: &Call) -> Result<()> {
         queue::lay_out(locked)?;
         for index in 0..queue::count(page) {
             if is_queued(&page.buffers[index]) {
-                want(locked, index)?;
+                want_slot(locked, index)?;
             }
         }
         tell_poll(locked)?;
@@ -319,18 +319,18 @@ pub(super) fn streamoff(call: &Call) -> Result<()> {
         for index in 0..queue::count(page) {
             let buffer = &page.buffers[index];
             let held = buffer.slot.load(Ordering::Relaxed) as usize == index + 1;
-            if held && in_force && index < locked.ring.slots && locked.views.is_mapped(index) {
-                let to = locked.views.private_frame(index)?;
-                let len = locked.views.len_of(index).min(locked.ring.slot_len);
+            if held && in_force && index < locked.ring.slots && locked.mappings.is_mapped(index) {
+                let to = locked.mappings.private_frame(index)?;
+                let len = locked.mappings.len_of(index).min(locked.ring.slot_len);
                 // SAFETY: a slot has slot_len bytes, a frame's private memory len_of.
                 unsafe { core::ptr::copy_nonoverlapping(locked.ring.slot(index), to, len) };
-                locked.views.make_private(index, &locked.ring)?;
+                locked.mappings.make_private(index, &locked.ring)?;
                 page.copies.fetch_add(1, Ordering::Relaxed);
             }
         }
         queue::unqueue(page);
         let_go(locked);
-        locked.views.unstick();
+        locked.mappings.unstick();
         if page.on.swap(0, Ordering::Relaxed) != 0 {
             stop_streaming(session)?;
         }
@@ -352,7 +352,7 @@ pub(super) fn dqbuf(call: &Call) -> Result<V4l2Buffer> {
     if is_zero(session) && !want::has_met(session) {
         // The first frame of a pusher that came in mid-stream: the daemon has asked for it. What becomes of
         // the next one, the next call tells.
-        let _ = bridge::meet(call).and_then(|_| want::want(session));
+        let _ = bridge::meet(call).and_then(|_| want::want_frame(session));
     }
     Ok(told)
 }
@@ -366,7 +366,7 @@ fn take_next(call: &Call) -> Result<V4l2Buffer> {
             if session.page().on.load(Ordering::Relaxed) == 0 {
                 return Err(libc::EINVAL);
             }
-            check(session, &session.board().format())?;
+            check_format(session, &session.board().format())?;
             let some = queue::first(session.page(), |_| true).is_some();
             if some && follow(locked)? {
                 queue::lay_out(locked)?;
@@ -376,9 +376,9 @@ fn take_next(call: &Call) -> Result<V4l2Buffer> {
                     return Ok(Step::Done(told));
                 }
             }
-            // The format may have changed since the look above, and its frames gone with it: that is what is to be said,
-            // not EAGAIN.
-            check(session, &session.board().format())?;
+            // The format may have changed since the look above, and its frames gone with it: that is what is to be
+            // said, not EAGAIN.
+            check_format(session, &session.board().format())?;
             if call.caller.may_wait() {
                 locked.disarm();
             } else {
@@ -392,7 +392,7 @@ fn take_next(call: &Call) -> Result<V4l2Buffer> {
 /// Gets the oldest frame that the client has not had into a queued buffer. None: there is none.
 fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
     let session = locked.session;
-    let (page, desk) = (session.page(), session.desk());
+    let (page, claims_page) = (session.page(), session.claims_page());
     let number = locked.ring.number;
     if !queue::is_mmap(page) {
         return take_into_own(locked);
@@ -401,7 +401,7 @@ fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
         let Some(found) = locked.oldest()? else { return Ok(None) };
         // Slots of a row that it may still hold.
         let row = locked.row().filter(|&row| {
-            let held = desk.rows[row].claims.load(Ordering::Relaxed).count_ones();
+            let held = claims_page.rows[row].claims.load(Ordering::Relaxed).count_ones();
             held < session.board().quotas[row].load(Ordering::Relaxed)
         });
         let index = found.slot;
@@ -411,13 +411,15 @@ fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
         // From then on that buffer is private, and is filled when it is its turn.
         let late = match page.late.load(Ordering::Relaxed) {
             0 => false,
-            SessionPage::PRESENT_COPIED => first.is_some_and(|first| !locked.views.is_direct(first, number)),
+            SessionPage::PRESENT_COPIED => {
+                first.is_some_and(|first| !locked.mappings.is_direct(first, number))
+            }
             _ => first != Some(index),
         };
         let fits = !late
             && index < queue::count(page)
             && is_queued(&page.buffers[index])
-            && locked.views.is_direct(index, number);
+            && locked.mappings.is_direct(index, number);
         if let Some(row) = row.filter(|_| fits) {
             match locked.claim(row, 1 << index)? {
                 Some(taken) if taken.found == found => {
@@ -426,15 +428,15 @@ fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
                     return Ok(Some((index, taken)));
                 }
                 // The writer was there first: an older frame may be elsewhere.
-                Some(_) => unclaim(desk, row, 1 << index),
+                Some(_) => unclaim(claims_page, row, 1 << index),
                 None => {}
             }
             continue;
         }
-        let private = queue::first(page, |k| !locked.views.is_direct(k, number));
+        let private = queue::first(page, |k| !locked.mappings.is_direct(k, number));
         let Some(into) = private.filter(|_| !late).or(first) else { return Ok(None) };
-        let to = locked.views.private_frame(into)?;
-        let room = locked.views.len_of(into);
+        let to = locked.mappings.private_frame(into)?;
+        let room = locked.mappings.len_of(into);
         let taken = match row {
             // SAFETY: a frame's private memory has so many bytes.
             Some(row) => unsafe { locked.copy_held(row, to, room) }?,
@@ -442,15 +444,15 @@ fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
             None => unsafe { locked.copy_oldest(to, room) }?,
         };
         let Some(taken) = taken else { continue };
-        locked.views.stay_private(into, &locked.ring)?;
+        locked.mappings.stay_private(into, &locked.ring)?;
         if late {
             page.late.store(SessionPage::PRESENT_COPIED, Ordering::Relaxed);
         }
-        page.private.store(locked.views.private_len() as u64, Ordering::Relaxed);
+        page.private.store(locked.mappings.private_len() as u64, Ordering::Relaxed);
         page.buffers[into].slot.store(0, Ordering::Relaxed);
         let from = taken.found.slot;
         if from != into && from < queue::count(page) && is_queued(&page.buffers[from]) {
-            want(locked, from)?;
+            want_slot(locked, from)?;
         }
         return Ok(Some((into, taken)));
     }
@@ -470,12 +472,15 @@ fn take_into_own(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
     if locked.oldest()?.is_none() {
         return Ok(None);
     }
-    let (to, room) = queue::brought(locked, into)?;
-    let taken = match locked.row() {
+    let taken = match (queue::brought(locked, into)?, locked.row()) {
         // SAFETY: the memory was looked at just now and has `room` bytes.
-        Some(row) => unsafe { locked.copy_held(row, to, room) }?,
+        (Brought::Here(to, room), Some(row)) => unsafe { locked.copy_held(row, to, room) }?,
         // SAFETY: as above.
-        None => unsafe { locked.copy_oldest(to, room) }?,
+        (Brought::Here(to, room), None) => unsafe { locked.copy_oldest(to, room) }?,
+        // SAFETY: the caller said yes to it just now.
+        (Brought::Callers(to, room), Some(row)) => unsafe { locked.copy_held_out(row, to, room) }?,
+        // SAFETY: as above.
+        (Brought::Callers(to, room), None) => unsafe { locked.copy_oldest_out(to, room) }?,
     };
     Ok(taken.map(|taken| (into, taken)))
 }
@@ -487,10 +492,10 @@ fn give(locked: &Locked, index: usize, taken: &Taken) -> V4l2Buffer {
     let buffer = &page.buffers[index];
     let last = page.buffers.iter().map(|buffer| buffer.time.load(Ordering::Relaxed)).max();
     if let Some(row) = locked.row() {
-        session.desk().rows[row].want.fetch_and(!(1 << index), Ordering::SeqCst);
+        session.claims_page().rows[row].want.fetch_and(!(1 << index), Ordering::SeqCst);
         locked.tell_places(row);
         let hurries = taken.time.wrapping_sub(last.unwrap_or(0)) < WARM_FOR;
-        session.desk().rows[row].turn.store(if hurries { ANY_ORDER } else { 0 }, Ordering::Relaxed);
+        session.claims_page().rows[row].turn.store(if hurries { ANY_ORDER } else { 0 }, Ordering::Relaxed);
     }
     let sequence = taken.found.number.wrapping_sub(page.base.load(Ordering::Relaxed)).wrapping_sub(1);
     buffer.queued.store(0, Ordering::Relaxed);

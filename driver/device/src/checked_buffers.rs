@@ -34,14 +34,14 @@ const KNOWN: usize = 8;
 /// Large buffers that the program uses again and again: looked at page by page once, then only
 /// their ends and whether they are still mapped.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct CheckedBuffers {
     /// Addresses and bytes.
     places: [(AtomicUsize, AtomicUsize); KNOWN],
     /// The place that is written next.
     next: AtomicUsize,
 }
 
-impl Known {
+impl CheckedBuffers {
     fn check(&self, addr: usize, len: usize, probe: impl Fn(usize) -> bool) -> Result<(), Fault> {
         if len <= 4 * PAGE {
             return check(addr, len, probe);
@@ -85,13 +85,13 @@ mod tests {
         let map = unsafe {
             sys::mmap(0, len, sys::READ_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1).unwrap()
         };
-        let known = Known::default();
+        let known = CheckedBuffers::default();
         assert_eq!(known.readable(map as usize, len), Ok(()));
         assert_eq!(known.readable(map as usize, len), Ok(()));
         // SAFETY: nothing uses the page.
         unsafe { sys::munmap(map.add(5 * PAGE), PAGE) };
         assert_eq!(known.readable(map as usize, len), Err(Fault));
-        assert_eq!(Known::default().readable(map as usize, len), Err(Fault));
+        assert_eq!(CheckedBuffers::default().readable(map as usize, len), Err(Fault));
     }
 
     #[test]

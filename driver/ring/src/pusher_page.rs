@@ -1,4 +1,4 @@
-//! The page of a zero-copy pusher: which of its clients' requests ([`crate::slip`]) it is given next.
+//! The page of a zero-copy pusher: which of its clients' requests ([`crate::request_slot`]) it is given next.
 //!
 //! The pusher's library picks, one client after the other, and the pusher has one request at a time. What the pusher
 //! has said of itself (sizes, palette, where its frames are) is here too, for clients that need not ask
@@ -10,11 +10,11 @@
 //!
 //! Between VIDIOCMCAPTURE and the end of a copy, be it a capture's or that of a client's read(), the pusher
 //! is given no request that may draw ([`may_draw`]). A client that is stopped while it copies keeps
-//! the others waiting for at most [`PATIENCE`], and then sees by [`Hatch::draws`] that its copy is invalid.
+//! the others waiting for at most [`PATIENCE`], and then sees by [`PusherPage::draws`] that its copy is invalid.
 
 use vloopback_abi::v4l1::request;
 
-use crate::slip::{MAX_DATA, Phase, Slip};
+use crate::request_slot::{MAX_DATA, Phase, RequestSlot};
 use crate::{AtomicU32, AtomicU64, Ordering, TRIES, fence};
 
 /// How long others wait for a client that is copying, nanoseconds.
@@ -52,7 +52,7 @@ pub struct Order {
 
 /// What the pusher has said of itself (VIDIOCGCAP).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct PusherCaps {
     /// `VID_TYPE_*`.
     pub type_: u32,
     /// Channels.
@@ -61,13 +61,13 @@ pub struct Told {
     pub sizes: [u32; 4],
 }
 
-/// A client's slip and the ticket by which it is known, from 1.
+/// A client's request slot and the ticket by which it is known, from 1.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
     /// Counted for each pusher's memory.
     pub ticket: u32,
     /// The client's page.
-    pub slip: &'a Slip,
+    pub request_slot: &'a RequestSlot,
 }
 
 /// A request that the pusher has been given and has not answered.
@@ -95,7 +95,7 @@ impl Pending {
         if self.ticket == CAPTURE { None } else { Some(self.ticket) }
     }
 
-    /// The request's number in the client's slip.
+    /// The request's number in the client's request slot.
     #[must_use]
     pub const fn serial(&self) -> u32 {
         self.serial
@@ -125,7 +125,7 @@ pub enum Next {
 pub enum Progress {
     /// There is another request to take.
     Next,
-    /// The frame is there; [`Hatch::end_capture`] after the copy.
+    /// The frame is there; [`PusherPage::end_capture`] after the copy.
     Drawn,
     /// The pusher has refused: it is over.
     Refused,
@@ -134,7 +134,7 @@ pub enum Progress {
 /// The page.
 #[repr(C)]
 #[derive(Debug)]
-pub struct Hatch {
+pub struct PusherPage {
     /// Ticket and serial number of the request that the pusher has, 0 for none.
     current: AtomicU64,
     /// When the holder's last request was answered, CLOCK_MONOTONIC nanoseconds.
@@ -178,7 +178,7 @@ pub struct Hatch {
     had: AtomicU32,
     refused: AtomicU32,
     set: AtomicU32,
-    /// Clients that have a slip. By the daemon.
+    /// Clients that have a request slot. By the daemon.
     clients: AtomicU32,
     /// 1: `told` is what the pusher told.
     is_told: AtomicU32,
@@ -189,11 +189,11 @@ pub struct Hatch {
     v4l2: AtomicU32,
     /// The process, of those that have the pusher's descriptor, that answered last.
     answerer: AtomicU32,
-    /// 1: the pusher's library looks at its gong, which clients strike themselves.
+    /// 1: the pusher's library looks at its request doorbell, which clients ring themselves.
     hears: AtomicU32,
     /// Threads of the pusher's that sleep in read().
     readers: AtomicU32,
-    /// 1: the doorman is looking, and may be about to ring. By the daemon.
+    /// 1: the request notifier is looking, and may be about to ring. By the daemon.
     looking: AtomicU32,
 }
 
@@ -204,11 +204,11 @@ enum Pick<'a> {
     Closing,
 }
 
-impl Hatch {
+impl PusherPage {
     // ----------------------------------------------------------------------------- what the pusher does
 
-    fn slip_of<'a>(slips: &[Entry<'a>], ticket: u32) -> Option<&'a Slip> {
-        slips.iter().find(|entry| entry.ticket == ticket).map(|entry| entry.slip)
+    fn request_slot_of<'a>(request_slots: &[Entry<'a>], ticket: u32) -> Option<&'a RequestSlot> {
+        request_slots.iter().find(|entry| entry.ticket == ticket).map(|entry| entry.request_slot)
     }
 
     fn now_given(&self) -> Pending {
@@ -219,13 +219,13 @@ impl Hatch {
 
     /// Whether the pusher has a request that somebody waits for. A withdrawn request, or that of a client that is gone,
     /// does not count.
-    pub fn is_busy(&self, slips: &[Entry]) -> bool {
+    pub fn is_busy(&self, request_slots: &[Entry]) -> bool {
         let now = self.now_given();
         match now.ticket {
             0 => false,
             CAPTURE | CAPTURE_ANSWERING => true,
-            ticket => Self::slip_of(slips, ticket).is_some_and(|slip| {
-                let state = slip.state();
+            ticket => Self::request_slot_of(request_slots, ticket).is_some_and(|request_slot| {
+                let state = request_slot.state();
                 state.serial() == now.serial && matches!(state.phase(), Phase::Read | Phase::Answering)
             }),
         }
@@ -246,13 +246,14 @@ impl Hatch {
     }
 
     /// Whoever copies out of the memory at `now`.
-    fn holder(&self, slips: &[Entry], now: u64) -> Option<u32> {
+    fn holder(&self, request_slots: &[Entry], now: u64) -> Option<u32> {
         match self.holder.load(Ordering::SeqCst) {
             0 => None,
             CAPTURE => (self.step.load(Ordering::SeqCst) != 0).then_some(CAPTURE),
             ticket => {
-                let slip = Self::slip_of(slips, ticket).filter(|slip| slip.copies())?;
-                let active = match slip.state().phase() {
+                let request_slot = Self::request_slot_of(request_slots, ticket)
+                    .filter(|request_slot| request_slot.copies())?;
+                let active = match request_slot.state().phase() {
                     Phase::Posted | Phase::Read | Phase::Answering => true,
                     Phase::Idle | Phase::Answered => Self::since(&self.held_since, now) < PATIENCE,
                     Phase::Gone => false,
@@ -262,26 +263,27 @@ impl Hatch {
         }
     }
 
-    fn is_wanted(&self, slips: &[Entry]) -> bool {
-        self.wanted.load(Ordering::SeqCst) != 0 || slips.iter().any(|entry| entry.slip.is_wanted())
+    fn is_wanted(&self, request_slots: &[Entry]) -> bool {
+        self.wanted.load(Ordering::SeqCst) != 0
+            || request_slots.iter().any(|entry| entry.request_slot.is_wanted())
     }
 
     /// Whose turn it is: one client after the other, beginning behind the last; the captures count as one client.
-    fn pick<'a>(&self, slips: &[Entry<'a>], captures: bool, now: u64) -> Option<Pick<'a>> {
+    fn pick<'a>(&self, request_slots: &[Entry<'a>], captures: bool, now: u64) -> Option<Pick<'a>> {
         fence(Ordering::SeqCst);
-        if self.is_busy(slips) {
+        if self.is_busy(request_slots) {
             return None;
         }
         for _ in 0..TRIES {
-            let holder = self.holder(slips, now);
+            let holder = self.holder(request_slots, now);
             self.held_back.store(0, Ordering::SeqCst);
-            let pick = self.pick_beside(slips, captures, holder);
+            let pick = self.pick_beside(request_slots, captures, holder);
             if pick.is_some() || !self.holds_back() {
                 return pick.or_else(|| self.closing());
             }
             // The holder, when it is done, looks whether somebody waits: one sees the other.
             fence(Ordering::SeqCst);
-            if self.holder(slips, now) == holder {
+            if self.holder(request_slots, now) == holder {
                 break;
             }
         }
@@ -292,14 +294,19 @@ impl Hatch {
         (self.closings.load(Ordering::SeqCst) != 0).then_some(Pick::Closing)
     }
 
-    fn pick_beside<'a>(&self, slips: &[Entry<'a>], captures: bool, holder: Option<u32>) -> Option<Pick<'a>> {
-        let all = slips.len() + 1;
+    fn pick_beside<'a>(
+        &self,
+        request_slots: &[Entry<'a>],
+        captures: bool,
+        holder: Option<u32>,
+    ) -> Option<Pick<'a>> {
+        let all = request_slots.len() + 1;
         let start = self.cursor.load(Ordering::Relaxed) as usize % all;
         for k in (start..all).chain(0..start) {
             let (pick, draws, ticket) = match k.checked_sub(1) {
                 None => {
                     let due = match self.step.load(Ordering::SeqCst) {
-                        0 => captures && self.is_wanted(slips),
+                        0 => captures && self.is_wanted(request_slots),
                         _ => holder == Some(CAPTURE),
                     };
                     if !due {
@@ -308,8 +315,8 @@ impl Hatch {
                     (Pick::Capture, true, CAPTURE)
                 }
                 Some(k) => {
-                    let entry = slips[k];
-                    let Some((_, number)) = entry.slip.posted() else { continue };
+                    let entry = request_slots[k];
+                    let Some((_, number)) = entry.request_slot.posted() else { continue };
                     (Pick::Client(entry), may_draw(number), entry.ticket)
                 }
             };
@@ -324,13 +331,13 @@ impl Hatch {
 
     /// Whether there is something for the pusher to take. `captures`: there is a picture that a capture
     /// could ask for. `now`: CLOCK_MONOTONIC nanoseconds.
-    pub fn has_next(&self, slips: &[Entry], captures: bool, now: u64) -> bool {
-        self.next(slips, captures, now).is_some()
+    pub fn has_next(&self, request_slots: &[Entry], captures: bool, now: u64) -> bool {
+        self.next(request_slots, captures, now).is_some()
     }
 
-    /// What there is for the pusher to take; see [`Hatch::has_next`].
-    pub fn next(&self, slips: &[Entry], captures: bool, now: u64) -> Option<Next> {
-        self.pick(slips, captures, now).map(|pick| match pick {
+    /// What there is for the pusher to take; see [`PusherPage::has_next`].
+    pub fn next(&self, request_slots: &[Entry], captures: bool, now: u64) -> Option<Next> {
+        self.pick(request_slots, captures, now).map(|pick| match pick {
             Pick::Client(_) => Next::Request,
             Pick::Capture | Pick::Closing => Next::Other,
         })
@@ -340,21 +347,22 @@ impl Hatch {
     /// answered the one that it has. `order`: the picture that a capture would ask for.
     pub fn take(
         &self,
-        slips: &[Entry],
+        request_slots: &[Entry],
         order: Option<Order>,
         now: u64,
         data: &mut [u8; MAX_DATA],
     ) -> Option<Taken> {
         // A client withdraws what is about to be taken: the next one's turn. It may do so on purpose.
         for _ in 0..TRIES {
-            match self.pick(slips, order.is_some(), now)? {
+            match self.pick(request_slots, order.is_some(), now)? {
                 Pick::Capture => {
-                    let (pending, len) = self.take_capture(slips, order.unwrap_or_default(), now, data);
+                    let (pending, len) =
+                        self.take_capture(request_slots, order.unwrap_or_default(), now, data);
                     self.cursor.store(1, Ordering::Relaxed);
                     return Some(Taken::Request(pending, len));
                 }
                 Pick::Client(entry) => {
-                    let place = slips.iter().position(|other| other.ticket == entry.ticket);
+                    let place = request_slots.iter().position(|other| other.ticket == entry.ticket);
                     self.cursor.store(place.map_or(0, |k| k as u32 + 2), Ordering::Relaxed);
                     if let Some(taken) = self.take_request(entry, data) {
                         return Some(taken);
@@ -371,13 +379,13 @@ impl Hatch {
     }
 
     fn take_request(&self, entry: Entry, data: &mut [u8; MAX_DATA]) -> Option<Taken> {
-        let (posted, _) = entry.slip.posted()?;
-        let (number, len) = entry.slip.take(posted, data)?;
+        let (posted, _) = entry.request_slot.posted()?;
+        let (number, len) = entry.request_slot.take(posted, data)?;
         let pending = Pending { ticket: entry.ticket, serial: posted.serial(), number };
         if may_draw(number) {
             let draws = self.draws.fetch_add(1, Ordering::SeqCst).wrapping_add(1);
-            entry.slip.set_draws(draws);
-            if entry.slip.copies() {
+            entry.request_slot.set_draws(draws);
+            if entry.request_slot.copies() {
                 self.holder.store(entry.ticket, Ordering::SeqCst);
             }
         }
@@ -388,7 +396,7 @@ impl Hatch {
 
     fn take_capture(
         &self,
-        slips: &[Entry],
+        request_slots: &[Entry],
         order: Order,
         now: u64,
         data: &mut [u8; MAX_DATA],
@@ -396,8 +404,8 @@ impl Hatch {
         if self.step.load(Ordering::SeqCst) == 0 {
             // Who wants one from now on wants the next.
             self.wanted.store(0, Ordering::SeqCst);
-            for entry in slips {
-                entry.slip.fulfil();
+            for entry in request_slots {
+                entry.request_slot.fulfil();
             }
             for (to, word) in self.order.iter().zip([order.width, order.height, order.palette]) {
                 to.store(word, Ordering::Relaxed);
@@ -435,13 +443,13 @@ impl Hatch {
     }
 
     /// The request that the pusher has been given and has not answered.
-    pub fn pending(&self, slips: &[Entry]) -> Option<Pending> {
+    pub fn pending(&self, request_slots: &[Entry]) -> Option<Pending> {
         let now = self.now_given();
         let waits = match now.ticket {
             0 | CAPTURE_ANSWERING => false,
             CAPTURE => true,
-            ticket => Self::slip_of(slips, ticket).is_some_and(|slip| {
-                let state = slip.state();
+            ticket => Self::request_slot_of(request_slots, ticket).is_some_and(|request_slot| {
+                let state = request_slot.state();
                 state.serial() == now.serial && state.phase() == Phase::Read
             }),
         };
@@ -475,8 +483,8 @@ impl Hatch {
             && self.current.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
-    /// What the pusher answered, 0 for no error. [`Hatch::begin_answer`] was true. Where its frame is, it
-    /// has told before ([`Hatch::set_origin`]).
+    /// What the pusher answered, 0 for no error. [`PusherPage::begin_answer`] was true. Where its frame is, it
+    /// has told before ([`PusherPage::set_origin`]).
     pub fn go_on(&self, errno: u32) -> Progress {
         let next = match self.step.load(Ordering::SeqCst) {
             LAYOUT => {
@@ -548,7 +556,7 @@ impl Hatch {
     }
 
     /// The pusher has told what it is.
-    pub fn set_told(&self, told: &Told) {
+    pub fn set_caps(&self, told: &PusherCaps) {
         let [a, b, c, d] = told.sizes;
         for (to, word) in self.told.iter().zip([told.type_, told.channels, a, b, c, d]) {
             to.store(word, Ordering::Relaxed);
@@ -585,15 +593,14 @@ impl Hatch {
 
     // ----------------------------------------------------------------------------- what everybody reads
 
-    /// Whether the pusher looks at its gong.
+    /// Whether the pusher looks at its request doorbell.
     #[inline]
     pub fn hears(&self) -> bool {
         self.hears.load(Ordering::SeqCst) != 0
     }
 
-    /// Whether somebody may sleep in read(): to be woken by [`crate::Desk::calls`]. After the pusher's
-    /// descriptor or its gong was made ready, as the reader looks at those after it has said so: one sees the
-    /// other.
+    /// Whether somebody may sleep in read(): to be woken by [`crate::ClaimsPage::calls`]. After the pusher's descriptor
+    /// or its request doorbell was made ready, as the reader looks at those after it has said so: one sees the other.
     pub fn is_read(&self) -> bool {
         fence(Ordering::SeqCst);
         self.readers.load(Ordering::SeqCst) != 0
@@ -629,12 +636,12 @@ impl Hatch {
     }
 
     /// What the pusher has told of itself.
-    pub fn told(&self) -> Option<Told> {
+    pub fn told(&self) -> Option<PusherCaps> {
         if self.is_told.load(Ordering::Acquire) == 0 {
             return None;
         }
         let [type_, channels, a, b, c, d] = core::array::from_fn(|k| self.told[k].load(Ordering::Relaxed));
-        Some(Told { type_, channels, sizes: [a, b, c, d] })
+        Some(PusherCaps { type_, channels, sizes: [a, b, c, d] })
     }
 
     /// The channel that was last selected.
@@ -658,7 +665,7 @@ impl Hatch {
     }
 
     /// Requests that may draw that the pusher was given so far. Unchanged since a client's own
-    /// ([`Slip::draws`]): what it has copied is its frame.
+    /// ([`RequestSlot::draws`]): what it has copied is its frame.
     pub fn draws(&self) -> u32 {
         fence(Ordering::SeqCst);
         self.draws.load(Ordering::SeqCst)
@@ -670,7 +677,7 @@ impl Hatch {
         self.held_back.load(Ordering::SeqCst) != 0
     }
 
-    /// Whether the doorman may be about to ring for what has just been taken.
+    /// Whether the request notifier may be about to ring for what has just been taken.
     pub fn is_looked_at(&self) -> bool {
         fence(Ordering::SeqCst);
         self.looking.load(Ordering::SeqCst) != 0
@@ -683,18 +690,18 @@ impl Hatch {
 
     // ----------------------------------------------------------------------------- what the daemon does
 
-    /// The doorman looks, before it asks what is next; and has rung, or need not.
+    /// The request notifier looks, before it asks what is next; and has rung, or need not.
     pub fn set_looking(&self, looks: bool) {
         self.looking.store(looks.into(), Ordering::SeqCst);
         fence(Ordering::SeqCst);
     }
 
-    /// One more client has a slip: its ticket.
+    /// One more client has a request slot: its ticket.
     pub fn join(&self) -> u32 {
         self.joined.fetch_add(1, Ordering::SeqCst).wrapping_add(1)
     }
 
-    /// So many clients have a slip.
+    /// So many clients have a request slot.
     pub fn set_clients(&self, clients: u32) {
         self.clients.store(clients, Ordering::SeqCst);
     }
@@ -710,31 +717,31 @@ impl Hatch {
     }
 
     /// Whether somebody waits for a frame of the pipe's own captures.
-    pub fn awaits_frame(&self, slips: &[Entry]) -> bool {
-        self.step.load(Ordering::SeqCst) != 0 || self.is_wanted(slips)
+    pub fn awaits_frame(&self, request_slots: &[Entry]) -> bool {
+        self.step.load(Ordering::SeqCst) != 0 || self.is_wanted(request_slots)
     }
 
-    /// Clients that stream already, without a slip of this pusher's, want a frame.
-    pub fn want(&self) {
+    /// Clients that stream already, without a request slot of this pusher's, want a frame.
+    pub fn want_frame(&self) {
         self.wanted.store(1, Ordering::SeqCst);
     }
 
     /// A process is gone. Whether it may have been at an answer: then a capture begins anew, and a client's
-    /// request is nobody's any more ([`Slip::fail`]).
+    /// request is nobody's any more ([`RequestSlot::fail`]).
     pub fn abandon_answer(&self, dead: u32) -> bool {
         let its = self.answerer.load(Ordering::SeqCst) == dead;
         if its && self.now_given().ticket == CAPTURE_ANSWERING {
             self.end_capture(false);
-            self.want();
+            self.want_frame();
         }
         its
     }
 
     /// Nobody waits any more for the request that the pusher has: it counts as idle from now on, and a late answer
     /// has no effect.
-    pub fn forget_withdrawn(&self, slips: &[Entry]) {
+    pub fn forget_withdrawn(&self, request_slots: &[Entry]) {
         let word = self.current.load(Ordering::SeqCst);
-        if word != 0 && !self.is_busy(slips) {
+        if word != 0 && !self.is_busy(request_slots) {
             let _ = self.current.compare_exchange(word, 0, Ordering::SeqCst, Ordering::SeqCst);
         }
     }
@@ -753,10 +760,10 @@ impl Hatch {
     }
 }
 
-const _: () = assert!(size_of::<Hatch>() <= crate::PAGE_LEN);
+const _: () = assert!(size_of::<PusherPage>() <= crate::PAGE_LEN);
 #[cfg(not(loom))]
 #[cfg(not(loom))]
-crate::layout::layout!(layout: Hatch { current, held_since, asked_at, synced, joined, closings, wanted, has_format, number, cursor, draws, holder, held_back, step, serial, order, refusals, has_origin, origin, palette, had, refused, set, clients, is_told, told, channel, v4l2, answerer, hears, readers, looking });
+crate::layout::layout!(layout: PusherPage { current, held_since, asked_at, synced, joined, closings, wanted, has_format, number, cursor, draws, holder, held_back, step, serial, order, refusals, has_origin, origin, palette, had, refused, set, clients, is_told, told, channel, v4l2, answerer, hears, readers, looking });
 
 #[cfg(test)]
 mod tests;

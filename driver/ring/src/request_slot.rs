@@ -2,7 +2,7 @@
 //! pusher's and the daemon map it, so no other client can block it.
 //!
 //! One request at a time is in it. The client writes it and posts it; the pusher's library takes it when it
-//! is this client's turn (see [`crate::hatch`]), and answers; the client takes the answer. Each step is one
+//! is this client's turn (see [`crate::pusher_page`]), and answers; the client takes the answer. Each step is one
 //! change of one word, which also holds the request's serial number. So a late, double or foreign answer
 //! changes nothing, and neither side needs a lock of the other. A pusher may answer from a signal
 //! handler, wherever that interrupted it.
@@ -35,7 +35,7 @@ pub enum Phase {
     Gone,
 }
 
-/// What the word of a [`Slip`] says.
+/// What the word of a [`RequestSlot`] says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
     word: u32,
@@ -109,7 +109,7 @@ impl Message {
 /// The page.
 #[repr(C)]
 #[derive(Debug)]
-pub struct Slip {
+pub struct RequestSlot {
     /// Held by the thread that makes a request: threads and processes that share the open file take turns.
     pub lock: SharedLock,
     state: AtomicU32,
@@ -123,7 +123,7 @@ pub struct Slip {
     answered: Message,
 }
 
-impl Slip {
+impl RequestSlot {
     /// How things stand.
     pub fn state(&self) -> State {
         State { word: self.state.load(Ordering::SeqCst) }
@@ -146,7 +146,7 @@ impl Slip {
     /// device was closed.
     ///
     /// `data` is at most [`MAX_DATA`] bytes; more are left out. `copies`: the frame will be copied out of
-    /// the pusher's memory; the pusher is given nothing that draws until [`Slip::release`].
+    /// the pusher's memory; the pusher is given nothing that draws until [`RequestSlot::release`].
     pub fn post(&self, number: u32, data: &[u8], copies: bool) -> Option<State> {
         let data = &data[..data.len().min(MAX_DATA)];
         self.copies.store(copies.into(), Ordering::Relaxed);
@@ -201,13 +201,13 @@ impl Slip {
         self.copies.store(0, Ordering::SeqCst);
     }
 
-    /// The count of [`crate::hatch::Hatch::draws`] with the client's last request that may draw.
+    /// The count of [`crate::pusher_page::PusherPage::draws`] with the client's last request that may draw.
     pub fn draws(&self) -> u32 {
         self.draws.load(Ordering::SeqCst)
     }
 
     /// The client, one of V4L2's, has no frame to take and wants one.
-    pub fn want(&self) {
+    pub fn want_frame(&self) {
         self.wanted.store(1, Ordering::SeqCst);
     }
 
@@ -305,115 +305,118 @@ impl Slip {
     }
 }
 
-const _: () = assert!(size_of::<Slip>() <= crate::PAGE_LEN);
+const _: () = assert!(size_of::<RequestSlot>() <= crate::PAGE_LEN);
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
 
-    pub(crate) fn slip() -> Box<Slip> {
+    pub(crate) fn request_slot() -> Box<RequestSlot> {
         // SAFETY: the page consists of atomic integers only.
         Box::new(unsafe { core::mem::zeroed() })
     }
 
-    fn read(slip: &Slip) -> Option<(u32, u32, Vec<u8>)> {
+    fn read(request_slot: &RequestSlot) -> Option<(u32, u32, Vec<u8>)> {
         let mut data = [0; MAX_DATA];
-        let (posted, _) = slip.posted()?;
-        let (number, len) = slip.take(posted, &mut data)?;
+        let (posted, _) = request_slot.posted()?;
+        let (number, len) = request_slot.take(posted, &mut data)?;
         Some((posted.serial(), number, data[..len].to_vec()))
     }
 
     #[test]
     fn a_request_is_read_once_and_answered_once() {
-        let slip = slip();
-        assert_eq!(read(&slip), None);
-        let posted = slip.post(0x8028_7609, b"what is the window", false).expect("open");
-        assert!(!slip.answer(posted.serial(), |_| 0), "not before it was read");
-        let (serial, number, data) = read(&slip).expect("posted");
+        let request_slot = request_slot();
+        assert_eq!(read(&request_slot), None);
+        let posted = request_slot.post(0x8028_7609, b"what is the window", false).expect("open");
+        assert!(!request_slot.answer(posted.serial(), |_| 0), "not before it was read");
+        let (serial, number, data) = read(&request_slot).expect("posted");
         assert_eq!((number, &data[..]), (0x8028_7609, &b"what is the window"[..]));
-        assert_eq!(read(&slip), None);
+        assert_eq!(read(&request_slot), None);
         let mut answer = [0; 8];
-        assert_eq!(slip.collect(posted, &mut answer), None);
-        let answered = slip.answer(serial, |data| {
+        assert_eq!(request_slot.collect(posted, &mut answer), None);
+        let answered = request_slot.answer(serial, |data| {
             assert_eq!(&data[..4], b"what");
             data[..8].copy_from_slice(b"320x240!");
             0
         });
         assert!(answered);
-        assert!(!slip.answer(serial, |_| 22), "a second answer is nothing");
-        assert_eq!(slip.collect(posted, &mut answer), Some(0));
+        assert!(!request_slot.answer(serial, |_| 22), "a second answer is nothing");
+        assert_eq!(request_slot.collect(posted, &mut answer), Some(0));
         assert_eq!(&answer, b"320x240!");
-        assert_eq!(slip.collect(posted, &mut answer), None, "it is taken");
+        assert_eq!(request_slot.collect(posted, &mut answer), None, "it is taken");
     }
 
     #[test]
     fn what_is_withdrawn_is_not_answered() {
-        let slip = slip();
-        let posted = slip.post(1, b"one", false).expect("open");
-        assert!(slip.withdraw(posted));
-        assert_eq!(read(&slip), None);
-        let posted = slip.post(2, b"two", false).expect("open");
-        let (late, ..) = read(&slip).expect("posted");
-        assert!(slip.withdraw(posted));
-        let next = slip.post(2, b"three", false).expect("open");
-        assert!(!slip.answer(late, |_| 0), "the late answer is another request's");
-        let (serial, ..) = read(&slip).expect("posted");
-        assert!(!slip.answer(late, |_| 0), "also of the same number");
-        assert!(slip.answer(serial, |_| 5));
-        assert!(!slip.withdraw(next), "answered: to be collected");
-        assert_eq!(slip.collect(next, &mut []), Some(5));
+        let request_slot = request_slot();
+        let posted = request_slot.post(1, b"one", false).expect("open");
+        assert!(request_slot.withdraw(posted));
+        assert_eq!(read(&request_slot), None);
+        let posted = request_slot.post(2, b"two", false).expect("open");
+        let (late, ..) = read(&request_slot).expect("posted");
+        assert!(request_slot.withdraw(posted));
+        let next = request_slot.post(2, b"three", false).expect("open");
+        assert!(!request_slot.answer(late, |_| 0), "the late answer is another request's");
+        let (serial, ..) = read(&request_slot).expect("posted");
+        assert!(!request_slot.answer(late, |_| 0), "also of the same number");
+        assert!(request_slot.answer(serial, |_| 5));
+        assert!(!request_slot.withdraw(next), "answered: to be collected");
+        assert_eq!(request_slot.collect(next, &mut []), Some(5));
     }
 
     #[test]
     fn the_pusher_s_death_answers() {
-        let slip = slip();
-        assert!(!slip.fail(5, true), "nobody asked");
+        let request_slot = request_slot();
+        assert!(!request_slot.fail(5, true), "nobody asked");
         for read_it in [false, true] {
-            let posted = slip.post(7, &[], false).expect("open");
+            let posted = request_slot.post(7, &[], false).expect("open");
             if read_it {
-                read(&slip).expect("posted");
+                read(&request_slot).expect("posted");
             }
-            assert!(!slip.fail(5, false), "nobody is answering");
-            assert!(slip.fail(5, true));
-            assert_eq!(slip.collect(posted, &mut []), Some(5));
+            assert!(!request_slot.fail(5, false), "nobody is answering");
+            assert!(request_slot.fail(5, true));
+            assert_eq!(request_slot.collect(posted, &mut []), Some(5));
         }
     }
 
     #[test]
     fn a_closed_or_dead_client_s_request_is_nobody_s() {
-        let slip = slip();
-        slip.post(7, &[], true).expect("open");
-        slip.abandon();
-        assert_eq!((read(&slip), slip.copies()), (None, false));
-        let posted = slip.post(8, b"next", false).expect("open");
-        assert_eq!(read(&slip).map(|(_, number, _)| number), Some(8));
-        slip.close();
-        assert!(!slip.answer(posted.serial(), |_| 0));
-        slip.abandon();
-        assert_eq!(slip.state().phase(), Phase::Gone);
-        assert_eq!(slip.post(9, &[], false), None);
-        assert!(slip.withdraw(posted), "a thread that still waits sees that there is nothing to wait for");
+        let request_slot = request_slot();
+        request_slot.post(7, &[], true).expect("open");
+        request_slot.abandon();
+        assert_eq!((read(&request_slot), request_slot.copies()), (None, false));
+        let posted = request_slot.post(8, b"next", false).expect("open");
+        assert_eq!(read(&request_slot).map(|(_, number, _)| number), Some(8));
+        request_slot.close();
+        assert!(!request_slot.answer(posted.serial(), |_| 0));
+        request_slot.abandon();
+        assert_eq!(request_slot.state().phase(), Phase::Gone);
+        assert_eq!(request_slot.post(9, &[], false), None);
+        assert!(
+            request_slot.withdraw(posted),
+            "a thread that still waits sees that there is nothing to wait for"
+        );
     }
 
     /// Whatever a hostile peer writes, nobody panics or reads beyond the page.
     #[test]
     fn any_words_are_survived() {
-        let slip = slip();
+        let request_slot = request_slot();
         for word in [u32::MAX, 5, 6, 7, 1 << 31 | 1, 1 << 31 | 2] {
-            slip.state.store(word, Ordering::SeqCst);
-            slip.asked.value.store(u32::MAX, Ordering::SeqCst);
-            let _ = read(&slip);
-            slip.answer(slip.state().serial(), |_| 0);
-            slip.fail(5, true);
-            let Some(posted) = slip.post(1, &[1; 2 * MAX_DATA], false) else { continue };
-            assert_eq!(read(&slip).map(|(.., data)| data.len()), Some(MAX_DATA));
-            assert!(slip.withdraw(posted));
+            request_slot.state.store(word, Ordering::SeqCst);
+            request_slot.asked.value.store(u32::MAX, Ordering::SeqCst);
+            let _ = read(&request_slot);
+            request_slot.answer(request_slot.state().serial(), |_| 0);
+            request_slot.fail(5, true);
+            let Some(posted) = request_slot.post(1, &[1; 2 * MAX_DATA], false) else { continue };
+            assert_eq!(read(&request_slot).map(|(.., data)| data.len()), Some(MAX_DATA));
+            assert!(request_slot.withdraw(posted));
         }
     }
 }
 
 #[cfg(not(loom))]
-crate::layout::layout!(layout: Slip { lock, state, copies, wanted, draws, asked, answered });
+crate::layout::layout!(layout: RequestSlot { lock, state, copies, wanted, draws, asked, answered });
 
 #[cfg(not(loom))]
 crate::layout::layout!(message_layout: Message { number, value, data });

@@ -1,21 +1,22 @@
-//! The doorman of a zero-copy pipe: makes the pusher's descriptor readable when a client has posted a
+//! The request notifier of a zero-copy pipe: makes the pusher's descriptor readable when a client has posted a
 //! request.
 //!
 //! A client's request is in memory that the pusher maps. Only the daemon can put a byte into the pusher's descriptor,
 //! because it holds the other end. (A process with that end could end the pusher's session, and would keep the pusher
 //! from seeing the daemon's death. So clients do not get it.) The main thread does it when a client asks
-//! (`Request::Bell`). A word in shared memory would not do: any client could keep the doorman asleep by sleeping on it.
-//! Most requests do not come this way: clients reach a pusher whose library looks at its *gong* themselves
-//! (`runtime/zero/gong.rs`). The doorman is for the others, and for requests that are not taken after a while.
+//! (`Request::Doorbell`). A word in shared memory would not do: any client could keep the request notifier asleep by
+//! sleeping on it. Most requests do not come this way: clients reach a pusher whose library looks at its *request
+//! doorbell* themselves (`runtime/zero/request_doorbell.rs`). The request notifier is for the others, and for requests
+//! that are not taken after a while.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::socket::{MsgFlags, send};
-use vloopback_ring::Desk;
-use vloopback_ring::hatch::{Entry, Hatch, Next};
-use vloopback_ring::slip::{Phase, Slip};
+use vloopback_ring::ClaimsPage;
+use vloopback_ring::pusher_page::{Entry, Next, PusherPage};
+use vloopback_ring::request_slot::{Phase, RequestSlot};
 
 use crate::futex;
 use crate::memory::Page;
@@ -25,51 +26,58 @@ nix::ioctl_read_bad!(unread, libc::TIOCOUTQ, libc::c_int);
 
 /// A client's page of requests.
 #[derive(Debug)]
-pub(crate) struct ClientSlip {
+pub(crate) struct ClientSlot {
     pub(crate) ticket: u32,
     pub(crate) session: u32,
-    pub(crate) page: Page<Slip>,
+    pub(crate) page: Page<RequestSlot>,
 }
 
 /// The descriptor that a pusher's clients make readable themselves, and the one with which they do it: a pair of
-/// datagram sockets, so that neither end can hang up the other. All processes of the pusher have the same gong, all
-/// clients the same mallet.
+/// datagram sockets, so that neither end can hang up the other. All processes of the pusher have the same request
+/// doorbell, all clients the same ringing end.
 #[derive(Debug)]
-pub(crate) struct Gong {
-    pub(crate) gong: OwnedFd,
-    pub(crate) mallet: OwnedFd,
+pub(crate) struct RequestDoorbell {
+    pub(crate) receiving_end: OwnedFd,
+    pub(crate) ringing_end: OwnedFd,
 }
 
-/// What the doorman knows of the clients.
+/// What the request notifier knows of the clients.
 #[derive(Debug, Default)]
 pub(crate) struct Clients {
     /// The clients' pages, by their tickets.
-    pub(crate) slips: Vec<ClientSlip>,
+    pub(crate) request_slots: Vec<ClientSlot>,
     /// There is a picture that a capture for V4L2's clients could ask for.
     pub(crate) captures: bool,
     /// None: the pusher looks at its own descriptor only.
-    pub(crate) gong: Option<Gong>,
+    pub(crate) request_doorbell: Option<RequestDoorbell>,
 }
 
 impl Clients {
     fn entries(&self) -> Vec<Entry<'_>> {
-        self.slips.iter().map(|slip| Entry { ticket: slip.ticket, slip: &slip.page }).collect()
+        self.request_slots
+            .iter()
+            .map(|request_slot| Entry { ticket: request_slot.ticket, request_slot: &request_slot.page })
+            .collect()
     }
 }
 
 /// See the module's page.
 #[derive(Debug)]
-pub(crate) struct Doorman {
-    desk: Arc<Page<Desk>>,
-    hatch: Arc<Page<Hatch>>,
+pub(crate) struct RequestNotifier {
+    claims_page: Arc<Page<ClaimsPage>>,
+    pusher_page: Arc<Page<PusherPage>>,
     /// The daemon's end of the pusher's descriptor.
     end: Arc<OwnedFd>,
     clients: Mutex<Clients>,
 }
 
-impl Doorman {
-    pub(crate) fn new(desk: Arc<Page<Desk>>, hatch: Arc<Page<Hatch>>, end: Arc<OwnedFd>) -> Arc<Self> {
-        Arc::new(Self { desk, hatch, end, clients: Mutex::default() })
+impl RequestNotifier {
+    pub(crate) fn new(
+        claims_page: Arc<Page<ClaimsPage>>,
+        pusher_page: Arc<Page<PusherPage>>,
+        end: Arc<OwnedFd>,
+    ) -> Arc<Self> {
+        Arc::new(Self { claims_page, pusher_page, end, clients: Mutex::default() })
     }
 
     /// The clients.
@@ -79,38 +87,43 @@ impl Doorman {
 
     /// The pusher is gone: a thread in its read() finds the descriptor hung up.
     pub(crate) fn dismiss(&self) {
-        self.desk.calls.fetch_add(1, Ordering::SeqCst);
-        futex::wake_all(&self.desk.calls);
+        self.claims_page.calls.fetch_add(1, Ordering::SeqCst);
+        futex::wake_all(&self.claims_page.calls);
     }
 
     /// Whether V4L2's clients wait for a frame that the pusher has not given yet.
     pub(crate) fn awaits_frame(&self) -> bool {
-        self.hatch.awaits_frame(&self.clients().entries())
+        self.pusher_page.awaits_frame(&self.clients().entries())
     }
 
     /// The number of the request that the pusher has read and not answered, as a 64-bit program has it.
     pub(crate) fn request(&self) -> Option<u32> {
-        self.hatch.pending(&self.clients().entries()).map(|pending| pending.number())
+        self.pusher_page.pending(&self.clients().entries()).map(|pending| pending.number())
     }
 
     /// How many clients wait for their turn.
     pub(crate) fn waiting(&self) -> u32 {
-        self.clients().slips.iter().filter(|slip| slip.page.state().phase() == Phase::Posted).count() as u32
+        self.clients()
+            .request_slots
+            .iter()
+            .filter(|request_slot| request_slot.page.state().phase() == Phase::Posted)
+            .count() as u32
     }
 
     /// Rings if there is something for the pusher to take: one byte, unless one is there. `asked`: by a client that
-    /// the gong may not have helped.
+    /// the request doorbell may not have helped.
     pub(crate) fn look(&self, clients: &Clients, asked: bool) {
-        let slips = clients.entries();
-        self.hatch.forget_withdrawn(&slips);
-        self.hatch.set_looking(true);
+        let request_slots = clients.entries();
+        self.pusher_page.forget_withdrawn(&request_slots);
+        self.pusher_page.set_looking(true);
         let rung = is_unread(&self.end);
-        let struck =
-            !asked && self.hatch.hears() && clients.gong.as_ref().is_some_and(|g| is_unread(&g.mallet));
+        let was_rung = !asked
+            && self.pusher_page.hears()
+            && clients.request_doorbell.as_ref().is_some_and(|g| is_unread(&g.ringing_end));
         // Last, so that what is taken meanwhile rings nobody; for what is taken from here on the pusher waits.
-        let ring = match self.hatch.next(&slips, clients.captures, now()) {
+        let ring = match self.pusher_page.next(&request_slots, clients.captures, now()) {
             // The pusher is on its way to it; if not, the client asks.
-            Some(Next::Request) => !rung && !struck,
+            Some(Next::Request) => !rung && !was_rung,
             Some(Next::Other) => !rung,
             None => false,
         };
@@ -119,11 +132,11 @@ impl Doorman {
             let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
             let _ = send(self.end.as_raw_fd(), &[1], flags);
         }
-        self.hatch.set_looking(false);
+        self.pusher_page.set_looking(false);
         if ring {
-            self.desk.calls.fetch_add(1, Ordering::SeqCst);
-            if self.hatch.is_read() {
-                futex::wake_all(&self.desk.calls);
+            self.claims_page.calls.fetch_add(1, Ordering::SeqCst);
+            if self.pusher_page.is_read() {
+                futex::wake_all(&self.claims_page.calls);
             }
         }
     }

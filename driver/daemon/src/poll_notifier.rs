@@ -1,4 +1,4 @@
-//! The ringer: makes the descriptors of clients readable that may be waiting in poll.
+//! The poll notifier: makes the descriptors of clients readable that may be waiting in poll.
 //!
 //! A client that waits inside a call of the library sleeps on the log's futex, and the pusher wakes it
 //! itself. A client in poll, select or epoll waits for its descriptor. The daemon holds the other end of
@@ -15,13 +15,13 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, send};
-use vloopback_ring::hatch::Hatch;
-use vloopback_ring::{Desk, RINGING, SessionPage, find_oldest};
+use vloopback_ring::pusher_page::PusherPage;
+use vloopback_ring::{ClaimsPage, RINGING, SessionPage, find_oldest};
 
 use crate::futex;
 use crate::memory::{Page, RingMemory};
 
-/// What the ringer knows of one session.
+/// What the poll notifier knows of one session.
 #[derive(Debug)]
 struct Ringing {
     session: u32,
@@ -47,7 +47,7 @@ struct State {
     /// Nobody feeds the pipe, and the placeholder is shown on it.
     card: bool,
     /// In zero-copy mode: which memory, and its page of requests.
-    zero: Option<(u32, Arc<Page<Hatch>>)>,
+    zero: Option<(u32, Arc<Page<PusherPage>>)>,
     /// The page of the pusher's session, while there is a pusher.
     pusher: Option<Arc<Page<SessionPage>>>,
     /// How often its library had reported that the kernel refused to wake clients, at the last look.
@@ -58,18 +58,18 @@ struct State {
 /// The longest sleep while somebody waits in poll for a pusher.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// A pipe's bell.
+/// A pipe's poll notifier.
 #[derive(Debug)]
-pub(crate) struct Bell {
-    desk: Arc<Page<Desk>>,
+pub(crate) struct PollNotifier {
+    claims_page: Arc<Page<ClaimsPage>>,
     state: Mutex<State>,
-    /// Changes with each [`Bell::ring`]; the thread sleeps on it while there is no pusher.
+    /// Changes with each [`PollNotifier::ring`]; the thread sleeps on it while there is no pusher.
     rung: AtomicU32,
 }
 
-impl Bell {
-    pub(crate) fn new(desk: Arc<Page<Desk>>) -> Arc<Self> {
-        Arc::new(Self { desk, state: Mutex::default(), rung: AtomicU32::new(0) })
+impl PollNotifier {
+    pub(crate) fn new(claims_page: Arc<Page<ClaimsPage>>) -> Arc<Self> {
+        Arc::new(Self { claims_page, state: Mutex::default(), rung: AtomicU32::new(0) })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -91,11 +91,11 @@ impl Bell {
         }
         state.sessions.push(Ringing { session, client, legacy, end, page });
         if !state.running {
-            let bell = self.clone();
+            let poll_notifier = self.clone();
             std::thread::Builder::new()
-                .name("ringer".into())
+                .name("poll notifier".into())
                 .stack_size(64 * 1024)
-                .spawn(move || bell.run())
+                .spawn(move || poll_notifier.run())
                 .map_err(|_| Errno::EAGAIN)?;
             state.running = true;
         }
@@ -140,14 +140,14 @@ impl Bell {
         self.ring();
         if let Some(page) = former {
             // The thread may sleep there.
-            page.bell.fetch_add(1, Ordering::SeqCst);
-            futex::wake_all(&page.bell);
+            page.frame_doorbell.fetch_add(1, Ordering::SeqCst);
+            futex::wake_all(&page.frame_doorbell);
         }
     }
 
     /// Sets the present zero-copy pusher.
-    pub(crate) fn set_zero(&self, number: u32, hatch: Option<Arc<Page<Hatch>>>) {
-        let zero = hatch.filter(|_| number != 0).map(|hatch| (number, hatch));
+    pub(crate) fn set_zero(&self, number: u32, pusher_page: Option<Arc<Page<PusherPage>>>) {
+        let zero = pusher_page.filter(|_| number != 0).map(|pusher_page| (number, pusher_page));
         self.state().zero = zero;
         self.ring();
     }
@@ -158,8 +158,8 @@ impl Bell {
         futex::wake_all(&self.rung);
         let pusher = self.state().pusher.clone();
         if let Some(page) = pusher {
-            page.bell.fetch_add(1, Ordering::SeqCst);
-            futex::wake_all(&page.bell);
+            page.frame_doorbell.fetch_add(1, Ordering::SeqCst);
+            futex::wake_all(&page.frame_doorbell);
         }
     }
 
@@ -172,14 +172,15 @@ impl Bell {
                     state.running = false;
                     return;
                 }
-                let pusher = state.pusher.clone().map(|page| (page.bell.load(Ordering::SeqCst), page));
+                let pusher =
+                    state.pusher.clone().map(|page| (page.frame_doorbell.load(Ordering::SeqCst), page));
                 let waits = self.round(&mut state);
                 (pusher, waits)
             };
             match pusher {
                 // Rung since: what is to be looked at may be another pusher's.
                 Some(_) if self.rung.load(Ordering::SeqCst) != rung => {}
-                Some((seen, page)) => futex::wait(&page.bell, seen, waits.then_some(SLICE)),
+                Some((seen, page)) => futex::wait(&page.frame_doorbell, seen, waits.then_some(SLICE)),
                 None => futex::wait(&self.rung, rung, None),
             }
         }
@@ -196,14 +197,14 @@ impl Bell {
         }
         let mut waits = false;
         // Cleared before the look, so that who arms itself meanwhile is seen next time.
-        self.desk.clear_armed();
+        self.claims_page.clear_armed();
         for session in &state.sessions {
             let page = &session.page;
             if page.armed.load(Ordering::SeqCst) == 0 {
                 continue;
             }
             if !state.is_ready(session) {
-                self.desk.arm(session.client);
+                self.claims_page.arm(session.client);
                 waits = true;
                 continue;
             }
@@ -223,7 +224,7 @@ impl Bell {
                     Ordering::SeqCst,
                     Ordering::SeqCst,
                 );
-                self.desk.arm(session.client);
+                self.claims_page.arm(session.client);
                 waits = true;
             }
         }
@@ -248,9 +249,9 @@ impl State {
         // to all others a read says so at once, and poll must let it.
         let hasty = old || page.patient.load(Ordering::Relaxed) == 0;
         // A zero-copy pusher has refused to capture since the client met it: the next call tells.
-        let news = self.zero.as_ref().is_some_and(|(number, hatch)| {
+        let news = self.zero.as_ref().is_some_and(|(number, pusher_page)| {
             let met = page.zero.load(Ordering::SeqCst) == *number;
-            hatch.refusals() != if met { page.refusals.load(Ordering::SeqCst) } else { 0 }
+            pusher_page.refusals() != if met { page.refusals.load(Ordering::SeqCst) } else { 0 }
         });
         // Of a frame that is read in parts.
         let rest = page.rest.load(Ordering::SeqCst) != 0;

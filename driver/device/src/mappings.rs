@@ -50,7 +50,7 @@ struct Frame {
 
 /// All of them. All zeros: none.
 #[derive(Debug)]
-pub struct Views {
+pub struct Mappings {
     views: List,
     table: [Frame; MAX_BUFFERS],
     /// How many frames there are.
@@ -66,6 +66,8 @@ pub struct Views {
     sticky: u32,
     /// Bit i: frame i has memory that others have, too, and stays private for ever.
     bound: u32,
+    /// Bit i: the caller has mapped frame i by itself (`Window::Fixed`).
+    handed_out: u32,
     /// The REQBUFS that this is the layout of, 0 for V4L1's.
     generation: u32,
     /// What the program has mapped of a zero-copy pusher's memory, or had mapped before the kind of pusher changed: not
@@ -73,7 +75,7 @@ pub struct Views {
     pub ranges: Ranges,
 }
 
-impl Views {
+impl Mappings {
     /// Whether there is no layout yet.
     pub fn is_empty(&self) -> bool {
         self.views.is_empty()
@@ -165,6 +167,7 @@ impl Views {
         self.ring = 0;
         self.sticky = 0;
         self.bound = 0;
+        self.handed_out = 0;
         self.generation = 0;
     }
 
@@ -197,7 +200,8 @@ impl Views {
     pub fn is_mapped(&self, frame: usize) -> bool {
         let Frame { start, len, .. } = self.table[frame];
         let end = start + len;
-        self.views.iter().any(|v| v.offset < end && start < v.offset + v.len)
+        self.handed_out >> frame & 1 != 0
+            || self.views.iter().any(|v| v.offset < end && start < v.offset + v.len)
     }
 
     /// Whether frame `i` can show slot `i` of this ring, and is not to stay private.
@@ -243,7 +247,7 @@ impl Views {
         self.table[frame].file = 0;
     }
 
-    /// Where to copy what frame `i` is to show: [`Views::len_of`] bytes.
+    /// Where to copy what frame `i` is to show: [`Mappings::len_of`] bytes.
     ///
     /// # Errors
     /// ENOMEM.
@@ -266,15 +270,27 @@ impl Views {
         self.bound >> frame & 1 != 0
     }
 
-    /// The memory behind a descriptor, which has as many bytes as the frame, is frame `i`'s from now on, with
-    /// what the frame shows now unless `fresh` says that others have written there already.
+    /// The caller maps frame `i` by itself.
+    pub fn hand_out(&mut self, frame: usize) {
+        self.handed_out |= 1 << frame;
+    }
+
+    /// The memory behind a descriptor, from `offset` on as many bytes as the frame has, is frame `i`'s from now on,
+    /// with what the frame shows now unless `fresh` says that others have written there already.
     ///
     /// # Errors
-    /// ENOMEM, and what mmap says of the descriptor.
-    pub fn bind(&mut self, frame: usize, fd: c_int, fresh: bool, ring: &RingMap) -> Result<()> {
+    /// ENOMEM; EPROTO: the file is too short; and what mmap says of the descriptor.
+    pub fn bind(
+        &mut self,
+        frame: usize,
+        (fd, offset): (c_int, usize),
+        fresh: bool,
+        ring: &RingMap,
+    ) -> Result<()> {
         let len = self.table[frame].len;
-        // SAFETY: a new mapping of a file whose size is sealed.
-        let at = unsafe { sys::mmap(0, len, sys::READ_WRITE, libc::MAP_SHARED, fd) }? as usize;
+        sys::check_file(fd, offset.checked_add(len).ok_or(libc::EPROTO)?)?;
+        // SAFETY: a new mapping of a file whose size is sealed, and was looked at.
+        let at = unsafe { sys::mmap_from(0, len, sys::READ_WRITE, libc::MAP_SHARED, fd, offset) }? as usize;
         let shows = if self.is_direct(frame, ring.number) && frame < ring.slots {
             Some((ring.slot(frame) as usize, ring.slot_len))
         } else {
@@ -292,7 +308,7 @@ impl Views {
         self.stale &= !(1 << frame);
         match self.show(frame, ring) {
             // See `move_private`.
-            Err(libc::EINVAL) => self.show_file(frame, fd),
+            Err(libc::EINVAL) => self.show_file(frame, (fd, offset)),
             shown => shown,
         }
     }
@@ -316,7 +332,7 @@ impl Views {
         Ok(())
     }
 
-    /// The memory that [`Views::import`] brought, and its bytes.
+    /// The memory that [`Mappings::import`] brought, and its bytes.
     pub fn imported(&self, frame: usize) -> Option<(*mut u8, usize)> {
         let now = &self.table[frame];
         (now.private != 0).then_some((now.private as *mut u8, now.private_len))
@@ -328,7 +344,7 @@ impl Views {
         self.table[frame].brought = (at, len);
     }
 
-    /// The memory that this process gave for frame `i` ([`Views::bring`]), and its bytes.
+    /// The memory that this process gave for frame `i` ([`Mappings::bring`]), and its bytes.
     pub fn brought(&self, frame: usize) -> Option<(usize, usize)> {
         Some(self.table[frame].brought).filter(|(at, _)| *at != 0)
     }
@@ -416,22 +432,22 @@ impl Views {
                     sys::munmap(private as *mut u8, private_len);
                 }
                 self.table[frame].private = new as usize;
-                self.show_file(frame, fd)
+                self.show_file(frame, (fd, 0))
             });
         sys::close(fd);
         moved
     }
 
-    /// The program's mappings of frame `i` show this file, which has as many bytes.
-    fn show_file(&self, frame: usize, fd: c_int) -> Result<()> {
+    /// The program's mappings of frame `i` show this file from `offset` on, where it has as many bytes.
+    fn show_file(&self, frame: usize, (fd, offset): (c_int, usize)) -> Result<()> {
         let place = self.table[frame];
-        for &View { addr, len, offset, prot } in self.views.iter() {
-            let start = place.start.max(offset);
-            let end = (place.start + place.len).min(offset + len);
+        for &View { addr, len, offset: view_offset, prot } in self.views.iter() {
+            let start = place.start.max(view_offset);
+            let end = (place.start + place.len).min(view_offset + len);
             if start < end {
-                let (len, at) = (end - start, addr + start - offset);
+                let (len, at) = (end - start, addr + start - view_offset);
                 // SAFETY: the target is the program's mapping of this very frame.
-                unsafe { sys::map_over(at, len, prot, fd, start - place.start) }?;
+                unsafe { sys::map_over(at, len, prot, fd, offset + start - place.start) }?;
             }
         }
         Ok(())
@@ -492,6 +508,7 @@ impl Views {
         self.frames = 0;
         self.sticky = 0;
         self.bound = 0;
+        self.handed_out = 0;
         self.generation = 0;
     }
 }

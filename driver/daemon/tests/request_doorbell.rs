@@ -1,4 +1,4 @@
-//! Who gets what of a zero-copy pusher's gong, and what can be done to it.
+//! Who gets what of a zero-copy pusher's request doorbell, and what can be done to it.
 
 mod common;
 
@@ -13,8 +13,8 @@ const EBUSY: i32 = 16;
 const EINVAL: i32 = 22;
 const ENXIO: i32 = 6;
 
-fn gong(device: &Device) -> Result<Vec<OwnedFd>, i32> {
-    device.fetch(&Request::Gong { session: device.info.session })
+fn request_doorbell(device: &Device) -> Result<Vec<OwnedFd>, i32> {
+    device.fetch(&Request::RequestDoorbell { session: device.info.session })
 }
 
 fn zero(device: &Device, len: u32) -> Result<Vec<OwnedFd>, i32> {
@@ -29,36 +29,39 @@ fn state(fd: &OwnedFd) -> PollFlags {
 }
 
 #[test]
-fn the_pusher_gets_the_gong_and_its_clients_the_mallet() {
+fn the_pusher_gets_the_doorbell_and_its_clients_ring_it() {
     let daemon = Daemon::new();
     let (input, output, stranger) = (daemon.input(0), daemon.output(0), daemon.output(0));
-    assert_eq!(gong(&input).err(), Some(EINVAL), "not in zero-copy mode");
+    assert_eq!(request_doorbell(&input).err(), Some(EINVAL), "not in zero-copy mode");
     zero(&input, 4096).expect("memory");
     let second = daemon.input(0);
-    assert_eq!(gong(&second).err(), Some(EINVAL), "not the pusher");
-    zero(&output, 0).expect("a slip");
-    assert_eq!(gong(&output).err(), Some(ENXIO), "the pusher did not ask for one");
-    let [ear, own]: [OwnedFd; 2] = gong(&input).expect("a gong").try_into().expect("both ends");
-    let [mallet]: [OwnedFd; 1] = gong(&output).expect("a mallet").try_into().expect("one end");
-    assert_eq!(gong(&stranger).err(), Some(EINVAL), "no client of the pusher's");
+    assert_eq!(request_doorbell(&second).err(), Some(EINVAL), "not the pusher");
+    zero(&output, 0).expect("a request slot");
+    assert_eq!(request_doorbell(&output).err(), Some(ENXIO), "the pusher did not ask for one");
+    let [ear, own]: [OwnedFd; 2] =
+        request_doorbell(&input).expect("a request doorbell").try_into().expect("both ends");
+    let [ringing_end]: [OwnedFd; 1] =
+        request_doorbell(&output).expect("a ringing end").try_into().expect("one end");
+    assert_eq!(request_doorbell(&stranger).err(), Some(EINVAL), "no client of the pusher's");
     assert_eq!(zero(&second, 4096).err(), Some(EBUSY), "the pipe is another's");
     let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-    for end in [&mallet, &own] {
+    for end in [&ringing_end, &own] {
         assert_eq!(state(&ear), PollFlags::empty());
-        send(end.as_raw_fd(), &[1], flags).expect("it is struck");
+        send(end.as_raw_fd(), &[1], flags).expect("it is rung");
         assert_eq!(state(&ear), PollFlags::POLLIN);
         recv(ear.as_raw_fd(), &mut [0; 1], flags).expect("a byte");
     }
     // Another process of the pusher's gets the same one.
-    let [again, _]: [OwnedFd; 2] = gong(&input).expect("a gong").try_into().expect("both ends");
-    send(mallet.as_raw_fd(), &[1], flags).expect("it is struck");
+    let [again, _]: [OwnedFd; 2] =
+        request_doorbell(&input).expect("a request doorbell").try_into().expect("both ends");
+    send(ringing_end.as_raw_fd(), &[1], flags).expect("it is rung");
     assert_eq!(state(&again), PollFlags::POLLIN);
     recv(again.as_raw_fd(), &mut [0; 1], flags).expect("a byte");
     assert_eq!(state(&ear), PollFlags::empty());
     // A client that spoils its end hangs nobody up; nor does the daemon's end.
-    shutdown(mallet.as_raw_fd(), Shutdown::Both).expect("a socket");
+    shutdown(ringing_end.as_raw_fd(), Shutdown::Both).expect("a socket");
     assert_eq!(state(&ear), PollFlags::empty());
-    assert!(send(own.as_raw_fd(), &[1], flags).is_err(), "and who strikes sees that it is of no use");
+    assert!(send(own.as_raw_fd(), &[1], flags).is_err(), "and who rings sees that it is of no use");
     drop(daemon);
     assert_eq!(state(&ear), PollFlags::empty());
 }
