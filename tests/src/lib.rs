@@ -12,12 +12,15 @@
 //! | `VLOOPBACK_PROGRAMS` | `32`, `32-time64` or `32-old`: the programs of `tests/programs` are 32-bit ones |
 //! | `VLOOPBACK_EXPECT_TORN` | the library's ring is broken on purpose: frames have to be torn |
 //! | `VLOOPBACK_FULL` | set: run what is otherwise only sampled |
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod cases;
 pub mod conformance;
 mod env;
 mod events;
+// It is a process that reads and writes another one's memory.
+#[allow(unsafe_code)]
+pub mod foreign;
 pub mod pattern;
 mod process;
 mod programs;

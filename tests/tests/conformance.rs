@@ -2,7 +2,7 @@
 //! inputs with each way of its outputs; and over liars, who are all found out.
 
 use vloopback_tests::conformance::{Agents, Liar, Lie, Outcome, RULES, Transport};
-use vloopback_tests::{Env, Job};
+use vloopback_tests::{Env, Job, Width, program_of};
 
 fn preloaded(env: &Env, io: &str) -> Job {
     env.program("conform", &["--io", io])
@@ -23,6 +23,22 @@ fn sdk() -> Agents {
     Agents::new("SDK", |env| {
         Job::new(env!("CARGO_BIN_EXE_conform_sdk")).arg(env.socket()).named("conform_sdk")
     })
+}
+
+/// By a supervisor, for a program that has nothing of ours in it: with V4L2's buffers.
+fn foreign_buffers() -> Agents {
+    Agents::new("foreign, buffers", |env| supervised(env, "mmap"))
+}
+
+/// The same with read() and write().
+fn foreign_read_write() -> Agents {
+    Agents::new("foreign, read and write", |env| supervised(env, "read"))
+}
+
+fn supervised(env: &Env, io: &str) -> Job {
+    let program = program_of("conform", Width::Native);
+    let supervisor = Job::new(env!("CARGO_BIN_EXE_conform_foreign"));
+    supervisor.arg(env.socket()).arg(program).arg("--io").arg(io).named(&format!("conform_foreign {io}"))
 }
 
 /// Runs all rules over inputs of one way and outputs of another. `without` names those for which the outputs
@@ -84,6 +100,46 @@ fn sdk_to_sdk() {
 #[test]
 fn buffers_to_sdk() {
     conforms(&preload_buffers(), &sdk(), SDK_LACKS);
+}
+
+#[test]
+fn foreign_to_foreign() {
+    conforms(&foreign_buffers(), &foreign_buffers(), &[]);
+}
+
+#[test]
+fn foreign_writes_to_foreign_reads() {
+    conforms(&foreign_read_write(), &foreign_read_write(), READ_LACKS);
+}
+
+#[test]
+fn foreign_to_buffers() {
+    conforms(&foreign_buffers(), &preload_buffers(), &[]);
+}
+
+#[test]
+fn buffers_to_foreign() {
+    conforms(&preload_buffers(), &foreign_buffers(), &[]);
+}
+
+#[test]
+fn foreign_writes_to_reads() {
+    conforms(&foreign_read_write(), &preload_read_write(), READ_LACKS);
+}
+
+#[test]
+fn writes_to_foreign_reads() {
+    conforms(&preload_read_write(), &foreign_read_write(), READ_LACKS);
+}
+
+#[test]
+fn sdk_to_foreign() {
+    conforms(&sdk(), &foreign_buffers(), &[]);
+}
+
+#[test]
+fn foreign_to_sdk() {
+    conforms(&foreign_buffers(), &sdk(), SDK_LACKS);
 }
 
 /// The negative run: each rule finds out the lie that it names, and no two rules have one name.
