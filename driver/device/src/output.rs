@@ -279,7 +279,7 @@ pub fn mcapture(call: &Call, order: &VideoMmap) -> Result<()> {
             let (ring, mappings) = (&locked.ring, &mut locked.mappings);
             if !mappings.is_empty() && !mappings.is_direct(frame, number) {
                 // It had to copy once; the next frame may come in place again. If not: it copies.
-                let _ = mappings.make_direct(frame, ring);
+                let _ = mappings.prefer_direct(frame, ring);
             }
             locked.tell_places(row);
             if locked.mappings.is_direct(frame, number) {
