@@ -11,6 +11,7 @@ use core::cell::Cell;
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::v4l2::{Fourcc, PixelFormat};
+use vloopback_convert::Conversion;
 
 use crate::caller::Call;
 use crate::publish::{self, IoSlices};
@@ -41,15 +42,25 @@ pub fn read_rest(locked: &mut Locked, buf: usize, len: usize) -> Result<Option<u
     Ok(Some(count))
 }
 
-/// Reads the beginning of the next frame, which has at most `whole` bytes. None: there is none.
+/// Reads the beginning of the next frame, which has at most `whole` bytes, converted if it has to be. None: there is
+/// none.
 ///
 /// # Errors
 /// As [`read_rest`]. `len` bytes at `buf` were checked.
-pub fn read_begin(locked: &mut Locked, (buf, len): (usize, usize), whole: usize) -> Result<Option<usize>> {
+pub fn read_begin(
+    locked: &mut Locked,
+    (buf, len): (usize, usize),
+    whole: usize,
+    conversion: Option<&Conversion>,
+) -> Result<Option<usize>> {
     let (session, page) = (locked.session, locked.session.page());
     let memory = locked.ring.part.memory(page, session.info().session, whole)?;
-    // SAFETY: the memory has so many bytes.
-    let taken = unsafe { locked.copy_oldest(memory, whole) }?;
+    let taken = match conversion {
+        // SAFETY: the memory has so many bytes, which are the result's.
+        Some(conversion) => unsafe { locked.convert_oldest(conversion, memory) }?,
+        // SAFETY: the memory has so many bytes.
+        None => unsafe { locked.copy_oldest(memory, whole) }?,
+    };
     let Some(taken) = taken else { return Ok(None) };
     let count = len.min(taken.len as usize);
     // SAFETY: the frame has as many bytes, and so has `buf`, as the caller has checked.

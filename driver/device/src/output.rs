@@ -14,8 +14,9 @@ use crate::open_file::{OpenFile, disown, fed, is_client, takes_what_comes};
 use crate::ranges::Layout;
 use crate::stream::{BY_MMAP, BY_NEW_MAPPING, BY_READ, Locked, Step, stop_streaming, until_done, with_locks};
 use crate::v4l2::bridge::before_sleep;
-use crate::v4l2::format::{freeze, frozen, is_nameless};
-use crate::v4l2::{bridge, queue};
+use crate::v4l2::format::{freeze, is_nameless};
+use crate::v4l2::names::under_asked_name;
+use crate::v4l2::{bridge, convert, queue};
 use crate::zero::memory;
 use crate::zero::memory::is_zero;
 use vloopback_link::connection;
@@ -42,16 +43,16 @@ pub fn begin_read(session: &Call) -> Result<()> {
 ///
 /// # Errors
 /// EIO: the pipe has another format by now, or one that V4L2 has no name for.
-fn check_read(session: &OpenFile, begins: bool) -> Result<()> {
-    let page = session.page();
+fn check_read(call: &Call, begins: bool) -> Result<()> {
+    let (session, page) = (call.file, call.page());
     if !is_client(session) {
         return Ok(());
     }
     let format = session.board().format();
     if begins {
-        freeze(page, &format.pix);
+        freeze(page, &under_asked_name(call, format.pix));
     }
-    if !is_nameless(&format) && frozen(page).same_frames(&format.pix) { Ok(()) } else { Err(libc::EIO) }
+    if !is_nameless(&format) && convert::fits(call, &format.pix) { Ok(()) } else { Err(libc::EIO) }
 }
 
 /// read(2): one frame, or as much of it as there is room for; a V4L2 program gets the rest with its next one. 0 (end of
@@ -93,7 +94,7 @@ pub fn read(call: &Call, buf: usize, len: usize) -> Result<usize> {
             }
             // Who came before the pusher and has asked for no format takes the pusher's.
             let open = takes_what_comes(session);
-            check_read(session, begins || open)?;
+            check_read(call, begins || open)?;
             began |= begins;
             if fed(session, NOBODY)? && !memory::is_zero(session) {
                 locked.settle(BY_READ)?;
@@ -107,13 +108,17 @@ pub fn read(call: &Call, buf: usize, len: usize) -> Result<usize> {
             }
             if open {
                 // What has been mapped just now may be of another format.
-                check_read(session, true)?;
+                check_read(call, true)?;
             }
             if !in_parts {
                 locked.pass_former();
             }
             let format = locked.session.board().format();
-            let whole = format.frame_len.max(format.pix.sizeimage) as usize;
+            let conversion = if in_parts { convert::of(call) } else { None };
+            let whole = match &conversion {
+                Some(conversion) => conversion.len(),
+                None => format.frame_len.max(format.pix.sizeimage) as usize,
+            };
             let room = len.min(whole);
             call.caller.check_writable(session, buf, room).map_err(|_| libc::EFAULT)?;
             if began && !call.caller.may_wait() {
@@ -125,8 +130,8 @@ pub fn read(call: &Call, buf: usize, len: usize) -> Result<usize> {
             if locked.oldest()?.is_some() {
                 not_a_card(session, NOBODY)?;
             }
-            let got = if in_parts && len < whole {
-                byte_stream::read_begin(locked, (buf, room), whole)?
+            let got = if in_parts && (len < whole || conversion.is_some()) {
+                byte_stream::read_begin(locked, (buf, room), whole, conversion.as_ref())?
             } else {
                 // SAFETY: `room` bytes at `buf` were just checked.
                 let taken = unsafe { locked.copy_oldest_out(buf, room) }?;
@@ -136,7 +141,7 @@ pub fn read(call: &Call, buf: usize, len: usize) -> Result<usize> {
                 Some(count) => Ok(Step::Done(count)),
                 None => {
                     // The format may have changed since the look above, and its frames gone with it.
-                    check_read(session, open)?;
+                    check_read(call, open)?;
                     if call.caller.may_wait() {
                         locked.disarm();
                     } else {

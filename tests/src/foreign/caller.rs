@@ -154,6 +154,10 @@ impl Caller for Foreign<'_> {
         self.process.is_legacy()
     }
 
+    fn converts(&self) -> bool {
+        false
+    }
+
     fn may_wait(&self) -> bool {
         let flags = self.descriptor().map(rustix::fs::fcntl_getfl);
         flags.is_none_or(|flags| flags.is_ok_and(|flags| !flags.contains(rustix::fs::OFlags::NONBLOCK)))

@@ -3,6 +3,7 @@
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::text;
+use vloopback_abi::v4l2::flags::V4L2_FMT_FLAG_EMULATED;
 use vloopback_abi::v4l2::pixel::nearest_within;
 use vloopback_abi::v4l2::{
     Fourcc, PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE,
@@ -137,7 +138,8 @@ impl Node<'_> {
     /// EINVAL: the output does not list this code. EINTR, ENODEV.
     fn listed_format(&self, fourcc: u32) -> Answer<PixelFormat> {
         let first = self.listed_first()?;
-        names::listed(self.call, first).find(|format| format.fourcc.0 == fourcc).ok_or(Errno::EINVAL)
+        let mut all = names::listed(self.call, first).chain(names::emulated(self.call, first));
+        all.find(|format| format.fourcc.0 == fourcc).ok_or(Errno::EINVAL)
     }
 
     /// The rectangle of the whole picture.
@@ -160,7 +162,7 @@ impl Node<'_> {
         let now = to_v4l2(&self.learned_pix()?);
         let fixed = self.page().count.load(Ordering::Relaxed) != 0 || !self.is_bridged();
         let near = if fixed { now } else { bridge::resolve(self.call, asked, false) };
-        Ok(names::as_asked(near, asked.fourcc()))
+        Ok(names::as_asked(self.call, near, asked.fourcc()))
     }
 
     /// The nearest format that a pusher can set: within the pipe's sizes, or the one that is kept.
@@ -294,7 +296,14 @@ impl V4l2Device for Node<'_> {
             if self.is_bridged() {
                 bridge::ask_palettes(self.call).map_err(Errno)?;
             }
-            names::listed(self.call, self.listed_first()?).nth(index)
+            let first = self.listed_first()?;
+            let native = names::listed(self.call, first).count();
+            if let Some(beyond) = index.checked_sub(native) {
+                let format = names::emulated(self.call, first).nth(beyond).ok_or(Errno::EINVAL)?;
+                let told = format.fmtdesc(asked.index, asked.type_);
+                return Ok(V4l2Fmtdesc { flags: told.flags | V4L2_FMT_FLAG_EMULATED, ..told });
+            }
+            names::listed(self.call, first).nth(index)
         };
         Ok(format.ok_or(Errno::EINVAL)?.fmtdesc(asked.index, asked.type_))
     }
