@@ -41,7 +41,7 @@ impl Conversion {
         if (from.width, from.height) != (to.width, to.height) {
             return None;
         }
-        from.len().and(to.len())?;
+        from.frame_len().and(to.frame_len())?;
         let is_rgb = |picture: &Picture| matches!(picture.kind, Kind::Rgb { .. });
         let colours = match (is_rgb(&from), is_rgb(&to)) {
             (false, true) => Colours::ToRgb(ToRgb::new(coding)),
@@ -52,18 +52,13 @@ impl Conversion {
     }
 
     /// Bytes of the result.
-    pub fn len(&self) -> usize {
-        self.to.len().unwrap_or(usize::MAX)
-    }
-
-    /// Whether the result has no bytes: never.
-    pub fn is_empty(&self) -> bool {
-        false
+    pub fn result_len(&self) -> usize {
+        self.to.frame_len().unwrap_or(usize::MAX)
     }
 
     /// Converts a frame. False: `frame` is too short, or `into` has no room; nothing was done.
     pub fn run(&self, frame: &[u8], into: &mut [u8]) -> bool {
-        if self.from.len().is_none_or(|len| frame.len() < len) || into.len() < self.len() {
+        if self.from.frame_len().is_none_or(|len| frame.len() < len) || into.len() < self.result_len() {
             return false;
         }
         let mut block = Block {

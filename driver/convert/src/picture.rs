@@ -87,7 +87,7 @@ impl Picture {
     }
 
     /// Bytes that a frame has at least. None: more than an address has room for.
-    pub fn len(&self) -> Option<usize> {
+    pub fn frame_len(&self) -> Option<usize> {
         let luma = self.line.checked_mul(self.height)?;
         match self.kind {
             Kind::Planes { across, down, .. } => {

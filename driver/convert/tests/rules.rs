@@ -21,7 +21,7 @@ fn picture(format: Fourcc, (width, height): (u32, u32)) -> Picture {
 
 fn convert(from: Fourcc, to: Fourcc, size: (u32, u32), coding: Coding, frame: &[u8]) -> Vec<u8> {
     let conversion = Conversion::new(picture(from, size), picture(to, size), coding).expect("one size");
-    let mut into = vec![0; conversion.len()];
+    let mut into = vec![0; conversion.result_len()];
     assert!(conversion.run(frame, &mut into));
     into
 }
@@ -38,7 +38,7 @@ fn frame(format: Fourcc, size: (u32, u32), seed: u64) -> Vec<u8> {
         state ^= state << 17;
         (state >> 32) as u8
     };
-    (0..picture(format, size).len().expect("small")).map(|_| next()).collect()
+    (0..picture(format, size).frame_len().expect("small")).map(|_| next()).collect()
 }
 
 proptest! {
@@ -121,7 +121,7 @@ proptest! {
         let size = (width, height);
         let whole = frame(from, size, 7);
         let conversion = Conversion::new(picture(from, size), picture(fourcc::YUYV, size), sd()).expect("one size");
-        let mut into = vec![0xee; conversion.len()];
+        let mut into = vec![0xee; conversion.result_len()];
         let short = &whole[..whole.len().saturating_sub(missing)];
         prop_assert!(!conversion.run(short, &mut into));
         prop_assert!(into.iter().all(|byte| *byte == 0xee));

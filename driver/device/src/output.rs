@@ -116,7 +116,7 @@ pub fn read(call: &Call, buf: usize, len: usize) -> Result<usize> {
             let format = locked.session.board().format();
             let conversion = if in_parts { convert::of(call) } else { None };
             let whole = match &conversion {
-                Some(conversion) => conversion.len(),
+                Some(conversion) => conversion.result_len(),
                 None => format.frame_len.max(format.pix.sizeimage) as usize,
             };
             let room = len.min(whole);

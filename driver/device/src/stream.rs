@@ -271,10 +271,10 @@ impl<'a> Locked<'a> {
     /// The oldest frame that the client has not had, converted, to memory of our own.
     ///
     /// # Safety
-    /// [`Conversion::len`] bytes can be written at `to`.
+    /// [`Conversion::result_len`] bytes can be written at `to`.
     pub unsafe fn convert_oldest(&mut self, conversion: &Conversion, to: *mut u8) -> Result<Option<Taken>> {
         let convert = |from: *const u8, len: usize| {
-            let count = conversion.len();
+            let count = conversion.result_len();
             // SAFETY: the slot has `len` bytes, and `to` the result's. A writer that changes the slot meanwhile spoils
             // the picture, and is noticed after it.
             let (from, into) = unsafe {

@@ -45,7 +45,7 @@ pub(super) fn conversion(pipe: &Pix, own: &Pix) -> Option<Conversion> {
     let luma = if is_rgb(pipe.fourcc) { own } else { pipe };
     let coding = Coding::new(luma.colorspace, luma.colours & 0xff, luma.colours >> 8 & 0xff);
     let made = Conversion::new(picture(pipe)?, picture(own)?, coding)?;
-    (made.len() <= own.sizeimage as usize).then_some(made)
+    (made.result_len() <= own.sizeimage as usize).then_some(made)
 }
 
 /// The conversion of frames for the buffers, or the reads, of an open file.

@@ -507,7 +507,7 @@ fn take_converted(locked: &mut Locked, conversion: &Conversion) -> Result<Option
     }
     if queue::is_mmap(page) {
         let to = locked.mappings.private_frame(first)?;
-        if locked.mappings.len_of(first) < conversion.len() {
+        if locked.mappings.len_of(first) < conversion.result_len() {
             return Err(libc::EIO);
         }
         // SAFETY: a frame's private memory has `len_of` bytes.
@@ -521,13 +521,13 @@ fn take_converted(locked: &mut Locked, conversion: &Conversion) -> Result<Option
     }
     let into = queue::first(page, |index| queue::is_brought_here(locked, index)).ok_or(libc::EFAULT)?;
     let taken = match queue::brought(locked, into)? {
-        Brought::Here(to, room) if room >= conversion.len() => {
+        Brought::Here(to, room) if room >= conversion.result_len() => {
             // SAFETY: the memory has `room` bytes.
             unsafe { locked.convert_oldest(conversion, to) }?
         }
-        Brought::Callers(to, room) if room >= conversion.len() => {
+        Brought::Callers(to, room) if room >= conversion.result_len() => {
             let session = locked.session.info().session;
-            let memory = locked.ring.part.memory(page, session, conversion.len())?;
+            let memory = locked.ring.part.memory(page, session, conversion.result_len())?;
             // SAFETY: that memory is as long as the result.
             let taken = unsafe { locked.convert_oldest(conversion, memory) }?;
             if let Some(taken) = &taken {
