@@ -3,17 +3,15 @@
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::v4l2::V4L2_BUF_FLAG_TIMESTAMP_COPY;
-use vloopback_ring::{Log, Picked, cancel, pick, publish_marked, retire, stamp};
+use vloopback_ring::{Log, Picked, RING_AT_LEAST, cancel, pick, publish_marked, retire, stamp};
 
 use crate::caller::Caller;
 use crate::open_file::OpenFile;
 use crate::ring_map::RingMap;
+use vloopback_link::connection;
 use vloopback_sys as sys;
 use vloopback_sys::Result;
-
-/// Clients that poll are woken through the daemon at least this often whatever the claims page says,
-/// so that nobody can keep them asleep by clearing others' marks there. Nanoseconds.
-const RING_AT_LEAST: u64 = 50_000_000;
+use vloopback_sys::lock::NoSignals;
 
 /// One frame out of pieces that lie in the caller's memory, or in our own.
 #[derive(Clone, Copy)]
@@ -82,15 +80,16 @@ fn is_unwatched(session: &OpenFile) -> bool {
     session.board().streamers.load(Ordering::Acquire) == 0
 }
 
-/// Whether a frame, with `len` bytes to copy, of the pusher whose log is number `log`, is kept for who comes later:
-/// nobody streams, and the pusher is slow (`pace`).
+/// Whether a frame of `len` bytes is kept for clients that come later: nobody streams, and the pusher, whose log has
+/// number `log`, is slow (`pace`).
 pub fn is_kept(session: &OpenFile, log: u32, len: usize) -> bool {
     is_unwatched(session) && session.pace.keeps(log, len, sys::about_now())
 }
 
 /// Whether a frame that is not one to `keep` is left out, because nobody streams to see it; then it is counted.
 ///
-/// Who comes is counted first and looks at the number then: either it sees that there was a frame, or we see it.
+/// The daemon counts a new client before it reads this number. So either it sees that there was a frame, or we see the
+/// client.
 pub fn is_left_out(session: &OpenFile, log: &Log, keep: bool) -> bool {
     if keep || !is_unwatched(session) {
         return false;
@@ -189,10 +188,34 @@ pub fn show(session: &OpenFile, log: &Log, picked: Picked, slots: usize, len: u3
     }
     if refused
         || claims_page.any_armed()
-        || time.wrapping_sub(log.rung.load(Ordering::Relaxed)) > RING_AT_LEAST
+        || time.wrapping_sub(log.rung.load(Ordering::Relaxed)) > RING_AT_LEAST.as_nanos() as u64
     {
         log.rung.store(time, Ordering::Relaxed);
         session.ring_frame_doorbell();
+    }
+}
+
+/// Runs `f` with the ring in force, its log, and the right to write there as this process's number; `f` gives the right
+/// back ([`give_back`]), or keeps it for a frame that is filled in place.
+///
+/// # Errors
+/// EINVAL: there is no ring. EINTR: a handler without SA_RESTART, while another writer of the same pipe (a fork's or a
+/// thread's) is at it. What `f` says; ENOMEM, EMFILE, ENODEV.
+pub fn with_right_to_write<T>(
+    session: &OpenFile,
+    f: impl FnOnce(&RingMap, &'static Log, u32) -> Result<T>,
+) -> Result<T> {
+    loop {
+        let quiet = NoSignals::new();
+        let mut ring = session.ring.lock(&quiet);
+        session.refresh_ring(&mut ring)?;
+        let log = ring.log().ok_or(libc::EINVAL)?;
+        let me = connection::peer()?;
+        let Err(owner) = log.lock.try_lock(me) else { return f(&ring, log, me) };
+        drop(ring);
+        drop(quiet);
+        // Not with signals blocked: whoever waits here can be interrupted.
+        session.wait_for_lock(log.lock.word(), owner)?;
     }
 }
 
