@@ -173,3 +173,57 @@ fn ffmpeg_pushes_and_reads_motion_jpeg() {
     wrong[7][100] ^= 1;
     fails(in_film(&wrong, &right), "picture 7");
 }
+
+/// A raw film of test pictures: its frames. (The source draws no odd sizes.)
+fn raw_film(path: &Path, pix_fmt: &str, size: &str) -> Vec<Vec<u8>> {
+    Job::new("ffmpeg")
+        .args(["-hide_banner", "-loglevel", "error", "-nostdin", "-y", "-f", "lavfi", "-i", "testsrc2"])
+        .args(["-s", size, "-frames:v", "12", "-pix_fmt", pix_fmt, "-f", "rawvideo"])
+        .arg(path)
+        .output()
+        .ok();
+    let film = fs::read(path).expect("the film");
+    film.chunks(film.len() / 12).map(<[u8]>::to_vec).collect()
+}
+
+/// Odd sizes (a screen's region, a telephone's film, one line): ffmpeg looks neither at `bytesperline` nor at what S_FMT
+/// gave; its frames go in and out as they are.
+#[test]
+fn ffmpeg_moves_odd_sizes() {
+    if !have("ffmpeg") {
+        skip!("ffmpeg is not installed");
+    }
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    for (pix_fmt, size, bytes) in [
+        ("nv12", "853x480", 614_400),
+        ("yuv420p", "641x481", 463_043),
+        ("yuyv422", "853x480", 819_840),
+        ("yuv410p", "641x481", 308_321 + 2 * 161 * 121),
+        ("bgr24", "2048x1", 6144),
+        ("gray", "1x1", 1),
+    ] {
+        let path = env.dir().join("film");
+        let right = raw_film(&path, pix_fmt, size);
+        assert_eq!(right[0].len(), bytes, "{pix_fmt} {size}");
+        let path = path.to_str().expect("a name of letters");
+        let film =
+            ["-re", "-stream_loop", "-1", "-f", "rawvideo", "-pix_fmt", pix_fmt, "-s", size, "-r", "50"];
+        let out = ["-i", path, "-pix_fmt", pix_fmt, "-f", "v4l2", &pipe.input];
+        let pusher = ffmpeg(&env, &[&film[..], &out[..]].concat()).start();
+        env.until("ffmpeg has the pipe", |pipes| pipes[0].input_status == "W");
+        let words = ["-f", "v4l2", "-i", &pipe.output, "-frames:v", "5", "-fps_mode", "passthrough"];
+        let ended = ffmpeg(&env, &[&words[..], &["-f", "rawvideo", "-"]].concat()).output().ok();
+        drop(pusher);
+        env.until_idle();
+        let saved: Vec<Vec<u8>> = ended.stdout.chunks(right[0].len()).map(<[u8]>::to_vec).collect();
+        assert_eq!(saved.len(), 5, "{pix_fmt} {size}: {}", ended.stderr);
+        for frame in &saved {
+            assert!(right.contains(frame), "{pix_fmt} {size}: a frame is none of the film's");
+            let mut wrong = frame.clone();
+            let last = wrong.len() - 1;
+            wrong[last] ^= 1;
+            assert!(!right.contains(&wrong), "{pix_fmt} {size}: a wrong last byte is seen");
+        }
+    }
+}

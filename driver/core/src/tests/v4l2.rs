@@ -129,8 +129,9 @@ fn a_format_of_today_has_no_palette() {
 #[test]
 fn what_cannot_be_had_comes_back_as_the_nearest() {
     for (wanted, expected) in [
-        (asked(fourcc::Fourcc(0), 0, 0), pix(fourcc::YUYV, 2, 2)),
-        (asked(fourcc::YUV420, 321, 241), pix(fourcc::YUV420, 320, 240)),
+        (asked(fourcc::Fourcc(0), 0, 0), pix(fourcc::YUYV, 640, 480)),
+        (asked(fourcc::YUV420, 321, 241), pix(fourcc::YUV420, 321, 241)),
+        (asked(fourcc::NV12, 1, 1), pix(fourcc::NV12, 1, 1)),
         (asked(fourcc::RGB24, u32::MAX, u32::MAX), pix(fourcc::RGB24, 8192, 8192)),
         (
             V4l2PixFormat { bytesperline: 1, sizeimage: 7, ..asked(fourcc::YUYV, 64, 64) },

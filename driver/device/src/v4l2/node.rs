@@ -9,13 +9,13 @@ use vloopback_abi::v4l2::{
     V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE, V4L2_CAP_DEVICE_CAPS,
     V4L2_CAP_EXT_PIX_FORMAT, V4L2_CAP_READWRITE, V4L2_CAP_STREAMING, V4L2_CAP_TIMEPERFRAME, V4L2_CAP_TUNER,
     V4L2_CAP_VIDEO_CAPTURE, V4L2_CAP_VIDEO_OUTPUT, V4L2_FIELD_NONE, V4L2_FRMIVAL_TYPE_CONTINUOUS,
-    V4L2_IN_ST_NO_SIGNAL, V4L2_INPUT_TYPE_CAMERA, V4L2_OUTPUT_TYPE_ANALOG, V4L2_PRIORITY_DEFAULT,
-    V4L2_SEL_TGT_COMPOSE_BOUNDS, V4L2_SEL_TGT_COMPOSE_DEFAULT, V4L2_SEL_TGT_CROP_BOUNDS,
-    V4L2_SEL_TGT_CROP_DEFAULT, V4l2Buffer, V4l2Capability, V4l2Control, V4l2CreateBuffers, V4l2Cropcap,
-    V4l2Event, V4l2EventSubscription, V4l2Exportbuffer, V4l2ExtControls, V4l2Fmtdesc, V4l2Format, V4l2Fract,
-    V4l2Frequency, V4l2Frmivalenum, V4l2FrmsizeStepwise, V4l2Frmsizeenum, V4l2Input, V4l2Output,
-    V4l2PixFormat, V4l2QueryExtCtrl, V4l2Queryctrl, V4l2Querymenu, V4l2Rect, V4l2Requestbuffers,
-    V4l2Selection, V4l2Streamparm, V4l2Tuner,
+    V4L2_FRMSIZE_TYPE_CONTINUOUS, V4L2_IN_ST_NO_SIGNAL, V4L2_INPUT_TYPE_CAMERA, V4L2_OUTPUT_TYPE_ANALOG,
+    V4L2_PRIORITY_DEFAULT, V4L2_SEL_TGT_COMPOSE_BOUNDS, V4L2_SEL_TGT_COMPOSE_DEFAULT,
+    V4L2_SEL_TGT_CROP_BOUNDS, V4L2_SEL_TGT_CROP_DEFAULT, V4l2Buffer, V4l2Capability, V4l2Control,
+    V4l2CreateBuffers, V4l2Cropcap, V4l2Event, V4l2EventSubscription, V4l2Exportbuffer, V4l2ExtControls,
+    V4l2Fmtdesc, V4l2Format, V4l2Fract, V4l2Frequency, V4l2Frmivalenum, V4l2FrmsizeStepwise, V4l2Frmsizeenum,
+    V4l2Input, V4l2Output, V4l2PixFormat, V4l2QueryExtCtrl, V4l2Queryctrl, V4l2Querymenu, V4l2Rect,
+    V4l2Requestbuffers, V4l2Selection, V4l2Streamparm, V4l2Tuner,
 };
 use vloopback_ioctl::{Answer, ControlList, Errno, V4l2Device, V4l2Row};
 use vloopback_ring::{MAX_BUFFERS, Pix, SessionPage};
@@ -125,8 +125,9 @@ impl Node<'_> {
     fn listed_sizes(&self, format: &PixelFormat) -> Answer<impl Iterator<Item = (u32, u32)> + use<>> {
         let format = *format;
         let pix = self.learned_pix()?;
-        let now = format.fit(pix.width, pix.height);
         let range = bridge::sizes(self.call);
+        // A V4L1 pusher's other palettes have no odd sizes.
+        let now = if self.is_bridged() { format.fit(pix.width, pix.height) } else { (pix.width, pix.height) };
         Ok((0..).map_while(move |index| match range {
             Some(range) => bridge::listed(range, now, |width, height| format.fit(width, height), index),
             None => Some(now).filter(|_| index == 0),
@@ -333,26 +334,18 @@ impl V4l2Device for Node<'_> {
 
     fn enum_framesizes(&mut self, asked: V4l2Frmsizeenum) -> Answer<V4l2Frmsizeenum> {
         if self.is_input() {
-            let format = only(asked.index == 0).and_then(|()| known(asked.pixel_format))?;
-            let (step_width, step_height) = format.granularity();
-            let sizes = self.sizes();
-            let within = |width, height| {
-                let pixelformat = format.fourcc.0;
-                let near = V4l2PixFormat { pixelformat, width, height, ..V4l2PixFormat::default() };
-                let near = nearest_within(&near, sizes);
-                (near.width, near.height)
-            };
-            let ((min_width, min_height), (max_width, max_height)) =
-                (within(sizes[0], sizes[2]), within(sizes[1], sizes[3]));
+            only(asked.index == 0).and_then(|()| known(asked.pixel_format))?;
+            let [min_width, max_width, min_height, max_height] = self.sizes();
             let mut answer = asked;
             answer.set_stepwise(V4l2FrmsizeStepwise {
                 min_width,
                 max_width,
-                step_width,
+                step_width: 1,
                 min_height,
                 max_height,
-                step_height,
+                step_height: 1,
             });
+            answer.type_ = V4L2_FRMSIZE_TYPE_CONTINUOUS;
             return Ok(answer);
         }
         let format = self.listed_format(asked.pixel_format)?;
