@@ -146,3 +146,24 @@ fn bad_input_becomes_the_nearest() {
 fn fields_are_carried() {
     case("fields");
 }
+
+/// Lines farther apart, as a pusher or a client asks for them, are that program's own: all others get lines without
+/// padding. By each way of moving frames.
+#[test]
+fn lines_may_be_farther_apart() {
+    case("lines");
+}
+
+/// The negative run: one byte in the wrong place is seen.
+#[test]
+fn a_wrong_byte_in_padded_lines_is_seen() {
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    let words = ["lines", "--device", &pipe.input, "--find", &pipe.output, "--wrong-frame", "3"];
+    let mut case = env.program("v4l2_formats", &words).start();
+    let seen = std::iter::from_fn(|| case.any_event()).any(|event| {
+        event["event"] == "wrong"
+            && event["what"].as_str().is_some_and(|what| what.contains("frame 3 is torn"))
+    });
+    assert!(seen, "no byte was seen that is wrong");
+}

@@ -15,6 +15,8 @@ use vloopback_abi::v4l2::{Fourcc, PixelFormat};
 use crate::caller::Call;
 use crate::publish::{self, IoSlices};
 use crate::stream::{Locked, Step, with_locks};
+use crate::v4l2::format::frozen;
+use crate::v4l2::lines::{Lines, fits};
 use crate::{input, open_file};
 use vloopback_link::connection;
 use vloopback_sys::Result;
@@ -41,15 +43,25 @@ pub fn read_rest(locked: &mut Locked, buf: usize, len: usize) -> Result<Option<u
     Ok(Some(count))
 }
 
-/// Reads the beginning of the next frame, which has at most `whole` bytes. None: there is none.
+/// Reads the beginning of the next frame, which has at most `whole` bytes, its `lines` farther apart where the program
+/// has asked for that. None: there is none.
 ///
 /// # Errors
 /// As [`read_rest`]. `len` bytes at `buf` were checked.
-pub fn read_begin(locked: &mut Locked, (buf, len): (usize, usize), whole: usize) -> Result<Option<usize>> {
+pub fn read_begin(
+    locked: &mut Locked,
+    (buf, len): (usize, usize),
+    whole: usize,
+    lines: Option<&Lines>,
+) -> Result<Option<usize>> {
     let (session, page) = (locked.session, locked.session.page());
     let memory = locked.ring.part.memory(page, session.info().session, whole)?;
-    // SAFETY: the memory has so many bytes.
-    let taken = unsafe { locked.copy_oldest(memory, whole) }?;
+    let taken = match lines {
+        // SAFETY: the memory has so many bytes.
+        None => unsafe { locked.copy_oldest(memory, whole) }?,
+        // SAFETY: as above.
+        Some(lines) => unsafe { locked.copy_lines(lines, memory, whole) }?,
+    };
     let Some(taken) = taken else { return Ok(None) };
     let count = len.min(taken.len as usize);
     // SAFETY: the frame has as many bytes, and so has `buf`, as the caller has checked.
@@ -75,7 +87,8 @@ fn settle(locked: &Locked) -> Result<()> {
 }
 
 /// write(2) of a V4L2 program: whole frames as [`input::write`] has it, else bytes that are gathered until they are a
-/// frame. Frames of compressed formats have the length of the write.
+/// frame. Frames of compressed formats have the length of the write. Where the program has asked for lines farther apart,
+/// a frame is one of those.
 ///
 /// # Errors
 /// As [`input::write`]; ENOMEM.
@@ -89,12 +102,14 @@ pub fn write(call: &Call, bytes: &IoSlices) -> Result<usize> {
         true => format.varies != 0,
         false => PixelFormat::of(Fourcc(format.pix.fourcc)).is_none_or(|format| format.is_compressed()),
     };
+    let lines = Lines::of(page).filter(|_| fits(&frozen(page), &format.pix));
+    let whole = lines.map_or(whole, |lines| lines.wide_len);
     let len = bytes.total().ok_or(libc::EINVAL)?;
     let begun = page.rest.load(Ordering::Relaxed) != 0;
     // A V4L2 device always has a format. But who has said nothing may be a program of V4L1, to which bytes that come
     // before anybody has set a format are no picture.
     let is_known = format.chosen != 0 || page.v4l2.load(Ordering::Relaxed) != 0;
-    let in_parts = whole != 0 && is_known && !varies && (begun || len != whole);
+    let in_parts = whole != 0 && is_known && !varies && (begun || len != whole || lines.is_some());
     let info = session.info();
     let has_buffers = page.count.load(Ordering::Relaxed) != 0;
     if !in_parts
@@ -119,10 +134,11 @@ pub fn write(call: &Call, bytes: &IoSlices) -> Result<usize> {
     let result = with_locks(call, |locked| {
         session.refresh_ring(&mut locked.ring)?;
         bytes.check(session)?;
-        let whole = board.format().frame_len as usize;
-        if whole == 0 || whole > locked.ring.slot_len {
+        let tight = board.format().frame_len as usize;
+        if tight == 0 || tight > locked.ring.slot_len || lines.is_some_and(|lines| lines.tight_len != tight) {
             return Err(libc::EINVAL);
         }
+        let whole = lines.map_or(tight, |lines| lines.wide_len);
         let memory = locked.ring.part.memory(page, session.info().session, whole)?;
         loop {
             let have = (page.rest.load(Ordering::Relaxed) as usize).min(whole);
@@ -137,10 +153,20 @@ pub fn write(call: &Call, bytes: &IoSlices) -> Result<usize> {
             let log = locked.log()?;
             match log.lock.try_lock(connection::peer()?) {
                 Ok(()) => {
-                    let frame = libc::iovec { iov_base: memory.cast(), iov_len: whole };
+                    if let Some(lines) = lines {
+                        // The copy has no errors.
+                        let _ = lines.gather(|from, to, len| {
+                            // SAFETY: the memory has `wide_len` bytes.
+                            unsafe { core::ptr::copy(memory.add(from), memory.add(to), len) };
+                            Ok(())
+                        });
+                        // What was gathered is not to be gathered again.
+                        page.rest.store(0, Ordering::Relaxed);
+                    }
+                    let frame = libc::iovec { iov_base: memory.cast(), iov_len: tight };
                     let frame = IoSlices::ours(core::slice::from_ref(&frame));
-                    let keep = publish::is_kept(session, locked.ring.log_number, whole);
-                    let put = publish::put(session, &locked.ring, log, &frame, (whole, keep));
+                    let keep = publish::is_kept(session, locked.ring.log_number, tight);
+                    let put = publish::put(session, &locked.ring, log, &frame, (tight, keep));
                     publish::give_back(log);
                     put?;
                 }

@@ -15,6 +15,7 @@ use crate::ranges::Layout;
 use crate::stream::{BY_MMAP, BY_NEW_MAPPING, BY_READ, Locked, Step, stop_streaming, until_done, with_locks};
 use crate::v4l2::bridge::before_sleep;
 use crate::v4l2::format::{freeze, frozen, is_nameless};
+use crate::v4l2::lines::{Lines, fits, own_lines};
 use crate::v4l2::{bridge, queue};
 use crate::zero::memory;
 use crate::zero::memory::is_zero;
@@ -49,9 +50,9 @@ fn check_read(session: &OpenFile, begins: bool) -> Result<()> {
     }
     let format = session.board().format();
     if begins {
-        freeze(page, &format.pix);
+        freeze(page, &own_lines(page, format.pix));
     }
-    if !is_nameless(&format) && frozen(page).same_frames(&format.pix) { Ok(()) } else { Err(libc::EIO) }
+    if !is_nameless(&format) && fits(&frozen(page), &format.pix) { Ok(()) } else { Err(libc::EIO) }
 }
 
 /// read(2): one frame, or as much of it as there is room for; a V4L2 program gets the rest with its next one. 0 (end of
@@ -114,6 +115,8 @@ pub fn read(call: &Call, buf: usize, len: usize) -> Result<usize> {
             }
             let format = locked.session.board().format();
             let whole = format.frame_len.max(format.pix.sizeimage) as usize;
+            let lines = Lines::of(page).filter(|_| in_parts);
+            let whole = lines.map_or(whole, |lines| lines.wide_len);
             let room = len.min(whole);
             call.caller.check_writable(session, buf, room).map_err(|_| libc::EFAULT)?;
             if began && !call.caller.may_wait() {
@@ -125,8 +128,8 @@ pub fn read(call: &Call, buf: usize, len: usize) -> Result<usize> {
             if locked.oldest()?.is_some() {
                 not_a_card(session, NOBODY)?;
             }
-            let got = if in_parts && len < whole {
-                byte_stream::read_begin(locked, (buf, room), whole)?
+            let got = if in_parts && (len < whole || lines.is_some()) {
+                byte_stream::read_begin(locked, (buf, room), whole, lines.as_ref())?
             } else {
                 // SAFETY: `room` bytes at `buf` were just checked.
                 let taken = unsafe { locked.copy_oldest_out(buf, room) }?;

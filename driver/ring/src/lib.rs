@@ -125,7 +125,7 @@ const _: () = {
     assert!(offset_of!(ClaimsPage, rows) == 128);
     assert!(size_of::<Buffer>() == 64 && offset_of!(Buffer, time) == 24 && offset_of!(Buffer, user) == 40);
     assert!(size_of::<Subscription>() == 40 && size_of::<Events>() == 656);
-    assert!(size_of::<SessionPage>() == 2904 && offset_of!(SessionPage, events) == 2216);
+    assert!(size_of::<SessionPage>() == 2912 && offset_of!(SessionPage, events) == 2216);
     assert!(offset_of!(SessionPage, log) == 2872 && offset_of!(SessionPage, frame_doorbell) == 2876);
     assert!(offset_of!(SessionPage, ring) == 28 && offset_of!(SessionPage, last) == 32);
     assert!(offset_of!(SessionPage, private) == 72 && offset_of!(SessionPage, pix) == 104);

@@ -175,7 +175,7 @@ fn ffmpeg_pushes_and_reads_motion_jpeg() {
 }
 
 /// A raw film of test pictures: its frames. (The source draws no odd sizes.)
-fn raw_film(path: &Path, pix_fmt: &str, size: &str) -> Vec<Vec<u8>> {
+pub(super) fn raw_film(path: &Path, pix_fmt: &str, size: &str) -> Vec<Vec<u8>> {
     Job::new("ffmpeg")
         .args(["-hide_banner", "-loglevel", "error", "-nostdin", "-y", "-f", "lavfi", "-i", "testsrc2"])
         .args(["-s", size, "-frames:v", "12", "-pix_fmt", pix_fmt, "-f", "rawvideo"])

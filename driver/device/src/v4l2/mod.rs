@@ -9,6 +9,7 @@ mod events;
 pub(crate) mod feed;
 pub mod format;
 pub(crate) mod forward;
+pub(crate) mod lines;
 mod names;
 pub(crate) mod node;
 mod picture;

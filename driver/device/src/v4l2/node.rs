@@ -3,7 +3,7 @@
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::text;
-use vloopback_abi::v4l2::pixel::nearest_within;
+use vloopback_abi::v4l2::pixel::{nearest_within, with_lines};
 use vloopback_abi::v4l2::{
     Fourcc, PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE,
     V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE, V4L2_CAP_DEVICE_CAPS,
@@ -26,7 +26,8 @@ use super::controls::Want;
 use crate::caller::Call;
 use crate::open_file::set_interval;
 use crate::v4l1;
-use crate::v4l2::format::{INTERVALS, freeze, frozen, nearest_interval, to_v4l2};
+use crate::v4l2::format::{INTERVALS, freeze, frozen, nearest_interval, of_v4l2, to_v4l2};
+use crate::v4l2::lines::own_lines;
 use crate::v4l2::queue::is_owned_elsewhere;
 use crate::v4l2::{bridge, buffers, controls, dequeue, events, feed, format, names, picture, queue};
 use crate::zero::memory::is_zero;
@@ -105,11 +106,22 @@ impl Node<'_> {
 
     fn pix(&self) -> Pix {
         let page = self.page();
-        if page.count.load(Ordering::Relaxed) != 0 {
-            return frozen(page);
-        }
+        if page.count.load(Ordering::Relaxed) != 0 { frozen(page) } else { own_lines(page, self.pipe_pix()) }
+    }
+
+    /// The pipe's format, by the name that the process knows.
+    fn pipe_pix(&self) -> Pix {
         let pix = self.call.board().format().pix;
         if self.is_input() { pix } else { names::under_asked_name(self.call, pix) }
+    }
+
+    /// `near`, the nearest format that there is, with the lines that the program has asked for. Not where these are
+    /// what is left of the format that it was told of before it asked for another one.
+    fn with_lines(&self, near: V4l2PixFormat, asked: &V4l2PixFormat) -> V4l2PixFormat {
+        let now = self.pix();
+        let left = (now.bytesperline, now.sizeimage) == (asked.bytesperline, asked.sizeimage);
+        let same = (now.fourcc, now.width, now.height) == (asked.pixelformat, asked.width, asked.height);
+        if left && !same { near } else { with_lines(near, asked) }
     }
 
     /// The format that is listed first: the pipe's own name of the one that it has, whatever name the program
@@ -155,12 +167,18 @@ impl Node<'_> {
     /// What S_FMT would set.
     fn resolve(&self, asked: &V4l2PixFormat) -> Answer<V4l2PixFormat> {
         if self.is_input() {
-            return Ok(self.settable(asked));
+            return Ok(self.with_lines(self.settable(asked), asked));
         }
         // A client gets what the pipe carries.
         let now = to_v4l2(&self.learned_pix()?);
-        let fixed = self.page().count.load(Ordering::Relaxed) != 0 || !self.is_bridged();
-        let near = if fixed { now } else { bridge::resolve(self.call, asked, false) };
+        let near = if self.page().count.load(Ordering::Relaxed) != 0 {
+            now
+        } else if self.is_bridged() {
+            bridge::resolve(self.call, asked, false)
+        } else {
+            let pipe = names::as_asked(to_v4l2(&self.pipe_pix()), asked.fourcc());
+            return Ok(self.with_lines(pipe, asked));
+        };
         Ok(names::as_asked(near, asked.fourcc()))
     }
 
@@ -314,15 +332,19 @@ impl V4l2Device for Node<'_> {
         }
         if self.is_input() {
             format::set_format(self.call, &pix).map_err(Errno)?;
+            freeze(self.page(), &of_v4l2(&pix));
         } else {
-            if self.is_bridged() {
+            let bridged = self.is_bridged();
+            if bridged {
                 bridge::set_format(self.call, &asked.pix()).map_err(Errno)?;
             }
             names::choose(self.call, asked.pix().fourcc());
-            let told = self.pix();
+            pix = to_v4l2(&self.pipe_pix());
+            if !bridged {
+                pix = self.with_lines(pix, &asked.pix());
+            }
             // Who reads goes on with this one.
-            freeze(self.page(), &told);
-            pix = to_v4l2(&told);
+            freeze(self.page(), &of_v4l2(&pix));
         }
         Ok(V4l2Format::with_pix(asked.type_, pix))
     }
