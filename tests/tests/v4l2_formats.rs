@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use vloopback_tests::cases::pass;
-use vloopback_tests::{Env, Pipe, Running, full, number};
+use vloopback_tests::{Env, Job, Pipe, Running, full, have, number, skip};
 
 /// The formats of v4l2loopback 0.15.
 const LOOPBACK: [&str; 59] = [
@@ -166,4 +166,121 @@ fn a_wrong_byte_in_padded_lines_is_seen() {
             && event["what"].as_str().is_some_and(|what| what.contains("frame 3 is torn"))
     });
     assert!(seen, "no byte was seen that is wrong");
+}
+
+/// A frame of an encoder: whether it stands for itself, and its bytes.
+type Packet = (bool, Vec<u8>);
+
+/// Bit 3 of a buffer's flags.
+const KEYFRAME: u32 = 0x8;
+
+/// The films that ffmpeg encodes: the format, its encoder with its options, how frames are told apart in the file, and
+/// what is in it before the first.
+const ENCODERS: [(&str, &[&str], Split); 4] = [
+    ("H264", &["-c:v", "libx264", "-x264-params", "aud=1", "-f", "h264"], Split::At(&[0, 0, 0, 1, 9])),
+    (
+        "HEVC",
+        &["-c:v", "libx265", "-x265-params", "aud=1:log-level=none", "-f", "hevc"],
+        Split::At(&[0, 0, 0, 1, 0x46, 1]),
+    ),
+    ("VP80", &["-c:v", "libvpx", "-f", "ivf"], Split::Ivf),
+    ("AV01", &["-c:v", "libaom-av1", "-cpu-used", "8", "-f", "ivf"], Split::Ivf),
+];
+
+/// How frames are told apart in a file.
+#[derive(Clone, Copy)]
+enum Split {
+    /// Each begins with these bytes.
+    At(&'static [u8]),
+    /// By an IVF header of 12 bytes, after one of 32 of the file.
+    Ivf,
+}
+
+/// Every fifth frame is marked as one that stands for itself: who marks it is the pusher, not the pipe.
+fn packets(film: &[u8], split: Split) -> Vec<Packet> {
+    let mut frames: Vec<Vec<u8>> = Vec::new();
+    match split {
+        Split::At(mark) => {
+            let starts: Vec<usize> = (0..film.len()).filter(|&at| film[at..].starts_with(mark)).collect();
+            let ends = starts.iter().skip(1).copied().chain([film.len()]);
+            frames.extend(starts.iter().zip(ends).map(|(&start, end)| film[start..end].to_vec()));
+        }
+        Split::Ivf => {
+            let mut at = 32;
+            while at + 12 <= film.len() {
+                let len = u32::from_le_bytes(film[at..at + 4].try_into().expect("four bytes")) as usize;
+                frames.push(film[at + 12..at + 12 + len].to_vec());
+                at += 12 + len;
+            }
+        }
+    }
+    frames.into_iter().enumerate().map(|(k, frame)| (k % 5 == 0, frame)).collect()
+}
+
+/// As `v4l2_packets.c` has them in a file.
+fn to_file(packets: &[Packet]) -> Vec<u8> {
+    let record = |(key, frame): &Packet| {
+        let flags = if *key { KEYFRAME } else { 0 };
+        [&(frame.len() as u32).to_ne_bytes()[..], &flags.to_ne_bytes(), frame].concat()
+    };
+    packets.iter().flat_map(record).collect()
+}
+
+/// H.264, HEVC, VP8 and AV1 of real encoders come out as long as they went in, byte for byte, with their marks.
+#[test]
+fn compressed_frames_keep_lengths_and_marks() {
+    if !have("ffmpeg") {
+        skip!("ffmpeg is not installed");
+    }
+    let encoders = Job::new("ffmpeg").args(["-hide_banner", "-encoders"]).output().text();
+    if let Some((_, missing, _)) = ENCODERS.iter().find(|(_, words, _)| !encoders.contains(words[1])) {
+        skip!("ffmpeg has no encoder {}", missing[1]);
+    }
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    for (format, words, split) in ENCODERS {
+        let source = ["-hide_banner", "-loglevel", "error", "-nostdin", "-y", "-f", "lavfi", "-i"];
+        let film = env.dir().join("film");
+        Job::new("ffmpeg")
+            .args(source)
+            .args(["testsrc2=size=160x120:rate=25", "-frames:v", "12", "-g", "5", "-pix_fmt", "yuv420p"])
+            .args(words)
+            .arg(&film)
+            .output()
+            .ok();
+        let right = packets(&std::fs::read(&film).expect("a film"), split);
+        assert_eq!(right.len(), 12, "{format}");
+        let lengths: std::collections::BTreeSet<usize> = right.iter().map(|(_, frame)| frame.len()).collect();
+        assert!(lengths.len() > 3, "{format}: frames vary in length: {lengths:?}");
+        let (given, taken) = (env.dir().join("given"), env.dir().join("taken"));
+        let pushed = |packets: &[Packet]| {
+            std::fs::write(&given, to_file(packets)).expect("a file");
+            let (given, taken) = (given.to_str().expect("letters"), taken.to_str().expect("letters"));
+            let words =
+                ["push", "--device", &pipe.input, "--find", given, "--format", format, "--size", "160x120"];
+            let mut pusher = env.program("v4l2_packets", &words).start();
+            pusher.event("setup");
+            let words = ["take", "--device", &pipe.output, "--find", taken, "--frames", "12"];
+            let mut client = env.program("v4l2_packets", &words).start();
+            assert_eq!(client.event("ready")["format"], format);
+            for _ in packets {
+                pusher.order();
+                pusher.event("frame");
+                client.event("frame");
+            }
+            client.finish().ok();
+            pusher.end_input();
+            pusher.finish().ok();
+            env.until_idle();
+            std::fs::read(taken).expect("what was taken")
+        };
+        assert!(pushed(&right) == to_file(&right), "{format}: every byte and mark");
+        // What differs is seen: a byte, a mark, a length.
+        let mut wrong = right.clone();
+        wrong[7].1[4] ^= 1;
+        assert!(to_file(&wrong) != to_file(&right));
+        wrong.clone_from(&right);
+        wrong[7].0 ^= true;
+        assert!(pushed(&wrong) != to_file(&right), "{format}: a wrong mark");
+    }
 }
