@@ -14,3 +14,4 @@ mod names;
 pub(crate) mod node;
 mod picture;
 pub(crate) mod queue;
+mod rate;

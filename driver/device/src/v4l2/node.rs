@@ -29,7 +29,7 @@ use crate::v4l1;
 use crate::v4l2::format::{INTERVALS, freeze, frozen, nearest_interval, of_v4l2, to_v4l2};
 use crate::v4l2::lines::own_lines;
 use crate::v4l2::queue::is_owned_elsewhere;
-use crate::v4l2::{bridge, buffers, controls, dequeue, events, feed, format, names, picture, queue};
+use crate::v4l2::{bridge, buffers, controls, dequeue, events, feed, format, names, picture, queue, rate};
 use crate::zero::memory::is_zero;
 use vloopback_link::connection;
 
@@ -159,9 +159,13 @@ impl Node<'_> {
         Ok(V4l2Rect { left: 0, top: 0, width: pix.width, height: pix.height })
     }
 
+    /// What was said of the rate; where nobody did, a client is told how often the frames come, once that is steady.
     fn interval(&self) -> V4l2Fract {
-        let [numerator, denominator] = self.call.board().format().interval;
-        V4l2Fract { numerator, denominator }
+        let format = self.call.board().format();
+        let is_counted = !self.is_input() && format.told == 0 && format.feed != 0 && format.zero == 0;
+        let counted = if is_counted { rate::counted(self.call) } else { None };
+        let [numerator, denominator] = format.interval;
+        counted.unwrap_or(V4l2Fract { numerator, denominator })
     }
 
     /// What S_FMT would set.
