@@ -4,7 +4,7 @@ use std::fs;
 
 use vloopback_tests::{Env, Job, have, skip};
 
-use super::{HEIGHT, WIDTH, YUV420P, YUYV, feeds, saves};
+use super::{HEIGHT, WIDTH, YUV420P, YUYV, feeds, saves, until_written};
 
 /// A pipeline under `vloopback run`.
 pub(super) fn launch(env: &Env, pipeline: &str) -> Job {
@@ -117,7 +117,8 @@ fn gstreamer_moves_odd_sizes() {
     if !ready() || !have("ffmpeg") {
         skip!("GStreamer with its plugins base and good, or ffmpeg, is not installed");
     }
-    let env = Env::new(2);
+    // No card: all that comes is the film's.
+    let env = Env::builder().args(&["--pipes", "2", "--idle", "wait"]).start();
     let (pipe, second) = (env.pipe(0), env.pipe(1));
     let size = "853x480";
     let film = super::ffmpeg::raw_film(&env.dir().join("film"), "nv12", size);
@@ -127,13 +128,13 @@ fn gstreamer_moves_odd_sizes() {
     let source = format!("multifilesrc location={} loop=true", path.display());
     let sink = format!("v4l2sink device={} io-mode=mmap", pipe.input);
     let _pusher = launch(&env, &format!("{source} ! rawvideoparse {caps} ! {sink}")).start();
-    env.until("GStreamer has the pipe", |pipes| pipes[0].input_status == "W");
+    until_written(&env, 0);
     // From pipe to pipe, by GStreamer alone.
     let between = format!("v4l2src device={} io-mode=mmap", pipe.output);
     let sink = format!("v4l2sink device={} io-mode=mmap", second.input);
     let caps = "video/x-raw,format=NV12,width=853,height=480";
     let _relay = launch(&env, &format!("{between} ! {caps} ! {sink}")).start();
-    env.until("GStreamer has the second pipe", |pipes| pipes[1].input_status == "W");
+    until_written(&env, 1);
     for node in [&pipe.output, &second.output] {
         let words = ["ffmpeg", "-hide_banner", "-loglevel", "error", "-nostdin", "-f", "v4l2", "-i", node];
         let out = ["-frames:v", "5", "-fps_mode", "passthrough", "-f", "rawvideo", "-"];
