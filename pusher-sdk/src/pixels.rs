@@ -4,7 +4,7 @@ use std::fmt;
 
 use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l2::fourcc::Fourcc;
-use vloopback_abi::v4l2::pixel::{Layout, PixelFormat, SIZES};
+use vloopback_abi::v4l2::pixel::{PixelFormat, Plane, SIZES};
 
 use crate::planes::PlaneShape;
 
@@ -80,23 +80,20 @@ impl Pixels {
 
     /// The possible sizes, for a message.
     pub(crate) fn rule(self) -> String {
-        let (across, down) = match self {
+        match self {
             Self::Palette(palette) if palette.depth() == 0 => {
-                return "the length of such a frame is not known: choose another palette".to_owned();
+                "the length of such a frame is not known: choose another palette".to_owned()
             }
-            Self::Palette(palette) => palette.granularity(),
-            Self::Format(fourcc) => match PixelFormat::of(fourcc) {
-                Some(format) => format.granularity(),
-                None => return "pipes do not carry that format: choose another".to_owned(),
+            Self::Palette(palette) => match palette.granularity() {
+                (1, 1) => "width and height must be above 0".to_owned(),
+                (across, down) => {
+                    format!("width must be a multiple of {across}, height of {down}, both above 0")
+                }
             },
-        };
-        let range = match self {
-            Self::Palette(_) => "above 0".to_owned(),
-            Self::Format(_) => format!("from {} to {}", SIZES.0, SIZES.1),
-        };
-        match (across, down) {
-            (1, 1) => format!("width and height must be {range}"),
-            (across, down) => format!("width must be a multiple of {across}, height of {down}, both {range}"),
+            Self::Format(fourcc) if PixelFormat::of(fourcc).is_none() => {
+                "pipes do not carry that format: choose another".to_owned()
+            }
+            Self::Format(_) => format!("width and height must be from {} to {}", SIZES.0, SIZES.1),
         }
     }
 
@@ -107,23 +104,10 @@ impl Pixels {
             Self::Format(fourcc) => Some(fourcc),
         };
         let format = fourcc.and_then(PixelFormat::of).filter(|_| self.frame_len(width, height).is_some());
-        let Some((format, line)) = format.and_then(|f| f.bytesperline(width).map(|line| (f, line as usize)))
-        else {
-            return Vec::new();
-        };
-        let first = PlaneShape { line, lines: height as usize };
-        let (across, down) = format.granularity();
-        let (across, down) = (across as usize, down as usize);
-        match format.layout {
-            Layout::Compressed => Vec::new(),
-            Layout::Packed { .. } | Layout::Mosaic => vec![first],
-            Layout::Planar { .. } => {
-                let colour = PlaneShape { line: line / across, lines: first.lines / down };
-                vec![first, colour, colour]
-            }
-            Layout::SemiPlanar { .. } => {
-                vec![first, PlaneShape { line: 2 * line / across, lines: first.lines / down }]
-            }
-        }
+        let planes = format
+            .and_then(|format| format.planes(width, height, format.bytesperline(width)?))
+            .unwrap_or_default();
+        let shape = |plane: Plane| PlaneShape { line: plane.line as usize, lines: plane.lines as usize };
+        planes.into_iter().filter(|plane| plane.lines != 0).map(shape).collect()
     }
 }

@@ -159,9 +159,10 @@ static void ranges(int fd, uint32_t code, const struct v4l2_pix_format *own)
     v.index = 0;
     v.pixel_format = code;
     GIVES(0, fd, VIDIOC_ENUM_FRAMESIZES, &v);
-    expect(v.type == V4L2_FRMSIZE_TYPE_STEPWISE, "ENUM_FRAMESIZES of an input: stepwise");
-    expect(v.stepwise.min_width && v.stepwise.min_height && v.stepwise.step_width && v.stepwise.step_height,
-           "ENUM_FRAMESIZES of %s: a range", name_of(code));
+    expect(v.type == V4L2_FRMSIZE_TYPE_CONTINUOUS, "ENUM_FRAMESIZES of an input: continuous");
+    expect(v.stepwise.min_width == 1 && v.stepwise.min_height == 1 && v.stepwise.step_width == 1 &&
+               v.stepwise.step_height == 1,
+           "ENUM_FRAMESIZES of %s: every size from 1x1 on", name_of(code));
     expect(v.stepwise.max_width >= 1920 && v.stepwise.max_height >= 1080, "ENUM_FRAMESIZES of %s: large enough",
            name_of(code));
     expect(v.stepwise.min_width <= own->width && v.stepwise.min_height <= own->height, "ENUM_FRAMESIZES: small enough");
@@ -283,7 +284,7 @@ static void check_format(int fd, const struct v4l2_format *f, const char *what)
     const struct v4l2_pix_format *p = &f->fmt.pix;
     expect(f->type == type, "%s: the type stays", what);
     expect(p->width && p->height, "%s: a size", what);
-    expect(p->field == V4L2_FIELD_NONE, "%s: field NONE", what);
+    expect(p->field && p->field <= V4L2_FIELD_INTERLACED_BT && p->field != V4L2_FIELD_ALTERNATE, "%s: a field", what);
     expect(p->sizeimage && (varies(fd, p->pixelformat) ? p->bytesperline == 0 : p->bytesperline > 0),
            "%s: %s bytesperline %u, sizeimage %u", what, name_of(p->pixelformat), p->bytesperline, p->sizeimage);
     expect(p->colorspace, "%s: colorspace", what);

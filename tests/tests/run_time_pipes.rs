@@ -214,7 +214,7 @@ fn bad_pipes_are_refused() {
     refused(&["add", "256"], "0 to 255");
     refused(&["add", "40", "40"], "two nodes");
     refused(&["add", "forty"], "/dev/videoN");
-    refused(&["add", "-w", "65536"], "2 to 8192");
+    refused(&["add", "-w", "65536"], "1 to 8192");
     refused(&["add", "-w", "100", "--min-width", "200"], "not above the most");
     refused(&["add", "-b", "33"], "1 to 32");
     refused(&["add", "-o", "-1"], "-1");

@@ -299,6 +299,10 @@ fn constants_and_fourccs() {
     for (name, value) in CONSTANTS {
         writeln!(out, "_Static_assert({name} == {value}, \"{name}\");").expect("a String takes all");
     }
+    // Newer than the oldest header that will do; v4l2loopback has had it longer.
+    out.push_str(
+        "#ifndef V4L2_PIX_FMT_AV1\n#define V4L2_PIX_FMT_AV1 v4l2_fourcc('A', 'V', '0', '1')\n#endif\n",
+    );
     for format in PixelFormat::ALL {
         writeln!(out, "_Static_assert({0} == {1}u, \"{0}\");", format.name, format.fourcc.0)
             .expect("a String takes all");

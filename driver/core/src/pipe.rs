@@ -117,6 +117,8 @@ pub struct Pipe {
     chosen: bool,
     /// Nominal seconds a frame; None before anybody said so.
     interval: Option<(u32, u32)>,
+    /// The session that has said so last; None: a tool.
+    paced_by: Option<u32>,
     /// Pushers that ever fed the pipe.
     feeds: u32,
     fed: bool,
@@ -148,6 +150,7 @@ impl Pipe {
             pix_in_force: false,
             chosen: false,
             interval: None,
+            paced_by: None,
             feeds: 0,
             fed: false,
             zero: 0,
@@ -360,7 +363,9 @@ impl Pipe {
             }
             (self.pix, self.chosen) = (pix, true);
         }
-        self.interval = interval.or(self.interval);
+        if interval.is_some() {
+            (self.interval, self.paced_by) = (interval, None);
+        }
         self.kept = kept.unwrap_or(self.kept);
         Ok(effects)
     }
@@ -554,7 +559,7 @@ impl Pipe {
             return Err(Refusal::Invalid);
         }
         if !self.kept {
-            self.interval = Some((numerator, denominator));
+            (self.interval, self.paced_by) = (Some((numerator, denominator)), Some(session));
         }
         Ok(Effects { board: true, views: true, ..Effects::default() })
     }
@@ -809,6 +814,11 @@ impl Pipe {
     /// The same, if somebody has set it.
     pub fn told_interval(&self) -> Option<(u32, u32)> {
         self.interval
+    }
+
+    /// Whether the rate is what the present pusher, or a tool, has said; not what is assumed, or a former pusher's.
+    pub fn is_rate_told(&self) -> bool {
+        self.interval.is_some() && (self.paced_by.is_none() || self.paced_by == self.pusher)
     }
 
     /// The highest priority among the open files of a node; 0 (`V4L2_PRIORITY_UNSET`) if none is open.

@@ -18,6 +18,8 @@ use crate::caller::Call;
 use crate::open_file::OpenFile;
 use crate::publish::{self, IoSlices};
 use crate::stream::{Locked, Step, with_locks};
+use crate::v4l2::format::frozen;
+use crate::v4l2::lines::{Lines, fits};
 use crate::{input, open_file};
 use vloopback_link::connection;
 use vloopback_sys::Result;
@@ -44,8 +46,18 @@ pub fn read_rest(locked: &mut Locked, buf: usize, len: usize) -> Result<Option<u
     Ok(Some(count))
 }
 
-/// Reads the beginning of the next frame, which has at most `whole` bytes, converted if it has to be. None: there is
-/// none.
+/// How the next frame gets into memory of our own.
+pub enum Shape<'a> {
+    /// As it is in the ring.
+    Same,
+    /// With its lines farther apart.
+    Apart(&'a Lines),
+    /// In another pixel format.
+    Converted(&'a Conversion),
+}
+
+/// Reads the beginning of the next frame, which has at most `whole` bytes in the shape that the program wants. None:
+/// there is none.
 ///
 /// # Errors
 /// As [`read_rest`]. `len` bytes at `buf` were checked.
@@ -53,15 +65,17 @@ pub fn read_begin(
     locked: &mut Locked,
     (buf, len): (usize, usize),
     whole: usize,
-    conversion: Option<&Conversion>,
+    shape: &Shape,
 ) -> Result<Option<usize>> {
     let (session, page) = (locked.session, locked.session.page());
     let memory = locked.ring.part.memory(page, session.info().session, whole)?;
-    let taken = match conversion {
-        // SAFETY: the memory has so many bytes, which are the result's.
-        Some(conversion) => unsafe { locked.convert_oldest(conversion, memory) }?,
-        // SAFETY: the memory has so many bytes.
-        None => unsafe { locked.copy_oldest(memory, whole) }?,
+    // SAFETY: the memory has so many bytes, in each shape.
+    let taken = unsafe {
+        match shape {
+            Shape::Same => locked.copy_oldest(memory, whole),
+            Shape::Apart(lines) => locked.copy_lines(lines, memory, whole),
+            Shape::Converted(conversion) => locked.convert_oldest(conversion, memory),
+        }?
     };
     let Some(taken) = taken else { return Ok(None) };
     let count = len.min(taken.len as usize);
@@ -93,7 +107,7 @@ fn is_fed(format: &Format) -> bool {
 }
 
 /// Whether a write of `len` bytes is gathered; else it is a whole frame, or refused.
-fn is_gathered(session: &OpenFile, format: &Format, len: usize) -> bool {
+fn is_gathered(session: &OpenFile, format: &Format, len: usize, lines: Option<&Lines>) -> bool {
     let page = session.page();
     let has_buffers = page.count.load(Ordering::Relaxed) != 0;
     let may_write = session.info().input && session.access().1;
@@ -110,11 +124,13 @@ fn is_gathered(session: &OpenFile, format: &Format, len: usize) -> bool {
         (format.pix.sizeimage, pixels.is_none_or(|pixels| pixels.is_compressed()))
     };
     let begun = page.rest.load(Ordering::Relaxed) != 0;
-    whole != 0 && is_known && !varies && (begun || len != whole as usize)
+    let whole = lines.map_or(whole as usize, |lines| lines.wide_len);
+    whole != 0 && is_known && !varies && (begun || len != whole || lines.is_some())
 }
 
 /// write(2) of a V4L2 program: whole frames as [`input::write`] has it, else bytes that are gathered until they are a
-/// frame. Frames of compressed formats have the length of the write.
+/// frame. Frames of compressed formats have the length of the write. Where the program has asked for lines farther apart,
+/// a frame is one of those.
 ///
 /// # Errors
 /// As [`input::write`]; ENOMEM.
@@ -122,7 +138,8 @@ pub fn write(call: &Call, bytes: &IoSlices) -> Result<usize> {
     let session = call.file;
     let format = session.board().format();
     let len = bytes.total().ok_or(libc::EINVAL)?;
-    if !is_gathered(session, &format, len) {
+    let lines = Lines::of(session.page()).filter(|_| fits(&frozen(session.page()), &format.pix));
+    if !is_gathered(session, &format, len, lines.as_ref()) {
         return input::write(session, bytes);
     }
     session.alive()?;
@@ -135,7 +152,7 @@ pub fn write(call: &Call, bytes: &IoSlices) -> Result<usize> {
         open_file::feed(session, 0)?;
     }
     let done = Cell::new(0);
-    match with_locks(call, |locked| gather(locked, bytes, len, &done)) {
+    match with_locks(call, |locked| gather(locked, bytes, len, (&done, lines.as_ref()))) {
         // What was taken is taken: the program goes on behind it.
         Err(_) if done.get() != 0 => Ok(done.get()),
         result => result,
@@ -143,14 +160,20 @@ pub fn write(call: &Call, bytes: &IoSlices) -> Result<usize> {
 }
 
 /// Takes the bytes from number `done` on, of `len`, and publishes each frame that is whole.
-fn gather(locked: &mut Locked, bytes: &IoSlices, len: usize, done: &Cell<usize>) -> Result<Step<usize>> {
+fn gather(
+    locked: &mut Locked,
+    bytes: &IoSlices,
+    len: usize,
+    (done, lines): (&Cell<usize>, Option<&Lines>),
+) -> Result<Step<usize>> {
     let (session, page) = (locked.session, locked.session.page());
     session.refresh_ring(&mut locked.ring)?;
     bytes.check(session)?;
-    let whole = session.board().format().frame_len as usize;
-    if whole == 0 || whole > locked.ring.slot_len {
+    let tight = session.board().format().frame_len as usize;
+    if tight == 0 || tight > locked.ring.slot_len || lines.is_some_and(|lines| lines.tight_len != tight) {
         return Err(libc::EINVAL);
     }
+    let whole = lines.map_or(tight, |lines| lines.wide_len);
     let memory = locked.ring.part.memory(page, session.info().session, whole)?;
     loop {
         let have = (page.rest.load(Ordering::Relaxed) as usize).min(whole);
@@ -166,10 +189,20 @@ fn gather(locked: &mut Locked, bytes: &IoSlices, len: usize, done: &Cell<usize>)
         if let Err(owner) = log.lock.try_lock(connection::peer()?) {
             return Ok(Step::Writing(log, owner));
         }
-        let frame = libc::iovec { iov_base: memory.cast(), iov_len: whole };
+        if let Some(lines) = lines {
+            // The copy has no errors.
+            let _ = lines.gather(|from, to, len| {
+                // SAFETY: the memory has `wide_len` bytes.
+                unsafe { core::ptr::copy(memory.add(from), memory.add(to), len) };
+                Ok(())
+            });
+            // What was gathered is not to be gathered again.
+            page.rest.store(0, Ordering::Relaxed);
+        }
+        let frame = libc::iovec { iov_base: memory.cast(), iov_len: tight };
         let frame = IoSlices::ours(core::slice::from_ref(&frame));
-        let keep = publish::is_kept(session, locked.ring.log_number, whole);
-        let put = publish::put(session, &locked.ring, log, &frame, (whole, keep));
+        let keep = publish::is_kept(session, locked.ring.log_number, tight);
+        let put = publish::put(session, &locked.ring, log, &frame, (tight, keep));
         publish::give_back(log);
         put?;
         page.rest.store(0, Ordering::Relaxed);

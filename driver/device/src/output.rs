@@ -7,7 +7,7 @@ use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l1::{VideoMbuf, VideoMmap};
 use vloopback_ring::{MAX_BUFFERS, unclaim};
 
-use crate::byte_stream;
+use crate::byte_stream::{self, Shape};
 use crate::caller::Call;
 use crate::mappings::Mapping;
 use crate::open_file::{OpenFile, disown, fed, is_client, takes_what_comes};
@@ -15,6 +15,7 @@ use crate::ranges::Layout;
 use crate::stream::{BY_MMAP, BY_NEW_MAPPING, BY_READ, Locked, Step, stop_streaming, until_done, with_locks};
 use crate::v4l2::bridge::before_sleep;
 use crate::v4l2::format::{freeze, is_nameless};
+use crate::v4l2::lines::{Lines, own_lines};
 use crate::v4l2::names::under_asked_name;
 use crate::v4l2::{bridge, convert, queue};
 use crate::zero::memory;
@@ -50,7 +51,7 @@ fn check_read(call: &Call, begins: bool) -> Result<()> {
     }
     let format = session.board().format();
     if begins {
-        freeze(page, &under_asked_name(call, format.pix));
+        freeze(page, &own_lines(page, under_asked_name(call, format.pix)));
     }
     if !is_nameless(&format) && convert::fits(call, &format.pix) { Ok(()) } else { Err(libc::EIO) }
 }
@@ -134,9 +135,11 @@ fn read_next(
     }
     let format = session.board().format();
     let conversion = if in_parts { convert::of(call) } else { None };
-    let whole = match &conversion {
-        Some(conversion) => conversion.result_len(),
-        None => format.frame_len.max(format.pix.sizeimage) as usize,
+    let lines = if in_parts { Lines::of(page) } else { None };
+    let (whole, shape) = match (&conversion, &lines) {
+        (Some(conversion), _) => (conversion.result_len(), Shape::Converted(conversion)),
+        (None, Some(lines)) => (lines.wide_len, Shape::Apart(lines)),
+        (None, None) => (format.frame_len.max(format.pix.sizeimage) as usize, Shape::Same),
     };
     let room = len.min(whole);
     call.caller.check_writable(session, buf, room).map_err(|_| libc::EFAULT)?;
@@ -149,8 +152,8 @@ fn read_next(
     if locked.oldest()?.is_some() {
         not_a_card(session, NoFrame::Nobody)?;
     }
-    let got = if in_parts && (len < whole || conversion.is_some()) {
-        byte_stream::read_begin(locked, (buf, room), whole, conversion.as_ref())?
+    let got = if in_parts && (len < whole || !matches!(shape, Shape::Same)) {
+        byte_stream::read_begin(locked, (buf, room), whole, &shape)?
     } else {
         // SAFETY: `room` bytes at `buf` were just checked.
         let taken = unsafe { locked.copy_oldest_out(buf, room) }?;

@@ -96,7 +96,9 @@ pub fn is_left_out(session: &OpenFile, log: &Log, keep: bool) -> bool {
     }
     log.unwatched.fetch_add(1, Ordering::SeqCst);
     let is_unwatched = session.board().streamers.load(Ordering::SeqCst) == 0;
-    if !is_unwatched {
+    if is_unwatched {
+        log.rate.count(sys::about_now());
+    } else {
         log.unwatched.fetch_sub(1, Ordering::SeqCst);
     }
     is_unwatched
@@ -170,6 +172,7 @@ pub struct FrameInfo {
 pub fn show(session: &OpenFile, log: &Log, picked: Picked, slots: usize, len: u32, said: FrameInfo) {
     let claims_page = session.claims_page();
     let time = sys::now();
+    log.rate.count(time);
     let slot = picked.slot;
     let stamp = stamp(log, said.time, time);
     // The clients' time is the pusher's own, or the driver's (V4L2 specification, Buffer Flags).

@@ -15,6 +15,7 @@ use crate::caller::Call;
 use crate::mappings::Mappings;
 use crate::open_file::{self, OpenFile, is_patient, own};
 use crate::ring_map::RingMap;
+use crate::v4l2::lines::Lines;
 use crate::wait;
 use crate::zero::{memory, want};
 use vloopback_link::connection;
@@ -348,6 +349,51 @@ impl<'a> Locked<'a> {
         let caller = self.call.caller;
         // SAFETY: the slot has as many bytes; the promise for `to`.
         self.copy_oldest_by(room, |from, len| unsafe { caller.copy_out(from, to, len) }.map(|()| len))
+    }
+
+    /// The same, with the lines of a frame farther apart. What it tells is the length of the copy.
+    ///
+    /// # Errors
+    /// EIO: the ring's frames, or `room`, are too small for such a frame; ENODEV.
+    ///
+    /// # Safety
+    /// `room` bytes can be written at `to`.
+    pub unsafe fn copy_lines(&mut self, lines: &Lines, to: *mut u8, room: usize) -> Result<Option<Taken>> {
+        self.copy_lines_by(lines, room, |from, at, there, len| {
+            // SAFETY: the slot has as many bytes, and so has `to`.
+            unsafe { core::ptr::copy_nonoverlapping(from.add(at), to.add(there), len) };
+            Ok(())
+        })
+    }
+
+    /// The same, to the caller's memory.
+    ///
+    /// # Errors
+    /// As [`Locked::copy_lines`]; EFAULT.
+    ///
+    /// # Safety
+    /// As [`Locked::copy_oldest_out`].
+    pub unsafe fn copy_lines_out(&mut self, lines: &Lines, to: usize, room: usize) -> Result<Option<Taken>> {
+        let caller = self.call.caller;
+        self.copy_lines_by(lines, room, |from, at, there, len| {
+            // SAFETY: the slot has as many bytes; the promise for `to`.
+            unsafe { caller.copy_out(from.add(at), to + there, len) }
+        })
+    }
+
+    fn copy_lines_by(
+        &mut self,
+        lines: &Lines,
+        room: usize,
+        mut copy: impl FnMut(*const u8, usize, usize, usize) -> Result<()>,
+    ) -> Result<Option<Taken>> {
+        if lines.wide_len > room || lines.tight_len > self.ring.slot_len {
+            return Err(libc::EIO);
+        }
+        let taken = self.copy_oldest_by(lines.tight_len, |from, _| {
+            lines.spread(|at, there, len| copy(from, at, there, len)).map(|()| lines.tight_len)
+        })?;
+        Ok(taken.map(|taken| Taken { len: lines.wide_len as u32, ..taken }))
     }
 
     /// As [`Locked::copy_oldest`], by a client with a row, which holds the slot meanwhile.

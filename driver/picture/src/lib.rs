@@ -9,8 +9,10 @@
 //! # What is kept
 //! RGB with fewer bits keeps the upper bits of each colour. Pixels that share colour get the rounded mean
 //! ([`Planes`]). Alpha is opaque. Unused bytes are 255 as well, for programs that take them as
-//! alpha, and unused bits of a word are 0, because old programs use words as indices of tables.
-//! Of the compressed formats, only JPEG and Motion-JPEG are encoded and decoded.
+//! alpha, and unused bits of a word are 0, because old programs use words as indices of tables. So are the lower bits
+//! of samples of more than eight.
+//! Of the compressed formats, only JPEG and Motion-JPEG are encoded and decoded. Grey of 4 and 6 bits (Y4, Y6) is
+//! neither: nothing says in which order pixels share bytes.
 
 #![forbid(unsafe_code)]
 
@@ -52,7 +54,7 @@ pub fn encode(fourcc: Fourcc, picture: &Rgb) -> Option<Vec<u8>> {
             let (across, down) = shape.sampling();
             packing::pack(shape, &Planes::from_rgb(picture, across, down))
         }
-        Shape::Mosaic(pattern) => mosaic::pack(pattern, picture),
+        Shape::Mosaic(shape) => mosaic::pack(shape, picture),
         Shape::Jpeg => return jpeg::encode_within(picture, length),
     };
     debug_assert_eq!(frame.len(), length);
@@ -76,7 +78,7 @@ pub fn decode(fourcc: Fourcc, width: u32, height: u32, frame: &[u8]) -> Option<R
     Some(match shape {
         Shape::Rgb(shape) => pixels::unpack(shape, width, height, frame),
         Shape::Yuv(shape) => packing::unpack(shape, width, height, frame).to_rgb(),
-        Shape::Mosaic(pattern) => mosaic::unpack(pattern, width, height, frame),
+        Shape::Mosaic(shape) => mosaic::unpack(shape, width, height, frame),
         Shape::Jpeg => return None,
     })
 }

@@ -7,13 +7,13 @@ use crate::shape::RgbShape;
 const CUBE: usize = 16;
 
 /// The upper `bits` of a byte.
-fn cut(byte: u8, bits: u32) -> u16 {
-    u16::from(byte) >> (8 - bits)
+pub(crate) fn cut(byte: u8, bits: u32) -> u32 {
+    u32::from(byte) >> (8 - bits)
 }
 
 /// A number of `bits` stretched to 0..=255: its upper bits are the number again.
-fn stretched(number: u16, bits: u32) -> u8 {
-    level(usize::from(number), (1 << bits) - 1)
+pub(crate) fn stretched(number: u32, bits: u32) -> u8 {
+    level(number as usize, (1 << bits) - 1)
 }
 
 /// Of so many steps, the nearest one to a byte.
@@ -48,8 +48,12 @@ pub(crate) fn pack(shape: RgbShape, picture: &Rgb) -> Vec<u8> {
                     .iter()
                     .zip(pixel)
                     .fold(set, |word, (&(shift, bits), &byte)| word | cut(byte, bits) << shift);
-                let bytes = if big_endian { word.to_be_bytes() } else { word.to_le_bytes() };
-                frame.extend_from_slice(&bytes[..length]);
+                // Of the four bytes those that the word has.
+                if big_endian {
+                    frame.extend_from_slice(&word.to_be_bytes()[4 - length..]);
+                } else {
+                    frame.extend_from_slice(&word.to_le_bytes()[..length]);
+                }
             }
             frame
         }
@@ -69,10 +73,10 @@ pub(crate) fn unpack(shape: RgbShape, width: u32, height: u32, frame: &[u8]) -> 
         }
         RgbShape::Word { length, fields, big_endian, .. } => {
             for pixel in frame.chunks_exact(length) {
-                let word = match *pixel {
-                    [low, high] if !big_endian => u16::from_le_bytes([low, high]),
-                    [high, low] => u16::from_be_bytes([high, low]),
-                    _ => u16::from(pixel[0]),
+                let add = |word: u32, byte: &u8| word << 8 | u32::from(*byte);
+                let word = match big_endian {
+                    true => pixel.iter().fold(0, add),
+                    false => pixel.iter().rev().fold(0, add),
                 };
                 data.extend(fields.map(|(shift, bits)| stretched(word >> shift & ((1 << bits) - 1), bits)));
             }

@@ -17,6 +17,11 @@ struct Colour {
     rgb444: [u8; 2],
     rgb332: u8,
     hi240: u8,
+    bgr666: [u8; 4],
+    /// Y, U, V as a word of 4-4-4, 5-5-5 and 5-6-5 bits, the higher byte first.
+    yuv444: [u8; 2],
+    yuv555: [u8; 2],
+    yuv565: [u8; 2],
 }
 
 const COLOURS: [Colour; 5] = [
@@ -28,6 +33,10 @@ const COLOURS: [Colour; 5] = [
         rgb444: [0x0f, 0x00],
         rgb332: 0xe0,
         hi240: 36,
+        bgr666: [0x00, 0x0f, 0xc0, 0x00],
+        yuv444: [0x05, 0x5f],
+        yuv555: [0x29, 0x7e],
+        yuv565: [0x52, 0xde],
     },
     Colour {
         rgb: [0, 255, 0],
@@ -37,6 +46,10 @@ const COLOURS: [Colour; 5] = [
         rgb444: [0x00, 0xf0],
         rgb332: 0x1c,
         hi240: 216,
+        bgr666: [0x03, 0xf0, 0x00, 0x00],
+        yuv444: [0x09, 0x32],
+        yuv555: [0x48, 0xc4],
+        yuv565: [0x91, 0xa4],
     },
     Colour {
         rgb: [0, 0, 255],
@@ -46,6 +59,10 @@ const COLOURS: [Colour; 5] = [
         rgb444: [0x00, 0x0f],
         rgb332: 0x03,
         hi240: 20,
+        bgr666: [0xfc, 0x00, 0x00, 0x00],
+        yuv444: [0x02, 0xf6],
+        yuv555: [0x17, 0xcd],
+        yuv565: [0x2f, 0x8d],
     },
     Colour {
         rgb: [255, 255, 255],
@@ -55,6 +72,10 @@ const COLOURS: [Colour; 5] = [
         rgb444: [0x0f, 0xff],
         rgb332: 0xff,
         hi240: 240,
+        bgr666: [0xff, 0xff, 0xc0, 0x00],
+        yuv444: [0x0e, 0x88],
+        yuv555: [0x76, 0x10],
+        yuv565: [0xec, 0x10],
     },
     Colour {
         rgb: [128, 128, 128],
@@ -64,19 +85,24 @@ const COLOURS: [Colour; 5] = [
         rgb444: [0x08, 0x88],
         rgb332: 0x92,
         hi240: 128,
+        bgr666: [0x82, 0x08, 0x00, 0x00],
+        yuv444: [0x07, 0x88],
+        yuv555: [0x3e, 0x10],
+        yuv565: [0x7c, 0x10],
     },
 ];
 
 /// The smallest frame of each format that is twice as wide as pixels that share colour, its left half of
 /// one colour, the right half of another. A letter a byte, small on the left, capital on the right:
-/// r g b, y u v, t for 3-3-2, i for HI240; # is 255, 0 is 0. Words of two bytes are s (5-6-5), w (5-5-5),
-/// a (with alpha), n (4-4-4), low byte first after <, high byte first after >. [yy2] is a word, low byte
-/// first, in which luma begins at bit 2.
+/// r g b, y u v, t for 3-3-2, i for HI240, h for BGR 6-6-6; # is 255, 0 is 0. Words of two bytes are s (5-6-5),
+/// w (5-5-5), a (with alpha), n (4-4-4), k l m (Y, U, V of 4-4-4, 5-5-5, 5-6-5), low byte first after <, high byte
+/// first after >. [y2] is a word, low byte first, in which luma begins at bit 2.
 const FRAMES: &[(Fourcc, &str)] = &[
     (fourcc::GREY, "yY"),
-    (fourcc::Y10, "[yy2][YY2]"),
-    (fourcc::Y12, "[yy4][YY4]"),
+    (fourcc::Y10, "[y2][Y2]"),
+    (fourcc::Y12, "[y4][Y4]"),
     (fourcc::Y16, "0y0Y"),
+    (fourcc::Y10P, "yyyy0YYYY0"),
     (fourcc::HI240, "iI"),
     (fourcc::RGB332, "tT"),
     (fourcc::RGB444, "<n<N"),
@@ -87,6 +113,7 @@ const FRAMES: &[(Fourcc, &str)] = &[
     (fourcc::XRGB555X, ">w>W"),
     (fourcc::RGB565, "<s<S"),
     (fourcc::RGB565X, ">s>S"),
+    (fourcc::BGR666, "hH"),
     (fourcc::BGR24, "bgrBGR"),
     (fourcc::RGB24, "rgbRGB"),
     (fourcc::BGR32, "bgr#BGR#"),
@@ -103,6 +130,10 @@ const FRAMES: &[(Fourcc, &str)] = &[
     (fourcc::YVYU, "yvyuYVYU"),
     (fourcc::UYVY, "uyvyUYVY"),
     (fourcc::VYUY, "vyuyVYUY"),
+    (fourcc::YYUV, "yyuvYYUV"),
+    (fourcc::YUV444, "<k<K"),
+    (fourcc::YUV555, "<l<L"),
+    (fourcc::YUV565, "<m<M"),
     (fourcc::Y41P, "uyvyuyvyyyyyUYVYUYVYYYYY"),
     (fourcc::YUV24, "yuvYUV"),
     (fourcc::YUV32, "#yuv#YUV"),
@@ -118,10 +149,31 @@ const FRAMES: &[(Fourcc, &str)] = &[
     (fourcc::NV61, "yyYYvuVU"),
     (fourcc::NV24, "yYuvUV"),
     (fourcc::NV42, "yYvuVU"),
+    (fourcc::P010, "0y0y0Y0Y0y0y0Y0Y0u0v0U0V"),
     (fourcc::SBGGR8, "bgBGgrGR"),
     (fourcc::SGBRG8, "gbGBrgRG"),
     (fourcc::SGRBG8, "grGRbgBG"),
     (fourcc::SRGGB8, "rgRGgbGB"),
+    (fourcc::SBGGR10, "[b2][g2][B2][G2][g2][r2][G2][R2]"),
+    (fourcc::SGBRG10, "[g2][b2][G2][B2][r2][g2][R2][G2]"),
+    (fourcc::SGRBG10, "[g2][r2][G2][R2][b2][g2][B2][G2]"),
+    (fourcc::SRGGB10, "[r2][g2][R2][G2][g2][b2][G2][B2]"),
+    (fourcc::SBGGR10P, "bgbg0BGBG0grgr0GRGR0"),
+    (fourcc::SGBRG10P, "gbgb0GBGB0rgrg0RGRG0"),
+    (fourcc::SGRBG10P, "grgr0GRGR0bgbg0BGBG0"),
+    (fourcc::SRGGB10P, "rgrg0RGRG0gbgb0GBGB0"),
+    (fourcc::SBGGR12, "[b4][g4][B4][G4][g4][r4][G4][R4]"),
+    (fourcc::SGBRG12, "[g4][b4][G4][B4][r4][g4][R4][G4]"),
+    (fourcc::SGRBG12, "[g4][r4][G4][R4][b4][g4][B4][G4]"),
+    (fourcc::SRGGB12, "[r4][g4][R4][G4][g4][b4][G4][B4]"),
+    (fourcc::SBGGR12P, "bg0BG0gr0GR0"),
+    (fourcc::SGBRG12P, "gb0GB0rg0RG0"),
+    (fourcc::SGRBG12P, "gr0GR0bg0BG0"),
+    (fourcc::SRGGB12P, "rg0RG0gb0GB0"),
+    (fourcc::SBGGR16, "0b0g0B0G0g0r0G0R"),
+    (fourcc::SGBRG16, "0g0b0G0B0r0g0R0G"),
+    (fourcc::SGRBG16, "0g0r0G0R0b0g0B0G"),
+    (fourcc::SRGGB16, "0r0g0R0G0g0b0G0B"),
 ];
 
 /// The bytes that a picture of letters stands for.
@@ -137,6 +189,9 @@ fn bytes(letters: &str, left: &Colour, right: &Colour) -> Vec<u8> {
                 'w' => colour.rgb555,
                 'a' => [colour.rgb555[0] | 0x80, colour.rgb555[1]],
                 'n' => colour.rgb444,
+                'k' => colour.yuv444,
+                'l' => colour.yuv555,
+                'm' => colour.yuv565,
                 other => panic!("{other}"),
             }
         };
@@ -150,6 +205,7 @@ fn bytes(letters: &str, left: &Colour, right: &Colour) -> Vec<u8> {
             'v' => out.push(colour.yuv[2]),
             't' => out.push(colour.rgb332),
             'i' => out.push(colour.hi240),
+            'h' => out.extend(colour.bgr666),
             '#' => out.push(255),
             '0' => out.push(0),
             '>' => out.extend(pair(letters.next().unwrap())),
@@ -157,11 +213,18 @@ fn bytes(letters: &str, left: &Colour, right: &Colour) -> Vec<u8> {
                 let [high, low] = pair(letters.next().unwrap());
                 out.extend([low, high]);
             }
-            // Luma that begins at this bit of a word.
+            // A sample that begins at this bit of a word.
             '[' => {
-                let luma = u16::from(side(letters.next().unwrap()).yuv[0]);
-                let shift = letters.nth(1).unwrap().to_digit(10).unwrap();
-                out.extend((luma * (1 << shift)).to_le_bytes());
+                let letter = letters.next().unwrap();
+                let sample = match letter.to_ascii_lowercase() {
+                    'y' => side(letter).yuv[0],
+                    'r' => side(letter).rgb[0],
+                    'g' => side(letter).rgb[1],
+                    'b' => side(letter).rgb[2],
+                    other => panic!("{other}"),
+                };
+                let shift = letters.next().unwrap().to_digit(10).unwrap();
+                out.extend((u16::from(sample) * (1 << shift)).to_le_bytes());
                 assert_eq!(letters.next(), Some(']'));
             }
             other => panic!("{other}"),
@@ -198,12 +261,14 @@ fn every_format_has_its_bytes() {
 }
 
 #[test]
-fn the_table_names_every_format_that_is_not_compressed() {
+fn the_table_names_every_format_that_can_be_drawn() {
     for format in PixelFormat::ALL {
         let rows = FRAMES.iter().filter(|row| row.0 == format.fourcc).count();
-        assert_eq!(rows, usize::from(!format.is_compressed()), "{}", format.name);
+        // Nothing says in which order their pixels share bytes.
+        let drawn = !format.is_compressed() && !matches!(format.fourcc, fourcc::Y4 | fourcc::Y6);
+        assert_eq!(rows, usize::from(drawn), "{}", format.name);
         let jpeg = matches!(format.fourcc, fourcc::MJPEG | fourcc::JPEG);
-        assert_eq!(is_known(format.fourcc), !format.is_compressed() || jpeg, "{}", format.name);
+        assert_eq!(is_known(format.fourcc), drawn || jpeg, "{}", format.name);
     }
     assert!(!is_known(Fourcc::new(b"none")));
 }
@@ -211,7 +276,10 @@ fn the_table_names_every_format_that_is_not_compressed() {
 /// Which of a colour's channels a format keeps when it is read again, and how exactly.
 fn tolerance(fourcc: Fourcc) -> Option<u8> {
     match fourcc {
-        fourcc::GREY | fourcc::Y10 | fourcc::Y12 | fourcc::Y16 => None,
+        fourcc::GREY | fourcc::Y10 | fourcc::Y12 | fourcc::Y16 | fourcc::Y10P => None,
+        fourcc::BGR666 => Some(2),
+        fourcc::YUV444 => Some(36),
+        fourcc::YUV555 | fourcc::YUV565 => Some(18),
         // These five colours: grey is between the steps of few bits.
         fourcc::HI240 => Some(1),
         fourcc::RGB332 => Some(43),
@@ -282,6 +350,39 @@ fn luma_passes_from_one_format_to_another() {
     let planes = decode_planes(fourcc::YUYV, 4, 2, &packed).unwrap();
     assert_eq!(encode_planes(fourcc::RGB24, &planes).unwrap(), rgb);
     assert!(decode_planes(fourcc::RGB24, 4, 2, &rgb).is_none());
-    assert!(convert(fourcc::YUYV, fourcc::YUV410, 4, 2, &packed).is_none(), "no such size");
+    assert!(convert(fourcc::YUYV, fourcc::Y4, 4, 2, &packed).is_none());
     assert!(convert(fourcc::YUYV, fourcc::H264, 4, 2, &packed).is_none());
+}
+
+/// Of odd sizes planes of colour are rounded up, and lines of packed groups (driver/docs/reference.md, "Sizes and
+/// lines"): three columns and three lines, the last ones of another colour.
+#[test]
+fn odd_sizes_keep_their_last_row_and_column() {
+    let mut picture = Rgb::new(3, 3, COLOURS[0].rgb);
+    picture.fill_rect(2, 0, 1, 3, COLOURS[2].rgb);
+    picture.fill_rect(0, 2, 3, 1, COLOURS[2].rgb);
+    let (y, u, v) = (81, 90, 240);
+    let (w, r, s) = (41, 240, 110);
+    let luma = [y, y, w, y, y, w, w, w, w];
+    for (fourcc, expected) in [
+        (fourcc::YUYV, vec![y, u, y, v, w, r, w, s, y, u, y, v, w, r, w, s, w, r, w, s, w, r, w, s]),
+        (fourcc::YUV420, [&luma[..], &[u, r, r, r], &[v, s, s, s]].concat()),
+        (fourcc::NV12, [&luma[..], &[u, v, r, s, r, s, r, s]].concat()),
+        (fourcc::NV16, [&luma[..], &[u, v, r, s, u, v, r, s, r, s, r, s]].concat()),
+        (fourcc::Y10P, vec![y, y, w, w, 0, y, y, w, w, 0, w, w, w, w, 0]),
+    ] {
+        let frame = encode(fourcc, &picture).unwrap();
+        assert_eq!(frame, expected, "{fourcc}");
+        let again = decode(fourcc, 3, 3, &frame).unwrap();
+        let grey = fourcc == fourcc::Y10P;
+        for (seen, pixel) in again.data.iter().zip(&picture.data) {
+            assert!(grey || seen.abs_diff(*pixel) <= 2, "{fourcc}: {again:?}");
+        }
+    }
+    let green = Rgb::new(1, 1, COLOURS[1].rgb);
+    for format in PixelFormat::ALL.iter().filter(|format| is_known(format.fourcc)) {
+        let frame = encode(format.fourcc, &green).unwrap();
+        let again = decode(format.fourcc, 1, 1, &frame).unwrap();
+        assert_eq!((again.width, again.height, again.is_whole()), (1, 1, true), "{}", format.name);
+    }
 }

@@ -3,10 +3,11 @@
 use proptest::prelude::*;
 use vloopback_abi::v4l2::fourcc::{self, Fourcc};
 use vloopback_abi::v4l2::pixel::{Colours, PixelFormat};
-use vloopback_picture::{Rgb, colour, convert, decode, decode_planes, encode, encode_planes, jpeg};
+use vloopback_picture::{Rgb, colour, convert, decode, decode_planes, encode, encode_planes, is_known, jpeg};
 
 fn uncompressed() -> impl Strategy<Value = PixelFormat> {
-    let formats: Vec<_> = PixelFormat::ALL.iter().copied().filter(|format| !format.is_compressed()).collect();
+    let drawn = |format: &PixelFormat| is_known(format.fourcc) && !format.is_compressed();
+    let formats: Vec<_> = PixelFormat::ALL.iter().copied().filter(drawn).collect();
     proptest::sample::select(formats)
 }
 
@@ -48,7 +49,7 @@ proptest! {
         let again = decode(format.fourcc, width, height, &frame).unwrap();
         // What was kept comes through any number of times.
         prop_assert_eq!(encode(format.fourcc, &again).unwrap(), frame);
-        let eight_bits = matches!(format.bytesperline(2), Some(6 | 8));
+        let eight_bits = matches!(format.bytesperline(2), Some(6 | 8)) && format.fourcc != fourcc::BGR666;
         if eight_bits {
             prop_assert_eq!(again, picture);
         }
@@ -64,6 +65,10 @@ proptest! {
         match format.fourcc {
             // The spare byte, and the bits that more than eight have.
             fourcc::YUV32 => frame.chunks_exact_mut(4).for_each(|pixel| pixel[0] = 255),
+            fourcc::Y10P => frame.iter_mut().skip(4).step_by(5).for_each(|byte| *byte = 0),
+            fourcc::P010 => frame.iter_mut().step_by(2).for_each(|byte| *byte = 0),
+            fourcc::YUV444 => frame.iter_mut().skip(1).step_by(2).for_each(|byte| *byte &= 0x0f),
+            fourcc::YUV555 => frame.iter_mut().skip(1).step_by(2).for_each(|byte| *byte &= 0x7f),
             fourcc::Y10 | fourcc::Y12 | fourcc::Y16 => {
                 let shift = match format.fourcc { fourcc::Y10 => 2, fourcc::Y12 => 4, _ => 8 };
                 for word in frame.chunks_exact_mut(2) {
@@ -84,8 +89,9 @@ proptest! {
     #[test]
     fn flat_yuv_is_near(format in uncompressed(), pixel in any::<[u8; 3]>(), width in 1u32..20, height in 1u32..20) {
         prop_assume!(format.colours == Colours::Yuv);
-        prop_assume!(!matches!(format.fourcc, fourcc::GREY | fourcc::Y10 | fourcc::Y12 | fourcc::Y16));
-        let (width, height) = format.fit(width, height);
+        let grey = [fourcc::GREY, fourcc::Y10, fourcc::Y12, fourcc::Y16, fourcc::Y10P];
+        let few_bits = [fourcc::YUV444, fourcc::YUV555, fourcc::YUV565];
+        prop_assume!(!grey.contains(&format.fourcc) && !few_bits.contains(&format.fourcc));
         let frame = encode(format.fourcc, &Rgb::new(width, height, pixel)).unwrap();
         let again = decode(format.fourcc, width, height, &frame).unwrap();
         for (got, want) in again.data.iter().zip(pixel.iter().cycle()) {

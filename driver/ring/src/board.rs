@@ -96,6 +96,8 @@ pub struct Format {
     pub log: u32,
     /// 1: somebody has set `pix`. 0: it is the default that every V4L2 device has.
     pub chosen: u32,
+    /// 1: `interval` was told, by the present pusher or a tool; 0: it is what is assumed.
+    pub told: u32,
 }
 
 /// Makes of one list, in the order of the board, where each number of a [`Format`] lies there, and how a format
@@ -155,6 +157,7 @@ words! {
     Depth(picture[5]),
     Log(log),
     Chosen(chosen),
+    Told(told),
 }
 
 /// The page that only the daemon writes.

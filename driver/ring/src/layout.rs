@@ -62,7 +62,7 @@ pub(crate) use layout;
 pub const LAYOUT: u64 = {
     let hash = Hash::new().number(crate::MAX_SLOTS).number(crate::MAX_ROWS).number(crate::PAGE_LEN);
     let hash = crate::lock::layout(hash);
-    let hash = crate::clock::layout(crate::log::slot_layout(crate::log::layout(hash)));
+    let hash = crate::rate::layout(crate::clock::layout(crate::log::slot_layout(crate::log::layout(hash))));
     let hash = crate::claims_page::row_layout(crate::claims_page::layout(hash));
     let hash = crate::board::lifeline_layout(crate::board::layout(hash));
     let hash = crate::session::buffer_layout(crate::session::layout(hash));

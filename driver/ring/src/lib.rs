@@ -41,6 +41,7 @@ mod lock;
 mod log;
 #[cfg(not(loom))]
 pub mod pusher_page;
+mod rate;
 mod read;
 #[cfg(not(loom))]
 pub mod request_slot;
@@ -55,6 +56,7 @@ pub use events::{Event, Events, MAX_SUBSCRIPTIONS, Subscription};
 pub use layout::LAYOUT;
 pub use lock::SharedLock;
 pub use log::{Log, Slot};
+pub use rate::Rate;
 pub use read::{Found, Taken, claim_oldest, find_oldest, find_present, still_there, unclaim};
 pub use session::{Buffer, EXPORTED, MAX_BUFFERS, PREPARED, RINGING, SessionPage};
 pub use write::{
@@ -113,19 +115,19 @@ const _: () = {
     assert!(align_of::<AtomicU64>() == 8);
     assert!(size_of::<SharedLock>() == 8);
     assert!(size_of::<Lifeline>() == 4);
-    assert!(size_of::<Board>() == 440);
+    assert!(size_of::<Board>() == 448);
     assert!(offset_of!(Board, streamers) == 4);
-    assert!(offset_of!(Board, quotas) == 240 && offset_of!(Board, priorities) == 368);
+    assert!(offset_of!(Board, quotas) == 248 && offset_of!(Board, priorities) == 376);
     assert!(size_of::<Slot>() == 64 && offset_of!(Slot, time) == 8);
     assert!(offset_of!(Slot, len) == 16 && offset_of!(Slot, marks) == 20);
-    assert!(size_of::<Log>() == 2176 && offset_of!(Log, base) == 56);
-    assert!(offset_of!(Log, lock) == 4 && offset_of!(Log, head) == 16 && offset_of!(Log, slots) == 128);
+    assert!(size_of::<Log>() == 2240 && offset_of!(Log, base) == 56);
+    assert!(offset_of!(Log, lock) == 4 && offset_of!(Log, head) == 16 && offset_of!(Log, slots) == 192);
     assert!(size_of::<Row>() == 64 && offset_of!(Row, turn) == 12);
     assert!(size_of::<ClaimsPage>() == 2176);
     assert!(offset_of!(ClaimsPage, rows) == 128);
     assert!(size_of::<Buffer>() == 64 && offset_of!(Buffer, time) == 24 && offset_of!(Buffer, user) == 40);
     assert!(size_of::<Subscription>() == 40 && size_of::<Events>() == 656);
-    assert!(size_of::<SessionPage>() == 2904 && offset_of!(SessionPage, events) == 2216);
+    assert!(size_of::<SessionPage>() == 2912 && offset_of!(SessionPage, events) == 2216);
     assert!(offset_of!(SessionPage, log) == 2872 && offset_of!(SessionPage, frame_doorbell) == 2876);
     assert!(offset_of!(SessionPage, ring) == 28 && offset_of!(SessionPage, last) == 32);
     assert!(offset_of!(SessionPage, private) == 72 && offset_of!(SessionPage, pix) == 104);

@@ -1,6 +1,7 @@
 //! The log: which slot holds which publication.
 
 use crate::clock::Clock;
+use crate::rate::Rate;
 use crate::{AtomicU32, AtomicU64, MAX_SLOTS, SharedLock};
 
 /// One slot's entry.
@@ -50,13 +51,15 @@ pub struct Log {
     pub kept: AtomicU64,
     /// The stream's clock.
     pub clock: Clock,
-    reserved2: AtomicU64,
+    /// How often its frames come.
+    pub rate: Rate,
+    reserved2: [AtomicU64; 5],
     /// The slots.
     pub slots: [Slot; MAX_SLOTS],
 }
 
 #[cfg(not(loom))]
-crate::layout::layout!(layout: Log { seq, lock, reserved, head, rung, unwatched, copies, lost, base, seen, kept, clock, reserved2, slots });
+crate::layout::layout!(layout: Log { seq, lock, reserved, head, rung, unwatched, copies, lost, base, seen, kept, clock, rate, reserved2, slots });
 
 #[cfg(not(loom))]
 crate::layout::layout!(slot_layout: Slot { number, time, len, marks, reserved2 });

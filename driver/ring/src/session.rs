@@ -132,6 +132,8 @@ pub struct SessionPage {
     pub late: AtomicU32,
     /// 1: a pusher that has set the rate of its frames by V4L2: its DQBUF keeps it.
     pub paced: AtomicU32,
+    /// V4L2: 1: the lines of `pix` are farther apart than those of the ring, as the program has asked (S_FMT).
+    pub padded: AtomicU32,
 }
 
 impl SessionPage {
@@ -186,7 +188,7 @@ impl SessionPage {
 }
 
 #[cfg(not(loom))]
-crate::layout::layout!(layout: SessionPage { lock, kick, armed, rung, streaming, row, ring, last, received, dropped, copies, retries, private, patient, v4l1, priority, count, generation, memory, pix, on, filling, queue, base, zero, refusals, buffers, events, log, frame_doorbell, refused, rest, rest_at, v4l2, late, paced });
+crate::layout::layout!(layout: SessionPage { lock, kick, armed, rung, streaming, row, ring, last, received, dropped, copies, retries, private, patient, v4l1, priority, count, generation, memory, pix, on, filling, queue, base, zero, refusals, buffers, events, log, frame_doorbell, refused, rest, rest_at, v4l2, late, paced, padded });
 
 #[cfg(not(loom))]
 crate::layout::layout!(buffer_layout: Buffer { queued, slot, pending, bytesused, sequence, state, time, start, length, user, marks, least, reserved });

@@ -135,6 +135,7 @@ fn numbered_format(n: u32) -> Format {
         zero: n + 26,
         log: n + 27,
         chosen: n + 28,
+        told: n + 29,
     }
 }
 
@@ -535,7 +536,7 @@ fn the_pages_have_one_layout() {
     assert_eq!(core::mem::offset_of!(ClaimsPage, calls), 72);
     assert_eq!(core::mem::offset_of!(ClaimsPage, rows), 128);
     assert_eq!(core::mem::offset_of!(Board, streamers), 4);
-    assert_eq!(core::mem::offset_of!(Board, quotas), 8 + 2 * 4 * 29);
+    assert_eq!(core::mem::offset_of!(Board, quotas), 8 + 2 * 4 * 30);
 }
 
 /// A client that streams alone and takes frames in slots 0 and 1 only.

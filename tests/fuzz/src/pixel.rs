@@ -1,7 +1,7 @@
 //! Formats that a program asks for.
 
 use arbitrary::Unstructured;
-use vloopback_abi::v4l2::pixel::{DEFAULT, Layout, SIZES, nearest};
+use vloopback_abi::v4l2::pixel::{DEFAULT, Layout, PADDING, SIZES, nearest, with_lines};
 use vloopback_abi::v4l2::{Fourcc, PixelFormat, V4L2_FIELD_NONE, V4L2_PIX_FMT_PRIV_MAGIC, V4l2PixFormat};
 use zerocopy::FromBytes;
 
@@ -35,11 +35,18 @@ fn near(asked: &V4l2PixFormat) {
     let code = known.map_or(DEFAULT.fourcc(), |format| format.fourcc);
     assert_eq!(got.fourcc(), code);
     let format = PixelFormat::of(code).expect("known");
-    let (across, down) = format.granularity();
-    for (wanted, is, step) in [(asked.width, got.width, across), (asked.height, got.height, down)] {
-        let inside = wanted.clamp(SIZES.0, SIZES.1);
-        assert!((SIZES.0..=SIZES.1).contains(&is) && is % step == 0, "{is} pixels for {asked:?}");
-        assert!(inside.abs_diff(is) < step, "{is} pixels are not the nearest for {asked:?}");
+    for (wanted, is, default) in
+        [(asked.width, got.width, DEFAULT.width), (asked.height, got.height, DEFAULT.height)]
+    {
+        let expected = if wanted == 0 { default } else { wanted.clamp(SIZES.0, SIZES.1) };
+        assert_eq!(is, expected, "{asked:?}");
+    }
+    let padded = with_lines(got, asked);
+    assert_eq!(with_lines(nearest(&padded), &padded), padded, "asked for again, from {asked:?}");
+    assert!((got.bytesperline..=got.bytesperline + PADDING).contains(&padded.bytesperline), "{asked:?}");
+    if padded != got {
+        assert_eq!(padded.bytesperline, asked.bytesperline);
+        assert!(asked.sizeimage == 0 || asked.sizeimage >= padded.sizeimage, "{asked:?}");
     }
     assert_eq!(Some(got.bytesperline), format.bytesperline(got.width));
     let least = format.sizeimage(got.width, got.height).expect("such a frame");
@@ -49,7 +56,8 @@ fn near(asked: &V4l2PixFormat) {
     } else {
         assert_eq!(got.sizeimage, least);
     }
-    assert_eq!((got.field, got.priv_, got.flags), (V4L2_FIELD_NONE, V4L2_PIX_FMT_PRIV_MAGIC, 0));
+    let field = if matches!(asked.field, 2..=6 | 8 | 9) { asked.field } else { V4L2_FIELD_NONE };
+    assert_eq!((got.field, got.priv_, got.flags), (field, V4L2_PIX_FMT_PRIV_MAGIC, 0));
     let colours = |pix: &V4l2PixFormat| [pix.colorspace, pix.ycbcr_enc, pix.quantization, pix.xfer_func];
     match asked.colorspace {
         0 => assert_eq!(colours(&got), [format.colorspace(), 0, 0, 0]),
@@ -62,10 +70,14 @@ fn near(asked: &V4l2PixFormat) {
 fn counted(format: &PixelFormat, width: u32, height: u32) -> Option<u32> {
     let (w, h) = (u128::from(width), u128::from(height));
     let bytes = match format.layout {
-        Layout::Packed { bits, .. } => w * u128::from(bits) / 8 * h,
-        Layout::Mosaic => w * h,
-        Layout::Planar { across, down } | Layout::SemiPlanar { across, down } => {
-            w * h + 2 * (w / u128::from(across)) * (h / u128::from(down))
+        Layout::Packed { bits, across } | Layout::Mosaic { bits, across } => {
+            w.next_multiple_of(across.into()) * u128::from(bits) / 8 * h
+        }
+        Layout::Planar { across, down } => {
+            w * h + 2 * w.div_ceil(across.into()) * h.div_ceil(down.into())
+        }
+        Layout::SemiPlanar { across, down, bytes } => {
+            (w * h + 2 * w.div_ceil(across.into()) * h.div_ceil(down.into())) * u128::from(bytes)
         }
         Layout::Compressed => (2 * w * h).max(4096),
     };
@@ -75,11 +87,15 @@ fn counted(format: &PixelFormat, width: u32, height: u32) -> Option<u32> {
 fn lengths(code: Fourcc, width: u32, height: u32, stride: u32) {
     let format = PixelFormat::of(code).expect("known");
     let (across, down) = format.granularity();
-    let whole = width != 0 && height != 0 && width.is_multiple_of(across) && height.is_multiple_of(down);
+    let whole = width != 0 && height != 0;
     let image = format.sizeimage(width, height);
     assert_eq!(image, if whole { counted(&format, width, height) } else { None }, "{width}x{height} {code}");
     // Never panics, whatever the distance of the lines; without padding it says the same.
-    let _ = format.sizeimage_with(stride, height);
+    let padded = format.sizeimage_with(stride, height);
+    if let Some(planes) = format.planes(width, height, stride) {
+        let bytes: u64 = planes.iter().map(|plane| u64::from(plane.stride) * u64::from(plane.lines)).sum();
+        assert_eq!(Some(bytes), padded.map(u64::from), "{width}x{height} {code} {stride}");
+    }
     if let (Some(line), false) = (format.bytesperline(width), format.is_compressed()) {
         assert_eq!(format.sizeimage_with(line, height), image);
     }

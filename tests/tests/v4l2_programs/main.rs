@@ -87,6 +87,15 @@ fn saves(palette: Palette, count: usize, save: impl Fn(&Env, &str) -> Vec<u8>) {
     }
 }
 
+/// Waits until a frame was pushed into a pipe: from then on its format is the pusher's.
+#[track_caller]
+fn until_written(env: &Env, pipe: usize) {
+    let until = Instant::now() + PATIENCE;
+    while env.list()[pipe]["counters"]["written"].as_u64() == Some(0) {
+        assert!(Instant::now() < until, "nothing is pushed into pipe {pipe}");
+    }
+}
+
 /// The negative run's verdict.
 #[track_caller]
 fn fails<T>(judged: Result<T, String>, what: &str) {

@@ -86,7 +86,7 @@ const fn planar(across: u8, down: u8) -> Layout {
 
 /// Two planes; a sample of colour is so many pixels wide and high.
 const fn semi(across: u8, down: u8) -> Layout {
-    Layout::SemiPlanar { across, down }
+    Layout::SemiPlanar { across, down, bytes: 1 }
 }
 
 use Layout::Compressed;
@@ -94,12 +94,18 @@ use Layout::Compressed;
 fourccs! {
     GREY = b"GREY", "V4L2_PIX_FMT_GREY", "8-bit Greyscale", packed(8), Yuv,
         "Luma, 8 bits.";
+    Y4 = b"Y04 ", "V4L2_PIX_FMT_Y4", "4-bit Greyscale", shared(4, 2), Yuv,
+        "Luma, 4 bits, two pixels a byte.";
+    Y6 = b"Y06 ", "V4L2_PIX_FMT_Y6", "6-bit Greyscale", shared(6, 4), Yuv,
+        "Luma, 6 bits, four pixels in three bytes.";
     Y10 = b"Y10 ", "V4L2_PIX_FMT_Y10", "10-bit Greyscale", packed(16), Yuv,
         "Luma, 10 bits in the lower part of a little-endian 16-bit word.";
     Y12 = b"Y12 ", "V4L2_PIX_FMT_Y12", "12-bit Greyscale", packed(16), Yuv,
         "Luma, 12 bits in the lower part of a little-endian 16-bit word.";
     Y16 = b"Y16 ", "V4L2_PIX_FMT_Y16", "16-bit Greyscale", packed(16), Yuv,
         "Luma, 16 bits, little-endian.";
+    Y10P = b"Y10P", "V4L2_PIX_FMT_Y10P", "10-bit Greyscale (MIPI Packed)", shared(10, 4), Yuv,
+        "Luma, 10 bits: the upper eight of four pixels, then a byte with their lower two.";
     HI240 = b"HI24", "V4L2_PIX_FMT_HI240", "8-bit Dithered RGB (BTTV)", packed(8), Rgb,
         "Indexed colour, 8 bits.";
     RGB332 = b"RGB1", "V4L2_PIX_FMT_RGB332", "8-bit RGB 3-3-2", packed(8), Rgb,
@@ -120,6 +126,8 @@ fourccs! {
         "5-6-5 bits, little-endian.";
     RGB565X = b"RGBR", "V4L2_PIX_FMT_RGB565X", "16-bit RGB 5-6-5 BE", packed(16), Rgb,
         "5-6-5 bits, big-endian.";
+    BGR666 = b"BGRH", "V4L2_PIX_FMT_BGR666", "18-bit BGRX 6-6-6-14", packed(32), Rgb,
+        "6-6-6 bits of a big-endian 32-bit word, blue uppermost; the lowest 14 are unused.";
     BGR24 = b"BGR3", "V4L2_PIX_FMT_BGR24", "24-bit BGR 8-8-8", packed(24), Rgb,
         "Blue, green, red.";
     RGB24 = b"RGB3", "V4L2_PIX_FMT_RGB24", "24-bit RGB 8-8-8", packed(24), Rgb,
@@ -152,12 +160,20 @@ fourccs! {
         "4:2:2 packed, chroma first.";
     VYUY = b"VYUY", "V4L2_PIX_FMT_VYUY", "VYUY 4:2:2", shared(16, 2), Yuv,
         "4:2:2 packed, chroma first, V before U.";
+    YYUV = b"YYUV", "V4L2_PIX_FMT_YYUV", "YYUV 4:2:2", shared(16, 2), Yuv,
+        "4:2:2 packed, both lumas first.";
     Y41P = b"Y41P", "V4L2_PIX_FMT_Y41P", "YUV 4:1:1 (Packed)", shared(12, 8), Yuv,
         "4:1:1 packed, 8 pixels in 12 bytes.";
     YUV24 = b"YUV3", "V4L2_PIX_FMT_YUV24", "24-bit YUV 4:4:4 8-8-8", packed(24), Yuv,
         "Y, U, V of each pixel.";
     YUV32 = b"YUV4", "V4L2_PIX_FMT_YUV32", "32-bit A/XYUV 8-8-8-8", packed(32), Yuv,
         "Alpha or unused, Y, U, V.";
+    YUV444 = b"Y444", "V4L2_PIX_FMT_YUV444", "16-bit A/XYUV 4-4-4-4", packed(16), Yuv,
+        "4-4-4 bits, little-endian, luma above; the highest four may be alpha.";
+    YUV555 = b"YUVO", "V4L2_PIX_FMT_YUV555", "16-bit A/XYUV 1-5-5-5", packed(16), Yuv,
+        "5-5-5 bits, little-endian, luma above; the highest bit may be alpha.";
+    YUV565 = b"YUVP", "V4L2_PIX_FMT_YUV565", "16-bit YUV 5-6-5", packed(16), Yuv,
+        "5-6-5 bits, little-endian, luma above.";
     YUV422P = b"422P", "V4L2_PIX_FMT_YUV422P", "Planar YUV 4:2:2", planar(2, 1), Yuv,
         "4:2:2, a plane each.";
     YUV411P = b"411P", "V4L2_PIX_FMT_YUV411P", "Planar YUV 4:1:1", planar(4, 1), Yuv,
@@ -182,14 +198,56 @@ fourccs! {
         "4:4:4, U and V interleaved in one plane.";
     NV42 = b"NV42", "V4L2_PIX_FMT_NV42", "Y/CrCb 4:4:4", semi(1, 1), Yuv,
         "4:4:4, V and U interleaved in one plane.";
-    SBGGR8 = b"BA81", "V4L2_PIX_FMT_SBGGR8", "8-bit Bayer BGBG/GRGR", BAYER, Rgb,
+    P010 = b"P010", "V4L2_PIX_FMT_P010", "10-bit Y/CbCr 4:2:0", Layout::SemiPlanar { across: 2, down: 2, bytes: 2 },
+        Yuv, "4:2:0, 10 bits in the upper part of a little-endian 16-bit word, U and V interleaved in one plane.";
+    SBGGR8 = b"BA81", "V4L2_PIX_FMT_SBGGR8", "8-bit Bayer BGBG/GRGR", bayer(8, 1), Rgb,
         "A colour a pixel: blue, green; green, red.";
-    SGBRG8 = b"GBRG", "V4L2_PIX_FMT_SGBRG8", "8-bit Bayer GBGB/RGRG", BAYER, Rgb,
+    SGBRG8 = b"GBRG", "V4L2_PIX_FMT_SGBRG8", "8-bit Bayer GBGB/RGRG", bayer(8, 1), Rgb,
         "A colour a pixel: green, blue; red, green.";
-    SGRBG8 = b"GRBG", "V4L2_PIX_FMT_SGRBG8", "8-bit Bayer GRGR/BGBG", BAYER, Rgb,
+    SGRBG8 = b"GRBG", "V4L2_PIX_FMT_SGRBG8", "8-bit Bayer GRGR/BGBG", bayer(8, 1), Rgb,
         "A colour a pixel: green, red; blue, green.";
-    SRGGB8 = b"RGGB", "V4L2_PIX_FMT_SRGGB8", "8-bit Bayer RGRG/GBGB", BAYER, Rgb,
+    SRGGB8 = b"RGGB", "V4L2_PIX_FMT_SRGGB8", "8-bit Bayer RGRG/GBGB", bayer(8, 1), Rgb,
         "A colour a pixel: red, green; green, blue.";
+    SBGGR10 = b"BG10", "V4L2_PIX_FMT_SBGGR10", "10-bit Bayer BGBG/GRGR", bayer(16, 1), Rgb,
+        "A colour a pixel, 10 bits of a little-endian word: blue, green; green, red.";
+    SGBRG10 = b"GB10", "V4L2_PIX_FMT_SGBRG10", "10-bit Bayer GBGB/RGRG", bayer(16, 1), Rgb,
+        "A colour a pixel, 10 bits of a little-endian word: green, blue; red, green.";
+    SGRBG10 = b"BA10", "V4L2_PIX_FMT_SGRBG10", "10-bit Bayer GRGR/BGBG", bayer(16, 1), Rgb,
+        "A colour a pixel, 10 bits of a little-endian word: green, red; blue, green.";
+    SRGGB10 = b"RG10", "V4L2_PIX_FMT_SRGGB10", "10-bit Bayer RGRG/GBGB", bayer(16, 1), Rgb,
+        "A colour a pixel, 10 bits of a little-endian word: red, green; green, blue.";
+    SBGGR10P = b"pBAA", "V4L2_PIX_FMT_SBGGR10P", "10-bit Bayer BGBG/GRGR Packed", bayer(10, 4), Rgb,
+        "As Y10P, a colour a pixel: blue, green; green, red.";
+    SGBRG10P = b"pGAA", "V4L2_PIX_FMT_SGBRG10P", "10-bit Bayer GBGB/RGRG Packed", bayer(10, 4), Rgb,
+        "As Y10P, a colour a pixel: green, blue; red, green.";
+    SGRBG10P = b"pgAA", "V4L2_PIX_FMT_SGRBG10P", "10-bit Bayer GRGR/BGBG Packed", bayer(10, 4), Rgb,
+        "As Y10P, a colour a pixel: green, red; blue, green.";
+    SRGGB10P = b"pRAA", "V4L2_PIX_FMT_SRGGB10P", "10-bit Bayer RGRG/GBGB Packed", bayer(10, 4), Rgb,
+        "As Y10P, a colour a pixel: red, green; green, blue.";
+    SBGGR12 = b"BG12", "V4L2_PIX_FMT_SBGGR12", "12-bit Bayer BGBG/GRGR", bayer(16, 1), Rgb,
+        "A colour a pixel, 12 bits of a little-endian word: blue, green; green, red.";
+    SGBRG12 = b"GB12", "V4L2_PIX_FMT_SGBRG12", "12-bit Bayer GBGB/RGRG", bayer(16, 1), Rgb,
+        "A colour a pixel, 12 bits of a little-endian word: green, blue; red, green.";
+    SGRBG12 = b"BA12", "V4L2_PIX_FMT_SGRBG12", "12-bit Bayer GRGR/BGBG", bayer(16, 1), Rgb,
+        "A colour a pixel, 12 bits of a little-endian word: green, red; blue, green.";
+    SRGGB12 = b"RG12", "V4L2_PIX_FMT_SRGGB12", "12-bit Bayer RGRG/GBGB", bayer(16, 1), Rgb,
+        "A colour a pixel, 12 bits of a little-endian word: red, green; green, blue.";
+    SBGGR12P = b"pBCC", "V4L2_PIX_FMT_SBGGR12P", "12-bit Bayer BGBG/GRGR Packed", bayer(12, 2), Rgb,
+        "The upper eight bits of two pixels, then a byte with their lower four: blue, green; green, red.";
+    SGBRG12P = b"pGCC", "V4L2_PIX_FMT_SGBRG12P", "12-bit Bayer GBGB/RGRG Packed", bayer(12, 2), Rgb,
+        "The upper eight bits of two pixels, then a byte with their lower four: green, blue; red, green.";
+    SGRBG12P = b"pgCC", "V4L2_PIX_FMT_SGRBG12P", "12-bit Bayer GRGR/BGBG Packed", bayer(12, 2), Rgb,
+        "The upper eight bits of two pixels, then a byte with their lower four: green, red; blue, green.";
+    SRGGB12P = b"pRCC", "V4L2_PIX_FMT_SRGGB12P", "12-bit Bayer RGRG/GBGB Packed", bayer(12, 2), Rgb,
+        "The upper eight bits of two pixels, then a byte with their lower four: red, green; green, blue.";
+    SBGGR16 = b"BYR2", "V4L2_PIX_FMT_SBGGR16", "16-bit Bayer BGBG/GRGR", bayer(16, 1), Rgb,
+        "A colour a pixel, 16 bits of a little-endian word: blue, green; green, red.";
+    SGBRG16 = b"GB16", "V4L2_PIX_FMT_SGBRG16", "16-bit Bayer GBGB/RGRG", bayer(16, 1), Rgb,
+        "A colour a pixel, 16 bits of a little-endian word: green, blue; red, green.";
+    SGRBG16 = b"GR16", "V4L2_PIX_FMT_SGRBG16", "16-bit Bayer GRGR/BGBG", bayer(16, 1), Rgb,
+        "A colour a pixel, 16 bits of a little-endian word: green, red; blue, green.";
+    SRGGB16 = b"RG16", "V4L2_PIX_FMT_SRGGB16", "16-bit Bayer RGRG/GBGB", bayer(16, 1), Rgb,
+        "A colour a pixel, 16 bits of a little-endian word: red, green; green, blue.";
     MJPEG = b"MJPG", "V4L2_PIX_FMT_MJPEG", "Motion-JPEG", Compressed, Jpeg,
         "A JPEG picture a frame, of varying length.";
     JPEG = b"JPEG", "V4L2_PIX_FMT_JPEG", "JFIF JPEG", Compressed, Jpeg,
@@ -202,13 +260,23 @@ fourccs! {
     XVID = b"XVID", "V4L2_PIX_FMT_XVID", "Xvid", Compressed, Yuv, "Xvid video.";
     H263 = b"H263", "V4L2_PIX_FMT_H263", "H.263", Compressed, Yuv, "H.263 video.";
     H264 = b"H264", "V4L2_PIX_FMT_H264", "H.264", Compressed, Hd, "H.264 video with start codes.";
+    H264_NO_SC = b"AVC1", "V4L2_PIX_FMT_H264_NO_SC", "H.264 (No Start Codes)", Compressed, Hd,
+        "H.264 video without start codes.";
+    H264_MVC = b"M264", "V4L2_PIX_FMT_H264_MVC", "H.264 MVC", Compressed, Hd, "H.264 video of several views.";
+    VC1_ANNEX_G = b"VC1G", "V4L2_PIX_FMT_VC1_ANNEX_G", "VC-1 (SMPTE 412M Annex G)", Compressed, Hd,
+        "VC-1 video of the advanced profile.";
+    VC1_ANNEX_L = b"VC1L", "V4L2_PIX_FMT_VC1_ANNEX_L", "VC-1 (SMPTE 412M Annex L)", Compressed, Hd,
+        "VC-1 video of the simple and main profiles.";
     HEVC = b"HEVC", "V4L2_PIX_FMT_HEVC", "HEVC", Compressed, Hd, "H.265 video.";
     VP8 = b"VP80", "V4L2_PIX_FMT_VP8", "VP8", Compressed, Hd, "VP8 video.";
     VP9 = b"VP90", "V4L2_PIX_FMT_VP9", "VP9", Compressed, Hd, "VP9 video.";
+    AV1 = b"AV01", "V4L2_PIX_FMT_AV1", "AV1 OBU Stream", Compressed, Hd, "AV1 video.";
 }
 
-/// A pattern of two by two pixels.
-const BAYER: Layout = Layout::Mosaic;
+/// A pattern of two by two pixels, of which so many share bytes.
+const fn bayer(bits: u8, across: u8) -> Layout {
+    Layout::Mosaic { bits, across }
+}
 
 #[cfg(test)]
 mod tests {

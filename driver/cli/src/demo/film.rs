@@ -10,7 +10,7 @@ use vloopback_abi::v4l2::pixel::PixelFormat;
 use vloopback_picture::Rgb;
 
 use crate::args::FramesArgs;
-use crate::media::{MediaError, Source, size_in};
+use crate::media::{MediaError, Source};
 
 /// What the frames are: V4L1's palette 15.
 pub const FORMAT: PixelFormat = PixelFormat::of(fourcc::YUV420).expect("it is in the list of formats");
@@ -81,7 +81,8 @@ pub fn decode(
     if !sides.contains(&width) || !sides.contains(&height) {
         return Err(FilmError::Size { path: source.path().to_owned(), width, height });
     }
-    let (width, height) = size_in(&FORMAT, (width, height));
+    // V4L1's clients take no sizes of which something is rounded up: an odd last row or column is cut off.
+    let (width, height) = FORMAT.fit(width, height);
     let length = frame_len(width, height);
     let most = count.min(BYTES_MAX / length).max(1);
     let mut out = BufWriter::new(File::create(path).map_err(failed)?);
@@ -90,7 +91,7 @@ pub fn decode(
         let Some(picture) = source.next_in_round()? else {
             break;
         };
-        let frame = picture.frame(&FORMAT).unwrap_or_default();
+        let frame = picture.cropped(width, height).frame(&FORMAT).unwrap_or_default();
         debug_assert_eq!(frame.len(), length);
         out.write_all(&frame).map_err(failed)?;
         frames += 1;

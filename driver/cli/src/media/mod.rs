@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 pub use error::MediaError;
 pub use jpeg_stream::{SplitError, split};
-pub use picture::{Picture, size_in};
+pub use picture::Picture;
 pub use still::{decode_jpeg, decode_png, encode_png};
 
 /// The bundled clip: an excerpt of Big Buck Bunny, (c) 2008 Blender Foundation /

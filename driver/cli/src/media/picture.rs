@@ -30,23 +30,23 @@ impl Picture {
         }
     }
 
-    /// The picture as a frame of a format, of the size that [`size_in`] tells: what is more is cut off.
-    ///
-    /// None for formats that are not made here, and for pictures that are too small for one.
-    pub fn frame(&self, format: &PixelFormat) -> Option<Vec<u8>> {
-        let (width, height) = size_in(format, self.size());
+    /// The left upper part of the picture, at most as large as it is.
+    pub fn cropped(&self, width: u32, height: u32) -> Picture {
         match self {
-            Picture::Rgb(rgb) if (width, height) == self.size() => encode(format.fourcc, rgb),
-            Picture::Rgb(rgb) => encode(format.fourcc, &rgb.cropped(width, height)),
-            Picture::Yuv(planes) if (width, height) == self.size() => encode_planes(format.fourcc, planes),
-            Picture::Yuv(planes) => encode_planes(format.fourcc, &planes.cropped(width, height)),
+            Picture::Rgb(rgb) => Picture::Rgb(rgb.cropped(width, height)),
+            Picture::Yuv(planes) => Picture::Yuv(planes.cropped(width, height)),
         }
     }
-}
 
-/// The nearest size that a format's frames can have: 4:2:0, for one, cannot hold an odd last row.
-pub fn size_in(format: &PixelFormat, (width, height): (u32, u32)) -> (u32, u32) {
-    format.fit(width, height)
+    /// The picture as a frame of a format.
+    ///
+    /// None for formats that are not made here.
+    pub fn frame(&self, format: &PixelFormat) -> Option<Vec<u8>> {
+        match self {
+            Picture::Rgb(rgb) => encode(format.fourcc, rgb),
+            Picture::Yuv(planes) => encode_planes(format.fourcc, planes),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -59,21 +59,20 @@ mod tests {
     }
 
     #[test]
-    fn odd_sizes_lose_their_last_row_and_column() {
+    fn odd_sizes_keep_their_last_row_and_column() {
         let rgb = Picture::Rgb(Rgb::new(5, 3, [9; 3]));
         let (luma, colour) = (vec![16; 15], vec![99; 6]);
         let planes = Planes::new((5, 3), (2, 2), luma, colour.clone(), colour).unwrap();
         let yuv = Picture::Yuv(planes);
-        for (fourcc, size) in [(fourcc::YUV420, (4, 2)), (fourcc::YUYV, (4, 3)), (fourcc::BGR24, (5, 3))] {
-            let format = of(fourcc);
-            assert_eq!(size_in(&format, rgb.size()), size);
-            let length = format.sizeimage(size.0, size.1).map(|length| length as usize);
+        for (fourcc, length) in
+            [(fourcc::YUV420, 27), (fourcc::YUYV, 36), (fourcc::BGR24, 45), (fourcc::YUV410, 19)]
+        {
             for picture in [&rgb, &yuv] {
-                assert_eq!(picture.frame(&format).map(|frame| frame.len()), length, "{fourcc}");
+                let frame = picture.frame(&of(fourcc));
+                assert_eq!(frame.map(|frame| frame.len()), Some(length), "{fourcc}");
             }
         }
         assert_eq!(yuv.frame(&of(fourcc::YUYV)).unwrap()[..4], [16, 99, 16, 99]);
-        assert_eq!(yuv.frame(&of(fourcc::YUV410)), None, "three rows hold no block of four");
         assert_eq!(rgb.frame(&of(fourcc::H264)), None);
     }
 }

@@ -7,7 +7,7 @@ use vloopback_abi::v4l2::pixel::PixelFormat;
 use vloopback_picture::{encode, jpeg, pattern::Pattern};
 
 use super::PushError;
-use crate::media::{MediaError, Picture, Source, size_in};
+use crate::media::{MediaError, Picture, Source};
 use crate::values::Rate;
 
 /// Width and height of the test pattern where nobody asks for another.
@@ -68,8 +68,8 @@ impl Frames {
                 (Origin::Pattern(Pattern::new(width, height)), (width, height))
             }
         };
-        let size = size.unwrap_or_else(|| size_in(&format, own));
-        let scaled = size != size_in(&format, own);
+        let size = size.unwrap_or(own);
+        let scaled = size != own;
         let endless = endless || matches!(&origin, Origin::Film(source) if source.is_still());
         Ok(Frames { origin, format, size, scaled, endless, still: None, number: 0 })
     }
@@ -245,17 +245,18 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_scaled_or_cut_to_what_the_format_holds() {
+    fn sizes_are_the_film_s_or_scaled() {
         let temp = tempfile::tempdir().unwrap();
         let path = film(temp.path());
         let mut scaled = Frames::open(Some(&path), of(fourcc::GREY), Some((12, 8)), false).unwrap();
         assert_eq!(scaled.next().unwrap().unwrap().len(), 96);
-        let mut cut = Frames::open(Some(&path), of(fourcc::YUV410), None, false).unwrap();
-        assert_eq!(cut.size(), (4, 4));
-        assert_eq!(cut.next().unwrap().unwrap().len(), 18);
-        // A size that the format cannot have is the driver's to refuse, with its own words.
-        let mut odd = Frames::open(Some(&path), of(fourcc::YUYV), Some((5, 4)), false).unwrap();
-        assert!(matches!(odd.next(), Err(PushError::Encode { width: 5, .. })));
+        let mut whole = Frames::open(Some(&path), of(fourcc::YUV410), None, false).unwrap();
+        assert_eq!(whole.size(), (6, 4));
+        assert_eq!(whole.next().unwrap().unwrap().len(), 28);
+        let mut odd = Frames::open(Some(&path), of(fourcc::YUYV), Some((5, 3)), false).unwrap();
+        assert_eq!(odd.next().unwrap().unwrap().len(), 36);
+        let mut unknown = Frames::open(Some(&path), of(fourcc::H264), None, false).unwrap();
+        assert!(matches!(unknown.next(), Err(PushError::Encode { width: 6, .. })));
     }
 
     #[test]

@@ -129,8 +129,9 @@ fn a_format_of_today_has_no_palette() {
 #[test]
 fn what_cannot_be_had_comes_back_as_the_nearest() {
     for (wanted, expected) in [
-        (asked(fourcc::Fourcc(0), 0, 0), pix(fourcc::YUYV, 2, 2)),
-        (asked(fourcc::YUV420, 321, 241), pix(fourcc::YUV420, 320, 240)),
+        (asked(fourcc::Fourcc(0), 0, 0), pix(fourcc::YUYV, 640, 480)),
+        (asked(fourcc::YUV420, 321, 241), pix(fourcc::YUV420, 321, 241)),
+        (asked(fourcc::NV12, 1, 1), pix(fourcc::NV12, 1, 1)),
         (asked(fourcc::RGB24, u32::MAX, u32::MAX), pix(fourcc::RGB24, 8192, 8192)),
         (
             V4l2PixFormat { bytesperline: 1, sizeimage: 7, ..asked(fourcc::YUYV, 64, 64) },
@@ -352,7 +353,9 @@ fn intervals_are_the_pusher_s() {
     assert_eq!(effects, Effects { board: true, views: true, ..Effects::default() });
     assert_eq!((p.interval(), p.told_interval()), ((1001, 30_000), Some((1001, 30_000))));
     assert_eq!(p.pusher(), None, "that claims nothing");
+    assert!(!p.is_rate_told(), "it pushes nothing");
     p.claim(2).expect("free");
+    assert!(!p.is_rate_told(), "nor did that one say it");
     for (session, num, den, refusal) in [
         (1, 1, 25, Refusal::Busy),
         (2, 0, 25, Refusal::Invalid),
@@ -364,8 +367,14 @@ fn intervals_are_the_pusher_s() {
         assert_eq!(p.interval(), (1001, 30_000));
     }
     p.set_interval(2, 1, 25).expect("its own");
+    assert!(p.is_rate_told());
     p.close(2);
     assert_eq!(p.interval(), (1, 25), "the last one stays");
+    assert!(!p.is_rate_told(), "but is nobody's");
+    p.set_caps(None, Some((1, 20)), None).expect("the rate alone");
+    assert!(p.is_rate_told(), "a tool's");
+    p.claim(1).expect("free");
+    assert!(p.is_rate_told(), "whoever pushes");
 }
 
 #[test]

@@ -254,26 +254,22 @@ impl Engine {
     }
 
     fn check_format(&self, place: usize, asked: &V4l2PixFormat) -> Result<(), Denied> {
-        let known = KnownFormat::of(Fourcc(asked.pixelformat));
-        let Some(known) = known else {
+        if KnownFormat::of(Fourcc(asked.pixelformat)).is_none() {
             let text = format!(
                 "format {} is none that a pipe can have; `v4l2-ctl --list-formats-out -d INPUT` lists those that it can",
                 Fourcc(asked.pixelformat)
             );
             return Err(Denied::new(Errno::EINVAL, text));
-        };
+        }
         let [min_width, max_width, min_height, max_height] = self.pipes[place].core.options().sizes;
         let fits = (min_width..=max_width).contains(&asked.width)
             && (min_height..=max_height).contains(&asked.height);
-        if fits && known.fit(asked.width, asked.height) == (asked.width, asked.height) {
+        if fits {
             return Ok(());
         }
         let text = format!(
-            "{}x{} is no size of {} on this pipe: widths are {min_width} to {max_width}, heights {min_height} to \
-             {max_height}, and some formats want even numbers",
-            asked.width,
-            asked.height,
-            Fourcc(asked.pixelformat)
+            "{}x{} is no size on this pipe: widths are {min_width} to {max_width}, heights {min_height} to {max_height}",
+            asked.width, asked.height
         );
         Err(Denied::new(Errno::EINVAL, text))
     }
@@ -384,8 +380,8 @@ fn kept(pipe: &PipeState) -> Kept {
 /// The bounds that are wanted: least width, most width, least height, most height, where 0 is as far as there are any.
 fn sizes_of(wanted: [u32; 4]) -> Result<[u32; 4], Denied> {
     let (least, most) = SIZES;
-    // Below the least there is nothing to bound: v4l2loopback's own least height is 1.
-    let or = |value: u32, bound: u32| if value < least { bound } else { value };
+    // 1 is no bound, as 0 is none: v4l2loopback's own least height.
+    let or = |value: u32, bound: u32| if value < 2 { bound } else { value };
     let [min_width, max_width, min_height, max_height] = wanted;
     let sizes = [or(min_width, least), or(max_width, most), or(min_height, least), or(max_height, most)];
     let range = least..=most;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use nix::errno::Errno;
 use tracing::info;
+use vloopback_abi::v4l2::pixel::PADDING;
 use vloopback_ring::{MAX_BUFFERS, PAGE_LEN};
 use vloopback_wire::Reply;
 
@@ -29,7 +30,10 @@ impl Engine {
     pub(super) fn export(&mut self, id: u32, session: u32, asked: Export) -> bool {
         let result = self.with_session(id, session, |engine, session, pipe| {
             // A file has one buffer, or as many as lie in the window of a caller that maps by itself.
-            let buffer = u64::from(engine.pipes[pipe].core.pix().sizeimage) * 2 + PAGE_LEN as u64;
+            let pix = engine.pipes[pipe].core.pix();
+            // A program's lines may be farther apart than the pipe's; the planes are at most three as high as the picture.
+            let padding = u64::from(PADDING) * u64::from(pix.height) * 3;
+            let buffer = u64::from(pix.sizeimage) * 2 + padding + PAGE_LEN as u64;
             let most = buffer * MAX_BUFFERS as u64;
             let quotas = engine.quotas.clone();
             let Some(session) = engine.sessions.get_mut(&session) else { return Err(Errno::EBADF) };

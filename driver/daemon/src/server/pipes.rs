@@ -194,6 +194,7 @@ impl PipeState {
             zero: self.core.zero(),
             log: ring.map_or(0, |r| r.log_number),
             chosen: self.core.is_chosen().into(),
+            told: self.core.is_rate_told().into(),
         });
         // Not before: who finds nothing in it any more finds the new one on the board.
         if let Some(former) = self.former.take() {

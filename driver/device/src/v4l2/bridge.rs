@@ -12,7 +12,7 @@ use vloopback_abi::v4l1::{
 use vloopback_abi::v4l2::pixel::{nearest, same_frames};
 use vloopback_abi::v4l2::request as v4l2_request;
 use vloopback_abi::v4l2::{
-    PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_INPUT_TYPE_CAMERA, V4L2_INPUT_TYPE_TUNER,
+    Fourcc, PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_INPUT_TYPE_CAMERA, V4L2_INPUT_TYPE_TUNER,
     V4L2_TUNER_ANALOG_TV, V4L2_TUNER_CAP_LOW, V4L2_TUNER_CAP_NORM, V4L2_TUNER_CAP_STEREO,
     V4L2_TUNER_MODE_MONO, V4L2_TUNER_MODE_STEREO, V4L2_TUNER_SUB_MONO, V4L2_TUNER_SUB_STEREO, V4l2Format,
     V4l2Frequency, V4l2Input, V4l2PixFormat, V4l2Tuner,
@@ -61,6 +61,8 @@ pub(super) fn ask_once<T: IntoBytes + zerocopy::FromBytes>(
 /// What V4L2 calls a window and a picture together, if it has a name for them.
 fn pix_of(window: &VideoWindow, picture: &VideoPicture) -> Option<V4l2PixFormat> {
     let palette = Palette::from_number(picture.palette.into())?;
+    // V4L1 does not say how a frame lies of which something would be rounded up.
+    palette.frame_len(window.width, window.height)?;
     PixelFormat::of(palette.fourcc()?)?.pix(window.width, window.height)
 }
 
@@ -272,6 +274,7 @@ pub(super) fn resolve(call: &Call, asked: &V4l2PixFormat, any_palette: bool) -> 
         None => (width, height) = (now.width, now.height),
     }
     let pixelformat = if known { asked.pixelformat } else { now.pixelformat };
+    (width, height) = PixelFormat::of(Fourcc(pixelformat)).map_or((width, height), |f| f.fit(width, height));
     let wanted = nearest(&V4l2PixFormat { pixelformat, width, height, ..V4l2PixFormat::new_zeroed() });
     // Its own colours, if it is what there is.
     if same_frames(&wanted, &now) { now } else { wanted }

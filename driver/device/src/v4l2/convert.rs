@@ -9,6 +9,7 @@ use vloopback_ring::Pix;
 
 use crate::caller::Call;
 use crate::v4l2::format::frozen;
+use crate::v4l2::lines;
 use crate::zero::memory::is_zero;
 
 /// Whether the client may have formats that its pipe does not have. A zero-copy pusher has its own.
@@ -59,5 +60,5 @@ pub(crate) fn of(call: &Call) -> Option<Conversion> {
 /// Whether frames of the pipe's format can be had in the open file's.
 pub(crate) fn fits(call: &Call, pipe: &Pix) -> bool {
     let own = frozen(call.page());
-    own.same_frames(pipe) || (converts(call) && conversion(pipe, &own).is_some())
+    lines::fits(&own, pipe) || (converts(call) && conversion(pipe, &own).is_some())
 }

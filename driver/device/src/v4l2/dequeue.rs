@@ -14,6 +14,7 @@ use crate::open_file::is_patient;
 use crate::stream::{BY_BUFFERS, Locked, Step, TRIES, stop_streaming, until_done, with_locks};
 use crate::v4l2::bridge::before_sleep;
 use crate::v4l2::format::{frozen, is_nameless};
+use crate::v4l2::lines::{Lines, own_lines};
 use crate::v4l2::names::under_asked_name;
 use crate::v4l2::queue::{Brought, describe, enqueue, is_queued};
 use crate::v4l2::{bridge, convert, queue};
@@ -61,7 +62,7 @@ fn tell_poll(locked: &Locked) -> Result<()> {
 /// slot with a frame that the client has not had is not: it would be lost.
 fn want_slot(locked: &mut Locked, index: usize) -> Result<()> {
     let (ring, mappings) = (&locked.ring, &mut locked.mappings);
-    let own = !queue::is_mmap(locked.session.page());
+    let own = !queue::is_in_place(locked.session.page());
     if own
         || convert::of(locked.call).is_some()
         || ring.number == 0
@@ -94,7 +95,7 @@ fn tell_turn(locked: &Locked, row: usize) {
 /// How many slots the client would hold. Where every frame is copied it is the one that is being copied.
 fn hold(call: &Call) -> u32 {
     let page = call.page();
-    let in_place = queue::is_mmap(page) && convert::of(call).is_none();
+    let in_place = queue::is_in_place(page) && convert::of(call).is_none();
     if in_place { page.count.load(Ordering::Relaxed) } else { 1 }
 }
 
@@ -153,7 +154,7 @@ pub(super) fn reqbufs(call: &Call, asked: V4l2Requestbuffers) -> Result<V4l2Requ
     let session = call.file;
     with_locks(call, |locked| {
         queue::check_reqbufs(call, &asked)?;
-        let pix = under_asked_name(call, session.board().format().pix);
+        let pix = own_lines(session.page(), under_asked_name(call, session.board().format().pix));
         let count = queue::renew(locked, &asked, &pix)?;
         if count != 0 {
             // The byte that lets a first poll return (see the daemon) is not for who has buffers.
@@ -170,7 +171,10 @@ pub(super) fn create_bufs(call: &Call, asked: V4l2CreateBuffers) -> Result<V4l2C
     with_locks(call, |locked| {
         let page = session.page();
         let has = queue::count(page);
-        let pix = if has == 0 { under_asked_name(call, session.board().format().pix) } else { frozen(page) };
+        let pix = match has {
+            0 => own_lines(page, under_asked_name(call, session.board().format().pix)),
+            _ => frozen(page),
+        };
         let Some(len) = queue::check_create(call, &asked, &pix)? else {
             return Ok(Step::Done(queue::created(asked, has as u32, 0)));
         };
@@ -404,7 +408,7 @@ fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
     if let Some(conversion) = convert::of(locked.call) {
         return take_converted(locked, &conversion);
     }
-    if !queue::is_mmap(page) {
+    if !queue::is_in_place(page) {
         return take_into_own(locked);
     }
     for _ in 0..TRIES {
@@ -469,7 +473,8 @@ fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
     Ok(None)
 }
 
-/// As [`take`], where the program brought the memory: the buffer that was queued first gets a copy.
+/// As [`take`], where the program brought the memory, or has lines farther apart than the ring: the buffer that was
+/// queued first gets a copy.
 ///
 /// # Errors
 /// EFAULT: all queued buffers are memory of another process that shares the open file, which this one cannot fill.
@@ -478,11 +483,30 @@ fn take_into_own(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
     if queue::first(page, |_| true).is_none() {
         return Ok(None);
     }
-    let into = queue::first(page, |index| queue::is_brought_here(locked, index)).ok_or(libc::EFAULT)?;
+    let own = !queue::is_mmap(page);
+    let into =
+        queue::first(page, |index| !own || queue::is_brought_here(locked, index)).ok_or(libc::EFAULT)?;
     if locked.oldest()?.is_none() {
         return Ok(None);
     }
-    let taken = match (queue::brought(locked, into)?, locked.row()) {
+    let memory = match own {
+        true => queue::brought(locked, into)?,
+        false => Brought::Here(locked.mappings.private_frame(into)?, locked.mappings.len_of(into)),
+    };
+    if let Some(lines) = Lines::of(page) {
+        let taken = match memory {
+            // SAFETY: the memory was looked at just now and has `room` bytes.
+            Brought::Here(to, room) => unsafe { locked.copy_lines(&lines, to, room) }?,
+            // SAFETY: the caller said yes to it just now.
+            Brought::Callers(to, room) => unsafe { locked.copy_lines_out(&lines, to, room) }?,
+        };
+        if taken.is_some() && !own {
+            locked.mappings.stay_private(into, &locked.ring)?;
+            page.private.store(locked.mappings.private_len() as u64, Ordering::Relaxed);
+        }
+        return Ok(taken.map(|taken| (into, taken)));
+    }
+    let taken = match (memory, locked.row()) {
         // SAFETY: the memory was looked at just now and has `room` bytes.
         (Brought::Here(to, room), Some(row)) => unsafe { locked.copy_held(row, to, room) }?,
         // SAFETY: as above.

@@ -20,6 +20,7 @@ use crate::open_file::{self, OpenFile};
 use crate::publish::{FrameInfo, give_back, is_kept, is_left_out, reserve, show};
 use crate::stream::{Locked, Step, Wait, until_done, with_locks};
 use crate::v4l2::format::{frozen, to_v4l2};
+use crate::v4l2::lines::{Lines, fits, own_lines};
 use crate::v4l2::queue;
 use crate::v4l2::queue::{Brought, describe, enqueue, is_queued};
 use crate::wait;
@@ -58,7 +59,7 @@ fn free_slots(locked: &Locked, log: &Log) -> u32 {
 /// would be left. The caller has the right to write.
 fn take_slot(locked: &mut Locked, log: &Log, index: usize) -> Result<bool> {
     let (session, page) = (locked.session, locked.session.page());
-    if !queue::is_mmap(page)
+    if !queue::is_in_place(page)
         || !locked.mappings.may_be_direct(index, &locked.ring)
         || free_slots(locked, log) <= LEFT
     {
@@ -116,7 +117,7 @@ fn writing<T>(
 fn check_format(locked: &mut Locked) -> Result<()> {
     let session = locked.session;
     let format = session.board().format();
-    if format.feed == 0 || format.ring == 0 || !frozen(session.page()).same_frames(&format.pix) {
+    if format.feed == 0 || format.ring == 0 || !fits(&frozen(session.page()), &format.pix) {
         return Err(libc::EIO);
     }
     session.refresh_ring(&mut locked.ring)?;
@@ -144,7 +145,7 @@ pub(super) fn reqbufs(call: &Call, asked: V4l2Requestbuffers) -> Result<V4l2Requ
             return Ok(Step::Done(queue::answer(asked, 0)));
         }
         session.refresh_ring(&mut locked.ring)?;
-        let pix = session.board().format().pix;
+        let pix = own_lines(page, session.board().format().pix);
         writing(locked, |locked, log| {
             if page.ring.load(Ordering::Relaxed) == locked.ring.number {
                 drop_slots(session, log);
@@ -169,8 +170,10 @@ pub(super) fn reqbufs(call: &Call, asked: V4l2Requestbuffers) -> Result<V4l2Requ
 pub(super) fn create_bufs(call: &Call, asked: V4l2CreateBuffers) -> Result<V4l2CreateBuffers> {
     let session = call.file;
     let page = session.page();
-    let now =
-        || if page.count.load(Ordering::Relaxed) == 0 { session.board().format().pix } else { frozen(page) };
+    let now = || match page.count.load(Ordering::Relaxed) {
+        0 => own_lines(page, session.board().format().pix),
+        _ => frozen(page),
+    };
     if queue::check_create(call, &asked, &now())?.is_some() && page.count.load(Ordering::Relaxed) == 0 {
         open_file::feed(session, asked.count)?;
     }
@@ -285,6 +288,8 @@ fn publish(locked: &mut Locked, log: &Log, index: usize) -> Result<()> {
         buffer.time.store(sys::now(), Ordering::Relaxed);
     }
     let said = FrameInfo { time: Some(given), marks };
+    let lines = Lines::of(page);
+    let len = lines.map_or(len, |lines| lines.tight_len as u32);
     let slot = slot_of(session, index);
     let copied = if slot.is_some() { 0 } else { len as usize };
     let keep = is_kept(session, locked.ring.log_number, copied);
@@ -305,14 +310,26 @@ fn publish(locked: &mut Locked, log: &Log, index: usize) -> Result<()> {
         queue::brought(locked, index)
     };
     let to = locked.ring.slot(picked.slot);
-    let copied = from.and_then(|from| match from {
-        Brought::Here(from, room) => {
+    let copied = from.and_then(|from| match (from, lines) {
+        (Brought::Here(_, room) | Brought::Callers(_, room), Some(lines)) if lines.wide_len > room => {
+            // A damaged page.
+            Err(libc::EIO)
+        }
+        (Brought::Here(from, _), Some(lines)) => lines.gather(|at, there, len| {
+            // SAFETY: the buffer's memory has `wide_len` bytes, the slot `tight_len`.
+            unsafe { core::ptr::copy_nonoverlapping(from.add(at), to.add(there), len) };
+            Ok(())
+        }),
+        // SAFETY: the caller said yes to `wide_len` bytes; the slot as above.
+        (Brought::Callers(from, _), Some(lines)) => lines
+            .gather(|at, there, len| unsafe { locked.call.caller.copy_in(from + at, to.add(there), len) }),
+        (Brought::Here(from, room), None) => {
             // SAFETY: the buffer's memory has `room` bytes, the slot at least `len`.
             unsafe { core::ptr::copy_nonoverlapping(from, to, room.min(len as usize)) };
             Ok(())
         }
         // SAFETY: the caller said yes to `room` bytes; the slot as above.
-        Brought::Callers(from, room) => unsafe {
+        (Brought::Callers(from, room), None) => unsafe {
             locked.call.caller.copy_in(from, to, room.min(len as usize))
         },
     });

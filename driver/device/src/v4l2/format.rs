@@ -3,8 +3,8 @@
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::palette::Palette;
-use vloopback_abi::v4l2::pixel::nearest;
-use vloopback_abi::v4l2::{V4L2_PIX_FMT_PRIV_MAGIC, V4l2Fract, V4l2FrmivalStepwise, V4l2PixFormat};
+use vloopback_abi::v4l2::pixel::{PixelFormat, nearest};
+use vloopback_abi::v4l2::{Fourcc, V4L2_PIX_FMT_PRIV_MAGIC, V4l2Fract, V4l2FrmivalStepwise, V4l2PixFormat};
 use vloopback_ring::{Format, Pix, SessionPage};
 use vloopback_wire::{PixelFormat as WireFormat, Request};
 
@@ -56,6 +56,25 @@ pub fn to_v4l2(pix: &Pix) -> V4l2PixFormat {
     }
 }
 
+/// The other way round.
+pub fn of_v4l2(pix: &V4l2PixFormat) -> Pix {
+    Pix {
+        fourcc: pix.pixelformat,
+        width: pix.width,
+        height: pix.height,
+        bytesperline: pix.bytesperline,
+        sizeimage: pix.sizeimage,
+        colorspace: pix.colorspace,
+        colours: colours(pix),
+        field: pix.field,
+    }
+}
+
+/// What refines the colorspace, a byte each.
+fn colours(pix: &V4l2PixFormat) -> u32 {
+    pix.ycbcr_enc & 0xff | (pix.quantization & 0xff) << 8 | (pix.xfer_func & 0xff) << 16
+}
+
 /// As requests to the server have it.
 pub fn to_wire(pix: &V4l2PixFormat) -> WireFormat {
     WireFormat {
@@ -64,7 +83,7 @@ pub fn to_wire(pix: &V4l2PixFormat) -> WireFormat {
         height: pix.height,
         sizeimage: pix.sizeimage,
         colorspace: pix.colorspace,
-        colours: pix.ycbcr_enc | pix.quantization << 8 | pix.xfer_func << 16,
+        colours: colours(pix),
         field: pix.field,
     }
 }
@@ -91,6 +110,9 @@ pub fn freeze(page: &SessionPage, pix: &Pix) {
     for (to, word) in page.pix.iter().zip(words) {
         to.store(word, Ordering::Relaxed);
     }
+    let line = PixelFormat::of(Fourcc(pix.fourcc)).and_then(|format| format.bytesperline(pix.width));
+    let padded = line.is_some_and(|line| line != 0 && pix.bytesperline > line);
+    page.padded.store(padded.into(), Ordering::Relaxed);
 }
 
 /// Whether a V4L1 pusher feeds frames for which V4L2 has no name, so that [`Format::pix`] is not theirs.

@@ -4,19 +4,19 @@ use core::sync::atomic::Ordering;
 
 use vloopback_abi::text;
 use vloopback_abi::v4l2::flags::V4L2_FMT_FLAG_EMULATED;
-use vloopback_abi::v4l2::pixel::nearest_within;
+use vloopback_abi::v4l2::pixel::{nearest_within, with_lines};
 use vloopback_abi::v4l2::{
     Fourcc, PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE,
     V4L2_BUF_TYPE_VIDEO_OUTPUT, V4L2_BUF_TYPE_VIDEO_OUTPUT_MPLANE, V4L2_CAP_DEVICE_CAPS,
     V4L2_CAP_EXT_PIX_FORMAT, V4L2_CAP_READWRITE, V4L2_CAP_STREAMING, V4L2_CAP_TIMEPERFRAME, V4L2_CAP_TUNER,
     V4L2_CAP_VIDEO_CAPTURE, V4L2_CAP_VIDEO_OUTPUT, V4L2_FIELD_NONE, V4L2_FRMIVAL_TYPE_CONTINUOUS,
-    V4L2_IN_ST_NO_SIGNAL, V4L2_INPUT_TYPE_CAMERA, V4L2_OUTPUT_TYPE_ANALOG, V4L2_PRIORITY_DEFAULT,
-    V4L2_SEL_TGT_COMPOSE_BOUNDS, V4L2_SEL_TGT_COMPOSE_DEFAULT, V4L2_SEL_TGT_CROP_BOUNDS,
-    V4L2_SEL_TGT_CROP_DEFAULT, V4l2Buffer, V4l2Capability, V4l2Control, V4l2CreateBuffers, V4l2Cropcap,
-    V4l2Event, V4l2EventSubscription, V4l2Exportbuffer, V4l2ExtControls, V4l2Fmtdesc, V4l2Format, V4l2Fract,
-    V4l2Frequency, V4l2Frmivalenum, V4l2FrmsizeStepwise, V4l2Frmsizeenum, V4l2Input, V4l2Output,
-    V4l2PixFormat, V4l2QueryExtCtrl, V4l2Queryctrl, V4l2Querymenu, V4l2Rect, V4l2Requestbuffers,
-    V4l2Selection, V4l2Streamparm, V4l2Tuner,
+    V4L2_FRMSIZE_TYPE_CONTINUOUS, V4L2_IN_ST_NO_SIGNAL, V4L2_INPUT_TYPE_CAMERA, V4L2_OUTPUT_TYPE_ANALOG,
+    V4L2_PRIORITY_DEFAULT, V4L2_SEL_TGT_COMPOSE_BOUNDS, V4L2_SEL_TGT_COMPOSE_DEFAULT,
+    V4L2_SEL_TGT_CROP_BOUNDS, V4L2_SEL_TGT_CROP_DEFAULT, V4l2Buffer, V4l2Capability, V4l2Control,
+    V4l2CreateBuffers, V4l2Cropcap, V4l2Event, V4l2EventSubscription, V4l2Exportbuffer, V4l2ExtControls,
+    V4l2Fmtdesc, V4l2Format, V4l2Fract, V4l2Frequency, V4l2Frmivalenum, V4l2FrmsizeStepwise, V4l2Frmsizeenum,
+    V4l2Input, V4l2Output, V4l2PixFormat, V4l2QueryExtCtrl, V4l2Queryctrl, V4l2Querymenu, V4l2Rect,
+    V4l2Requestbuffers, V4l2Selection, V4l2Streamparm, V4l2Tuner,
 };
 use vloopback_ioctl::{Answer, ControlList, Errno, V4l2Device, V4l2Row};
 use vloopback_ring::{MAX_BUFFERS, Pix, SessionPage};
@@ -27,9 +27,10 @@ use super::controls::Want;
 use crate::caller::Call;
 use crate::open_file::set_interval;
 use crate::v4l1;
-use crate::v4l2::format::{INTERVALS, freeze, frozen, nearest_interval, to_v4l2};
+use crate::v4l2::format::{INTERVALS, freeze, frozen, nearest_interval, of_v4l2, to_v4l2};
+use crate::v4l2::lines::own_lines;
 use crate::v4l2::queue::is_owned_elsewhere;
-use crate::v4l2::{bridge, buffers, controls, dequeue, events, feed, format, names, picture, queue};
+use crate::v4l2::{bridge, buffers, controls, dequeue, events, feed, format, names, picture, queue, rate};
 use crate::zero::memory::is_zero;
 use vloopback_link::connection;
 
@@ -106,11 +107,22 @@ impl Node<'_> {
 
     fn pix(&self) -> Pix {
         let page = self.page();
-        if page.count.load(Ordering::Relaxed) != 0 {
-            return frozen(page);
-        }
+        if page.count.load(Ordering::Relaxed) != 0 { frozen(page) } else { own_lines(page, self.pipe_pix()) }
+    }
+
+    /// The pipe's format, by the name that the process knows.
+    fn pipe_pix(&self) -> Pix {
         let pix = self.call.board().format().pix;
         if self.is_input() { pix } else { names::under_asked_name(self.call, pix) }
+    }
+
+    /// `near`, the nearest format that there is, with the lines that the program has asked for. Not where these are
+    /// what is left of the format that it was told of before it asked for another one.
+    fn with_lines(&self, near: V4l2PixFormat, asked: &V4l2PixFormat) -> V4l2PixFormat {
+        let now = self.pix();
+        let left = (now.bytesperline, now.sizeimage) == (asked.bytesperline, asked.sizeimage);
+        let same = (now.fourcc, now.width, now.height) == (asked.pixelformat, asked.width, asked.height);
+        if left && !same { near } else { with_lines(near, asked) }
     }
 
     /// The format that is listed first: the pipe's own name of the one that it has, whatever name the program
@@ -126,8 +138,9 @@ impl Node<'_> {
     fn listed_sizes(&self, format: &PixelFormat) -> Answer<impl Iterator<Item = (u32, u32)> + use<>> {
         let format = *format;
         let pix = self.learned_pix()?;
-        let now = format.fit(pix.width, pix.height);
         let range = bridge::sizes(self.call);
+        // A V4L1 pusher's other palettes have no odd sizes.
+        let now = if self.is_bridged() { format.fit(pix.width, pix.height) } else { (pix.width, pix.height) };
         Ok((0..).map_while(move |index| match range {
             Some(range) => bridge::listed(range, now, |width, height| format.fit(width, height), index),
             None => Some(now).filter(|_| index == 0),
@@ -148,20 +161,30 @@ impl Node<'_> {
         Ok(V4l2Rect { left: 0, top: 0, width: pix.width, height: pix.height })
     }
 
+    /// What was said of the rate; where nobody did, a client is told how often the frames come, once that is steady.
     fn interval(&self) -> V4l2Fract {
-        let [numerator, denominator] = self.call.board().format().interval;
-        V4l2Fract { numerator, denominator }
+        let format = self.call.board().format();
+        let is_counted = !self.is_input() && format.told == 0 && format.feed != 0 && format.zero == 0;
+        let counted = if is_counted { rate::counted(self.call) } else { None };
+        let [numerator, denominator] = format.interval;
+        counted.unwrap_or(V4l2Fract { numerator, denominator })
     }
 
     /// What S_FMT would set.
     fn resolve(&self, asked: &V4l2PixFormat) -> Answer<V4l2PixFormat> {
         if self.is_input() {
-            return Ok(self.settable(asked));
+            return Ok(self.with_lines(self.settable(asked), asked));
         }
         // A client gets what the pipe carries.
         let now = to_v4l2(&self.learned_pix()?);
-        let fixed = self.page().count.load(Ordering::Relaxed) != 0 || !self.is_bridged();
-        let near = if fixed { now } else { bridge::resolve(self.call, asked, false) };
+        let near = if self.page().count.load(Ordering::Relaxed) != 0 {
+            now
+        } else if self.is_bridged() {
+            bridge::resolve(self.call, asked, false)
+        } else {
+            let pipe = names::as_asked(self.call, to_v4l2(&self.pipe_pix()), asked.fourcc());
+            return Ok(self.with_lines(pipe, asked));
+        };
         Ok(names::as_asked(self.call, near, asked.fourcc()))
     }
 
@@ -322,15 +345,19 @@ impl V4l2Device for Node<'_> {
         }
         if self.is_input() {
             format::set_format(self.call, &pix).map_err(Errno)?;
+            freeze(self.page(), &of_v4l2(&pix));
         } else {
-            if self.is_bridged() {
+            let bridged = self.is_bridged();
+            if bridged {
                 bridge::set_format(self.call, &asked.pix()).map_err(Errno)?;
             }
             names::choose(self.call, asked.pix().fourcc());
-            let told = self.pix();
+            pix = to_v4l2(&self.pipe_pix());
+            if !bridged {
+                pix = self.with_lines(pix, &asked.pix());
+            }
             // Who reads goes on with this one.
-            freeze(self.page(), &told);
-            pix = to_v4l2(&told);
+            freeze(self.page(), &of_v4l2(&pix));
         }
         Ok(V4l2Format::with_pix(asked.type_, pix))
     }
@@ -342,26 +369,18 @@ impl V4l2Device for Node<'_> {
 
     fn enum_framesizes(&mut self, asked: V4l2Frmsizeenum) -> Answer<V4l2Frmsizeenum> {
         if self.is_input() {
-            let format = only(asked.index == 0).and_then(|()| known(asked.pixel_format))?;
-            let (step_width, step_height) = format.granularity();
-            let sizes = self.sizes();
-            let within = |width, height| {
-                let pixelformat = format.fourcc.0;
-                let near = V4l2PixFormat { pixelformat, width, height, ..V4l2PixFormat::default() };
-                let near = nearest_within(&near, sizes);
-                (near.width, near.height)
-            };
-            let ((min_width, min_height), (max_width, max_height)) =
-                (within(sizes[0], sizes[2]), within(sizes[1], sizes[3]));
+            only(asked.index == 0).and_then(|()| known(asked.pixel_format))?;
+            let [min_width, max_width, min_height, max_height] = self.sizes();
             let mut answer = asked;
             answer.set_stepwise(V4l2FrmsizeStepwise {
                 min_width,
                 max_width,
-                step_width,
+                step_width: 1,
                 min_height,
                 max_height,
-                step_height,
+                step_height: 1,
             });
+            answer.type_ = V4L2_FRMSIZE_TYPE_CONTINUOUS;
             return Ok(answer);
         }
         let format = self.listed_format(asked.pixel_format)?;

@@ -267,6 +267,11 @@ pub(super) fn is_mmap(page: &SessionPage) -> bool {
     page.memory.load(Ordering::Relaxed) == V4L2_MEMORY_MMAP
 }
 
+/// Whether the buffers have the ring's frames as these lie there.
+pub(super) fn is_in_place(page: &SessionPage) -> bool {
+    is_mmap(page) && page.padded.load(Ordering::Relaxed) == 0
+}
+
 /// This process's record of the mappings is of the buffers that there are.
 ///
 /// # Errors

@@ -207,7 +207,7 @@ requests! {
     /// The frame rate of the buffer type in the argument.
     GParm: Exchange V4l2Streamparm [..=type_], "struct v4l2_streamparm",
         "VIDIOC_G_PARM" = G_PARM / G_PARM,
-        g_parm, Both, Free, "the frame rate";
+        g_parm, Both, Free, "the frame rate: what was told, else on an output what is counted";
     /// Sets the frame rate, or the nearest one that the device has.
     SParm: Exchange V4l2Streamparm, "struct v4l2_streamparm",
         "VIDIOC_S_PARM" = S_PARM / S_PARM,

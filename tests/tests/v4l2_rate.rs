@@ -1,0 +1,78 @@
+//! The rate of a pusher that has not said how often its frames come: as it is counted (driver/docs/reference.md,
+//! "Rates").
+
+use std::time::Instant;
+
+use vloopback_tests::{Env, PATIENCE, Pipe, Running, have, skip};
+
+/// Frames a second, as v4l2-ctl tells them: by VIDIOC_G_PARM, and by VIDIOC_ENUM_FRAMEINTERVALS.
+fn told(env: &Env, node: &str) -> (String, String) {
+    let parm = env.run(&["v4l2-ctl", "-d", node, "-P"]).output().ok().text();
+    let list = env.run(&["v4l2-ctl", "-d", node, "--list-formats-ext"]).output().ok().text();
+    let parm = parm.lines().find_map(|line| line.trim().strip_prefix("Frames per second: ")).unwrap_or("");
+    // "Interval: Discrete 0.020s (50.000 fps)"
+    let listed =
+        list.lines().find(|line| line.contains("Interval:")).and_then(|line| line.split('(').next_back());
+    let first = |words: &str| words.split(' ').next().unwrap_or("").to_owned();
+    (first(parm), first(listed.unwrap_or("")))
+}
+
+fn push(env: &Env, pipe: &Pipe, more: &[&str]) -> Running {
+    let words = ["--device", &pipe.input, "--size", "64x48", "--report", "1000000"];
+    let mut pusher = env.program("v4l2_pusher", &[&words[..], more].concat()).start();
+    pusher.event("frame");
+    pusher
+}
+
+/// What is told, once it is `expected`; each look takes a while.
+#[track_caller]
+fn comes_to(env: &Env, node: &str, expected: &str) {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let seen = told(env, node);
+        if (seen.0.as_str(), seen.1.as_str()) == (expected, expected) {
+            return;
+        }
+        assert!(Instant::now() < until, "{node} tells {seen:?}, not {expected}");
+    }
+}
+
+/// Whether somebody watches or not. What the pusher, or a tool, says wins; a former pusher's word does not.
+#[test]
+fn a_rate_that_nobody_told_is_counted() {
+    if !have("v4l2-ctl") {
+        skip!("v4l2-ctl is not installed");
+    }
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    let told_thirty = || ("30.000".to_owned(), "30.000".to_owned());
+    assert_eq!(told(&env, &pipe.output), told_thirty(), "assumed, while nobody pushes");
+    for more in [&["--fps", "50"][..], &["--fps", "10"], &["--fps", "50", "--io", "write"]] {
+        let pusher = push(&env, &pipe, more);
+        comes_to(&env, &pipe.output, &format!("{}.000", more[1]));
+        let watch = ["--device", &pipe.output, "--report", "1"];
+        let mut client = env.program("v4l2_client", &watch).start();
+        client.event("frame");
+        comes_to(&env, &pipe.output, &format!("{}.000", more[1]));
+        drop(client);
+        drop(pusher);
+        env.until_idle();
+        assert_eq!(told(&env, &pipe.output), told_thirty(), "nobody pushes any more");
+    }
+    let pusher = push(&env, &pipe, &["--fps", "50", "--interval-ms", "40"]);
+    comes_to(&env, &pipe.output, "25.000");
+    let watch = ["--device", &pipe.output, "--frames", "80"];
+    env.program("v4l2_client", &watch).output().ok();
+    assert_eq!(told(&env, &pipe.output).0, "25.000", "what the pusher said stays");
+    drop(pusher);
+    env.until_idle();
+    let pusher = push(&env, &pipe, &["--fps", "100"]);
+    comes_to(&env, &pipe.output, "100.000");
+    drop(pusher);
+    env.until_idle();
+    let set = ["set-fps", &pipe.input, "20"];
+    env.own("vloopback").env("VLOOPBACK_SOCKET", env.socket()).args(set).output().ok();
+    let _pusher = push(&env, &pipe, &["--fps", "50"]);
+    env.program("v4l2_client", &watch).output().ok();
+    assert_eq!(told(&env, &pipe.output).0, "20.000", "what a tool said stays");
+}
