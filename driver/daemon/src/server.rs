@@ -516,6 +516,9 @@ impl Engine {
             Request::SetCaps { node, format, interval, keep } => {
                 Ok(self.set_caps(id, node, (format, interval, keep)).unwrap_or_else(Reply::from))
             }
+            Request::SetMaxOpeners { node, most } => {
+                Ok(self.set_max_openers(id, node, most).unwrap_or_else(Reply::from))
+            }
             Request::Claim { session } => self.with_session(id, session, Self::claim),
             Request::SetPalette { session, palette, picture } => {
                 self.with_session(id, session, |e, s, p| e.set_palette(s, p, palette, picture))

@@ -29,7 +29,7 @@
 //! | [`Request::SetTimeout`] | a picture in a memory file, if one is set | [`Reply::Done`] | – |
 //! | [`Request::Add`] | – | [`Reply::Added`] or [`Reply::Denied`] | – |
 //! | [`Request::Query`] | – | [`Reply::Spec`] or [`Reply::Denied`] | – |
-//! | [`Request::Remove`], [`Request::SetCaps`] | – | [`Reply::Done`] or [`Reply::Denied`] | – |
+//! | [`Request::Remove`], [`Request::SetCaps`], [`Request::SetMaxOpeners`] | – | [`Reply::Done`] or [`Reply::Denied`] | – |
 //! | [`Request::Tree`] | – | [`Reply::Done`] | a memory file with an image of the tree ([`tree`]) |
 //! | [`Request::List`] | – | [`Reply::Text`] | a memory file with the text, if that is longer than a record |
 //!
@@ -490,6 +490,13 @@ pub enum Request {
         /// Format and rate stay, whoever pushes.
         keep: Option<bool>,
     },
+    /// By a tool: how many may have a pipe's nodes open.
+    64: SetMaxOpeners {
+        /// N of one of the pipe's nodes, /dev/videoN.
+        node: u32,
+        /// Both nodes together; 0: as many as like.
+        most: u32,
+    },
     /// All pipes, as JSON.
     10: List,
     /// The tree of plain files, for processes that cannot reach its folder.
@@ -865,6 +872,7 @@ mod tests {
             Request::RequestDoorbell { session: 7 },
             Request::Export { session: 7, generation: 2, index: 3, len: 4096, read_only: true },
             Request::LogStatus { session: 7 },
+            Request::SetMaxOpeners { node: 3, most: 2 },
             Request::Tree,
             Request::List,
             Request::Closed { session: 7 },

@@ -231,12 +231,7 @@ impl Engine {
         node: u32,
         (format, interval, keep): (Option<PixelFormat>, Option<(u32, u32)>, Option<bool>),
     ) -> Result<Reply, Denied> {
-        let place = self.place_of(node)?;
-        let peer = self.connections.get(&id).map(|connection| connection.peer.clone());
-        if !peer.is_some_and(|peer| peer.may(&self.pipes[place].access, false, true)) {
-            let text = "it is not for this user to push into: join the node's group, or ask its owner";
-            return Err(Denied::new(Errno::EACCES, text));
-        }
+        let place = self.place_to_push(id, node)?;
         self.end_closed_pusher(place);
         let asked = format.map(|format| V4l2PixFormat {
             width: format.width,
@@ -251,6 +246,30 @@ impl Engine {
         self.set_caps_of(place, asked.as_ref(), interval, keep)?;
         self.save();
         Ok(Reply::Done)
+    }
+
+    /// Sets for a tool how many may have a pipe open.
+    pub(super) fn set_max_openers(&mut self, id: u32, node: u32, most: u32) -> Result<Reply, Denied> {
+        let place = self.place_to_push(id, node)?;
+        self.end_closed(place);
+        let open = self.pipes[place].core.openers().count();
+        self.pipes[place].core.set_max_openers(most).map_err(|refusal| {
+            Denied::new(Errno::from_raw(refusal.errno()), format!("{open} have it open: {most} is fewer"))
+        })?;
+        self.views_stale = true;
+        self.save();
+        Ok(Reply::Done)
+    }
+
+    /// The pipe of a node into which whoever asks may push.
+    fn place_to_push(&self, id: u32, node: u32) -> Result<usize, Denied> {
+        let place = self.place_of(node)?;
+        let peer = self.connections.get(&id).map(|connection| &connection.peer);
+        if peer.is_some_and(|peer| peer.may(&self.pipes[place].access, false, true)) {
+            return Ok(place);
+        }
+        let text = "it is not for this user to push into: join the node's group, or ask its owner";
+        Err(Denied::new(Errno::EACCES, text))
     }
 
     fn check_format(&self, place: usize, asked: &V4l2PixFormat) -> Result<(), Denied> {
