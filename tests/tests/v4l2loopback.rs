@@ -1,9 +1,12 @@
 //! What v4l2loopback's programs set on a device (facts: its sysfs files, its controls, its event), on a pipe.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
-use vloopback_tests::{Ended, Env, have, skip, source_root};
+use rustix::process::{Signal, kill_process};
+use vloopback_tests::{Ended, Env, Pipe, Running, have, pattern, skip, source_root};
 
 /// `vloopback VERB …` at the test's server.
 fn tool(env: &Env, words: &[&str]) -> Ended {
@@ -103,7 +106,8 @@ fn sysfs_is_not_for_everybody() {
     }
     let env = Env::builder().open_to_all().start();
     let file = format!("/sys/class/video4linux/{}/format", &env.pipe(0).input[5..]);
-    let script = format!("exec setpriv --reuid 65534 --regid 65534 --clear-groups sh -c '/bin/echo @25 >{file}'");
+    let script =
+        format!("exec setpriv --reuid 65534 --regid 65534 --clear-groups sh -c '/bin/echo @25 >{file}'");
     let library = env.library();
     let copy = env.dir().join("library.so");
     vloopback_tests::copy_program(&library, &copy);
@@ -124,4 +128,259 @@ fn debians_tool_sets_the_rate() {
     ctl(&["set-fps", "/dev/video0", "12"]).ok();
     assert_eq!(tool(&env, &["get-fps", "0"]).ok().text(), "12/1\n");
     assert!(ctl(&["set-fps", "0", "0"]).says("Invalid argument"));
+}
+
+/// Sets a control by v4l2-ctl.
+#[track_caller]
+fn set(env: &Env, node: &str, control: &str) {
+    env.run(&["v4l2-ctl", "-d", node, "-c", control]).output().ok();
+}
+
+/// A pusher of YUYV frames that pushes one at each order; `more` options.
+fn stepping(env: &Env, pipe: &Pipe, more: &[&str]) -> Running {
+    let words = ["--device", &pipe.input, "--format", "YUYV", "--size", "64x48", "--step", "--report", "1"];
+    let mut pusher = env.program("v4l2_pusher", &[&words[..], more].concat()).start();
+    pusher.event("setup");
+    pusher
+}
+
+const LEN: usize = 64 * 48 * 2;
+
+/// The frames that v4l2-ctl gets of an output, `count` of them; `act` while it streams.
+fn frames(env: &Env, pipe: &Pipe, count: usize, act: impl FnOnce()) -> Vec<Vec<u8>> {
+    let saved = env.dir().join("saved");
+    let (many, to) = (format!("--stream-count={count}"), format!("--stream-to={}", saved.display()));
+    let words = ["v4l2-ctl", "-d", &pipe.output, "--stream-mmap", &many, &to];
+    let reader = env.run(&words).start();
+    act();
+    reader.finish().ok();
+    fs::read(&saved).expect("a file").chunks(LEN).map(<[u8]>::to_vec).collect()
+}
+
+/// The number in a frame of the pattern.
+fn number(frame: &[u8]) -> Option<u32> {
+    pattern::check(frame).ok()
+}
+
+/// keep_format holds format and rate after the pusher has left, whoever comes, until it is taken back.
+#[test]
+fn keep_format_locks_the_format() {
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    let sysfs = |name: &str| shell(&env, &format!("cat /sys/class/video4linux/{}/{name}", &pipe.input[5..]));
+    let ctl =
+        |words: &[&str]| env.run(&[&["v4l2-ctl", "-d", &pipe.input], words].concat()).output().ok().text();
+    ctl(&["--set-fmt-video-out=width=320,height=240,pixelformat=UYVY"]);
+    tool(&env, &["set-fps", &pipe.input, "25"]).ok();
+    assert_eq!(sysfs("state"), "output\n", "the pusher is gone");
+    set(&env, &pipe.input, "keep_format=1");
+    assert_eq!((sysfs("state"), sysfs("format")), ("capture\n".into(), "UYVY:320x240@25\n".into()));
+    let told = ctl(&["--set-fmt-video-out=width=640,height=480", "--get-fmt-video-out"]);
+    assert!(told.contains("320/240") && told.contains("'UYVY'"), "{told}");
+    let listed = ctl(&["--list-formats-out-ext"]);
+    assert!(
+        listed.contains("'UYVY'") && !listed.contains("YUYV") && listed.contains("Discrete 320x240"),
+        "{listed}"
+    );
+    let mut pusher =
+        env.program("v4l2_pusher", &["--device", &pipe.input, "--size", "64x48", "--fps", "50"]).start();
+    let setup = pusher.event("setup");
+    assert_eq!((&setup["format"], &setup["width"]), (&"UYVY".into(), &320.into()), "{setup}");
+    pusher.end_input();
+    pusher.finish().ok();
+    assert_eq!(tool(&env, &["get-caps", &pipe.output]).ok().text(), "UYVY:320x240@25/1\n");
+    set(&env, &pipe.output, "keep_format=0");
+    let told = ctl(&["--set-fmt-video-out=width=640,height=480,pixelformat=YUYV", "--get-fmt-video-out"]);
+    assert!(told.contains("640/480") && told.contains("'YUYV'"), "{told}");
+}
+
+/// With sustain_framerate a late pusher's newest frame comes again, at the nominal rate, and is counted apart.
+#[test]
+fn sustain_framerate_repeats_a_late_pushers_frame() {
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    set(&env, &pipe.input, "sustain_framerate=1");
+    let mut pusher = stepping(&env, &pipe, &["--interval-ms", "20", "--first", "7"]);
+    pusher.order();
+    pusher.frame(7);
+    let begin = Instant::now();
+    let got = frames(&env, &pipe, 30, || {});
+    let took = begin.elapsed();
+    assert!(got.iter().all(|frame| number(frame) == Some(7)), "one frame, again and again");
+    // 29 intervals of 20 ms; a busy machine is later, never earlier.
+    assert!(took >= Duration::from_millis(29 * 20 - 20), "{took:?}");
+    let counters = env.list()[0]["counters"].clone();
+    assert_eq!(counters["written"], 1, "{counters}");
+    assert!(counters["repeated"].as_u64() >= Some(29), "{counters}");
+    // The next one is shown in its turn, and then comes again.
+    let got = frames(&env, &pipe, 30, || {
+        env.until("it streams", |_| env.list()[0]["streaming"] == 1);
+        pusher.order();
+        pusher.frame(8);
+    });
+    assert_eq!(got.last().and_then(|frame| number(frame)), Some(8));
+    // Off: nothing comes that was not pushed.
+    set(&env, &pipe.output, "sustain_framerate=0");
+    let before = env.list()[0]["counters"]["repeated"].clone();
+    let mut reader =
+        env.program("v4l2_client", &["--device", &pipe.output, "--report", "1", "--frames", "2"]).start();
+    reader.frame(8);
+    pusher.order();
+    reader.frame(9);
+    reader.finish();
+    assert_eq!(env.list()[0]["counters"]["repeated"], before);
+    pusher.end_input();
+    pusher.finish().ok();
+}
+
+/// `timeout` is the time after which a silent pusher's clients see the card, also where the rate is sustained.
+#[test]
+fn timeout_shows_the_card() {
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    set(&env, &pipe.output, "timeout=300");
+    assert_eq!(env.list()[0]["timeout"], 300);
+    for sustain in ["sustain_framerate=0", "sustain_framerate=1"] {
+        set(&env, &pipe.input, sustain);
+        let mut pusher = stepping(&env, &pipe, &["--interval-ms", "20", "--first", "7"]);
+        pusher.order();
+        pusher.frame(7);
+        let got = frames(&env, &pipe, 40, || {});
+        let cards = got.iter().filter(|frame| number(frame).is_none()).count();
+        assert_eq!(number(&got[0]), Some(7), "{sustain}: the newest frame first");
+        assert!(number(&got[39]).is_none(), "{sustain}: the card at last");
+        if sustain.ends_with('1') {
+            assert!((20..39).contains(&cards), "{sustain}: {cards} cards");
+        } else {
+            assert_eq!(cards, 39, "{sustain}");
+        }
+        pusher.end_input();
+        pusher.finish().ok();
+    }
+    set(&env, &pipe.input, "timeout=0");
+    assert_eq!(env.list()[0]["timeout"], 0);
+}
+
+/// After timeout_image_io whoever opens the input next, and writes, sets the picture that clients see while nobody pushes;
+/// who only looks does not use that up. Meanwhile the pipe is free.
+#[test]
+fn timeout_image_io_sets_the_picture() {
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    tool(&env, &["set-caps", &pipe.input, "RGB3:64x48@50"]).ok();
+    tool(&env, &["set-caps", &pipe.input, "any"]).ok();
+    let shown = || {
+        let saved = env.dir().join("saved");
+        let to = format!("--stream-to={}", saved.display());
+        env.run(&["v4l2-ctl", "-d", &pipe.output, "--stream-mmap", "--stream-count=1", &to]).output().ok();
+        fs::read(&saved).expect("a file")
+    };
+    let push = |size: &str, io: &str, first: &str| {
+        let words =
+            ["--device", &pipe.input, "--format", "RGB3", "--size", size, "--io", io, "--frames", "3"];
+        env.program("v4l2_pusher", &[&words[..], &["--first", first, "--fps", "50"]].concat())
+    };
+    let card = shown();
+    assert_eq!(pattern::check(&card).ok(), None, "the card");
+    for (io, first) in [("write", 40), ("mmap", 50)] {
+        set(&env, &pipe.output, "timeout_image_io=1");
+        for _ in 0..3 {
+            env.run(&["v4l2-ctl", "-d", &pipe.input, "--all"]).output().ok();
+        }
+        assert_eq!(env.list().as_array().map(Vec::len), Some(1), "one pipe");
+        push("64x48", io, &first.to_string()).output().ok();
+        assert_eq!(env.list()[0]["counters"]["written"], 0, "nothing was pushed");
+        assert_eq!(pattern::check(&shown()), Ok(first + 2), "{io}: the newest frame");
+    }
+    // The button was pressed once: now a program pushes again.
+    push("64x48", "write", "60").output().ok();
+    assert_eq!(env.list()[0]["counters"]["written"], 3);
+    assert_eq!(pattern::check(&shown()), Ok(52));
+    // Another size fits in; a compressed one is none, and the picture stays.
+    set(&env, &pipe.input, "timeout_image_io=1");
+    let words = ["--device", &pipe.input, "--format", "MJPG", "--size", "64x48", "--frames", "2"];
+    env.program("v4l2_pusher", &words).output().ok();
+    assert_eq!(pattern::check(&shown()), Ok(52));
+    // 0 takes it back; and while one program is at it, another one pushes.
+    set(&env, &pipe.input, "timeout_image_io=1");
+    set(&env, &pipe.input, "timeout_image_io=0");
+    push("64x48", "write", "70").output().ok();
+    assert_eq!(env.list()[0]["counters"]["written"], 6);
+    set(&env, &pipe.input, "timeout_image_io=1");
+    let words = [
+        "--device",
+        &pipe.input,
+        "--format",
+        "RGB3",
+        "--size",
+        "64x48",
+        "--step",
+        "--report",
+        "1",
+        "--first",
+        "80",
+    ];
+    let mut painter = env.program("v4l2_pusher", &words).start();
+    painter.event("setup");
+    painter.order();
+    painter.frame(80);
+    assert!(!env.list()[0]["claimed"].as_bool().expect("a word"));
+    push("64x48", "write", "90").output().ok();
+    assert_eq!(env.list()[0]["counters"]["written"], 9);
+    let busy = tool(&env, &["delete", &pipe.input]);
+    assert!(busy.says("is open in"), "{}", busy.stderr);
+    painter.end_input();
+    painter.finish().ok();
+    assert_eq!(pattern::check(&shown()), Ok(80));
+    tool(&env, &["delete", &pipe.input]).ok();
+    assert_eq!(env.list().as_array().map(Vec::len), Some(0));
+}
+
+/// `set-caps` and `set-timeout-image` of Debian's v4l2loopback-ctl work by the controls; the picture comes by GStreamer.
+#[test]
+fn debians_tool_sets_caps_and_the_picture() {
+    let Some(program) = debians_ctl() else {
+        skip!("v4l2loopback-ctl is not there: tests/get-v4l2loopback-ctl fetches it");
+    };
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    let ctl = |words: &[&str]| env.run(&[&[program.as_str()], words].concat()).output();
+    ctl(&["set-caps", "0", "UYVY:320x240@25"]).ok();
+    assert_eq!(ctl(&["get-caps", "0"]).ok().text(), "UYVY:320x240@25/1\n");
+    let told = env.list();
+    assert_eq!((&told[0]["kept"], &told[0]["sustain_framerate"]), (&true.into(), &true.into()), "{told}");
+    ctl(&["set-caps", "0", "any"]).ok();
+    assert_eq!(env.list()[0]["kept"], false);
+    if !have("gst-launch-1.0") {
+        skip!("GStreamer is not installed");
+    }
+    let image = env.dir().join("picture.png");
+    let path = image.to_str().expect("UTF-8");
+    let pusher = env
+        .own("vloopback")
+        .args(["push", &pipe.input, "--size", "320x240", "--format", "UYVY", "--socket"])
+        .arg(env.socket())
+        .start();
+    env.until("it pushes", |pipes| pipes[0].input_status == "W");
+    env.own("vloopback").args(["snapshot", &pipe.output, path, "--socket"]).arg(env.socket()).output().ok();
+    kill_process(pusher.leader(), Signal::INT).expect("kill");
+    pusher.finish().ok();
+    env.until_idle();
+    let shown = || {
+        let saved = env.dir().join("saved");
+        let to = format!("--stream-to={}", saved.display());
+        env.run(&["v4l2-ctl", "-d", &pipe.output, "--stream-mmap", "--stream-count=1", &to]).output().ok();
+        fs::read(&saved).expect("a file")
+    };
+    let card = shown();
+    let ended = ctl(&["set-timeout-image", "-t", "700", &pipe.input, path]).ok();
+    assert!(!ended.says("ERROR"), "{}", ended.stderr);
+    assert_eq!(env.list()[0]["timeout"], 700);
+    let by_theirs = shown();
+    assert_ne!(by_theirs, card);
+    // Ours shows the same; two converters may differ by rounding.
+    tool(&env, &["set-timeout-image", &pipe.input, path]).ok();
+    let by_ours = shown();
+    let far = by_ours.iter().zip(&by_theirs).filter(|(one, other)| one.abs_diff(**other) > 12).count();
+    assert!(far * 100 < by_ours.len(), "{far} of {}", by_ours.len());
 }

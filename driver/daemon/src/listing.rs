@@ -15,6 +15,10 @@ pub(crate) struct More {
     pub(crate) interval: (u32, u32),
     /// Milliseconds that a pusher may be silent; 0: for ever.
     pub(crate) timeout: u32,
+    /// While the pusher is late its newest frame comes again.
+    pub(crate) sustain: bool,
+    /// How often one did.
+    pub(crate) repeated: u64,
     /// Somebody has claimed the pipe. (/proc also shows W if somebody may have claimed it.)
     pub(crate) claimed: bool,
     pub(crate) ring_slots: u32,
@@ -85,6 +89,7 @@ fn pipe(view: &PipeView, names: Names, more: &More) -> Value {
         "max_buffers": view.max_buffers,
         "max_openers": view.max_openers,
         "timeout": more.timeout,
+        "sustain_framerate": more.sustain,
         "mode": format!("{:04o}", view.access.mode),
         "uid": view.access.uid,
         "gid": view.access.gid,
@@ -101,6 +106,7 @@ fn pipe(view: &PipeView, names: Names, more: &More) -> Value {
             "lost": more.lost,
             "retries": more.retries,
             "private_bytes": more.private_bytes,
+            "repeated": more.repeated,
         },
         "owners": view.owners.iter().zip(copies).map(owner).collect::<Vec<_>>(),
     })

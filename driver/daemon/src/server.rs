@@ -37,6 +37,7 @@ mod events;
 mod exports;
 mod pipes;
 mod setup;
+mod timeout_io;
 mod tree_image;
 mod users;
 mod zero;
@@ -540,6 +541,9 @@ impl Engine {
             }
             Request::SetControls { session, which, values } => {
                 self.with_session(id, session, |e, s, p| e.set_controls(s, p, which, values))
+            }
+            Request::SetLoopbackControl { session, which, value } => {
+                self.with_session(id, session, |e, s, p| e.set_loopback_control(s, p, which, value))
             }
             Request::Subscribe { session, kind, id: about, flags } => {
                 self.with_session(id, session, |e, s, p| e.subscribe(s, p, (kind, about, flags)))

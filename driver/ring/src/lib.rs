@@ -113,7 +113,7 @@ const _: () = {
     assert!(align_of::<AtomicU64>() == 8);
     assert!(size_of::<SharedLock>() == 8);
     assert!(size_of::<Lifeline>() == 4);
-    assert!(size_of::<Board>() == 440);
+    assert!(size_of::<Board>() == 452);
     assert!(offset_of!(Board, streamers) == 4);
     assert!(offset_of!(Board, quotas) == 240 && offset_of!(Board, priorities) == 368);
     assert!(size_of::<Slot>() == 64 && offset_of!(Slot, time) == 8);

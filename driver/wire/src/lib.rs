@@ -14,7 +14,7 @@
 //! | [`Request::Claim`] | – | [`Reply::Done`] | – |
 //! | [`Request::SetPalette`], [`Request::SetSize`], [`Request::SetFormat`] | – | [`Reply::Done`] | – |
 //! | [`Request::Feed`], [`Request::SetInterval`], [`Request::SetPriority`] | – | [`Reply::Done`] | – |
-//! | [`Request::SetControls`], [`Request::Subscribe`], [`Request::Unsubscribe`], [`Request::RingEventDoorbell`] | – | [`Reply::Done`] | – |
+//! | [`Request::SetControls`], [`Request::SetLoopbackControl`], [`Request::Subscribe`], [`Request::Unsubscribe`], [`Request::RingEventDoorbell`] | – | [`Reply::Done`] | – |
 //! | [`Request::EventDoorbell`] | – | [`Reply::Done`] | the event doorbell |
 //! | [`Request::Ring`] | – | [`Reply::Ring`] | log, and the file of all slots |
 //! | [`Request::Stream`] | – | [`Reply::Stream`] | – |
@@ -412,6 +412,15 @@ pub enum Request {
         which: u32,
         /// Brightness, hue, colour, contrast, whiteness, 0 to 65535 each.
         values: [u32; 5],
+    },
+    /// The same of a control that v4l2loopback has.
+    65: SetLoopbackControl {
+        /// The session.
+        session: u32,
+        /// Which, from 0 in the order of their ids: keep_format, sustain_framerate, timeout, timeout_image_io.
+        which: u32,
+        /// Its value.
+        value: u32,
     },
     /// VIDIOC_SUBSCRIBE_EVENT, for the open file.
     20: Subscribe {
@@ -873,6 +882,7 @@ mod tests {
             Request::Export { session: 7, generation: 2, index: 3, len: 4096, read_only: true },
             Request::LogStatus { session: 7 },
             Request::SetMaxOpeners { node: 3, most: 2 },
+            Request::SetLoopbackControl { session: 7, which: 2, value: 3000 },
             Request::Tree,
             Request::List,
             Request::Closed { session: 7 },

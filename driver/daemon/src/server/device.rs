@@ -75,6 +75,14 @@ impl Engine {
             debug!(pid = peer.pid, uid = peer.uid, node, "open refused by owner, group and mode");
             return Err(Errno::EACCES);
         }
+        let index = if side == Side::Input && access.write && !legacy {
+            if let Some(studio) = self.studio_of(index) {
+                self.end_closed(studio);
+            }
+            self.to_push(index)
+        } else {
+            index
+        };
         if side == Side::Input {
             self.end_closed_pusher(index);
             self.decide_openers(index);

@@ -37,6 +37,8 @@ pub(super) enum Origin {
     Spare,
     /// A tool has added it.
     Added,
+    /// Behind another pipe's input, for the program that sets its timeout picture ([`super::timeout_io`]).
+    Studio,
 }
 
 /// A pipe with its memory.
@@ -70,6 +72,12 @@ pub(super) struct PipeState {
     pub(super) image: Option<Arc<TimeoutImage>>,
     /// For how long a pusher may be silent before it is shown; 0: for ever.
     pub(super) timeout: Duration,
+    /// While the pusher is late its newest frame comes again.
+    pub(super) sustain: bool,
+    /// Who opens the input next sets the picture.
+    pub(super) awaits_picture: bool,
+    /// Of a studio: the format of the pipe in front of it is kept.
+    pub(super) front_is_kept: bool,
     /// What a pusher's claim costs its user.
     pub(super) claim: Option<Charge>,
     /// What sessions and rings that are gone had counted.
@@ -120,6 +128,9 @@ impl PipeState {
             head: 0,
             image: None,
             timeout: Duration::ZERO,
+            sustain: false,
+            awaits_picture: false,
+            front_is_kept: false,
             claim: None,
             past: Counters::default(),
             kept: 0,
@@ -206,8 +217,21 @@ impl PipeState {
         for (to, quota) in self.board.quotas.iter().zip(quotas) {
             to.store(quota, Ordering::SeqCst);
         }
-        self.board.streamers.store(self.core.streamers(), Ordering::SeqCst);
+        // In a studio every frame counts.
+        let streamers = self.core.streamers() + u32::from(self.origin == Origin::Studio);
+        self.board.streamers.store(streamers, Ordering::SeqCst);
+        self.board.kept.store(self.core.is_kept().into(), Ordering::SeqCst);
+        for (word, setting) in self.board.settings.iter().zip(self.settings()) {
+            word.store(setting, Ordering::SeqCst);
+        }
         self.update_priorities();
+    }
+
+    /// The values of v4l2loopback's controls, in the order of their ids; the last one, a button, has none.
+    pub(super) fn settings(&self) -> [u32; 3] {
+        let timeout = self.timeout.as_millis().try_into().unwrap_or(u32::MAX);
+        let kept = self.core.is_kept() || self.front_is_kept;
+        [kept.into(), self.sustain.into(), timeout]
     }
 
     /// The highest priorities, which change with every open and close.
@@ -513,6 +537,7 @@ impl Engine {
             .map_err(|e| ServerError::system(format!("making the memory of pipe {index}"), e))?;
         pipe.image = self.config.timeout_image_of(index);
         pipe.timeout = self.config.timeout_of(index);
+        pipe.update_board();
         pipe.board.own_names.store(u32::from(self.names() == Names::Vloopback), Ordering::SeqCst);
         Ok(pipe)
     }
@@ -578,8 +603,8 @@ impl Engine {
     /// As the old driver: when a claim leaves fewer free pipes than `spares`, others are made.
     pub(super) fn keep_spares(&mut self) {
         loop {
-            let free = self.pipes.iter().filter(|p| !p.core.writer()).count() as u32;
-            if free >= self.config.spares || self.pipes.len() as u32 >= MAX_PIPES {
+            let free = self.visible().filter(|p| !p.core.writer()).count() as u32;
+            if free >= self.config.spares || self.visible().count() as u32 >= MAX_PIPES {
                 return;
             }
             if let Err(e) = self.add_pipe(Origin::Spare) {
@@ -597,7 +622,7 @@ impl Engine {
             let used = pipe.core.openers().next().is_some();
             pipe.unused_since = if used { None } else { pipe.unused_since.or(Some(now)) };
         }
-        let mut free = self.pipes.iter().filter(|p| !p.core.writer()).count();
+        let mut free = self.visible().filter(|p| !p.core.writer()).count();
         while free > self.config.spares as usize {
             let spares = self.pipes.iter().enumerate().filter(|(_, pipe)| pipe.origin == Origin::Spare);
             let (place, last) = spares.max_by_key(|(_, pipe)| pipe.index)?;
@@ -620,9 +645,15 @@ impl Engine {
         }
     }
 
+    /// The pipes that there are for others.
+    pub(super) fn visible(&self) -> impl Iterator<Item = &PipeState> {
+        self.pipes.iter().filter(|pipe| pipe.origin != Origin::Studio)
+    }
+
     /// The pipes with their places in our list, by index.
     fn in_order(&self) -> impl Iterator<Item = (usize, &PipeState)> {
-        let mut order: Vec<(usize, &PipeState)> = self.pipes.iter().enumerate().collect();
+        let mut order: Vec<(usize, &PipeState)> =
+            self.pipes.iter().enumerate().filter(|(_, pipe)| pipe.origin != Origin::Studio).collect();
         order.sort_by_key(|(_, pipe)| pipe.index);
         order.into_iter()
     }
@@ -647,6 +678,8 @@ impl Engine {
                     },
                     interval: pipe.core.interval(),
                     timeout: pipe.timeout.as_millis().try_into().unwrap_or(u32::MAX),
+                    sustain: pipe.sustain,
+                    repeated: pipe.placeholder.repeated(),
                     zero: pipe.zero.as_ref().map(|memory| crate::listing::Zero {
                         bytes: memory.len,
                         at: memory.notifier.request(),

@@ -27,7 +27,8 @@ use vloopback_sys::lock::NoSignals;
 /// EINVAL: the node has no such events. ENOMEM: too many subscriptions. EINTR, ENODEV.
 pub(super) fn subscribe(session: &Call, asked: &V4l2EventSubscription) -> Result<()> {
     let V4l2EventSubscription { type_: kind, id, flags, .. } = *asked;
-    if kind == V4L2_EVENT_CTRL && flags & V4L2_EVENT_SUB_FL_SEND_INITIAL != 0 {
+    let is_slider = kind == V4L2_EVENT_CTRL && controls::of_loopback(id).is_none();
+    if is_slider && flags & V4L2_EVENT_SUB_FL_SEND_INITIAL != 0 {
         picture::refresh(session)?;
     }
     connection::tell(&Request::Subscribe { session: session.info().session, kind, id, flags })
