@@ -384,3 +384,117 @@ fn debians_tool_sets_caps_and_the_picture() {
     let far = by_ours.iter().zip(&by_theirs).filter(|(one, other)| one.abs_diff(**other) > 12).count();
     assert!(far * 100 < by_ours.len(), "{far} of {}", by_ours.len());
 }
+
+/// Those who have the input hear how many clients stream, at first and at each change; on the output there is no such event.
+#[test]
+fn inputs_hear_how_many_clients_stream() {
+    if !have("python3") {
+        skip!("python3 is not installed");
+    }
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    let script = r#"
+import errno, fcntl, os, select, struct, sys
+SUBSCRIBE, DQEVENT, USAGE = 0x4020565a, 0x80885659, 283115521
+fd = os.open(sys.argv[1], os.O_RDWR | os.O_NONBLOCK)
+try:
+    fcntl.ioctl(fd, SUBSCRIBE, struct.pack("3I20x", USAGE, 0, 1))
+except OSError as e:
+    print("refused", e.errno, flush=True)
+    sys.exit()
+while True:
+    event = fcntl.ioctl(fd, DQEVENT, bytes(136))
+    kind, count = struct.unpack_from("I4xI", event)
+    print("usage" if kind == USAGE else kind, count, flush=True)
+    poll = select.poll()
+    poll.register(fd, select.POLLPRI)
+    poll.poll()
+"#;
+    let listen = |node: &str| env.run(&["python3", "-c", script, node]).start();
+    assert_eq!(listen(&pipe.output).line().as_deref(), Some("refused 22"));
+    let mut listener = listen(&pipe.input);
+    assert_eq!(listener.line().as_deref(), Some("usage 0"));
+    let client = || {
+        let words = ["--device", &pipe.output, "--frames", "1000000", "--patience", "1000000"];
+        env.program("v4l2_client", &words).start()
+    };
+    let first = client();
+    assert_eq!(listener.line().as_deref(), Some("usage 1"));
+    let mut late = listen(&pipe.input);
+    assert_eq!(late.line().as_deref(), Some("usage 1"));
+    let mut second = client();
+    assert_eq!(listener.line().as_deref(), Some("usage 2"));
+    second.kill();
+    assert_eq!(listener.line().as_deref(), Some("usage 1"), "one that was killed");
+    drop(first);
+    assert_eq!(listener.line().as_deref(), Some("usage 0"));
+}
+
+/// sysfs `active_readers` is the number of clients that stream, and inotify on it tells of changes.
+#[test]
+fn active_readers_are_counted_in_sysfs() {
+    if !have("python3") {
+        skip!("python3 is not installed");
+    }
+    let env = Env::new(1);
+    let pipe = env.pipe(0);
+    let file = format!("/sys/class/video4linux/{}/active_readers", &pipe.input[5..]);
+    let script = r#"
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+fd = libc.inotify_init1(0)
+assert libc.inotify_add_watch(fd, sys.argv[1].encode(), 2) >= 0
+told = None
+while True:
+    now = int(open(sys.argv[1]).read())
+    if now != told:
+        print(now, flush=True)
+    told = now
+    os.read(fd, 4096)
+"#;
+    let mut watcher = env.run(&["python3", "-c", script, &file]).start();
+    assert_eq!(watcher.line().as_deref(), Some("0"));
+    let client = || {
+        let words = ["--device", &pipe.output, "--frames", "1000000", "--patience", "1000000"];
+        env.program("v4l2_client", &words).start()
+    };
+    let clients: Vec<_> = (1..=11)
+        .map(|count| {
+            let client = client();
+            assert_eq!(watcher.line(), Some(count.to_string()));
+            client
+        })
+        .collect();
+    assert_eq!(shell(&env, &format!("cat {file}")), "11\n");
+    for (k, client) in clients.into_iter().enumerate() {
+        drop(client);
+        assert_eq!(watcher.line(), Some((10 - k).to_string()));
+    }
+    let node = &pipe.output[5..];
+    assert_eq!(shell(&env, &format!("cd /sys/class/video4linux/{node} && cat active_readers")), "0\n");
+}
+
+/// What v4l2loopback was loaded with, for those who look into /sys/module.
+#[test]
+fn the_modules_parameters_are_told() {
+    let env = Env::new(2);
+    let inputs = env.pipes().iter().map(|pipe| pipe.input[10..].to_owned()).collect::<Vec<_>>().join(",");
+    let told = shell(&env, "cd /sys/module/v4l2loopback/parameters && grep . *");
+    let lines: Vec<&str> = told.lines().collect();
+    let video_nr = format!("video_nr:{inputs}");
+    let expected = [
+        "debug:0",
+        "exclusive_caps:Y,Y",
+        "max_buffers:32",
+        "max_height:8192",
+        "max_openers:0",
+        "max_width:8192",
+        &video_nr,
+    ];
+    assert_eq!(lines, expected);
+    let of = |options: &[&str]| {
+        let words = ["cat", "/sys/module/v4l2loopback/parameters/video_nr"];
+        env.run_with(options, &words).output().code()
+    };
+    assert_eq!((of(&[]), of(&["--identity", "vloopback"]), of(&["--legacy"])), (0, 1, 1));
+}

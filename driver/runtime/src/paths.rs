@@ -248,6 +248,8 @@ pub fn may_end(path: &[u8]) -> bool {
                 | b"version"
                 | b"buffers"
                 | b"state"
+                | b"active_readers"
+                | b"parameters"
         )
 }
 

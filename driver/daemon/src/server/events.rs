@@ -14,8 +14,8 @@ use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send, socketpair};
 use vloopback_abi::v4l2::{
     V4L2_CID_USER_CLASS, V4L2_EVENT_ALL, V4L2_EVENT_CTRL, V4L2_EVENT_CTRL_CH_FLAGS, V4L2_EVENT_CTRL_CH_VALUE,
-    V4L2_EVENT_EOS, V4L2_EVENT_SOURCE_CHANGE, V4L2_EVENT_SRC_CH_RESOLUTION, V4L2_EVENT_SUB_FL_ALLOW_FEEDBACK,
-    V4L2_EVENT_SUB_FL_SEND_INITIAL,
+    V4L2_EVENT_EOS, V4L2_EVENT_PRI_CLIENT_USAGE, V4L2_EVENT_SOURCE_CHANGE, V4L2_EVENT_SRC_CH_RESOLUTION,
+    V4L2_EVENT_SUB_FL_ALLOW_FEEDBACK, V4L2_EVENT_SUB_FL_SEND_INITIAL,
 };
 use vloopback_core::{Effects, LoopbackControl, SLIDERS, Slider};
 use vloopback_ring::{Event, MAX_SUBSCRIPTIONS, SessionPage};
@@ -112,6 +112,12 @@ fn of_control(id: u32, changes: u32, value: u32) -> Event {
     Event { kind: V4L2_EVENT_CTRL, id, changes, value, ..Event::default() }
 }
 
+/// v4l2loopback's event of so many clients that stream.
+fn of_usage(streaming: u32) -> Event {
+    // Not as a change: those are gathered bit by bit while nobody takes them.
+    Event { kind: V4L2_EVENT_PRI_CLIENT_USAGE, value: streaming, ..Event::default() }
+}
+
 /// Whether a node has events of this kind about this subject.
 fn can_be(input: bool, kind: u32, id: u32) -> bool {
     match kind {
@@ -120,6 +126,7 @@ fn can_be(input: bool, kind: u32, id: u32) -> bool {
             id == V4L2_CID_USER_CLASS || Slider::of(id).is_some() || LoopbackControl::of(id).is_some()
         }
         V4L2_EVENT_SOURCE_CHANGE | V4L2_EVENT_EOS => !input && id == 0,
+        V4L2_EVENT_PRI_CLIENT_USAGE => input && id == 0,
         _ => false,
     }
 }
@@ -197,6 +204,19 @@ impl Engine {
         }
     }
 
+    /// Tells those who have the input, if another number of clients streams than when they were told last.
+    pub(super) fn tell_usage(&mut self, index: usize) {
+        let pipe = &mut self.pipes[index];
+        let streaming = pipe.core.streamers();
+        if std::mem::replace(&mut pipe.told_streaming, streaming) == streaming {
+            return;
+        }
+        self.views_stale = true;
+        for session in self.sessions.values_mut().filter(|s| s.pipe == index && s.info.input) {
+            session.events.post(&session.page, of_usage(streaming), false);
+        }
+    }
+
     /// Tells the clients of a pipe, but for the one that has brought it about, that its format is another one, or that
     /// its pusher's frames have ended: that only those for whom the stream ends with them. The others wait for a pusher
     /// or see a placeholder, and a program that hears of an end stops.
@@ -226,6 +246,7 @@ impl Engine {
         (kind, id, flags): (u32, u32, u32),
     ) -> Result<Reply, Errno> {
         let (picture, settings) = (self.pipes[index].core.picture(), self.pipes[index].settings());
+        let streaming = self.pipes[self.front_of(index)].core.streamers();
         let s = self.events_of(session)?;
         if !can_be(s.info.input, kind, id) {
             return Err(Errno::EINVAL);
@@ -243,6 +264,9 @@ impl Engine {
             (None, Some(control)) => Some(settings.get(control as usize).copied().unwrap_or(0)),
             (None, None) => None,
         };
+        if kind == V4L2_EVENT_PRI_CLIENT_USAGE && flags & V4L2_EVENT_SUB_FL_SEND_INITIAL != 0 {
+            s.events.post_at(place, &s.page, of_usage(streaming));
+        }
         let initial = kind == V4L2_EVENT_CTRL && flags & V4L2_EVENT_SUB_FL_SEND_INITIAL != 0;
         if let Some(value) = value.filter(|_| initial) {
             let is_button = LoopbackControl::of(id) == Some(LoopbackControl::TimeoutImageIo);

@@ -27,6 +27,9 @@ use crate::{ServerError, futex};
 
 // The state machine grants what the ring leaves to clients.
 const _: () = assert!(vloopback_core::RESERVED_SLOTS as usize == vloopback_ring::RESERVED_SLOTS);
+// The views tell what holds.
+const _: () = assert!(vloopback_proc::render::MOST_BUFFERS as usize == vloopback_ring::MAX_BUFFERS);
+const _: () = assert!(vloopback_proc::render::LARGEST == vloopback_abi::v4l2::pixel::SIZES.1);
 
 /// Why there is a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +77,8 @@ pub(super) struct PipeState {
     pub(super) timeout: Duration,
     /// While the pusher is late its newest frame comes again.
     pub(super) sustain: bool,
+    /// How many streamed when those who have the input were told last.
+    pub(super) told_streaming: u32,
     /// Who opens the input next sets the picture.
     pub(super) awaits_picture: bool,
     /// Of a studio: the format of the pipe in front of it is kept.
@@ -129,6 +134,7 @@ impl PipeState {
             image: None,
             timeout: Duration::ZERO,
             sustain: false,
+            told_streaming: 0,
             awaits_picture: false,
             front_is_kept: false,
             claim: None,
@@ -463,6 +469,7 @@ impl PipeState {
             },
             max_openers: self.core.options().max_openers,
             kept: self.core.is_kept(),
+            streaming: self.core.streamers(),
         }
     }
 }

@@ -335,6 +335,7 @@ impl Engine {
             }
         }
         self.views_stale |= effects.views;
+        self.tell_usage(index);
         let shows = self.pipes[index].board.format().pix;
         self.tell_clients(index, !shows.same_frames(&shown), effects.fed_ended, setter);
         if self.pipes[index].core.pusher().is_none() {
