@@ -24,6 +24,7 @@ pub mod snapshot;
 pub mod timeout_image;
 pub mod values;
 pub mod variables;
+pub mod watch;
 
 use std::process::ExitCode as ProcessExitCode;
 
@@ -77,6 +78,7 @@ pub fn main_vloopback() -> ProcessExitCode {
         Command::Push(args) => push::push(args),
         Command::Snapshot(args) => snapshot::snapshot(args),
         Command::SetTimeoutImage(args) => timeout_image::set(args),
+        Command::Watch(args) => watch::watch(args),
         Command::Add(args) => ctl::add(args, false),
         Command::Delete(args) => ctl::delete(args),
         Command::Query(args) => ctl::query(args),
