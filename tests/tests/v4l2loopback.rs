@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
-use vloopback_tests::{Ended, Env, Pipe, Running, have, pattern, skip, source_root};
+use vloopback_tests::{Ended, Env, Job, Pipe, Running, have, pattern, skip, source_root};
 
 /// `vloopback VERB …` at the test's server.
 fn tool(env: &Env, words: &[&str]) -> Ended {
@@ -497,4 +497,63 @@ fn the_modules_parameters_are_told() {
         env.run_with(options, &words).output().code()
     };
     assert_eq!((of(&[]), of(&["--identity", "vloopback"]), of(&["--legacy"])), (0, 1, 1));
+}
+
+/// `--modprobe` reads what v4l2loopback is loaded with, from the command line or a file of modprobe.d.
+#[test]
+fn what_modprobe_was_told_makes_the_pipes() {
+    let folder = Env::builder().without_daemon();
+    let file = folder.dir().join("v4l2loopback.conf");
+    let text = "options v4l2loopback devices=2 video_nr=13,14 card_label=\"Front door\",\"b\" exclusive_caps=1 \
+                max_buffers=4 max_openers=3 max_width=640";
+    fs::write(&file, format!("# cameras\n{text}\n")).expect("a file");
+    for given in [text, file.to_str().expect("UTF-8")] {
+        let env = Env::builder().args(&["--modprobe", given]).start();
+        let list = env.list();
+        let of = |key: &str| [list[0][key].clone(), list[1][key].clone()];
+        assert_eq!(of("input"), ["/dev/video13", "/dev/video14"], "{given}");
+        assert_eq!(of("label"), ["Front door", "b"]);
+        assert_eq!(of("max_buffers"), [4, 4]);
+        assert_eq!(of("max_openers"), [3, 3]);
+        assert_eq!(list[0]["sizes"][1], 640);
+        assert_eq!(list.as_array().map(Vec::len), Some(2));
+        // Neither output has a number that was meant for an input.
+        assert_ne!(list[0]["output"], "/dev/video14");
+        assert_eq!(shell(&env, "cat /sys/module/v4l2loopback/parameters/video_nr"), "13,14\n");
+    }
+    for (given, says) in [("devices=2 fps=3", "'fps=3' is no parameter"), ("video_nr=7,7", "named twice")] {
+        let ended = folder.own("vloopbackd").args(["--modprobe", given]).output();
+        assert!(ended.code() == 2 && ended.says(says), "{given}: {} {}", ended.code(), ended.stderr);
+    }
+}
+
+/// Every line of the page for those who come from v4l2loopback works as it stands.
+#[test]
+fn the_migration_pages_lines_work() {
+    if !have("ffmpeg") || !have("v4l2-ctl") {
+        skip!("ffmpeg or v4l2-ctl is not installed");
+    }
+    let page = fs::read_to_string(source_root().join("driver/docs/from-v4l2loopback.md")).expect("the page");
+    let block = page.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block");
+    let lines: Vec<&str> =
+        block.lines().map(|line| line.split("   #").next().unwrap_or(line).trim_end()).collect();
+    assert!(lines.len() > 8, "{lines:?}");
+    // One shell for all, as they are typed; a server that they start ends with it.
+    let place = Env::builder().without_daemon();
+    let script = format!("set -e\ncd {}\n{}\n", place.dir().display(), lines.join("\n"));
+    let bin = vloopback_tests::bin_dir();
+    let bin = fs::canonicalize(bin).expect("the programs");
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("a PATH"));
+    let script = format!("trap 'kill $(jobs -p) 2>/dev/null' EXIT\n{script}");
+    let told = Job::new("bash")
+        .args(["-xc", &script])
+        .env("PATH", path)
+        .env("XDG_RUNTIME_DIR", place.dir())
+        .env("VLOOPBACK_SOCKET", place.socket())
+        .output()
+        .ok();
+    let text = told.text();
+    for word in ["/dev/video10 \t/dev/video11 \tFront door", "UYVY:640x480@25/1"] {
+        assert!(text.contains(word) || told.says(word), "{word}: {text}\n{}", told.stderr);
+    }
 }

@@ -12,6 +12,7 @@ use vloopback_daemon::{Config, ServerError, Share, default_socket};
 
 use crate::exit_codes;
 use crate::image_file;
+use crate::modprobe;
 use crate::values::Rate;
 
 /// The build: the version, and a number of the layouts by which a library and a server of one build know each other.
@@ -154,6 +155,10 @@ pub struct ServerArgs {
     /// never [default: 0]
     #[arg(long, value_name = "MS")]
     pub timeout: Option<u32>,
+    /// What v4l2loopback is loaded with: a file of /etc/modprobe.d, or the words themselves, such as 'options
+    /// v4l2loopback devices=2 video_nr=3,4'; goes before --config
+    #[arg(long, value_name = "FILE|OPTIONS")]
+    pub modprobe: Option<String>,
     /// A TOML file with these options; options on the command line win over it
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -172,6 +177,9 @@ impl ServerArgs {
         let mut config = Config { socket: default_socket(None), ..Config::default() };
         if let Some(file) = &self.config {
             config.merge_file(file)?;
+        }
+        if let Some(given) = &self.modprobe {
+            modprobe::merge(&mut config, given)?;
         }
         config.pipes = self.pipes.unwrap_or(config.pipes);
         config.spares = self.spares.unwrap_or(config.spares);
@@ -225,11 +233,18 @@ impl ServerArgs {
             share,
             timeout_image,
             timeout,
+            modprobe,
             config,
             socket: _,
         } = self;
         let number = |number: &Option<u32>| number.map(|number| Some(number.to_string().into()));
         let word = |word: &Option<String>| word.clone().map(|word| Some(word.into()));
+        let words = |given: &Option<String>| {
+            given.clone().map(|given| match modprobe::is_text(&given) {
+                true => Some(given.into()),
+                false => Some(absolute(given.into()).into()),
+            })
+        };
         let file = |file: &Option<PathBuf>| file.clone().map(|file| Some(absolute(file).into()));
         [
             ("--pipes", number(pipes)),
@@ -243,6 +258,7 @@ impl ServerArgs {
             ("--share", word(share)),
             ("--timeout-image", file(timeout_image)),
             ("--timeout", number(timeout)),
+            ("--modprobe", words(modprobe)),
             ("--config", file(config)),
         ]
         .into_iter()
@@ -749,6 +765,8 @@ mod tests {
             "/pictures/card.png",
             "--config",
             "/etc/v.toml",
+            "--modprobe",
+            "devices=2",
             "--socket",
             "/run/s",
         ];
@@ -757,7 +775,7 @@ mod tests {
         let name = OsString::from("vloopbackd");
         let parsed = Vloopbackd::try_parse_from(std::iter::once(name).chain(again)).unwrap().server;
         assert_eq!(parsed, args);
-        assert_eq!(args.shaping().len(), 10);
+        assert_eq!(args.shaping().len(), 11);
         let args = Vloopbackd::try_parse_from(["vloopbackd", "--share", "all"]).unwrap().server;
         let again = [OsString::from("vloopbackd")].into_iter().chain(args.to_arguments("/run/s".into()));
         assert_eq!(Vloopbackd::try_parse_from(again).unwrap().server.share.as_deref(), Some("all"));

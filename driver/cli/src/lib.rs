@@ -11,6 +11,7 @@ pub mod failure;
 pub mod image_file;
 pub mod list;
 pub mod media;
+pub mod modprobe;
 pub mod pipes;
 pub mod preload;
 pub mod private_dir;

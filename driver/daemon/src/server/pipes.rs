@@ -500,8 +500,12 @@ impl Engine {
     /// Makes one more pipe at the lowest index that is free.
     pub(super) fn add_pipe(&mut self, origin: Origin) -> Result<(), ServerError> {
         let index = self.free_index();
-        let nodes = self.free_nodes(index)?;
+        let nodes = self.configured_nodes(index, origin)?;
         let mut pipe = self.make_pipe(index, nodes, origin)?;
+        let mut options = *pipe.core.options();
+        (options.sizes, options.max_openers) = (self.config.sizes, self.config.max_openers);
+        pipe.set_options(options);
+        pipe.set_max_buffers(self.config.max_buffers);
         if origin == Origin::Configured {
             pipe.set_label(self.config.label_of(index));
         }
@@ -568,6 +572,44 @@ impl Engine {
         self.pipes.iter().any(|p| p.input == n || p.output == n)
             || Path::new(&format!("/dev/video{n}")).exists()
             || Path::new(&format!("/sys/class/video4linux/video{n}")).exists()
+    }
+
+    /// The two numbers of a pipe that the server makes by itself: those that the configuration names for it, or what
+    /// order and offset give; never one that is named for another.
+    fn configured_nodes(&self, index: u32, origin: Origin) -> Result<(u32, u32), ServerError> {
+        let own = self.config.pipe.get(index as usize).filter(|_| origin == Origin::Configured);
+        let (input, output) = own.map_or((None, None), |own| (own.input, own.output));
+        let configured = self.config.pipe.iter().take(self.config.pipes as usize);
+        let named = |n: u32| {
+            let mut others = configured.clone().enumerate().filter(|(k, _)| *k as u32 != index);
+            others.any(|(_, other)| [other.input, other.output].contains(&Some(n)))
+        };
+        let free = |n: u32| n <= 255 && !self.is_taken(n) && !named(n);
+        if (input, output) == (None, None) {
+            let nodes = self.free_nodes(index)?;
+            if free(nodes.0) && free(nodes.1) {
+                return Ok(nodes);
+            }
+        }
+        for n in [input, output].into_iter().flatten() {
+            if n > 255 || self.is_taken(n) || named(n) || input == output {
+                let text =
+                    format!("pipe {index} cannot have /dev/video{n}: it is taken, named twice, or above 255");
+                return Err(ServerError::Option(text));
+            }
+        }
+        let none = || ServerError::Option(format!("no node number below 256 is free for pipe {index}"));
+        let pair = || (0..255).find(|&n| free(n) && free(n + 1));
+        let any = |but: u32| (0..=255).find(|&n| n != but && free(n));
+        match (input, output) {
+            (Some(input), Some(output)) => Ok((input, output)),
+            (Some(input), None) => {
+                let next = Some(input + 1).filter(|&n| free(n)).or_else(|| any(input));
+                next.map(|output| (input, output)).ok_or_else(none)
+            }
+            (None, Some(output)) => any(output).map(|input| (input, output)).ok_or_else(none),
+            (None, None) => pair().map(|n| (n, n + 1)).ok_or_else(none),
+        }
     }
 
     /// The two numbers that the configuration's order and offset give the pipe of an index.
