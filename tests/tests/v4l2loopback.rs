@@ -104,7 +104,10 @@ fn sysfs_is_not_for_everybody() {
     if !rustix::process::geteuid().is_root() || !have("setpriv") {
         skip!("only root becomes another user");
     }
-    let env = Env::builder().open_to_all().start();
+    let folder = Env::builder().without_daemon();
+    let config = folder.dir().join("vloopback.toml");
+    fs::write(&config, "mode = \"0664\"\n").expect("a file");
+    let env = Env::builder().open_to_all().args(&["--config", config.to_str().expect("UTF-8")]).start();
     let file = format!("/sys/class/video4linux/{}/format", &env.pipe(0).input[5..]);
     let script =
         format!("exec setpriv --reuid 65534 --regid 65534 --clear-groups sh -c '/bin/echo @25 >{file}'");
@@ -113,6 +116,27 @@ fn sysfs_is_not_for_everybody() {
     vloopback_tests::copy_program(&library, &copy);
     let ended = env.run(&["sh", "-c", &script]).env("LD_PRELOAD", &copy).output();
     assert!(ended.code() != 0 && ended.says("ermission denied"), "{}", ended.stderr);
+    // Nor v4l2loopback's controls, also where it may watch; a slider is for all who have the node open.
+    let python = "import fcntl, os, struct, sys\n\
+                  fd = os.open(sys.argv[1], os.O_RDONLY)\n\
+                  fcntl.ioctl(fd, 0xc008561c, struct.pack(\"Ii\", 0x980900, 1))\n\
+                  fcntl.ioctl(fd, 0xc008561c, struct.pack(\"Ii\", 0x98f900, 1))\n";
+    let words = [
+        "setpriv",
+        "--reuid",
+        "65534",
+        "--regid",
+        "65534",
+        "--clear-groups",
+        "/usr/bin/python3",
+        "-c",
+        python,
+    ];
+    if fs::exists("/usr/bin/python3").is_ok_and(|is| is) {
+        let ended = env.run(&[&words[..], &[&env.pipe(0).output]].concat()).env("LD_PRELOAD", &copy).output();
+        assert!(ended.says("Permission denied"), "{}", ended.stderr);
+        assert_eq!(env.list()[0]["kept"], false);
+    }
 }
 
 /// `set-fps` of Debian's v4l2loopback-ctl writes to sysfs.

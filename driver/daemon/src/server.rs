@@ -543,7 +543,7 @@ impl Engine {
                 self.with_session(id, session, |e, s, p| e.set_controls(s, p, which, values))
             }
             Request::SetLoopbackControl { session, which, value } => {
-                self.with_session(id, session, |e, s, p| e.set_loopback_control(s, p, which, value))
+                self.with_session(id, session, |e, s, p| e.set_loopback_control((id, s), p, which, value))
             }
             Request::Subscribe { session, kind, id: about, flags } => {
                 self.with_session(id, session, |e, s, p| e.subscribe(s, p, (kind, about, flags)))

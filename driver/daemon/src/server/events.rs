@@ -147,10 +147,10 @@ impl Engine {
         Ok(Reply::Done)
     }
 
-    /// Sets one of v4l2loopback's controls, whoever asks.
+    /// Sets one of v4l2loopback's controls, for who may push into the pipe: they say what becomes of pushers.
     pub(super) fn set_loopback_control(
         &mut self,
-        session: u32,
+        (connection, session): (u32, u32),
         index: usize,
         which: u32,
         value: u32,
@@ -160,6 +160,10 @@ impl Engine {
             return Err(Errno::EINVAL);
         }
         let index = self.front_of(index);
+        let access = &self.pipes[index].access;
+        if !self.connections.get(&connection).is_some_and(|by| by.peer.may(access, false, true)) {
+            return Err(Errno::EACCES);
+        }
         let before = self.pipes[index].settings();
         match control {
             LoopbackControl::KeepFormat => self.keep_format(index, value != 0)?,
