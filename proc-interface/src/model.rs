@@ -72,6 +72,8 @@ pub struct PipeView {
     pub max_openers: u32,
     /// The format stays what it is, whoever pushes.
     pub kept: bool,
+    /// How many clients stream.
+    pub streaming: u32,
 }
 
 /// Frames counted since the pipe was added.

@@ -25,6 +25,12 @@ const MAX_NAME: usize = 64;
 /// The bytes of a label: a card of V4L2 has 32, with a zero at its end.
 pub const LABEL: usize = 31;
 
+/// The most buffers that a program can have, and the largest width and height: what is told of a module that has such
+/// parameters.
+pub const MOST_BUFFERS: u32 = 32;
+/// See [`MOST_BUFFERS`].
+pub const LARGEST: u32 = 8192;
+
 /// The major device number of video4linux.
 pub const VIDEO_MAJOR: u32 = 81;
 
@@ -147,6 +153,24 @@ pub fn sysfs_format(pipe: &PipeView) -> String {
 #[must_use]
 pub fn sysfs_state(pipe: &PipeView) -> &'static str {
     if pipe.writer || pipe.kept { "capture\n" } else { "output\n" }
+}
+
+/// `/sys/module/v4l2loopback/parameters`: name and contents of each file. Of what v4l2loopback was loaded with there is
+/// what holds here: all inputs, one direction a node, as many openers as like.
+#[must_use]
+pub fn module_parameters(snapshot: &Snapshot) -> [(&'static str, String); 7] {
+    let each = |value: &dyn Fn(&PipeView) -> String| {
+        snapshot.pipes.iter().map(value).collect::<Vec<_>>().join(",") + "\n"
+    };
+    [
+        ("debug", "0\n".to_owned()),
+        ("max_buffers", format!("{MOST_BUFFERS}\n")),
+        ("max_openers", "0\n".to_owned()),
+        ("video_nr", each(&|pipe| pipe.input.to_string())),
+        ("exclusive_caps", each(&|_| "Y".to_owned())),
+        ("max_width", format!("{LARGEST}\n")),
+        ("max_height", format!("{LARGEST}\n")),
+    ]
 }
 
 /// `/sys/class/video4linux/videoN/dev`: major and minor number.

@@ -8,12 +8,13 @@
 //! proc/modules                                   the host's text and our module's line
 //! proc/devices                                   the host's text and video4linux's major number
 //! proc/video/vloopback/vloopbacks, vloopbackK
-//! sys/devices/virtual/video4linux/videoN/        name, dev, uevent, index, subsystem
+//! sys/devices/virtual/video4linux/videoN/        name, dev, uevent, index, subsystem; as v4l2loopback has them format,
+//!                                                buffers, max_openers, state; active_readers
 //! sys/class/video4linux/videoN                   links to the devices
 //! sys/dev/char/81:N
 //! run/udev/data/c81:N                            what udev would know of the node
 //! sys/module/vloopback/                          what lsmod reads: coresize, refcnt, initstate, holders
-//! sys/module/v4l2loopback/                       the same for programs of today, and its version
+//! sys/module/v4l2loopback/                       the same for programs of today, its version, its parameters
 //! today/…                                        what programs of today find in place of the above: the nodes' names,
 //!                                                proc/modules
 //! ```
@@ -62,6 +63,11 @@ pub enum EntryKind {
     Symlink {
         /// Where it points, relative to its own directory.
         target: PathBuf,
+    },
+    /// A file as [`EntryKind::File`], that is changed in place: who watches it by inotify hears of each change.
+    Live {
+        /// All of its text: one line, written at once.
+        contents: String,
     },
     /// An empty plain file that stands for a device node and has the node's owner, group and
     /// mode, so that stat() and access() can be answered by the kernel's own rules.
@@ -149,6 +155,10 @@ fn map(snapshot: &Snapshot, options: &TreeOptions) -> BTreeMap<PathBuf, EntryKin
         file(&mut tree, "today/proc/modules", render::modules_with(&modules, THEIRS, users));
         module_folder(&mut tree, THEIRS, users);
         file(&mut tree, format!("sys/module/{THEIRS}/version"), format!("{THEIR_VERSION}\n"));
+        tree.insert(Path::new("sys/module").join(THEIRS).join("parameters"), EntryKind::Dir);
+        for (name, contents) in render::module_parameters(snapshot) {
+            file(&mut tree, format!("sys/module/{THEIRS}/parameters/{name}"), contents);
+        }
     } else {
         file(&mut tree, "today/proc/modules", modules.clone());
     }
@@ -203,6 +213,8 @@ fn node(
     file(tree, format!("{device}/buffers"), format!("{}\n", pipe.max_buffers));
     file(tree, format!("{device}/max_openers"), format!("{}\n", pipe.max_openers));
     file(tree, format!("{device}/state"), render::sysfs_state(pipe).to_owned());
+    let streaming = EntryKind::Live { contents: format!("{}\n", pipe.streaming) };
+    tree.insert(PathBuf::from(format!("{device}/active_readers")), streaming);
     link(tree, format!("{device}/subsystem"), "../../../../class/video4linux");
 
     let today = format!("{TODAY}/{device}");

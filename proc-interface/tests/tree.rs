@@ -28,7 +28,7 @@ fn listing(snapshot: &Snapshot) -> String {
         let path = entry.path.display();
         match entry.kind {
             EntryKind::Dir => out += &format!("{path}/\n"),
-            EntryKind::File { contents } => {
+            EntryKind::File { contents } | EntryKind::Live { contents } => {
                 out += &format!("{path}\n");
                 contents.lines().for_each(|line| out += &format!("    {line}\n"));
             }
@@ -85,7 +85,7 @@ fn assert_on_disk(root: &Path, snapshot: &Snapshot) {
         let shown = path.display();
         match kind {
             EntryKind::Dir => assert_eq!((meta.is_dir(), mode), (true, 0o755), "{shown}"),
-            EntryKind::File { contents } => {
+            EntryKind::File { contents } | EntryKind::Live { contents } => {
                 assert_eq!(fs::read_to_string(&place).expect("is text"), contents, "{shown}");
                 assert_eq!((meta.is_file(), mode), (true, 0o644), "{shown}");
             }
@@ -247,7 +247,7 @@ fn look(root: &Path) {
         let list = fs::read_dir(format!("/proc/self/fd/{}", open.as_raw_fd())).expect("is open");
         let names = list.count();
         if fs::symlink_metadata(&device).is_ok_and(|meta| meta.ino() == inode) {
-            assert_eq!(names, 9, "{}", device.display());
+            assert_eq!(names, 10, "{}", device.display());
         }
     }
 }

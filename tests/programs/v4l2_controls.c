@@ -8,8 +8,23 @@ static const uint32_t ids[] = { V4L2_CID_BRIGHTNESS, V4L2_CID_CONTRAST, V4L2_CID
 static const char *const names[] = { "Brightness", "Contrast", "Saturation", "Hue", "Whiteness" };
 #define COUNT (sizeof ids / sizeof *ids)
 
+/* v4l2loopback's, at its numbers. */
+#define OWN 0x0098f900u
+enum { KEEP_FORMAT = OWN, SUSTAIN_FRAMERATE, TIMEOUT, TIMEOUT_IMAGE_IO };
+static const struct {
+    const char *name;
+    uint32_t type, flags;
+    int32_t maximum;
+} own[] = {
+    { "keep_format", V4L2_CTRL_TYPE_BOOLEAN, 0, 1 },
+    { "sustain_framerate", V4L2_CTRL_TYPE_BOOLEAN, 0, 1 },
+    { "timeout", V4L2_CTRL_TYPE_INTEGER, 0, 100000 },
+    { "timeout_image_io", V4L2_CTRL_TYPE_BUTTON, V4L2_CTRL_FLAG_WRITE_ONLY | V4L2_CTRL_FLAG_EXECUTE_ON_WRITE, 0 },
+};
+#define OWNS (sizeof own / sizeof *own)
+
 static const uint32_t absent[] = { 0, V4L2_CID_BRIGHTNESS + 4, V4L2_CID_GAMMA + 1, V4L2_CID_EXPOSURE_AUTO,
-                                   V4L2_CID_PRIVATE_BASE, 0x0fffffff };
+                                   V4L2_CID_PRIVATE_BASE + OWNS, OWN - 1, OWN + OWNS, 0x0fffffff };
 
 static int other(void)
 {
@@ -76,6 +91,27 @@ static void case_list(void)
         memset(&menu, 0, sizeof menu);
         menu.id = wanted;
         GIVES(EINVAL, fd, VIDIOC_QUERYMENU, &menu);
+    }
+    for (i = 0; i < OWNS; i++) {
+        /* The next one, by its own id, and by an old one. */
+        const uint32_t asked[] = { id | V4L2_CTRL_FLAG_NEXT_CTRL, OWN + (uint32_t)i, V4L2_CID_PRIVATE_BASE + (uint32_t)i };
+        size_t way;
+        for (way = 0; way < 3; way++) {
+            uint32_t wanted = way == 2 ? asked[way] : OWN + (uint32_t)i;
+            memset(&q, 0xa5, sizeof q);
+            q.id = asked[way];
+            GIVES(0, fd, VIDIOC_QUERYCTRL, &q);
+            memset(&x, 0x5a, sizeof x);
+            x.id = asked[way];
+            GIVES(0, fd, VIDIOC_QUERY_EXT_CTRL, &x);
+            expect(q.id == wanted && x.id == wanted, "0x%x is 0x%x, not 0x%x", asked[way], q.id, wanted);
+            expect(!strcmp((char *)q.name, own[i].name) && !strcmp(x.name, own[i].name), "its name is %s", q.name);
+            expect(q.type == own[i].type && x.type == own[i].type && q.flags == own[i].flags && x.flags == own[i].flags,
+                   "%s: type %u, flags 0x%x", own[i].name, q.type, q.flags);
+            expect(q.minimum == 0 && q.maximum == own[i].maximum && q.default_value == 0 && q.step == !!own[i].maximum,
+                   "%s: range", own[i].name);
+        }
+        id = OWN + (uint32_t)i;
     }
     q.id = id | V4L2_CTRL_FLAG_NEXT_CTRL;
     GIVES(EINVAL, fd, VIDIOC_QUERYCTRL, &q);
@@ -196,6 +232,61 @@ static void case_lists(void)
     GIVES(EFAULT, fd, VIDIOC_S_EXT_CTRLS, &l);
 }
 
+/* v4l2loopback's: one value for all, brought into range, set as a list or not at all, told as events. */
+static void case_loopback(void)
+{
+    int a = open_node(O_RDWR | O_NONBLOCK), b = other();
+    struct v4l2_control button = { .id = TIMEOUT_IMAGE_IO, .value = 0 };
+    struct v4l2_event_subscription sub = { .type = V4L2_EVENT_CTRL, .flags = V4L2_EVENT_SUB_FL_SEND_INITIAL };
+    struct v4l2_event e;
+    struct v4l2_ext_control c[3];
+    struct v4l2_ext_controls l;
+    uint32_t id;
+    for (id = KEEP_FORMAT; id <= SUSTAIN_FRAMERATE; id++) {
+        expect(get(a, id) == 0, "%u: off at first", id);
+        expect(put(a, id, 7) == 1 && get(b, id) == 1, "%u: on, for all", id);
+        expect(put(b, id, 0) == 0 && get(a, id) == 0, "%u: off again", id);
+    }
+    expect(put(a, TIMEOUT, 200000) == 100000 && put(a, TIMEOUT, -3) == 0 && put(b, TIMEOUT, 2500) == 2500, "a range");
+    expect(get(a, TIMEOUT) == 2500 && get(a, V4L2_CID_PRIVATE_BASE + 2) == 2500, "by its old number, too");
+    expect(put(a, V4L2_CID_PRIVATE_BASE + 2, 3000) == 3000 && get(b, TIMEOUT) == 3000, "set by its old number");
+    GIVES(EACCES, a, VIDIOC_G_CTRL, &button);
+    GIVES(0, a, VIDIOC_S_CTRL, &button);
+    memset(c, 0, sizeof c);
+    c[0].id = KEEP_FORMAT;
+    c[1].id = V4L2_CID_HUE;
+    c[2].id = TIMEOUT;
+    c[0].value = 1;
+    c[1].value = 9;
+    c[2].value = 4000;
+    l = list(V4L2_CTRL_CLASS_USER, c, 3);
+    GIVES(0, a, VIDIOC_S_EXT_CTRLS, &l);
+    expect(get(b, KEEP_FORMAT) == 1 && get(b, V4L2_CID_HUE) == 9 && get(b, TIMEOUT) == 4000, "a list is set");
+    c[1].id = V4L2_CID_PRIVATE_BASE;
+    l = list(V4L2_CTRL_WHICH_CUR_VAL, c, 3);
+    GIVES(EINVAL, a, VIDIOC_S_EXT_CTRLS, &l);
+    c[1].id = TIMEOUT_IMAGE_IO;
+    l = list(V4L2_CTRL_WHICH_CUR_VAL, c, 3);
+    GIVES(EACCES, a, VIDIOC_G_EXT_CTRLS, &l);
+    for (id = KEEP_FORMAT; id <= TIMEOUT_IMAGE_IO; id++) {
+        sub.id = id;
+        GIVES(0, a, VIDIOC_SUBSCRIBE_EVENT, &sub);
+        GIVES(0, a, VIDIOC_DQEVENT, &e);
+        expect(e.type == V4L2_EVENT_CTRL && e.id == id && e.u.ctrl.type == own[id - OWN].type, "%u: an event at first", id);
+        expect(e.u.ctrl.changes == (V4L2_EVENT_CTRL_CH_FLAGS | (id == TIMEOUT_IMAGE_IO ? 0 : V4L2_EVENT_CTRL_CH_VALUE)),
+               "%u: changes 0x%x", id, e.u.ctrl.changes);
+        expect(e.u.ctrl.maximum == own[id - OWN].maximum && e.u.ctrl.minimum == 0, "%u: its range", id);
+        put(b, id, id == TIMEOUT ? 77 : 0);
+        if (id == SUSTAIN_FRAMERATE)
+            put(b, id, 1);
+        GIVES(0, a, VIDIOC_DQEVENT, &e);
+        expect(e.id == id && e.u.ctrl.value == (id == TIMEOUT ? 77 : id == SUSTAIN_FRAMERATE), "%u: %d", id, e.u.ctrl.value);
+        GIVES(ENOENT, a, VIDIOC_DQEVENT, &e);
+    }
+    put(b, SUSTAIN_FRAMERATE, 0);
+    put(b, TIMEOUT, 0);
+}
+
 /* V4L2 specification, Application Priority: changing controls is ranked. */
 static void case_ranks(void)
 {
@@ -221,6 +312,7 @@ int main(int argc, char **argv)
 {
     static const struct a_case cases[] = {
         { "list", case_list }, { "values", case_values }, { "lists", case_lists }, { "ranks", case_ranks },
+        { "loopback", case_loopback },
     };
     begin(argc, argv);
     return run_case(cases, sizeof cases / sizeof *cases);

@@ -25,6 +25,12 @@ fn one_value_for_all() {
     on_both("values");
 }
 
+/// v4l2loopback's controls, at its numbers, on either node.
+#[test]
+fn v4l2loopbacks_controls_are_there() {
+    on_both("loopback");
+}
+
 #[test]
 fn lists_are_set_as_a_whole() {
     on_both("lists");

@@ -71,6 +71,8 @@ pub enum Command {
     Snapshot(SnapshotArgs),
     /// Set the picture that clients of a pipe see while nobody pushes
     SetTimeoutImage(SetTimeoutImageArgs),
+    /// Run a command that pushes only while somebody watches a pipe; starts a server when none is reachable
+    Watch(WatchArgs),
     /// Add a pipe to the running server, in v4l2loopback-ctl's grammar; print its nodes
     Add(AddArgs),
     /// Take pipes away from the running server
@@ -237,6 +239,29 @@ fn size(word: &str) -> Result<(u32, u32), String> {
     sides
         .filter(|(width, height)| range.contains(width) && range.contains(height))
         .ok_or_else(|| format!("a size is width and height from {} to {}, such as 640x480", SIZES.0, SIZES.1))
+}
+
+/// `vloopback watch`.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// The pipe: its number, or one of its nodes as /dev/videoN or videoN
+    #[arg(value_name = "PIPE")]
+    pub pipe: String,
+    /// How many seconds the command runs on when nobody watches any more
+    #[arg(long, value_name = "SECONDS", default_value_t = 3.0, value_parser = seconds)]
+    pub grace: f64,
+    /// The options of a server that has to be started first.
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// The command and its arguments; it sees the pipes as under `run`
+    #[arg(required = true, last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// Seconds, perhaps with a fraction: at most a day.
+fn seconds(word: &str) -> Result<f64, String> {
+    let number = word.parse::<f64>().ok().filter(|number| (0.0..=86_400.0).contains(number));
+    number.ok_or_else(|| "a time is seconds, 0 to 86400, such as 3 or 0.5".to_owned())
 }
 
 /// `vloopback snapshot`.
@@ -576,6 +601,8 @@ mod tests {
             "/pictures/card.png",
             "--config",
             "/etc/v.toml",
+            "--modprobe",
+            "devices=2",
             "--socket",
             "/run/s",
         ];
@@ -584,7 +611,7 @@ mod tests {
         let name = OsString::from("vloopbackd");
         let parsed = Vloopbackd::try_parse_from(std::iter::once(name).chain(again)).unwrap().server;
         assert_eq!(parsed, args);
-        assert_eq!(args.shaping().len(), 10);
+        assert_eq!(args.shaping().len(), 11);
         let args = Vloopbackd::try_parse_from(["vloopbackd", "--share", "all"]).unwrap().server;
         let again = [OsString::from("vloopbackd")].into_iter().chain(args.to_arguments("/run/s".into()));
         assert_eq!(Vloopbackd::try_parse_from(again).unwrap().server.share.as_deref(), Some("all"));

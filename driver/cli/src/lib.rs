@@ -11,6 +11,7 @@ pub mod failure;
 pub mod image_file;
 pub mod list;
 pub mod media;
+pub mod modprobe;
 pub mod pipes;
 pub mod preload;
 pub mod private_dir;
@@ -24,6 +25,7 @@ pub mod snapshot;
 pub mod timeout_image;
 pub mod values;
 pub mod variables;
+pub mod watch;
 
 use std::process::ExitCode as ProcessExitCode;
 
@@ -77,6 +79,7 @@ pub fn main_vloopback() -> ProcessExitCode {
         Command::Push(args) => push::push(args),
         Command::Snapshot(args) => snapshot::snapshot(args),
         Command::SetTimeoutImage(args) => timeout_image::set(args),
+        Command::Watch(args) => watch::watch(args),
         Command::Add(args) => ctl::add(args, false),
         Command::Delete(args) => ctl::delete(args),
         Command::Query(args) => ctl::query(args),

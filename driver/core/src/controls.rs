@@ -46,6 +46,53 @@ pub const SLIDERS: [Slider; 5] = [
     Slider::new(V4L2_CID_WHITENESS, "Whiteness", 4),
 ];
 
+/// A control that v4l2loopback's devices have, at its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoopbackControl {
+    /// Format and rate stay what they are, whoever pushes.
+    KeepFormat,
+    /// While the pusher is late its newest frame comes again.
+    SustainFramerate,
+    /// Milliseconds for which a pusher may be silent before clients see the timeout picture; 0: for ever.
+    Timeout,
+    /// Who opens the input next sets the timeout picture.
+    TimeoutImageIo,
+}
+
+impl LoopbackControl {
+    /// In the order of their ids.
+    pub const ALL: [Self; 4] =
+        [Self::KeepFormat, Self::SustainFramerate, Self::Timeout, Self::TimeoutImageIo];
+
+    /// The control of an id.
+    pub fn of(id: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|control| control.id() == id)
+    }
+
+    /// Its id: `V4L2_CID_USER_BASE | 0xf000`, and on from there.
+    pub const fn id(self) -> u32 {
+        0x0098_f900 + self as u32
+    }
+
+    /// Its name, by which v4l2loopback-ctl finds it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::KeepFormat => "keep_format",
+            Self::SustainFramerate => "sustain_framerate",
+            Self::Timeout => "timeout",
+            Self::TimeoutImageIo => "timeout_image_io",
+        }
+    }
+
+    /// The largest value; the least is 0. (Of the button, what it may be set to.)
+    pub const fn most(self) -> u32 {
+        match self {
+            Self::Timeout => 100_000,
+            Self::KeepFormat | Self::SustainFramerate | Self::TimeoutImageIo => 1,
+        }
+    }
+}
+
 /// The picture with some sliders set.
 ///
 /// # Errors

@@ -24,7 +24,7 @@ mod format;
 mod pipe;
 mod policy;
 
-pub use controls::{SLIDERS, Slider};
+pub use controls::{LoopbackControl, SLIDERS, Slider};
 pub use format::{FormatError, MAX_TOTAL, frame_geometry};
 pub use pipe::{Access, Effects, Grant, Opener, Pipe, RESERVED_SLOTS, RingPlan, Side};
 pub use policy::{ANY_SIZE, Idle, Options, Profile, Refusal};

@@ -196,6 +196,18 @@ impl Pipe {
         Ok(effects)
     }
 
+    /// How many may have the pipe's nodes open from now on, both together; 0: as many as like.
+    ///
+    /// # Errors
+    /// `Invalid`: more have it open.
+    pub fn set_max_openers(&mut self, most: u32) -> Result<(), Refusal> {
+        if most != 0 && self.openers.len() > most as usize {
+            return Err(Refusal::Invalid);
+        }
+        self.options.max_openers = most;
+        Ok(())
+    }
+
     /// Whether nobody more may open the pipe.
     pub fn is_full(&self) -> bool {
         self.options.max_openers != 0 && self.openers.len() >= self.options.max_openers as usize

@@ -133,6 +133,13 @@ pub struct Config {
     pub admin_group: Option<u32>,
     /// The file in which pipes that were added outlive the server; None: they end with it.
     pub state: Option<PathBuf>,
+    /// The most buffers that a program gets at a time, of the pipes that the server makes by itself; 0: as many as there
+    /// can be.
+    pub max_buffers: u32,
+    /// How many may have one of those open; 0: as many as like.
+    pub max_openers: u32,
+    /// The sizes that a pusher may set there: least width, most width, least height, most height.
+    pub sizes: [u32; 4],
     /// Settings of single pipes, by index.
     pub pipe: Vec<PipeConfig>,
     /// The pictures of all those files ([`Config::picture_files`]), decoded: the server reads no pictures.
@@ -144,6 +151,10 @@ pub struct Config {
 pub struct PipeConfig {
     /// What programs find the pipe to be called: UTF-8, of which 31 bytes are told, cut at a character.
     pub label: String,
+    /// N of the input's /dev/videoN; None: a free number.
+    pub input: Option<u32>,
+    /// N of the output's; None: the one after the input's, or a free one.
+    pub output: Option<u32>,
     /// As [`Config::timeout_image`].
     pub timeout_image: Option<PathBuf>,
     /// As [`Config::timeout`].
@@ -178,6 +189,9 @@ impl Default for Config {
             identity: Names::default(),
             admin_group: None,
             state: None,
+            max_buffers: 0,
+            max_openers: 0,
+            sizes: vloopback_core::ANY_SIZE,
             pipe: Vec::new(),
             pictures: BTreeMap::new(),
         }
@@ -226,6 +240,8 @@ struct FileLimits {
 #[serde(deny_unknown_fields)]
 struct FilePipe {
     label: Option<String>,
+    input: Option<u32>,
+    output: Option<u32>,
     timeout_image: Option<PathBuf>,
     timeout: Option<u32>,
     exclusive: Option<bool>,
@@ -238,7 +254,7 @@ impl Config {
     /// answer_timeout (seconds), timeout_image (file), timeout (milliseconds), identity ("v4l2loopback", "vloopback"),
     /// admin_group (number), state (file, where this one is); a table `[limits]` of what each user may
     /// take, with connections, open_devices and memory (MiB); and a table `[[pipe]]` for each
-    /// pipe from 0 on with its own label, timeout_image, timeout, exclusive or share. Relative paths of pictures start at this
+    /// pipe from 0 on with its own label, input, output (numbers of nodes), timeout_image, timeout, exclusive or share. Relative paths of pictures start at this
     /// file's folder. Keys that are not in the file keep their values.
     ///
     /// # Errors
@@ -289,6 +305,8 @@ impl Config {
             let own = |pipe: FilePipe| {
                 Ok(PipeConfig {
                     label: pipe.label.unwrap_or_default(),
+                    input: pipe.input,
+                    output: pipe.output,
                     timeout_image: pipe.timeout_image.map(beside),
                     timeout: pipe.timeout.map(millis),
                     exclusive: pipe.exclusive,

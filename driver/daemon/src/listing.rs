@@ -40,6 +40,8 @@ pub struct Pipe {
     pub max_openers: u32,
     /// Milliseconds for which a pusher may publish nothing before clients see the card; 0: no limit.
     pub timeout: u32,
+    /// While a pusher is late its newest frame is shown again.
+    pub sustain_framerate: bool,
     /// Permission bits of the nodes, octal.
     pub mode: String,
     /// The nodes' owner.
@@ -119,6 +121,8 @@ pub struct Counters {
     pub retries: u64,
     /// Bytes of private memory that clients' mappings show instead of slots.
     pub private_bytes: u64,
+    /// Times that a late pusher's newest frame was shown again.
+    pub repeated: u64,
 }
 
 /// A process that has a pipe open.
@@ -150,6 +154,10 @@ pub(crate) struct More {
     pub(crate) interval: (u32, u32),
     /// Milliseconds that a pusher may be silent; 0: for ever.
     pub(crate) timeout: u32,
+    /// While the pusher is late its newest frame comes again.
+    pub(crate) sustain: bool,
+    /// How often one did.
+    pub(crate) repeated: u64,
     /// Somebody has claimed the pipe. (/proc also shows W if somebody may have claimed it.)
     pub(crate) claimed: bool,
     pub(crate) ring_slots: u32,
@@ -222,6 +230,7 @@ fn pipe(view: &PipeView, names: Names, more: &More) -> Pipe {
         max_buffers: view.max_buffers,
         max_openers: view.max_openers,
         timeout: more.timeout,
+        sustain_framerate: more.sustain,
         mode: format!("{:04o}", view.access.mode),
         uid: view.access.uid,
         gid: view.access.gid,
@@ -240,6 +249,7 @@ fn pipe(view: &PipeView, names: Names, more: &More) -> Pipe {
             lost: more.lost,
             retries: more.retries,
             private_bytes: more.private_bytes,
+            repeated: more.repeated,
         },
         owners: view.owners.iter().zip(copies).map(|(view, copies)| owner(view, copies)).collect(),
     }

@@ -367,6 +367,19 @@ impl RingMemory {
         Ok(())
     }
 
+    /// The frame of a publication, if it is there still.
+    pub(crate) fn published(&self, number: u64) -> Option<Vec<u8>> {
+        let slots = &self.log.slots[..self.slots.count as usize];
+        let slot =
+            slots.iter().position(|slot| number != 0 && slot.number.load(Ordering::Acquire) == number)?;
+        let len = slots[slot].len.load(Ordering::Relaxed).min(self.slot_len);
+        let mut frame = vec![0; len as usize];
+        self.fetch(slot, &mut frame).ok()?;
+        fence(Ordering::SeqCst);
+        // The pusher may have begun to write there.
+        (slots[slot].number.load(Ordering::SeqCst) == number).then_some(frame)
+    }
+
     /// Reads the beginning of a slot, without mapping it.
     fn fetch(&self, slot: usize, frame: &mut [u8]) -> Result<(), Errno> {
         let at = self.slots.slot_offset(slot)?;

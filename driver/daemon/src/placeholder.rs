@@ -1,7 +1,8 @@
 //! The daemon's own pictures. While a client streams and nobody feeds the pipe, a thread publishes the
 //! card ([`crate::card`]), or the picture that was set ([`crate::image`]), at the nominal rate,
 //! as a pusher would. With a time limit it also does so while a pusher has published nothing for that
-//! time: between its frames and never in one, because a pusher that writes has the right to write.
+//! time: between its frames and never in one, because a pusher that writes has the right to write. Where the rate is
+//! sustained, the thread publishes a late pusher's newest frame again.
 //!
 //! One thread a pipe, started with the first card and ended with the last. The main thread tells it
 //! what to do and takes [`Placeholder::state`] for that; the thread holds that lock only for moments, to
@@ -66,13 +67,20 @@ pub(crate) struct Silence {
     pub(crate) pusher: u32,
     /// Its page: which slots it is filling.
     pub(crate) page: Arc<Page<SessionPage>>,
-    /// How long.
-    pub(crate) limit: Duration,
+    /// How long, before the card is shown; None: for ever.
+    pub(crate) limit: Option<Duration>,
+    /// How long, before its newest frame is shown again; None: it is not.
+    pub(crate) late: Option<Duration>,
     /// For a zero-copy pusher, which delivers only on request: knows whether there is a request.
     pub(crate) notifier: Option<Arc<RequestNotifier>>,
 }
 
 impl Silence {
+    /// How long until something is shown.
+    fn first(&self) -> Duration {
+        self.limit.into_iter().chain(self.late).min().unwrap_or(Duration::MAX)
+    }
+
     /// Whether there is anything that the pusher could publish.
     fn is_possible(&self) -> bool {
         self.notifier.as_ref().is_none_or(|notifier| notifier.awaits_frame())
@@ -122,7 +130,7 @@ impl Job {
 
 impl PartialEq for Job {
     fn eq(&self, other: &Self) -> bool {
-        let silence = |job: &Self| job.silence.as_ref().map(|s| (s.pusher, s.limit));
+        let silence = |job: &Self| job.silence.as_ref().map(|s| (s.pusher, s.limit, s.late));
         let ring = |job: &Self| (job.ring.number, job.ring.log_number);
         let what = |job: &Self| (ring(job), job.pix, job.period, job.image_number(), silence(job));
         what(self) == what(other)
@@ -135,8 +143,10 @@ struct State {
     /// Counts changes of the job.
     turn: u64,
     running: bool,
-    /// Cards published so far.
+    /// Cards published so far, and frames that came again.
     shown: u64,
+    /// Of those, frames that came again.
+    repeated: u64,
 }
 
 /// A pipe's placeholder.
@@ -186,6 +196,11 @@ impl Placeholder {
         head().saturating_sub(state.shown)
     }
 
+    /// How many frames of pushers were published again.
+    pub(crate) fn repeated(&self) -> u64 {
+        self.state().repeated
+    }
+
     /// Stops the thread's work, unless it is this job already. When it returns, nothing of another job
     /// is copied or published any more.
     pub(crate) fn stop_unless(self: &Arc<Self>, job: Option<&Job>) {
@@ -228,13 +243,26 @@ impl Placeholder {
         let mut rung = None;
         // None in it: there is no such card, or it could not be written.
         let mut drawn: Option<(Picture, Option<Vec<u8>>)> = None;
-        while let Some((turn, job)) = self.next(&mut clock) {
+        // A pusher's frame, and its number.
+        let mut last: Option<(u64, Vec<u8>)> = None;
+        while let Some((turn, job, what)) = self.next(&mut clock) {
             let picture = (job.pix, job.image_number());
-            if drawn.as_ref().is_none_or(|(of, _)| *of != picture) {
-                drawn = Some((picture, job.draw(self.sign)));
-            }
-            let Some((_, Some(card))) = &drawn else { continue };
-            match self.show(turn, &job, clock.head, card) {
+            let frame = match what {
+                What::Frame(number) => {
+                    if last.as_ref().is_none_or(|(of, _)| *of != number) {
+                        last = job.ring.published(number).map(|frame| (number, frame));
+                    }
+                    last.as_ref().map(|(_, frame)| frame)
+                }
+                What::Card => {
+                    if drawn.as_ref().is_none_or(|(of, _)| *of != picture) {
+                        drawn = Some((picture, job.draw(self.sign)));
+                    }
+                    drawn.as_ref().and_then(|(_, card)| card.as_ref())
+                }
+            };
+            let Some(frame) = frame else { continue };
+            match self.show(turn, &job, clock.head, (frame, what)) {
                 Ok(Some(number)) => {
                     clock.head = number;
                     self.ring(&mut rung);
@@ -249,7 +277,7 @@ impl Placeholder {
     }
 
     /// Sleeps until the next card is due. None: there is nothing more to do.
-    fn next(&self, clock: &mut Clock) -> Option<(u64, Job)> {
+    fn next(&self, clock: &mut Clock) -> Option<(u64, Job, What)> {
         let mut state = self.state();
         loop {
             let Some(job) = &state.job else {
@@ -262,19 +290,32 @@ impl Placeholder {
                 // As a camera's first picture, not at once: who asks without waiting is told to try again,
                 // whatever thread is faster.
                 let due = now + job.period.min(FIRST);
-                *clock = Clock { turn: state.turn, due, heard: now, head: job.head() };
+                let head = job.head();
+                *clock = Clock { turn: state.turn, due, heard: now, head, pushed: head };
             }
             let mut wait = clock.due.saturating_duration_since(now);
             if let Some(silence) = &job.silence {
                 if !silence.is_possible() {
                     clock.heard = now;
                 }
-                wait = wait.max(clock.until_silent(now, silence.limit, job.head()));
+                wait = wait.max(clock.until_silent(now, silence.first(), job.head()));
             }
             if wait.is_zero() {
                 let others = SHOWING.load(Ordering::Relaxed).div_ceil(CARDS).max(1);
+                let what = match &job.silence {
+                    Some(silence) => {
+                        // Before the silence nothing was due.
+                        if now.saturating_duration_since(clock.due) > job.period {
+                            clock.due = now;
+                        }
+                        let silent = now.saturating_duration_since(clock.heard);
+                        let shows_card = silence.limit.is_some_and(|limit| silent >= limit);
+                        if shows_card { What::Card } else { What::Frame(clock.pushed) }
+                    }
+                    None => What::Card,
+                };
                 clock.due = following(clock.due, job.period * others, now);
-                return Some((state.turn, job.clone()));
+                return Some((state.turn, job.clone(), what));
             }
             state = self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -282,14 +323,20 @@ impl Placeholder {
 
     /// Publishes one card; its number. None: not now, or not any more. A silent pusher's last publication
     /// is number `head`.
-    fn show(&self, turn: u64, job: &Job, head: u64, card: &[u8]) -> Result<Option<u64>, Errno> {
+    fn show(
+        &self,
+        turn: u64,
+        job: &Job,
+        head: u64,
+        (frame, what): (&[u8], What),
+    ) -> Result<Option<u64>, Errno> {
         let log = &job.ring.log;
         if log.lock.try_lock(self.writer).is_err() {
             // A pusher that is leaving, or not silent after all, is still at it; there will be another time.
             return Ok(None);
         }
         let broken = job.silence.is_some() && job.head() != head;
-        let done = if broken { Ok(None) } else { self.put(turn, job, card) };
+        let done = if broken { Ok(None) } else { self.put(turn, job, frame, what) };
         if log.lock.unlock() {
             futex::wake_all(log.lock.word());
         }
@@ -297,7 +344,7 @@ impl Placeholder {
     }
 
     /// The same, with the right to write.
-    fn put(&self, turn: u64, job: &Job, card: &[u8]) -> Result<Option<u64>, Errno> {
+    fn put(&self, turn: u64, job: &Job, card: &[u8], what: What) -> Result<Option<u64>, Errno> {
         let (log, slots) = (&job.ring.log, job.ring.slots() as usize);
         let picked = {
             let state = self.state();
@@ -321,6 +368,7 @@ impl Placeholder {
                 return Ok(None);
             }
             state.shown += 1;
+            state.repeated += u64::from(what != What::Card);
             let time = stamp(log, None, now()).time;
             publish(log, &self.claims_page, picked, card.len() as u32, time)
         };
@@ -357,6 +405,15 @@ impl Placeholder {
 /// The longest time to the first card.
 const FIRST: Duration = Duration::from_millis(33);
 
+/// What is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// The card, or the picture in its place.
+    Card,
+    /// The pusher's frame of this number, again.
+    Frame(u64),
+}
+
 /// What a drawn card is of: its format, and the number of the picture in its place.
 type Picture = (V4l2PixFormat, Option<u64>);
 
@@ -366,14 +423,16 @@ struct Clock {
     due: Instant,
     /// When a pusher was last seen to have published something.
     heard: Instant,
-    /// The newest publication then, or the card that came after it.
+    /// The newest publication then, or what was shown after it.
     head: u64,
+    /// The pusher's newest publication.
+    pushed: u64,
 }
 
 impl Default for Clock {
     fn default() -> Self {
         let now = Instant::now();
-        Self { turn: 0, due: now, heard: now, head: 0 }
+        Self { turn: 0, due: now, heard: now, head: 0, pushed: 0 }
     }
 }
 
@@ -382,7 +441,7 @@ impl Clock {
     /// publication now. It is looked at a few times meanwhile, so that the limit is kept to a quarter of it.
     fn until_silent(&mut self, now: Instant, limit: Duration, head: u64) -> Duration {
         if head != self.head {
-            (self.head, self.heard) = (head, now);
+            (self.head, self.pushed, self.heard) = (head, head, now);
         }
         let left = (self.heard + limit).saturating_duration_since(now);
         left.min((limit / 4).max(SHORTEST))
@@ -415,7 +474,7 @@ mod tests {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         let limit = Duration::from_millis(400);
-        let mut clock = Clock { turn: 1, due: start, heard: start, head: 7 };
+        let mut clock = Clock { turn: 1, due: start, heard: start, head: 7, pushed: 7 };
         let mut left = |millis, head| clock.until_silent(at(millis), limit, head).as_millis();
         assert_eq!(left(0, 7), 100);
         assert_eq!(left(350, 7), 50);

@@ -37,6 +37,7 @@ mod events;
 mod exports;
 mod pipes;
 mod setup;
+mod timeout_io;
 mod tree_image;
 mod users;
 mod zero;
@@ -477,6 +478,9 @@ impl Engine {
             Request::SetCaps { node, format, interval, keep } => {
                 Ok(self.set_caps(id, node, (format, interval, keep)).unwrap_or_else(Reply::from))
             }
+            Request::SetMaxOpeners { node, most } => {
+                Ok(self.set_max_openers(id, node, most).unwrap_or_else(Reply::from))
+            }
             Request::Claim { session } => self.with_session(id, session, Self::claim),
             Request::SetPalette { session, palette, picture } => {
                 self.with_session(id, session, |e, s, p| e.set_palette(s, p, palette, picture))
@@ -498,6 +502,9 @@ impl Engine {
             }
             Request::SetControls { session, which, values } => {
                 self.with_session(id, session, |e, s, p| e.set_controls(s, p, which, values))
+            }
+            Request::SetLoopbackControl { session, which, value } => {
+                self.with_session(id, session, |e, s, p| e.set_loopback_control((id, s), p, which, value))
             }
             Request::Subscribe { session, kind, id: about, flags } => {
                 self.with_session(id, session, |e, s, p| e.subscribe(s, p, (kind, about, flags)))

@@ -4,6 +4,7 @@
 //! devices. Calls that move bytes inside the kernel (sendfile, splice, copy_file_range) cannot reach
 //! memory that processes share and give EINVAL, as on devices without support for them.
 
+use crate::attribute;
 use crate::errno::{count, fail};
 use crate::real;
 use crate::watches;
@@ -82,16 +83,35 @@ transfer_hooks! {
     preadv64 => preadv64, readv_ours; *const iovec, c_int, at: off64_t;
     preadv2 => preadv2, readv_ours; *const iovec, c_int, at: off_t, flags: c_int;
     preadv64v2 => preadv64v2, readv_ours; *const iovec, c_int, at: off64_t, flags: c_int;
-    __write => write, write_ours; *const c_void, size_t;
-    write => write, write_ours; *const c_void, size_t;
     pwrite => pwrite, write_ours; *const c_void, size_t, at: off_t;
     pwrite64 => pwrite64, write_ours; *const c_void, size_t, at: off64_t;
     __pwrite64 => pwrite64, write_ours; *const c_void, size_t, at: off64_t;
-    writev => writev, writev_ours; *const iovec, c_int;
     pwritev => pwritev, writev_ours; *const iovec, c_int, at: off_t;
     pwritev64 => pwritev64, writev_ours; *const iovec, c_int, at: off64_t;
     pwritev2 => pwritev2, writev_ours; *const iovec, c_int, at: off_t, flags: c_int;
     pwritev64v2 => pwritev64v2, writev_ours; *const iovec, c_int, at: off64_t, flags: c_int;
+}
+
+// What the kernel refuses may be for a file of a node's in /sys.
+macro_rules! write_hooks {
+    ($($name:ident => $real:ident, $ours:ident, $attribute:ident; $buf:ty, $len:ty;)*) => {$(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name(fd: c_int, buf: $buf, len: $len) -> ssize_t {
+            stack::align();
+            if ours(fd) {
+                return $ours(fd, buf, len);
+            }
+            // SAFETY: the program's own arguments.
+            let done = unsafe { real::$real(fd, buf, len) };
+            if done < 0 { attribute::$attribute(fd, buf, len) } else { done }
+        }
+    )*};
+}
+
+write_hooks! {
+    __write => write, write_ours, write; *const c_void, size_t;
+    write => write, write_ours, write; *const c_void, size_t;
+    writev => writev, writev_ours, writev; *const iovec, c_int;
 }
 
 // The fortified forms know the buffer's size: where the read is longer, the real one ends the

@@ -51,6 +51,7 @@
 //!
 //! Calls inside glibc pass no hook. Where that matters (fopen, scandir, glob, closedir) the outer call is hooked.
 
+mod attribute;
 mod chdir;
 mod closing;
 mod device;

@@ -5,6 +5,7 @@
 //! the variadic one would. If the caller gave none, a stray value is passed on that is not
 //! used.
 
+use crate::attribute;
 use crate::errno::fail;
 use crate::folder;
 use crate::links;
@@ -85,11 +86,15 @@ fn settle_device(place: &Place, number: u32, flags: c_int, link: bool) -> Step {
 /// Opens /dev/v4l2loopback: the tree's file, whose owner and mode the kernel minds, for reading only, since nothing is
 /// ever written there. Its requests are known by its path.
 fn settle_control(place: &Place, flags: c_int) -> Step {
-    let Some(path) = place.mapped().filter(|_| remote::mode_in_tree(place).is_some()) else {
-        return Step::Real;
-    };
+    if remote::mode_in_tree(place).is_some() { open_to_read(place, flags) } else { Step::Real }
+}
+
+/// Opens a file of the tree for reading, whatever it is opened for.
+fn open_to_read(place: &Place, flags: c_int) -> Step {
+    let Some(path) = place.mapped() else { return Step::Real };
+    let flags = flags & !(O_ACCMODE | O_TRUNC | O_CREAT | O_EXCL) | O_RDONLY;
     // SAFETY: a C string; nothing is created.
-    let opened = unsafe { real::open(path.as_ptr(), flags & !(O_ACCMODE | O_TRUNC) | O_RDONLY, 0) };
+    let opened = unsafe { real::open(path.as_ptr(), flags, 0) };
     if opened < 0 { Step::Refused(crate::errno::get()) } else { Step::Opened(opened) }
 }
 
@@ -102,6 +107,10 @@ fn settle_file(place: &Place, flags: c_int) -> Step {
         return Step::Real;
     };
     let is_dir = mode & libc::S_IFMT == libc::S_IFDIR;
+    let is_new = flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL;
+    if writes && !is_new && flags & O_DIRECTORY == 0 && attribute::is_one(place) {
+        return open_to_read(place, flags);
+    }
     if flags & O_CREAT != 0 && flags & O_EXCL != 0 {
         Step::Refused(libc::EEXIST)
     } else if is_dir {

@@ -1,5 +1,6 @@
 //! fopen, fdopen, freopen and fclose. What a stream over a device is: see [`stream`].
 
+use crate::attribute;
 use crate::closing::{close_ours, put_under};
 use crate::errno::fail;
 use crate::links;
@@ -209,8 +210,15 @@ macro_rules! fdopen_hooks {
                     }
                     stream::over(fd, flags)
                 }
-                // SAFETY: the program's own arguments.
-                _ => unsafe { real::fdopen(fd, mode) },
+                flags => {
+                    // SAFETY: the program's own arguments.
+                    let stream = unsafe { real::fdopen(fd, mode) };
+                    let writes = flags.filter(|flags| flags & libc::O_ACCMODE != libc::O_RDONLY);
+                    match writes.filter(|_| stream.is_null() && attribute::is_behind(fd)) {
+                        Some(flags) => stream::over(fd, flags),
+                        None => stream,
+                    }
+                }
             }
         }
     )*};

@@ -11,6 +11,7 @@
 //! descriptor becomes a device later, and reset when the descriptor becomes something else. Meanwhile, a pointer to the
 //! former stream that the program has kept gives EBADF.
 
+use crate::attribute;
 use crate::closing::{close_one, put_under};
 use crate::errno;
 use crate::io::{ours, read_ours, write_ours};
@@ -121,7 +122,8 @@ pub fn write_all(fd: c_int, buf: *const c_char, len: size_t) -> size_t {
             write_ours(fd, rest, len - done)
         } else {
             // SAFETY: the rest of that buffer and its length.
-            unsafe { real::write(fd, rest, len - done) }
+            let count = unsafe { real::write(fd, rest, len - done) };
+            if count < 0 { attribute::write(fd, rest, len - done) } else { count }
         };
         match usize::try_from(count) {
             Ok(count) if count != 0 => done += count,
@@ -373,14 +375,14 @@ pub fn take_place(fd: c_int, flags: c_int) -> *mut FILE {
 pub fn settle(fd: c_int) {
     if (0..=2).contains(&fd) {
         // A number that came with an exec may not have been looked at yet.
-        settle_standard(fd, edge::is_ours(fd) || edge::looks_like_ours(fd));
+        settle_standard(fd, edge::is_ours(fd) || edge::looks_like_ours(fd) || attribute::is_behind(fd));
     }
 }
 
 /// The standard numbers that a program starts with.
 pub fn look() {
     for fd in 0..=2 {
-        if edge::looks_like_ours(fd) {
+        if edge::looks_like_ours(fd) || attribute::is_behind(fd) {
             make_standard(fd, usual_flags(fd));
         }
     }

@@ -188,6 +188,8 @@ pub struct Board {
     pub kept: AtomicU32,
     /// 1: the pipe was deleted while it was open: all calls give ENODEV.
     pub gone: AtomicU32,
+    /// v4l2loopback's controls: keep_format, sustain_framerate (0 or 1), timeout (milliseconds).
+    pub settings: [AtomicU32; 3],
 }
 
 /// The words of a label: 32 bytes, the last one always zero.
@@ -284,7 +286,7 @@ impl Board {
 
 #[cfg(not(loom))]
 crate::layout::layout!(layout: Board {
-    version, streamers, formats, quotas, priorities, label, sizes, max_buffers, own_names, kept, gone,
+    version, streamers, formats, quotas, priorities, label, sizes, max_buffers, own_names, kept, gone, settings,
 });
 
 #[cfg(not(loom))]

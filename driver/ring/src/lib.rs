@@ -115,7 +115,7 @@ const _: () = {
     assert!(align_of::<AtomicU64>() == 8);
     assert!(size_of::<SharedLock>() == 8);
     assert!(size_of::<Lifeline>() == 4);
-    assert!(size_of::<Board>() == 448);
+    assert!(size_of::<Board>() == 460);
     assert!(offset_of!(Board, streamers) == 4);
     assert!(offset_of!(Board, quotas) == 248 && offset_of!(Board, priorities) == 376);
     assert!(size_of::<Slot>() == 64 && offset_of!(Slot, time) == 8);

@@ -516,6 +516,13 @@ pub fn words<const N: usize>(addr: usize) -> Option<[usize; N]> {
     Some(bytes.map(usize::from_ne_bytes))
 }
 
+/// Copies from the program's memory. False: it cannot be read.
+pub fn copy_in(addr: usize, to: &mut [u8]) -> bool {
+    use vloopback_ioctl::UserMemory;
+
+    OwnMemory.read(addr, to).is_ok()
+}
+
 /// The release that uname() is to tell, if one was asked for.
 pub fn fake_release() -> Option<&'static CStr> {
     environment::fake_release()

@@ -1,5 +1,5 @@
 //! /dev/v4l2loopback: the ioctls by which v4l2loopback's tools add and delete devices. The numbers and the structure are
-//! those of its header's interface.
+//! those of its header's interface. And the files of a node in /sys that can be written.
 
 use core::ffi::c_int;
 
@@ -10,6 +10,7 @@ use vloopback_link::connection;
 use vloopback_sys::{FdList, Result};
 
 use crate::own_memory::OwnMemory;
+use crate::paths::decimal;
 
 /// The version whose interface this is: 0.15.4.
 const VERSION: u32 = 15 << 8 | 4;
@@ -122,9 +123,81 @@ pub fn ioctl(request: u32, arg: usize) -> Result<c_int> {
     }
 }
 
+/// A file of a node's folder in /sys that can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attribute {
+    /// `format`: `@frames[/seconds]` sets the rate.
+    Format,
+    /// `max_openers`: how many may have the pipe open.
+    MaxOpeners,
+}
+
+/// The most bytes that one of these files takes.
+pub const ATTRIBUTE: usize = 64;
+
+/// Which of these files a path names, and of which node: `…/videoN/format`, `/sys/dev/char/81:N/format`.
+#[must_use]
+pub fn attribute(path: &[u8]) -> Option<(Attribute, u32)> {
+    let mut parts = path.strip_prefix(b"/sys/")?.rsplit(|byte| *byte == b'/');
+    let which = match parts.next()? {
+        b"format" => Attribute::Format,
+        b"max_openers" => Attribute::MaxOpeners,
+        _ => return None,
+    };
+    let folder = parts.next()?;
+    let number = folder.strip_prefix(b"video").or_else(|| folder.strip_prefix(b"81:"))?;
+    Some((which, decimal(number)?))
+}
+
+/// Frames a second as v4l2loopback's `format` takes them: `@30`, `@30000/1001`.
+fn rate(text: &[u8]) -> Option<(u32, u32)> {
+    let mut parts = text.strip_prefix(b"@")?.splitn(2, |byte| *byte == b'/');
+    let frames = count(parts.next()?)?;
+    let seconds = parts.next().map_or(Some(1), count)?;
+    (frames != 0 && seconds != 0).then_some((frames, seconds))
+}
+
+fn count(digits: &[u8]) -> Option<u32> {
+    core::str::from_utf8(digits).ok().filter(|text| !text.starts_with('+'))?.parse().ok()
+}
+
+/// What a program writes to one of these files, with or without a newline.
+///
+/// # Errors
+/// EINVAL: it cannot be. EACCES: it is not for this user. ENODEV: there is no such node any more.
+pub fn set_attribute(which: Attribute, node: u32, text: &[u8]) -> Result<()> {
+    let text = text.strip_suffix(b"\0").unwrap_or(text).trim_ascii();
+    let request = match which {
+        Attribute::Format => {
+            let (frames, seconds) = rate(text).ok_or(libc::EINVAL)?;
+            Request::SetCaps { node, format: None, interval: Some((seconds, frames)), keep: None }
+        }
+        Attribute::MaxOpeners => Request::SetMaxOpeners { node, most: count(text).ok_or(libc::EINVAL)? },
+    };
+    ask(&request).map(|_| ())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_that_can_be_written() {
+        let of = |path: &str| attribute(path.as_bytes());
+        for folder in
+            ["/sys/class/video4linux/video7", "/sys/devices/virtual/video4linux/video7", "/sys/dev/char/81:7"]
+        {
+            assert_eq!(of(&format!("{folder}/format")), Some((Attribute::Format, 7)));
+            assert_eq!(of(&format!("{folder}/max_openers")), Some((Attribute::MaxOpeners, 7)));
+            assert_eq!(of(&format!("{folder}/name")), None);
+        }
+        assert_eq!(of("/dev/video7/format"), None);
+        assert_eq!(of("/sys/class/video4linux/format"), None);
+        assert_eq!([b"@25".as_slice(), b"@30000/1001"].map(rate), [Some((25, 1)), Some((30_000, 1001))]);
+        for bad in ["25", "@", "@0", "@1/0", "@-1", "@+1", "@25/", "@25/1/1", "YUYV:640x480@25", "@x", ""] {
+            assert_eq!(rate(bad.as_bytes()), None, "{bad}");
+        }
+    }
 
     #[test]
     fn the_structure_goes_there_and_back() {

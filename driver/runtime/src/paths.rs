@@ -223,6 +223,9 @@ pub fn relative_may_matter(path: &[u8]) -> bool {
             | b"module"
             | b"version"
             | b"osrelease"
+            // What of a node's folder can be written: in a folder of the tree nobody but the daemon may.
+            | b"format"
+            | b"max_openers"
     )
 }
 
@@ -243,6 +246,10 @@ pub fn may_end(path: &[u8]) -> bool {
                 | b"initstate"
                 | b"holders"
                 | b"version"
+                | b"buffers"
+                | b"state"
+                | b"active_readers"
+                | b"parameters"
         )
 }
 

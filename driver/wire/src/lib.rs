@@ -47,6 +47,8 @@
 //! | 61 | [`Request::Remove`] | – | [`Reply::Done`] or [`Reply::Denied`] | – |
 //! | 62 | [`Request::SetCaps`] | – | [`Reply::Done`] or [`Reply::Denied`] | – |
 //! | 63 | [`Request::Query`] | – | [`Reply::Spec`] or [`Reply::Denied`] | – |
+//! | 64 | [`Request::SetMaxOpeners`] | – | [`Reply::Done`] or [`Reply::Denied`] | – |
+//! | 65 | [`Request::SetLoopbackControl`] | – | [`Reply::Done`] | – |
 //!
 //! | number | reply | says |
 //! |---|---|---|

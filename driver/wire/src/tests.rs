@@ -71,6 +71,8 @@ fn every_request_comes_back_as_it_went() {
         Request::RequestDoorbell { session: 7 },
         Request::Export { session: 7, generation: 2, index: 3, len: 4096, read_only: true },
         Request::LogStatus { session: 7 },
+        Request::SetMaxOpeners { node: 3, most: 2 },
+        Request::SetLoopbackControl { session: 7, which: 2, value: 3000 },
         Request::Tree,
         Request::List,
         Request::Closed { session: 7 },

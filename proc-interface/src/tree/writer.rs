@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt as _, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use super::{EntryKind, TreeOptions, map};
@@ -234,6 +234,7 @@ impl Writer {
             match kind {
                 // In place, so that the node stays the same inode.
                 EntryKind::Node(access) => set_access(&self.root.join(path), *access)?,
+                EntryKind::Live { contents } => rewrite(&self.root.join(path), contents)?,
                 _ => {
                     let staged = self.staged();
                     make(&staged, kind)?;
@@ -311,7 +312,7 @@ fn make(place: &Path, kind: &EntryKind) -> Result<(), TreeError> {
             fs::create_dir(place).map_err(failed("create", place))?;
             set_mode(place, 0o755)
         }
-        EntryKind::File { contents } => {
+        EntryKind::File { contents } | EntryKind::Live { contents } => {
             create(place, contents.as_bytes())?;
             set_mode(place, 0o644)
         }
@@ -332,6 +333,19 @@ fn create(place: &Path, contents: &[u8]) -> Result<(), TreeError> {
         .mode(0o600)
         .open(place)
         .and_then(|mut file| file.write_all(contents))
+        .map_err(failed("write", place))
+}
+
+/// Changes a file in place. Who reads it meanwhile finds the old text or the new one, perhaps with the end of the old one
+/// behind its newline.
+fn rewrite(place: &Path, contents: &str) -> Result<(), TreeError> {
+    OpenOptions::new()
+        .write(true)
+        .open(place)
+        .and_then(|file| {
+            file.write_all_at(contents.as_bytes(), 0)?;
+            file.set_len(contents.len() as u64)
+        })
         .map_err(failed("write", place))
 }
 

@@ -4,6 +4,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::layout::{assert_layout, zero_default};
 
+/// v4l2loopback's own event: how many clients stream has changed. Its first word is their number.
+pub const V4L2_EVENT_PRI_CLIENT_USAGE: u32 = super::V4L2_EVENT_PRIVATE_START + 0x08E0_0000 + 1;
+
 /// A point in time with nanoseconds, 64-bit shape.
 #[doc(alias = "timespec")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable)]

@@ -8,7 +8,7 @@ use clap::Args;
 use vloopback_daemon::{Config, ServerError, Share, default_socket};
 
 use super::{SocketArgs, absolute};
-use crate::image_file;
+use crate::{image_file, modprobe};
 
 /// An option as clap leaves it: given, or not.
 trait Given {
@@ -69,6 +69,22 @@ impl Argument for String {
 impl Argument for PathBuf {
     fn as_argument(&self) -> OsString {
         absolute(self.clone()).into()
+    }
+}
+
+/// A file of modprobe.d, or the words that stand in one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModuleOptions(String);
+
+impl From<String> for ModuleOptions {
+    fn from(given: String) -> Self {
+        Self(given)
+    }
+}
+
+impl Argument for ModuleOptions {
+    fn as_argument(&self) -> OsString {
+        if modprobe::is_text(&self.0) { (&self.0).into() } else { absolute((&self.0).into()).into() }
     }
 }
 
@@ -162,6 +178,12 @@ pub struct ServerArgs {
     /// never [default: 0]
     #[arg(value_name = "MS")]
     "timeout" timeout: Option<u32> => |config, millis| config.timeout = Duration::from_millis((*millis).into());
+    /// What v4l2loopback is loaded with: a file of /etc/modprobe.d, or the words themselves, such as 'options
+    /// v4l2loopback devices=2 video_nr=3,4'; goes before --config
+    #[arg(value_name = "FILE|OPTIONS")]
+    "modprobe" modprobe: Option<ModuleOptions> => |_, _| {
+        // As the file below.
+    };
     /// A TOML file with these options; options on the command line win over it
     #[arg(value_name = "FILE")]
     "config" config: Option<PathBuf> => |_, _| {
@@ -180,6 +202,9 @@ impl ServerArgs {
         let mut config = Config { socket: default_socket(None), ..Config::default() };
         if let Some(file) = &self.config {
             config.merge_file(file)?;
+        }
+        if let Some(given) = &self.modprobe {
+            modprobe::merge(&mut config, &given.0)?;
         }
         self.apply(&mut config).map_err(ServerError::Option)?;
         if let Some(socket) = &self.socket.socket {

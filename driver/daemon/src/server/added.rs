@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use vloopback_wire::{PipeSpec, PixelFormat, Reply};
 use super::Engine;
 use super::pipes::{Origin, PipeState};
 use crate::ServerError;
-use crate::config::MAX_PIPES;
+use crate::config::{MAX_PIPES, MAX_TIMEOUT};
 
 /// The highest number of a node: the old major's last minor.
 const LAST_NODE: u32 = 255;
@@ -65,6 +66,12 @@ struct Kept {
     max_openers: u32,
     /// Format and rate, where they stay whoever pushes.
     caps: Option<Caps>,
+    /// Whether frames are repeated while the pusher is late.
+    #[serde(default)]
+    sustain: bool,
+    /// Milliseconds that a pusher may be silent.
+    #[serde(default)]
+    timeout: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -108,7 +115,7 @@ impl Engine {
             let text = format!("a program can have 1 to {MOST_BUFFERS} buffers, not {}", spec.max_buffers);
             return Err(Denied::new(Errno::EINVAL, text));
         }
-        if self.pipes.len() as u32 >= MAX_PIPES {
+        if self.visible().count() as u32 >= MAX_PIPES {
             let text = format!("there are {MAX_PIPES} pipes, as many as a server has: delete one first");
             return Err(Denied::new(Errno::ENOSPC, text));
         }
@@ -183,10 +190,14 @@ impl Engine {
         let place = self.place_of(node)?;
         // Who has closed it, but was not seen to, is not in the way.
         self.end_closed(place);
+        if let Some(studio) = self.studio_of(place) {
+            self.end_closed(studio);
+        }
         self.ask_names();
         let users: Vec<String> = self.pipes[place]
             .core
             .openers()
+            .chain(self.studio_of(place).into_iter().flat_map(|studio| self.pipes[studio].core.openers()))
             .filter_map(|(session, _)| self.sessions.get(&session))
             // Names come from other processes: what would move a terminal's cursor is not told.
             .map(|session| (session.comm.replace(|sign: char| sign.is_control(), "?"), session.pid))
@@ -207,6 +218,10 @@ impl Engine {
 
     /// Ends all that have a pipe open, and forgets it.
     pub(super) fn take_out(&mut self, place: usize) {
+        // It came later, so that this one keeps its place.
+        if let Some(studio) = self.studio_of(place).filter(|studio| *studio != place) {
+            self.take_out(studio);
+        }
         self.pipes[place].board.gone.store(1, std::sync::atomic::Ordering::SeqCst);
         self.notify(place);
         for session in self.openers(place) {
@@ -231,12 +246,7 @@ impl Engine {
         node: u32,
         (format, interval, keep): (Option<PixelFormat>, Option<(u32, u32)>, Option<bool>),
     ) -> Result<Reply, Denied> {
-        let place = self.place_of(node)?;
-        let peer = self.connections.get(&id).map(|connection| connection.peer.clone());
-        if !peer.is_some_and(|peer| peer.may(&self.pipes[place].access, false, true)) {
-            let text = "it is not for this user to push into: join the node's group, or ask its owner";
-            return Err(Denied::new(Errno::EACCES, text));
-        }
+        let place = self.place_to_push(id, node)?;
         self.end_closed_pusher(place);
         let asked = format.map(|format| V4l2PixFormat {
             width: format.width,
@@ -248,9 +258,40 @@ impl Engine {
         if let Some(asked) = &asked {
             self.check_format(place, asked)?;
         }
+        let before = self.pipes[place].settings();
         self.set_caps_of(place, asked.as_ref(), interval, keep)?;
         self.save();
+        self.tell_settings(place, before, 0);
         Ok(Reply::Done)
+    }
+
+    /// Keeps a pipe's format and rate, or does so no more.
+    pub(super) fn keep_format(&mut self, place: usize, keep: bool) -> Result<(), Errno> {
+        self.set_caps_of(place, None, None, Some(keep)).map_err(|denied| denied.errno)
+    }
+
+    /// Sets for a tool how many may have a pipe open.
+    pub(super) fn set_max_openers(&mut self, id: u32, node: u32, most: u32) -> Result<Reply, Denied> {
+        let place = self.place_to_push(id, node)?;
+        self.end_closed(place);
+        let open = self.pipes[place].core.openers().count();
+        self.pipes[place].core.set_max_openers(most).map_err(|refusal| {
+            Denied::new(Errno::from_raw(refusal.errno()), format!("{open} have it open: {most} is fewer"))
+        })?;
+        self.views_stale = true;
+        self.save();
+        Ok(Reply::Done)
+    }
+
+    /// The pipe of a node into which whoever asks may push.
+    fn place_to_push(&self, id: u32, node: u32) -> Result<usize, Denied> {
+        let place = self.place_of(node)?;
+        let peer = self.connections.get(&id).map(|connection| &connection.peer);
+        if peer.is_some_and(|peer| peer.may(&self.pipes[place].access, false, true)) {
+            return Ok(place);
+        }
+        let text = "it is not for this user to push into: join the node's group, or ask its owner";
+        Err(Denied::new(Errno::EACCES, text))
     }
 
     fn check_format(&self, place: usize, asked: &V4l2PixFormat) -> Result<(), Denied> {
@@ -288,8 +329,6 @@ impl Engine {
             };
             Denied::new(Errno::from_raw(refusal.errno()), text)
         })?;
-        let kept = u32::from(self.pipes[place].core.is_kept());
-        self.pipes[place].board.kept.store(kept, std::sync::atomic::Ordering::SeqCst);
         self.apply(place, effects);
         if effects.format {
             self.notify(place);
@@ -305,7 +344,7 @@ impl Engine {
     }
 
     /// Writes the pipes that were added where a later server finds them, if the configuration names a file.
-    fn save(&self) {
+    pub(super) fn save(&self) {
         let Some(file) = &self.config.state else { return };
         let added = self.pipes.iter().filter(|pipe| pipe.origin == Origin::Added);
         let state = State { pipe: added.map(kept).collect() };
@@ -341,8 +380,12 @@ impl Engine {
                 self.add_as(&spec)
             });
             let (index, ..) = made.map_err(|denied| bad(denied.text))?;
-            let place = self.pipes.iter().position(|pipe| pipe.index == index);
-            let (Some(place), Some(caps)) = (place, kept.caps) else { continue };
+            let Some(place) = self.pipes.iter().position(|pipe| pipe.index == index) else { continue };
+            let pipe = &mut self.pipes[place];
+            pipe.sustain = kept.sustain;
+            pipe.timeout = Duration::from_millis(kept.timeout.into()).min(MAX_TIMEOUT);
+            pipe.update_board();
+            let Some(caps) = kept.caps else { continue };
             let asked = V4l2PixFormat {
                 width: caps.width,
                 height: caps.height,
@@ -374,6 +417,8 @@ fn kept(pipe: &PipeState) -> Kept {
         max_buffers: pipe.max_buffers(),
         max_openers: core.options().max_openers,
         caps,
+        sustain: pipe.sustain,
+        timeout: pipe.timeout.as_millis().try_into().unwrap_or(u32::MAX),
     }
 }
 

@@ -71,7 +71,7 @@ impl Engine {
             self.pipes.iter().position(|p| p.input == node || p.output == node).ok_or(Errno::ENOENT)?;
         let side = if self.pipes[index].input == node { Side::Input } else { Side::Output };
         let (read, access) = Self::access(flags, legacy);
-        self.admit(&peer, (index, side), (read, access))?;
+        let index = self.admit(&peer, (index, side), (read, access))?;
         let quotas = &self.quotas;
         // Our end of the device, and the page. A user whose devices take all that it may have must still be able to
         // connect, and those that are open need rings.
@@ -95,7 +95,7 @@ impl Engine {
             self.pipes[index].core.close(session);
             return Err(e);
         }
-        let info = SessionInfo { session, flags, client, ..self.info_of(index, side, access.legacy) };
+        let info = SessionInfo { session, node, flags, client, ..self.info_of(index, side, access.legacy) };
         if side == Side::Output && (!info.legacy || self.pipes[index].zero.is_some()) {
             // With a zero-copy pusher nothing takes this away for a V4L1 client: each of its SYNCs and reads asks for
             // a picture, and fetches the one that it waits for.
@@ -139,7 +139,7 @@ impl Engine {
         peer: &Peer,
         (index, side): (usize, Side),
         (read, access): (bool, Access),
-    ) -> Result<(), Errno> {
+    ) -> Result<usize, Errno> {
         self.end_closed_if_full(index);
         if !peer.may(&self.pipes[index].access, read, access.write) {
             debug!(
@@ -151,6 +151,14 @@ impl Engine {
             );
             return Err(Errno::EACCES);
         }
+        let index = if side == Side::Input && access.write && !access.legacy {
+            if let Some(studio) = self.studio_of(index) {
+                self.end_closed(studio);
+            }
+            self.to_push(index)
+        } else {
+            index
+        };
         if side == Side::Input {
             self.end_closed_pusher(index);
             self.decide_openers(index);
@@ -159,7 +167,7 @@ impl Engine {
                 self.charge_claim(peer.uid, index)?;
             }
         }
-        Ok(())
+        Ok(index)
     }
 
     /// What each open file of this side of a pipe is told.

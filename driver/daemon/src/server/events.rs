@@ -8,15 +8,16 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::atomic::{Ordering, fence};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, send, socketpair};
 use vloopback_abi::v4l2::{
     V4L2_CID_USER_CLASS, V4L2_EVENT_ALL, V4L2_EVENT_CTRL, V4L2_EVENT_CTRL_CH_FLAGS, V4L2_EVENT_CTRL_CH_VALUE,
-    V4L2_EVENT_EOS, V4L2_EVENT_SOURCE_CHANGE, V4L2_EVENT_SRC_CH_RESOLUTION, V4L2_EVENT_SUB_FL_ALLOW_FEEDBACK,
-    V4L2_EVENT_SUB_FL_SEND_INITIAL,
+    V4L2_EVENT_EOS, V4L2_EVENT_PRI_CLIENT_USAGE, V4L2_EVENT_SOURCE_CHANGE, V4L2_EVENT_SRC_CH_RESOLUTION,
+    V4L2_EVENT_SUB_FL_ALLOW_FEEDBACK, V4L2_EVENT_SUB_FL_SEND_INITIAL,
 };
-use vloopback_core::{SLIDERS, Slider};
+use vloopback_core::{Effects, LoopbackControl, SLIDERS, Slider};
 use vloopback_ring::{Event, MAX_SUBSCRIPTIONS, SessionPage};
 use vloopback_wire::Reply;
 
@@ -111,12 +112,21 @@ fn of_control(id: u32, changes: u32, value: u32) -> Event {
     Event { kind: V4L2_EVENT_CTRL, id, changes, value, ..Event::default() }
 }
 
+/// v4l2loopback's event of so many clients that stream.
+fn of_usage(streaming: u32) -> Event {
+    // Not as a change: those are gathered bit by bit while nobody takes them.
+    Event { kind: V4L2_EVENT_PRI_CLIENT_USAGE, value: streaming, ..Event::default() }
+}
+
 /// Whether a node has events of this kind about this subject.
 fn can_be(input: bool, kind: u32, id: u32) -> bool {
     match kind {
         // The class is no value and never changes, but may be named.
-        V4L2_EVENT_CTRL => id == V4L2_CID_USER_CLASS || Slider::of(id).is_some(),
+        V4L2_EVENT_CTRL => {
+            id == V4L2_CID_USER_CLASS || Slider::of(id).is_some() || LoopbackControl::of(id).is_some()
+        }
         V4L2_EVENT_SOURCE_CHANGE | V4L2_EVENT_EOS => !input && id == 0,
+        V4L2_EVENT_PRI_CLIENT_USAGE => input && id == 0,
         _ => false,
     }
 }
@@ -137,14 +147,77 @@ impl Engine {
         Ok(Reply::Done)
     }
 
+    /// Sets one of v4l2loopback's controls, for who may push into the pipe: they say what becomes of pushers.
+    pub(super) fn set_loopback_control(
+        &mut self,
+        (connection, session): (u32, u32),
+        index: usize,
+        which: u32,
+        value: u32,
+    ) -> Result<Reply, Errno> {
+        let control = LoopbackControl::ALL.get(which as usize).copied().ok_or(Errno::EINVAL)?;
+        if value > control.most() {
+            return Err(Errno::EINVAL);
+        }
+        let index = self.front_of(index);
+        let access = &self.pipes[index].access;
+        if !self.connections.get(&connection).is_some_and(|by| by.peer.may(access, false, true)) {
+            return Err(Errno::EACCES);
+        }
+        let before = self.pipes[index].settings();
+        match control {
+            LoopbackControl::KeepFormat => self.keep_format(index, value != 0)?,
+            LoopbackControl::SustainFramerate => self.pipes[index].sustain = value != 0,
+            LoopbackControl::Timeout => self.pipes[index].timeout = Duration::from_millis(value.into()),
+            LoopbackControl::TimeoutImageIo => self.expect_picture(index, value != 0)?,
+        }
+        self.apply(index, Effects { board: true, views: true, ..Effects::default() });
+        self.mirror_settings(index);
+        self.save();
+        self.tell_settings(index, before, session);
+        if control == LoopbackControl::TimeoutImageIo {
+            self.tell_control(index, of_control(control.id(), V4L2_EVENT_CTRL_CH_VALUE, 0), session);
+        }
+        Ok(Reply::Done)
+    }
+
+    /// Tells of v4l2loopback's controls whose values were `before`, and that `setter` has changed.
+    pub(super) fn tell_settings(&mut self, index: usize, before: [u32; 3], setter: u32) {
+        let now = self.pipes[index].settings();
+        for (control, (before, now)) in LoopbackControl::ALL.into_iter().zip(before.into_iter().zip(now)) {
+            if before != now {
+                self.tell_control(index, of_control(control.id(), V4L2_EVENT_CTRL_CH_VALUE, now), setter);
+            }
+        }
+    }
+
+    fn tell_control(&mut self, index: usize, event: Event, setter: u32) {
+        let studio = self.studio_of(index);
+        let concerned = self.sessions.iter_mut().filter(|(_, s)| s.pipe == index || Some(s.pipe) == studio);
+        for (&id, session) in concerned {
+            session.events.post(&session.page, event, id == setter);
+        }
+    }
+
     /// Tells of controls that `setter` has changed, a bit for each place in the picture.
     pub(super) fn tell_controls(&mut self, index: usize, changed: u32, setter: u32) {
         let picture = self.pipes[index].core.picture();
         for slider in SLIDERS.iter().filter(|slider| changed >> slider.place & 1 != 0) {
             let event = of_control(slider.id, V4L2_EVENT_CTRL_CH_VALUE, picture[slider.place]);
-            for (&id, session) in self.sessions.iter_mut().filter(|(_, s)| s.pipe == index) {
-                session.events.post(&session.page, event, id == setter);
-            }
+            self.tell_control(index, event, setter);
+        }
+    }
+
+    /// Tells those who have the input, if another number of clients streams than when they were told last.
+    pub(super) fn tell_usage(&mut self, index: usize) {
+        let pipe = &mut self.pipes[index];
+        let streaming = pipe.core.streamers();
+        if std::mem::replace(&mut pipe.told_streaming, streaming) == streaming {
+            return;
+        }
+        self.views_stale = true;
+        for session in self.sessions.values_mut().filter(|s| s.pipe == index && s.info.input) {
+            session.events.post(&session.page, of_usage(streaming), false);
         }
     }
 
@@ -176,7 +249,8 @@ impl Engine {
         index: usize,
         (kind, id, flags): (u32, u32, u32),
     ) -> Result<Reply, Errno> {
-        let picture = self.pipes[index].core.picture();
+        let (picture, settings) = (self.pipes[index].core.picture(), self.pipes[index].settings());
+        let streaming = self.pipes[self.front_of(index)].core.streamers();
         let s = self.events_of(session)?;
         if !can_be(s.info.input, kind, id) {
             return Err(Errno::EINVAL);
@@ -188,10 +262,20 @@ impl Engine {
         s.events.subscriptions[place] = Some(Subscription { kind, id, flags });
         s.page.events.subscriptions[place].begin(kind, id);
         s.events.count(&s.page);
-        let slider = Slider::of(id).filter(|_| kind == V4L2_EVENT_CTRL);
-        if let Some(slider) = slider.filter(|_| flags & V4L2_EVENT_SUB_FL_SEND_INITIAL != 0) {
-            let changes = V4L2_EVENT_CTRL_CH_VALUE | V4L2_EVENT_CTRL_CH_FLAGS;
-            s.events.post_at(place, &s.page, of_control(id, changes, picture[slider.place]));
+        let value = match (Slider::of(id), LoopbackControl::of(id)) {
+            (Some(slider), _) => Some(picture[slider.place]),
+            // A button has no value, and is told all the same.
+            (None, Some(control)) => Some(settings.get(control as usize).copied().unwrap_or(0)),
+            (None, None) => None,
+        };
+        if kind == V4L2_EVENT_PRI_CLIENT_USAGE && flags & V4L2_EVENT_SUB_FL_SEND_INITIAL != 0 {
+            s.events.post_at(place, &s.page, of_usage(streaming));
+        }
+        let initial = kind == V4L2_EVENT_CTRL && flags & V4L2_EVENT_SUB_FL_SEND_INITIAL != 0;
+        if let Some(value) = value.filter(|_| initial) {
+            let is_button = LoopbackControl::of(id) == Some(LoopbackControl::TimeoutImageIo);
+            let changes = V4L2_EVENT_CTRL_CH_FLAGS | if is_button { 0 } else { V4L2_EVENT_CTRL_CH_VALUE };
+            s.events.post_at(place, &s.page, of_control(id, changes, value));
         }
         Ok(Reply::Done)
     }

@@ -27,6 +27,9 @@ use crate::{ServerError, futex};
 
 // The state machine grants what the ring leaves to clients.
 const _: () = assert!(vloopback_core::RESERVED_SLOTS as usize == vloopback_ring::RESERVED_SLOTS);
+// The views tell what holds.
+const _: () = assert!(vloopback_proc::render::MOST_BUFFERS as usize == vloopback_ring::MAX_BUFFERS);
+const _: () = assert!(vloopback_proc::render::LARGEST == vloopback_abi::v4l2::pixel::SIZES.1);
 
 /// Why there is a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub(super) enum Origin {
     Spare,
     /// A tool has added it.
     Added,
+    /// Behind another pipe's input, for the program that sets its timeout picture ([`super::timeout_io`]).
+    Studio,
 }
 
 /// A pipe with its memory.
@@ -70,6 +75,14 @@ pub(super) struct PipeState {
     pub(super) image: Option<Arc<TimeoutImage>>,
     /// For how long a pusher may be silent before it is shown; 0: for ever.
     pub(super) timeout: Duration,
+    /// While the pusher is late its newest frame comes again.
+    pub(super) sustain: bool,
+    /// How many streamed when those who have the input were told last.
+    pub(super) told_streaming: u32,
+    /// Who opens the input next sets the picture.
+    pub(super) awaits_picture: bool,
+    /// Of a studio: the format of the pipe in front of it is kept.
+    pub(super) front_is_kept: bool,
     /// What a pusher's claim costs its user.
     pub(super) claim: Option<Charge>,
     /// What sessions and rings that are gone had counted.
@@ -120,6 +133,10 @@ impl PipeState {
             head: 0,
             image: None,
             timeout: Duration::ZERO,
+            sustain: false,
+            told_streaming: 0,
+            awaits_picture: false,
+            front_is_kept: false,
             claim: None,
             past: Counters::default(),
             kept: 0,
@@ -207,8 +224,21 @@ impl PipeState {
         for (to, quota) in self.board.quotas.iter().zip(quotas) {
             to.store(quota, Ordering::SeqCst);
         }
-        self.board.streamers.store(self.core.streamers(), Ordering::SeqCst);
+        // In a studio every frame counts.
+        let streamers = self.core.streamers() + u32::from(self.origin == Origin::Studio);
+        self.board.streamers.store(streamers, Ordering::SeqCst);
+        self.board.kept.store(self.core.is_kept().into(), Ordering::SeqCst);
+        for (word, setting) in self.board.settings.iter().zip(self.settings()) {
+            word.store(setting, Ordering::SeqCst);
+        }
         self.update_priorities();
+    }
+
+    /// The values of v4l2loopback's controls, in the order of their ids; the last one, a button, has none.
+    pub(super) fn settings(&self) -> [u32; 3] {
+        let timeout = self.timeout.as_millis().try_into().unwrap_or(u32::MAX);
+        let kept = self.core.is_kept() || self.front_is_kept;
+        [kept.into(), self.sustain.into(), timeout]
     }
 
     /// The highest priorities, which change with every open and close.
@@ -440,6 +470,7 @@ impl PipeState {
             },
             max_openers: self.core.options().max_openers,
             kept: self.core.is_kept(),
+            streaming: self.core.streamers(),
         }
     }
 }
@@ -470,8 +501,12 @@ impl Engine {
     /// Makes one more pipe at the lowest index that is free.
     pub(super) fn add_pipe(&mut self, origin: Origin) -> Result<(), ServerError> {
         let index = self.free_index();
-        let nodes = self.free_nodes(index)?;
+        let nodes = self.configured_nodes(index, origin)?;
         let mut pipe = self.make_pipe(index, nodes, origin)?;
+        let mut options = *pipe.core.options();
+        (options.sizes, options.max_openers) = (self.config.sizes, self.config.max_openers);
+        pipe.set_options(options);
+        pipe.set_max_buffers(self.config.max_buffers);
         if origin == Origin::Configured {
             pipe.set_label(self.config.label_of(index));
         }
@@ -514,6 +549,7 @@ impl Engine {
             .map_err(|e| ServerError::system(format!("making the memory of pipe {index}"), e))?;
         pipe.image = self.config.timeout_image_of(index);
         pipe.timeout = self.config.timeout_of(index);
+        pipe.update_board();
         pipe.board.own_names.store(u32::from(self.names() == Names::Vloopback), Ordering::SeqCst);
         Ok(pipe)
     }
@@ -537,6 +573,44 @@ impl Engine {
         self.pipes.iter().any(|p| p.input == n || p.output == n)
             || Path::new(&format!("/dev/video{n}")).exists()
             || Path::new(&format!("/sys/class/video4linux/video{n}")).exists()
+    }
+
+    /// The two numbers of a pipe that the server makes by itself: those that the configuration names for it, or what
+    /// order and offset give; never one that is named for another.
+    fn configured_nodes(&self, index: u32, origin: Origin) -> Result<(u32, u32), ServerError> {
+        let own = self.config.pipe.get(index as usize).filter(|_| origin == Origin::Configured);
+        let (input, output) = own.map_or((None, None), |own| (own.input, own.output));
+        let configured = self.config.pipe.iter().take(self.config.pipes as usize);
+        let named = |n: u32| {
+            let mut others = configured.clone().enumerate().filter(|(k, _)| *k as u32 != index);
+            others.any(|(_, other)| [other.input, other.output].contains(&Some(n)))
+        };
+        let free = |n: u32| n <= 255 && !self.is_taken(n) && !named(n);
+        if (input, output) == (None, None) {
+            let nodes = self.free_nodes(index)?;
+            if free(nodes.0) && free(nodes.1) {
+                return Ok(nodes);
+            }
+        }
+        for n in [input, output].into_iter().flatten() {
+            if n > 255 || self.is_taken(n) || named(n) || input == output {
+                let text =
+                    format!("pipe {index} cannot have /dev/video{n}: it is taken, named twice, or above 255");
+                return Err(ServerError::Option(text));
+            }
+        }
+        let none = || ServerError::Option(format!("no node number below 256 is free for pipe {index}"));
+        let pair = || (0..255).find(|&n| free(n) && free(n + 1));
+        let any = |but: u32| (0..=255).find(|&n| n != but && free(n));
+        match (input, output) {
+            (Some(input), Some(output)) => Ok((input, output)),
+            (Some(input), None) => {
+                let next = Some(input + 1).filter(|&n| free(n)).or_else(|| any(input));
+                next.map(|output| (input, output)).ok_or_else(none)
+            }
+            (None, Some(output)) => any(output).map(|input| (input, output)).ok_or_else(none),
+            (None, None) => pair().map(|n| (n, n + 1)).ok_or_else(none),
+        }
     }
 
     /// The two numbers that the configuration's order and offset give the pipe of an index.
@@ -579,8 +653,8 @@ impl Engine {
     /// As the old driver: when a claim leaves fewer free pipes than `spares`, others are made.
     pub(super) fn keep_spares(&mut self) {
         loop {
-            let free = self.pipes.iter().filter(|p| !p.core.writer()).count() as u32;
-            if free >= self.config.spares || self.pipes.len() as u32 >= MAX_PIPES {
+            let free = self.visible().filter(|p| !p.core.writer()).count() as u32;
+            if free >= self.config.spares || self.visible().count() as u32 >= MAX_PIPES {
                 return;
             }
             if let Err(e) = self.add_pipe(Origin::Spare) {
@@ -598,7 +672,7 @@ impl Engine {
             let used = pipe.core.openers().next().is_some();
             pipe.unused_since = if used { None } else { pipe.unused_since.or(Some(now)) };
         }
-        let mut free = self.pipes.iter().filter(|p| !p.core.writer()).count();
+        let mut free = self.visible().filter(|p| !p.core.writer()).count();
         while free > self.config.spares as usize {
             let spares = self.pipes.iter().enumerate().filter(|(_, pipe)| pipe.origin == Origin::Spare);
             let (place, last) = spares.max_by_key(|(_, pipe)| pipe.index)?;
@@ -621,9 +695,15 @@ impl Engine {
         }
     }
 
+    /// The pipes that there are for others.
+    pub(super) fn visible(&self) -> impl Iterator<Item = &PipeState> {
+        self.pipes.iter().filter(|pipe| pipe.origin != Origin::Studio)
+    }
+
     /// The pipes with their places in our list, by index.
     fn in_order(&self) -> impl Iterator<Item = (usize, &PipeState)> {
-        let mut order: Vec<(usize, &PipeState)> = self.pipes.iter().enumerate().collect();
+        let mut order: Vec<(usize, &PipeState)> =
+            self.pipes.iter().enumerate().filter(|(_, pipe)| pipe.origin != Origin::Studio).collect();
         order.sort_by_key(|(_, pipe)| pipe.index);
         order.into_iter()
     }
@@ -648,6 +728,8 @@ impl Engine {
                     },
                     interval: pipe.core.interval(),
                     timeout: pipe.timeout.as_millis().try_into().unwrap_or(u32::MAX),
+                    sustain: pipe.sustain,
+                    repeated: pipe.placeholder.repeated(),
                     zero: pipe.zero.as_ref().map(|memory| crate::listing::Zero {
                         bytes: memory.len,
                         at: memory.notifier.request(),

@@ -297,6 +297,9 @@ impl Engine {
     /// The same; `setter` asked for it, and need not be told.
     pub(super) fn apply_by(&mut self, index: usize, effects: Effects, setter: Option<u32>) {
         let shown = self.pipes[index].board.format().pix;
+        if self.pipes[index].origin == Origin::Studio && self.pipes[index].core.feed().is_none() {
+            self.take_picture(index, &shown);
+        }
         if effects.board || effects.fed_ended || effects.format {
             self.pipes[index].release_ring_if_unused();
             let taken_back = self.pipes[index].take_ring_back();
@@ -332,6 +335,7 @@ impl Engine {
             }
         }
         self.views_stale |= effects.views;
+        self.tell_usage(index);
         let shows = self.pipes[index].board.format().pix;
         self.tell_clients(index, !shows.same_frames(&shown), effects.fed_ended, setter);
         if self.pipes[index].core.pusher().is_none() {
@@ -408,16 +412,23 @@ impl Engine {
         })
     }
 
-    /// The pusher in whose silence pictures are shown: one that feeds a pipe with a time limit that somebody
-    /// watches.
+    /// The pusher in whose silence pictures are shown, or its newest frame again: one that feeds a pipe with a time
+    /// limit, or whose rate is sustained, that somebody watches.
     fn silence(&self, index: usize) -> Option<Silence> {
         let pipe = &self.pipes[index];
         let core = &pipe.core;
-        core.feed().filter(|_| !pipe.timeout.is_zero() && core.streamers() > 0)?;
-        let pusher = core.pusher().filter(|_| card::can_draw(core.pix()))?;
+        core.feed().filter(|_| core.streamers() > 0)?;
+        let limit = Some(pipe.timeout).filter(|limit| !limit.is_zero() && card::can_draw(core.pix()));
+        let (seconds, frames) = core.interval();
+        let interval = Duration::from_nanos(u64::from(seconds) * 1_000_000_000 / u64::from(frames.max(1)));
+        // A zero-copy pusher delivers on request: it is never late by itself. The first time after one and a half
+        // frames, as v4l2loopback does.
+        let late = Some(interval * 3 / 2).filter(|_| pipe.sustain && pipe.zero.is_none());
+        limit.or(late)?;
+        let pusher = core.pusher()?;
         let page = self.sessions.get(&pusher)?.page.clone();
         let notifier = pipe.zero.as_ref().map(|memory| memory.notifier.clone());
-        Some(Silence { pusher, page, limit: pipe.timeout, notifier })
+        Some(Silence { pusher, page, limit, late, notifier })
     }
 
     /// Sets what is shown in place of the card, and when, on the pipe of node N (`/dev/videoN`).
@@ -440,11 +451,14 @@ impl Engine {
             None if (asked.width, asked.height) != (0, 0) => return Err(Errno::EINVAL),
             None => None,
         };
+        let before = self.pipes[index].settings();
         let pipe = &mut self.pipes[index];
         pipe.image = image.or(pipe.image.take());
         pipe.timeout = asked.limit.unwrap_or(pipe.timeout);
         info!(pipe = index, pid = peer.pid, timeout = ?pipe.timeout, "timeout image set");
         self.apply(index, Effects { board: true, ..Effects::default() });
+        self.save();
+        self.tell_settings(index, before, 0);
         Ok(Reply::Done)
     }
 }

@@ -33,7 +33,7 @@ impl Engine {
             let mut entry = Entry { kind: Kind::Dir, mode: 0o755, uid, gid, path: &path, contents: &[] };
             match kind {
                 EntryKind::Dir => {}
-                EntryKind::File { contents } => {
+                EntryKind::File { contents } | EntryKind::Live { contents } => {
                     (entry.kind, entry.mode, entry.contents) = (Kind::File, 0o644, contents.as_bytes());
                 }
                 EntryKind::Symlink { target } => {

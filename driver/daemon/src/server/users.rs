@@ -11,6 +11,7 @@ use std::os::unix::fs::symlink;
 use vloopback_core::Side;
 
 use super::Engine;
+use super::pipes::PipeState;
 
 impl Engine {
     /// A session of a pipe has begun; `inode`: of the program's end.
@@ -35,8 +36,13 @@ impl Engine {
         if let Some(tree) = &self.tree {
             let _ = fs::remove_file(tree.root().join("open").join(inode.to_string()));
         }
-        if !self.pipes[pipe].core.openers().any(|(_, opener)| opener.side == side) {
-            self.held.remove(&self.node_number(pipe, side));
+        let number = self.node_number(pipe, side);
+        let has = |place: usize, pipe: &PipeState| {
+            self.node_number(place, side) == number
+                && pipe.core.openers().any(|(_, opener)| opener.side == side)
+        };
+        if !self.pipes.iter().enumerate().any(|(place, pipe)| has(place, pipe)) {
+            self.held.remove(&number);
         }
     }
 

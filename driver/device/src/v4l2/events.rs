@@ -5,8 +5,8 @@
 //! clients want.
 
 use vloopback_abi::v4l2::{
-    V4L2_EVENT_ALL, V4L2_EVENT_CTRL, V4L2_EVENT_SUB_FL_SEND_INITIAL, V4l2Event, V4l2EventSubscription,
-    V4l2Timespec,
+    V4L2_EVENT_ALL, V4L2_EVENT_CTRL, V4L2_EVENT_PRI_CLIENT_USAGE, V4L2_EVENT_SUB_FL_SEND_INITIAL, V4l2Event,
+    V4l2EventSubscription, V4l2Timespec,
 };
 use vloopback_ring::Event;
 use vloopback_wire::Request;
@@ -27,7 +27,8 @@ use vloopback_sys::lock::NoSignals;
 /// EINVAL: the node has no such events. ENOMEM: too many subscriptions. EINTR, ENODEV.
 pub(super) fn subscribe(session: &Call, asked: &V4l2EventSubscription) -> Result<()> {
     let V4l2EventSubscription { type_: kind, id, flags, .. } = *asked;
-    if kind == V4L2_EVENT_CTRL && flags & V4L2_EVENT_SUB_FL_SEND_INITIAL != 0 {
+    let is_slider = kind == V4L2_EVENT_CTRL && controls::of_loopback(id).is_none();
+    if is_slider && flags & V4L2_EVENT_SUB_FL_SEND_INITIAL != 0 {
         picture::refresh(session)?;
     }
     connection::tell(&Request::Subscribe { session: session.info().session, kind, id, flags })
@@ -106,6 +107,7 @@ fn tell(event: &Event, pending: u32) -> V4l2Event {
                 told.set_ctrl(&control);
             }
         }
+        V4L2_EVENT_PRI_CLIENT_USAGE => told.set_word(event.value),
         _ => told.set_word(event.changes),
     }
     told
@@ -135,5 +137,7 @@ mod tests {
         assert_eq!(control.default_value, 0x8000);
         let changed = tell(&Event { kind: V4L2_EVENT_SOURCE_CHANGE, changes: 1, ..Event::default() }, 0);
         assert_eq!((changed.word(), changed.u[4..].iter().any(|&byte| byte != 0)), (1, false));
+        let usage = Event { kind: V4L2_EVENT_PRI_CLIENT_USAGE, value: 3, ..Event::default() };
+        assert_eq!((tell(&usage, 0).type_, tell(&usage, 0).word()), (283_115_521, 3));
     }
 }

@@ -10,6 +10,7 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use crate::caller::Call;
 use crate::v4l2::bridge::{agree, ask_once, format, is_pusher_s, others_stream};
+use crate::v4l2::controls::of_loopback;
 use crate::v4l2::node::Node;
 use crate::v4l2::picture;
 use crate::zero::ask;
@@ -26,6 +27,9 @@ pub fn forward(call: &Call, request: u64, arg: usize) -> Option<Result<i32>> {
     let takes = enter(call).is_ok_and(|inside| inside.pusher_page.takes_v4l2());
     let id = V4l2Request::find(request, call.caller.abi())
         .filter(|&id| takes && may_be_forwarded(id, call.caller.abi()))?;
+    if is_loopbacks(call, id, arg) {
+        return None;
+    }
     // A higher priority keeps it from the pusher, too; the driver's own table says so.
     Node { call }.admit(id.row()).ok()?;
     let sets_format = id == V4l2Request::SFmt;
@@ -50,6 +54,15 @@ pub fn forward(call: &Call, request: u64, arg: usize) -> Option<Result<i32>> {
         Err(libc::ENOTTY) => None,
         answer => Some(answer),
     }
+}
+
+/// Whether a request is about one of v4l2loopback's controls, which are the pipe's own.
+fn is_loopbacks(call: &Call, request: V4l2Request, arg: usize) -> bool {
+    use V4l2Request::{GCtrl, QueryExtCtrl, Queryctrl, SCtrl};
+    let mut id = [0; 4];
+    [GCtrl, SCtrl, Queryctrl, QueryExtCtrl].contains(&request)
+        && call.caller.read(arg, &mut id).is_ok()
+        && of_loopback(u32::from_ne_bytes(id)).is_some()
 }
 
 /// A server that knows VIDIOC_QUERYCTRL alone is asked by that. None: it refuses.

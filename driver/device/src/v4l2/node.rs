@@ -190,11 +190,14 @@ impl Node<'_> {
 
     /// The nearest format that a pusher can set: within the pipe's sizes, or the one that is kept.
     fn settable(&self, asked: &V4l2PixFormat) -> V4l2PixFormat {
+        self.kept().map_or_else(|| nearest_within(asked, self.sizes()), |kept| to_v4l2(&kept))
+    }
+
+    /// Of an input: the one format that can be pushed, where it is kept.
+    fn kept(&self) -> Option<Pix> {
         let board = self.call.board();
-        if board.kept.load(Ordering::Relaxed) != 0 {
-            return to_v4l2(&board.format().pix);
-        }
-        nearest_within(asked, self.sizes())
+        let is_kept = self.is_input() && board.kept.load(Ordering::Relaxed) != 0;
+        is_kept.then(|| board.format().pix)
     }
 
     /// The pipe's least width, most width, least height, most height.
@@ -208,9 +211,10 @@ impl Node<'_> {
                 return answer.map_err(Errno);
             }
         }
-        let get = || picture::picture(self.call).map_err(Errno);
-        controls::serve(head, list, want, get, |picture, which| {
-            picture::set_picture(self.call, picture, which).map_err(Errno)
+        let sliders = controls::names(list).1;
+        let get = || picture::values(self.call, sliders).map_err(Errno);
+        controls::serve(head, list, want, get, |values, which| {
+            picture::set_values(self.call, values, which).map_err(Errno)
         })
     }
 
@@ -313,7 +317,9 @@ impl V4l2Device for Node<'_> {
     fn enum_fmt(&mut self, asked: V4l2Fmtdesc) -> Answer<V4l2Fmtdesc> {
         self.check_type(asked.type_)?;
         let index = asked.index as usize;
-        let format = if self.is_input() {
+        let format = if let Some(kept) = self.kept() {
+            PixelFormat::of(Fourcc(kept.fourcc)).filter(|_| index == 0)
+        } else if self.is_input() {
             PixelFormat::ALL.get(index).copied()
         } else {
             if self.is_bridged() {
@@ -368,6 +374,12 @@ impl V4l2Device for Node<'_> {
     }
 
     fn enum_framesizes(&mut self, asked: V4l2Frmsizeenum) -> Answer<V4l2Frmsizeenum> {
+        if let Some(kept) = self.kept() {
+            only(asked.index == 0 && asked.pixel_format == kept.fourcc)?;
+            let mut answer = asked;
+            answer.set_discrete(kept.width, kept.height);
+            return Ok(answer);
+        }
         if self.is_input() {
             only(asked.index == 0).and_then(|()| known(asked.pixel_format))?;
             let [min_width, max_width, min_height, max_height] = self.sizes();
@@ -392,6 +404,13 @@ impl V4l2Device for Node<'_> {
     }
 
     fn enum_frameintervals(&mut self, asked: V4l2Frmivalenum) -> Answer<V4l2Frmivalenum> {
+        if let Some(kept) = self.kept() {
+            let wanted = (asked.pixel_format, asked.width, asked.height);
+            only(asked.index == 0 && wanted == (kept.fourcc, kept.width, kept.height))?;
+            let mut answer = asked;
+            answer.set_discrete(self.interval());
+            return Ok(answer);
+        }
         if self.is_input() {
             let format = only(asked.index == 0).and_then(|()| known(asked.pixel_format))?;
             let wanted = V4l2PixFormat {
@@ -482,14 +501,16 @@ impl V4l2Device for Node<'_> {
     }
 
     fn g_ctrl(&mut self, asked: V4l2Control) -> Answer<V4l2Control> {
-        controls::get(asked, || picture::picture(self.call).map_err(Errno))
+        let is_slider = controls::of_loopback(asked.id).is_none();
+        controls::get(asked, || picture::values(self.call, is_slider).map_err(Errno))
     }
 
     fn s_ctrl(&mut self, asked: V4l2Control) -> Answer<V4l2Control> {
         controls::check_control(&asked)?;
-        let mut picture = picture::picture(self.call).map_err(Errno)?;
-        let (told, which) = controls::put(asked, &mut picture)?;
-        picture::set_picture(self.call, picture, which).map(|()| told).map_err(Errno)
+        let is_slider = controls::of_loopback(asked.id).is_none();
+        let mut values = picture::values(self.call, is_slider).map_err(Errno)?;
+        let (told, which) = controls::put(asked, &mut values)?;
+        picture::set_values(self.call, values, which).map(|()| told).map_err(Errno)
     }
 
     /// None of the controls is a menu.

@@ -1,37 +1,53 @@
-//! The sliders in force: a zero-copy pusher's own, or the pipe's.
+//! The controls in force: the sliders, a zero-copy pusher's own or the pipe's, and v4l2loopback's.
+
+use core::sync::atomic::Ordering;
 
 use vloopback_abi::v4l1::{VideoPicture, request};
 use vloopback_abi::v4l2::request as v4l2_request;
 use vloopback_abi::v4l2::{V4L2_CTRL_WHICH_DEF_VAL, V4l2Control, V4l2ExtControls, V4l2Queryctrl};
-use vloopback_core::Slider;
+use vloopback_core::{LoopbackControl, Slider};
 use vloopback_ioctl::{ControlList, Errno};
 use vloopback_wire::Request;
 use zerocopy::FromZeros;
 
 use crate::caller::Call;
 use crate::v4l2::bridge::ask_once;
-use crate::v4l2::controls::{Want, Which, field};
+use crate::v4l2::controls::{self, LOOPBACK, Values, Want, Which, field};
 use crate::zero::memory::{enter, is_zero};
 use vloopback_link::connection;
 use vloopback_sys::Result;
 
-/// The picture in force.
+/// The values in force. Without `sliders` a pusher is not asked for those.
 ///
 /// # Errors
 /// As [`ask_picture`].
-pub(super) fn picture(call: &Call) -> Result<VideoPicture> {
-    if is_pushers(call) { ask_picture(call) } else { Ok(of_board(call)) }
+pub(super) fn values(call: &Call, sliders: bool) -> Result<Values> {
+    let picture = if sliders && is_pushers(call) { ask_picture(call)? } else { of_board(call) };
+    let [keep, sustain, timeout] = [0, 1, 2].map(|k| call.board().settings[k].load(Ordering::Relaxed));
+    Ok(Values { picture, settings: [keep, sustain, timeout, 0] })
 }
 
-/// Sets sliders. Who has subscribed to their events hears of it.
+/// Sets controls. Who has subscribed to their events hears of it.
 ///
 /// # Errors
 /// As [`ask_for_picture`]; ENODEV.
-pub(super) fn set_picture(call: &Call, picture: VideoPicture, which: Which) -> Result<()> {
-    if is_pushers(call) {
-        ask_for_picture(call, picture)?;
+pub(super) fn set_values(call: &Call, values: Values, which: Which) -> Result<()> {
+    let session = call.info().session;
+    for control in LoopbackControl::ALL {
+        let k = control as u32;
+        if which >> (LOOPBACK + k) & 1 != 0 {
+            let value = values.settings[k as usize];
+            connection::tell(&Request::SetLoopbackControl { session, which: k, value })?;
+        }
     }
-    note(call, &picture, which)
+    let sliders = which & ((1 << LOOPBACK) - 1);
+    if sliders == 0 {
+        return Ok(());
+    }
+    if is_pushers(call) {
+        ask_for_picture(call, values.picture)?;
+    }
+    note(call, &values.picture, sliders)
 }
 
 /// Before somebody is told the values as events: those of a zero-copy pusher, which may have changed them by
@@ -105,7 +121,12 @@ pub(super) fn each_control(
     list: &mut dyn ControlList,
     want: Want,
 ) -> Option<Result<()>> {
-    if list.is_empty() || !is_zero(call) || !enter(call).is_ok_and(|inside| inside.pusher_page.takes_v4l2()) {
+    // A list with v4l2loopback's is served as a whole.
+    if list.is_empty()
+        || controls::names(list).0
+        || !is_zero(call)
+        || !enter(call).is_ok_and(|inside| inside.pusher_page.takes_v4l2())
+    {
         return None;
     }
     head.error_idx = head.count;
