@@ -1,18 +1,19 @@
-//! The command lines of `vloopback` and `vloopbackd`. The server's options are defined once, in
-//! [`ServerArgs`], and used wherever a server is started.
+//! The command lines of `vloopback` and `vloopbackd`.
+
+mod server;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use vloopback_abi::v4l2::fourcc::Fourcc;
 use vloopback_abi::v4l2::pixel::SIZES;
-use vloopback_daemon::{Config, ServerError, Share, default_socket};
+use vloopback_daemon::default_socket;
 
 use crate::exit_codes;
-use crate::image_file;
 use crate::values::Rate;
+
+pub use server::ServerArgs;
 
 /// The build: the version, and a number of the layouts by which a library and a server of one build know each other.
 fn build() -> &'static str {
@@ -108,159 +109,6 @@ impl SocketArgs {
     /// The socket's path, absolute, so that it means the same after a change of directory.
     pub fn path(&self) -> PathBuf {
         absolute(default_socket(self.socket.as_deref()))
-    }
-}
-
-/// The server's options, as the old module's.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
-pub struct ServerArgs {
-    /// Number of pipes to make at the start [default: 1]
-    #[arg(long, value_name = "N")]
-    pub pipes: Option<u32>,
-    /// Number of free pipes to keep; the server makes another when a claim leaves fewer [default: 0]
-    #[arg(long, value_name = "N")]
-    pub spares: Option<u32>,
-    /// Number of V4L1 frames that a client may map, 2 to 30 [default: 2]
-    #[arg(long, value_name = "N")]
-    pub num_buffers: Option<u32>,
-    /// First node number; -1 takes the lowest free ones [default: -1]
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub dev_offset: Option<i32>,
-    /// Which nodes get the low numbers: input-first (output = input + 1) or output-first (/dev/video0 is a
-    /// camera) [default: input-first]
-    #[arg(long, value_name = "ORDER")]
-    pub order: Option<String>,
-    /// The set of policies: default, or vloopback (the old driver's rules for every program) [default: default]
-    #[arg(long, value_name = "P")]
-    pub profile: Option<String>,
-    /// What clients get while nobody pushes: placeholder (a no-signal card), wait (for a frame), refuse (open
-    /// fails) [default: the profile's]
-    #[arg(long, value_name = "POLICY")]
-    pub idle: Option<String>,
-    /// Let only one program stream from a pipe; others get EBUSY
-    #[arg(long)]
-    pub exclusive: bool,
-    /// Who may stream from a pipe at once: processes (each by one descriptor) or all (a program may stream twice)
-    /// [default: processes]
-    #[arg(long, value_name = "WHO", conflicts_with = "exclusive")]
-    pub share: Option<String>,
-    /// The picture that clients see while nobody pushes, instead of the no-signal card: .png, .jpg, or a file that
-    /// ffmpeg reads
-    #[arg(long, value_name = "FILE")]
-    pub timeout_image: Option<PathBuf>,
-    /// Also show that picture, or the card, when a pusher has pushed nothing for this many milliseconds; 0 means
-    /// never [default: 0]
-    #[arg(long, value_name = "MS")]
-    pub timeout: Option<u32>,
-    /// A TOML file with these options; options on the command line win over it
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Where the server listens.
-    #[command(flatten)]
-    pub socket: SocketArgs,
-}
-
-impl ServerArgs {
-    /// The whole configuration: defaults, then the file, then the command line.
-    ///
-    /// # Errors
-    /// [`ServerError::Config`] for the file, [`ServerError::Option`] for a value out of range or a picture
-    /// that cannot be read.
-    pub fn config(&self) -> Result<Config, ServerError> {
-        let mut config = Config { socket: default_socket(None), ..Config::default() };
-        if let Some(file) = &self.config {
-            config.merge_file(file)?;
-        }
-        config.pipes = self.pipes.unwrap_or(config.pipes);
-        config.spares = self.spares.unwrap_or(config.spares);
-        config.num_buffers = self.num_buffers.unwrap_or(config.num_buffers);
-        config.dev_offset = self.dev_offset.unwrap_or(config.dev_offset);
-        if let Some(profile) = &self.profile {
-            config.profile = profile.parse().map_err(ServerError::Option)?;
-        }
-        if let Some(order) = &self.order {
-            config.order = order.parse().map_err(ServerError::Option)?;
-        }
-        if let Some(idle) = &self.idle {
-            config.idle = Some(idle.parse().map_err(ServerError::Option)?);
-        }
-        // The command line goes before the file: of the two it may name one.
-        if self.exclusive {
-            (config.exclusive, config.share) = (true, Share::Processes);
-        }
-        if let Some(share) = &self.share {
-            config.share = share.parse().map_err(ServerError::Option)?;
-            config.exclusive &= config.share != Share::All;
-        }
-        if let Some(socket) = &self.socket.socket {
-            config.socket = socket.clone();
-        }
-        config.socket = absolute(config.socket);
-        if let Some(file) = &self.timeout_image {
-            config.timeout_image = Some(file.clone());
-        }
-        if let Some(millis) = self.timeout {
-            config.timeout = Duration::from_millis(millis.into());
-        }
-        config.check()?;
-        config.pictures = image_file::read_all(config.picture_files())
-            .map_err(|error| ServerError::Option(format!("the timeout image: {error}")))?;
-        Ok(config)
-    }
-
-    /// The options that were given, but the socket: name, and value where it has one.
-    fn given(&self) -> Vec<(&'static str, Option<OsString>)> {
-        // Named one by one, so that none is forgotten.
-        let ServerArgs {
-            pipes,
-            spares,
-            num_buffers,
-            dev_offset,
-            order,
-            profile,
-            idle,
-            exclusive,
-            share,
-            timeout_image,
-            timeout,
-            config,
-            socket: _,
-        } = self;
-        let number = |number: &Option<u32>| number.map(|number| Some(number.to_string().into()));
-        let word = |word: &Option<String>| word.clone().map(|word| Some(word.into()));
-        let file = |file: &Option<PathBuf>| file.clone().map(|file| Some(absolute(file).into()));
-        [
-            ("--pipes", number(pipes)),
-            ("--spares", number(spares)),
-            ("--num-buffers", number(num_buffers)),
-            ("--dev-offset", dev_offset.map(|number| Some(number.to_string().into()))),
-            ("--order", word(order)),
-            ("--profile", word(profile)),
-            ("--idle", word(idle)),
-            ("--exclusive", exclusive.then_some(None)),
-            ("--share", word(share)),
-            ("--timeout-image", file(timeout_image)),
-            ("--timeout", number(timeout)),
-            ("--config", file(config)),
-        ]
-        .into_iter()
-        .filter_map(|(name, given)| Some((name, given?)))
-        .collect()
-    }
-
-    /// The options that shape a new server, as the user wrote them, for a message about those that
-    /// a running server does not take any more. Empty where there are none. Without `--order`, of which it
-    /// shows whether it has it.
-    pub fn shaping(&self) -> Vec<&'static str> {
-        self.given().into_iter().map(|(name, _)| name).filter(|name| *name != "--order").collect()
-    }
-
-    /// These options as arguments for another process of this program that may have another
-    /// current directory. `socket` is the path that the whole configuration came to.
-    pub fn to_arguments(&self, socket: PathBuf) -> Vec<OsString> {
-        let mut given = self.given();
-        given.push(("--socket", Some(socket.into())));
-        given.into_iter().flat_map(|(name, value)| std::iter::once(name.into()).chain(value)).collect()
     }
 }
 
@@ -661,7 +509,7 @@ mod tests {
     use super::*;
     use clap::CommandFactory;
     use vloopback_abi::v4l2::fourcc;
-    use vloopback_daemon::{Idle, Order};
+    use vloopback_daemon::{Idle, Order, Share};
 
     fn run(arguments: &[&str]) -> RunArgs {
         let words = ["vloopback", "run"].iter().chain(arguments);
