@@ -10,7 +10,7 @@ mod config;
 mod futex;
 mod image;
 mod lifeline;
-mod listing;
+pub mod listing;
 mod memory;
 mod peer;
 mod placeholder;
