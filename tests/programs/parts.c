@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* V4L2's read() and write() are a stream of bytes: frames in parts. See v4l2_case.h. --device is a pipe's output or, for
  * the cases that write, its input; frames are YUV420P of --size. */
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "v4l2_take.h"
@@ -31,7 +32,7 @@ static size_t read_part(int fd, size_t most)
     return (size_t)n;
 }
 
-/* In pieces of every kind of size, by read() and by readv(). */
+/* In pieces of every kind of size. */
 static void reads(void)
 {
     const size_t sizes[] = { 1, 7, 512, 1000, 4096, len - 1, len };
@@ -54,6 +55,60 @@ static void reads(void)
         free(more);
     }
     expect(wrongs == 0, "of %ld frames", frames);
+}
+
+#define MOST_PIECES 1024
+static struct iovec pieces[MOST_PIECES + 1];
+
+/* `count` pieces of memory of `size` bytes, one after the other. */
+static void cut(unsigned char *memory, size_t size, size_t count)
+{
+    size_t i;
+    for (i = 0; i < count; i++) {
+        size_t from = size * i / count, to = size * (i + 1) / count;
+        pieces[i] = (struct iovec){ memory + from, to - from };
+    }
+}
+
+/* What readv() and writev() refuse, as the kernel does before it asks the device. */
+static void refuses(const char *name, ssize_t call(int, const struct iovec *, int), int fd)
+{
+    cut(frame, len, MOST_PIECES + 1);
+    errno = 0;
+    expect(call(fd, pieces, MOST_PIECES + 1) == -1 && errno == EINVAL, "%s of 1025 pieces: %m", name);
+    errno = 0;
+    expect(call(fd, pieces, -1) == -1 && errno == EINVAL, "%s of -1 pieces: %m", name);
+    errno = 0;
+    expect(call(fd, (const struct iovec *)8, MOST_PIECES) == -1 && errno == EFAULT, "%s of no memory: %m", name);
+    pieces[1].iov_len = (size_t)-1;
+    errno = 0;
+    expect(call(fd, pieces, 2) == -1 && errno == EINVAL, "%s of a negative length: %m", name);
+    expect(call(fd, pieces, 0) == 0, "%s of nothing: %m", name);
+}
+
+/* readv() fills one piece after the other, also those of the next frame. */
+static void vectors(void)
+{
+    const size_t counts[] = { 1, 2, 16, 17, 100, MOST_PIECES };
+    unsigned char *both = malloc(2 * len);
+    size_t k;
+    int fd = open_node(O_RDWR);
+    for (k = 0; k < sizeof counts / sizeof *counts; k++) {
+        ssize_t n;
+        cut(frame, len, counts[k]);
+        n = readv(fd, pieces, (int)counts[k]);
+        expect(n == (ssize_t)len, "readv of %zu pieces gives %zd", counts[k], n);
+        judge_frame();
+        goes_on();
+    }
+    refuses("readv", readv, fd);
+    cut(both, 2 * len, 6);
+    expect(readv(fd, pieces, 6) == (ssize_t)(2 * len), "two frames at once");
+    for (k = 0; k < 2; k++) {
+        memcpy(frame, both + k * len, len);
+        judge_frame();
+    }
+    free(both);
 }
 
 /* Two processes with one open file: the second goes on where the first was. */
@@ -111,8 +166,9 @@ static void polls(void)
     }
 }
 
-/* Writes a stream of numbered frames in pieces of changing sizes, also of several frames, until it is told to end. */
-static void writes(void)
+/* Writes a stream of numbered frames in parts of changing sizes, also of several frames, until it is told to end; each
+ * part by write(), or by writev() in so many pieces. */
+static void writes_by(size_t count)
 {
     const size_t sizes[] = { 512, 1, 4096, 3 * len + 77, 1000, len, 2 * len, 5 };
     size_t k = 0, in = 0, piece, n = 8 * len;
@@ -121,6 +177,8 @@ static void writes(void)
     size_t filled = 0;
     int fd = open_node(O_RDWR), ticks = clock_open(300);
     choose_format(fd);
+    if (count)
+        refuses("writev", writev, fd);
     say("{\"event\":\"setup\"}");
     while (!told()) {
         while (filled < n - len) {
@@ -129,7 +187,9 @@ static void writes(void)
         }
         piece = sizes[k++ % (sizeof sizes / sizeof *sizes)];
         clock_tick(ticks);
-        if (write(fd, stream, piece) != (ssize_t)piece)
+        if (count)
+            cut(stream, piece, count);
+        if ((count ? writev(fd, pieces, (int)count) : write(fd, stream, piece)) != (ssize_t)piece)
             fail("write");
         in += piece;
         memmove(stream, stream + piece, filled - piece);
@@ -138,10 +198,21 @@ static void writes(void)
     expect(in > 0, "bytes");
 }
 
+static void writes(void)
+{
+    writes_by(0);
+}
+
+static void write_vectors(void)
+{
+    writes_by(MOST_PIECES);
+}
+
 int main(int argc, char **argv)
 {
     static const struct a_case cases[] = {
-        { "reads", reads }, { "shared", shared }, { "polls", polls }, { "writes", writes },
+        { "reads", reads },   { "vectors", vectors }, { "shared", shared },
+        { "polls", polls },   { "writes", writes },   { "write_vectors", write_vectors },
     };
     begin_taking(argc, argv);
     frame = malloc(len);

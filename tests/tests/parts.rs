@@ -29,6 +29,14 @@ fn a_short_read_is_continued() {
     pass(case(&env, "shared"), |_, _| {});
 }
 
+/// readv() of up to 1024 pieces (IOV_MAX), each filled before the next; more are refused, as by the kernel.
+#[test]
+fn a_read_in_many_pieces() {
+    let env = Env::new(1);
+    let _pusher = push(&env, &["--fps", "100"]);
+    pass(case(&env, "vectors"), |_, _| {});
+}
+
 /// A wrong bit in the pusher's frames is seen.
 #[test]
 #[should_panic(expected = "is whole")]
@@ -48,9 +56,19 @@ fn poll_tells_of_what_is_left() {
 /// Writes of any size become whole frames.
 #[test]
 fn short_writes_gather() {
+    writes_gather("writes");
+}
+
+/// The same by writev(), each in 1024 pieces.
+#[test]
+fn short_writes_in_many_pieces_gather() {
+    writes_gather("write_vectors");
+}
+
+fn writes_gather(name: &str) {
     let env = Env::new(1);
     let pipe = env.pipe(0);
-    let args = ["writes", "--device", pipe.input.as_str(), "--size", SIZE];
+    let args = [name, "--device", pipe.input.as_str(), "--size", SIZE];
     let mut pusher = env.program("parts", &args).start();
     pusher.event("setup");
     let args = ["--device", pipe.output.as_str(), "--size", SIZE, "--frames", "40"];

@@ -37,6 +37,35 @@ pub fn read(call: &Call, buf: usize, len: usize) -> Result<usize> {
     }
 }
 
+/// readv(2). A V4L2 program reads a stream of bytes (`byte_stream`), so one piece after the other is filled, until one is
+/// not filled wholly. A V4L1 program gets one frame, into the first piece that has room; what does not fit there is not
+/// kept. A zero-copy pusher's request fills the pieces in turn.
+///
+/// # Errors
+/// As [`read`]; if some bytes were read before, their count is the answer.
+pub fn readv(call: &Call, pieces: &[libc::iovec]) -> Result<usize> {
+    let session = call.file;
+    let mut filled = pieces.iter().filter(|piece| piece.iov_len != 0).peekable();
+    if filled.peek().is_some() && session.info().input && memory::is_zero(session) {
+        session.alive()?;
+        return pusher::read(call, pieces);
+    }
+    let mut done: usize = 0;
+    for piece in filled {
+        match read(call, piece.iov_base as usize, piece.iov_len) {
+            Ok(count) => {
+                done = done.saturating_add(count);
+                if count < piece.iov_len || !open_file::is_client(session) {
+                    break;
+                }
+            }
+            Err(e) if done == 0 => return Err(e),
+            Err(_) => break,
+        }
+    }
+    Ok(done)
+}
+
 /// ioctl(2).
 ///
 /// # Errors

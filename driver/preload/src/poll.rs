@@ -4,7 +4,7 @@
 //! The kernel object behind a descriptor has the device's readiness itself, with two exceptions. No such object raises
 //! POLLPRI, an event, without POLLIN (driver/docs/clients.md, "Readiness"): for that the open file has a second, hidden
 //! descriptor, its *event doorbell*. And a zero-copy pusher's clients make another one readable, its *request
-//! doorbell*, because that needs no help of the daemon (`runtime/zero/request_doorbell.rs`). If a program asks for
+//! doorbell*, because that needs no help of the daemon (`device/zero/request_doorbell.rs`). If a program asks for
 //! POLLPRI of a device that has subscribed to events, or for POLLIN of one that has a request doorbell, the hook also
 //! polls that companion and reports its readiness as the descriptor's. The same holds for a socket that listens for
 //! devices that come and go (`runtime/monitor.rs`). epoll gets the companion as a second member with the program's own
@@ -12,8 +12,7 @@
 //!
 //! A `poll` that began before the open file's first subscription does not see its events.
 
-use core::ffi::{c_int, c_ulong, c_void};
-use core::mem::MaybeUninit;
+use core::ffi::{c_int, c_ulong};
 use core::ptr;
 
 use libc::{epoll_event, fd_set, nfds_t, pollfd, sigset_t, size_t, timespec, timeval};
@@ -24,6 +23,7 @@ use crate::real;
 #[cfg(target_pointer_width = "32")]
 use crate::types::{Timespec64, Timeval64};
 use vloopback_runtime::stack;
+use vloopback_sys::Scratch;
 use vloopback_sys::clock::now;
 
 /// More descriptors than any process has: such a list goes on to the kernel as it is, to be refused.
@@ -132,53 +132,6 @@ unsafe fn until<T: Time>(time: *const T) -> Option<Until> {
     }
     // SAFETY: the caller's promise.
     unsafe { time.read_unaligned() }.nanos().map(Until::after)
-}
-
-// ------------------------------------------------------------------------------------------- scratch
-
-/// Room for some `T`, without the allocator: a program may call from a signal handler. Nothing is dropped
-/// with it, because a thread may be cancelled in the call that it is for.
-struct Scratch<T: Copy, const N: usize> {
-    here: MaybeUninit<[T; N]>,
-    mapped: *mut T,
-    bytes: size_t,
-}
-
-impl<T: Copy, const N: usize> Scratch<T, N> {
-    const fn new() -> Self {
-        Self { here: MaybeUninit::uninit(), mapped: ptr::null_mut(), bytes: 0 }
-    }
-
-    /// `count` of them, all `value`. None: there is no memory.
-    fn get(&mut self, count: usize, value: T) -> Option<&mut [T]> {
-        let mut at = self.here.as_mut_ptr().cast::<T>();
-        if count > N {
-            let bytes = count.checked_mul(size_of::<T>())?;
-            let (rw, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-            // SAFETY: a new mapping.
-            let map = unsafe { real::mmap(ptr::null_mut(), bytes, rw, flags, -1, 0) };
-            if map == libc::MAP_FAILED {
-                return None;
-            }
-            (self.mapped, self.bytes) = (map.cast(), bytes);
-            at = self.mapped;
-        }
-        for k in 0..count {
-            // SAFETY: there is room for `count`.
-            unsafe { at.add(k).write(value) };
-        }
-        // SAFETY: `count` values were just written there, and nobody else has the memory.
-        Some(unsafe { core::slice::from_raw_parts_mut(at, count) })
-    }
-
-    fn free(&mut self) {
-        if !self.mapped.is_null() {
-            let before = errno::get();
-            // SAFETY: the mapping made above; the slice is no longer used.
-            unsafe { real::munmap(self.mapped.cast::<c_void>(), self.bytes) };
-            errno::set(before);
-        }
-    }
 }
 
 // ---------------------------------------------------------------------------------------------- poll
@@ -568,46 +521,56 @@ fn select_with_companions(count: usize, sets: Sets, until: Until, mask: *const s
         let (Some(read), Some(write), Some(except)) = (parts.next(), parts.next(), parts.next()) else {
             break errno::fail(libc::EINVAL);
         };
-        for three in threes.chunks_exact(3).filter(|three| three[2] != 0) {
-            put(read, three[2] as c_int, true);
-            if three[0] == Kind::EventDoorbell as c_ulong {
-                put(except, three[2] as c_int, true);
-            }
-        }
-        let time = rest(until);
-        // SAFETY: three sets of that many bits; a time or none; the program's own mask.
-        let ready = unsafe {
-            real::pselect(
-                larger as c_int,
-                read.as_mut_ptr().cast(),
-                write.as_mut_ptr().cast(),
-                except.as_mut_ptr().cast(),
-                pointer(time.as_ref()),
-                mask,
-            )
-        };
-        if ready < 0 {
-            break ready;
-        }
-        for three in threes.chunks_exact_mut(3) {
-            three[2] = hear_companion(three, read, except) as c_ulong;
-        }
-        let ready: u32 =
-            [&*read, &*write, &*except].into_iter().flatten().map(|word| word.count_ones()).sum();
+        let ready = select_once([read, write, except], threes, larger, until, mask);
         if ready != 0 || until.left() == Some(0) {
-            break ready as c_int;
+            break ready;
         }
     };
     if result >= 0 {
-        for (copy, &set) in copies.chunks_exact(room).zip(&sets).filter(|(_, set)| !set.is_null()) {
-            for (k, word) in copy.iter().enumerate().take(count.div_ceil(WORD)) {
-                // SAFETY: so many words are the program's.
-                unsafe { set.add(k).write(*word) };
-            }
+        for (copy, &set) in copies.chunks_exact(room).zip(&sets) {
+            // SAFETY: the program's own set, of so many bits, or null.
+            unsafe { write_set(copy, set, count) };
         }
     }
     scratch.free();
     result
+}
+
+/// Asks once for the members of the three sets, of `count` bits, and for their companions, and leaves in the sets what is
+/// ready of the program's own. Returns how many that are; a negative number and errno as select().
+fn select_once(
+    [read, write, except]: [&mut [c_ulong]; 3],
+    threes: &mut [c_ulong],
+    count: usize,
+    until: Until,
+    mask: *const sigset_t,
+) -> c_int {
+    for three in threes.chunks_exact(3).filter(|three| three[2] != 0) {
+        put(read, three[2] as c_int, true);
+        if three[0] == Kind::EventDoorbell as c_ulong {
+            put(except, three[2] as c_int, true);
+        }
+    }
+    let time = rest(until);
+    // SAFETY: three sets of that many bits; a time or none; the program's own mask.
+    let ready = unsafe {
+        real::pselect(
+            count as c_int,
+            read.as_mut_ptr().cast(),
+            write.as_mut_ptr().cast(),
+            except.as_mut_ptr().cast(),
+            pointer(time.as_ref()),
+            mask,
+        )
+    };
+    if ready < 0 {
+        return ready;
+    }
+    for three in threes.chunks_exact_mut(3) {
+        three[2] = hear_companion(three, read, except) as c_ulong;
+    }
+    let ready: u32 = [&*read, &*write, &*except].into_iter().flatten().map(|word| word.count_ones()).sum();
+    ready as c_int
 }
 
 /// Copies the first `count` bits of a set; of none where it is null. The rest is cleared.
@@ -620,6 +583,18 @@ unsafe fn copy_set(copy: &mut [c_ulong], set: *mut c_ulong, count: usize) {
     for (k, word) in copy.iter_mut().enumerate().take(words) {
         // SAFETY: as the caller says.
         *word = unsafe { set.add(k).read() } & below(count, k);
+    }
+}
+
+/// Writes a copy's first `count` bits, in whole words, back to the set; nothing where it is null.
+///
+/// # Safety
+/// As [`copy_set`].
+unsafe fn write_set(copy: &[c_ulong], set: *mut c_ulong, count: usize) {
+    let words = if set.is_null() { 0 } else { count.div_ceil(WORD) };
+    for (k, word) in copy.iter().enumerate().take(words) {
+        // SAFETY: as the caller says.
+        unsafe { set.add(k).write(*word) };
     }
 }
 

@@ -13,11 +13,11 @@ use vloopback_device::caller::Call;
 use vloopback_device::mappings::Mapping;
 use vloopback_device::open_file::Pin;
 use vloopback_device::publish::IoSlices;
-use vloopback_device::zero::{memory, pusher, request_doorbell};
+use vloopback_device::zero::{pusher, request_doorbell};
 use vloopback_device::{byte_stream, dispatch, event_doorbell, output};
 use vloopback_link::{connection, environment, hidden, table};
 use vloopback_sys as sys;
-use vloopback_sys::{FdList, fork};
+use vloopback_sys::{FdList, Scratch, fork};
 
 pub use monitor::News;
 
@@ -149,8 +149,13 @@ pub unsafe fn write(fd: c_int, buf: *const c_void, len: usize) -> Result<usize, 
 
 /// The most pieces that readv and writev take (IOV_MAX).
 const MAX_PIECES: usize = 1024;
+/// More than so many do not lie on the stack.
+const FEW_PIECES: usize = 16;
 
 /// Runs `f` on a copy of the caller's vector.
+///
+/// # Errors
+/// EINVAL: more than [`MAX_PIECES`], or one that is longer than half the memory. EFAULT, ENOMEM.
 unsafe fn with_pieces<T>(
     iov: *const libc::iovec,
     count: c_int,
@@ -158,44 +163,37 @@ unsafe fn with_pieces<T>(
 ) -> Result<T, c_int> {
     use vloopback_ioctl::UserMemory;
     let count = usize::try_from(count).ok().filter(|n| *n <= MAX_PIECES).ok_or(libc::EINVAL)?;
-    let mut pieces = [const { libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 } }; 16];
-    if count > pieces.len() {
-        return Err(libc::EINVAL);
-    }
-    // SAFETY: iovecs are plain words; the slice covers exactly the array's first `count`.
-    let bytes = unsafe {
-        core::slice::from_raw_parts_mut(pieces.as_mut_ptr().cast::<u8>(), count * size_of::<libc::iovec>())
+    let mut scratch = Scratch::<libc::iovec, FEW_PIECES>::new();
+    let nothing = libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 };
+    let pieces = scratch.get(count, nothing).ok_or(libc::ENOMEM)?;
+    // SAFETY: iovecs are plain words; these are all of them.
+    let bytes =
+        unsafe { core::slice::from_raw_parts_mut(pieces.as_mut_ptr().cast::<u8>(), size_of_val(pieces)) };
+    let result = match OwnMemory.read(iov as usize, bytes) {
+        Err(_) => Err(libc::EFAULT),
+        Ok(()) if pieces.iter().any(|piece| piece.iov_len > isize::MAX as usize) => Err(libc::EINVAL),
+        Ok(()) => connection::restarting(|| f(pieces)),
     };
-    OwnMemory.read(iov as usize, bytes).map_err(|_| libc::EFAULT)?;
-    connection::restarting(|| f(&pieces[..count]))
+    scratch.free();
+    result
 }
 
-/// readv(2) on one of ours: a frame goes into the first piece that has room; like a device that
-/// delivers frame by frame, what does not fit there is not kept. A pusher's request fills the pieces in turn.
+/// readv(2) on one of ours.
 ///
 /// # Errors
-/// errno; EINVAL for more than 16 pieces.
+/// errno.
 ///
 /// # Safety
 /// As [`read`], for `iov` and what it names.
 pub unsafe fn readv(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<usize, c_int> {
     // SAFETY: the caller's promise.
-    with_call(fd, |call| unsafe {
-        with_pieces(iov, count, |pieces| match pieces.iter().find(|p| p.iov_len > 0) {
-            Some(_) if call.info().input && memory::is_zero(call) => {
-                call.alive()?;
-                pusher::read(call, pieces)
-            }
-            Some(piece) => dispatch::read(call, piece.iov_base as usize, piece.iov_len),
-            None => Ok(0),
-        })
-    })
+    with_call(fd, |call| unsafe { with_pieces(iov, count, |pieces| dispatch::readv(call, pieces)) })
 }
 
 /// writev(2) on one of ours: one frame out of several pieces.
 ///
 /// # Errors
-/// errno; EINVAL for more than 16 pieces.
+/// errno.
 ///
 /// # Safety
 /// As [`write()`], for `iov` and what it names.

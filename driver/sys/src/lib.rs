@@ -9,11 +9,13 @@ pub mod decimal;
 pub mod fork;
 pub mod lock;
 pub mod records;
+mod scratch;
 pub mod server;
 pub mod stack;
 
 pub use calls::*;
 pub use records::FdList;
+pub use scratch::Scratch;
 
 /// An errno as a result's error.
 pub type Result<T> = core::result::Result<T, core::ffi::c_int>;
