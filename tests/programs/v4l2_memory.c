@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Buffers of every kind of memory, at both nodes, see v4l2_case.h. --device is an output, --find its input: the
  * program is pusher and client at once, so that each frame is there when it is looked for. */
+#include <sys/resource.h>
+
 #include "v4l2_take.h"
 
 #define OUTPUT V4L2_BUF_TYPE_VIDEO_OUTPUT
@@ -200,6 +202,27 @@ static int export(int fd, uint32_t type, uint32_t index, uint32_t flags, int *gi
     return e.fd;
 }
 
+/* EXPBUF needs one number, and says so where none is left (dma_buf_fd: EMFILE). */
+static void few_numbers(int fd)
+{
+    struct rlimit all, few;
+    int given, out, next = open("/dev/null", O_RDONLY);
+    close(next);
+    if (getrlimit(RLIMIT_NOFILE, &all))
+        fail("getrlimit");
+    few = all;
+    few.rlim_cur = (rlim_t)next;
+    setrlimit(RLIMIT_NOFILE, &few);
+    export(fd, CAPTURE, 0, O_RDWR, &given);
+    expect(given == EMFILE, "no number is left: %s", strerrorname_np(given));
+    few.rlim_cur++;
+    setrlimit(RLIMIT_NOFILE, &few);
+    out = export(fd, CAPTURE, 0, O_RDWR, &given);
+    expect(given == 0 && out == next, "one is left: %s, %d", strerrorname_np(given), out);
+    close(out);
+    setrlimit(RLIMIT_NOFILE, &all);
+}
+
 /* Descriptors of buffers. */
 static void case_export(void)
 {
@@ -218,6 +241,7 @@ static void case_export(void)
     expect(given == EINVAL, "the other type: %s", strerrorname_np(given));
     export(fd, CAPTURE, 0, O_RDWR | O_TRUNC, &given);
     expect(given == EINVAL, "a flag that has no meaning: %s", strerrorname_np(given));
+    few_numbers(fd);
     out = export(fd, CAPTURE, 0, O_RDWR, &given);
     expect(given == 0 && !(fcntl(out, F_GETFD) & FD_CLOEXEC), "without O_CLOEXEC: %s", strerrorname_np(given));
     again = export(fd, CAPTURE, 0, O_RDWR | O_CLOEXEC, &given);

@@ -98,10 +98,11 @@ impl SharedFile {
     /// Takes so many bytes, all zero, at the cost of this user.
     ///
     /// # Errors
-    /// ENOMEM: there is no memory left, or the user gets no more. EMFILE, ENFILE: there is no descriptor left.
+    /// ENOMEM: there is no memory left, or the user gets no more. ENFILE: the same of descriptors. EMFILE: the server has
+    /// none left.
     pub(crate) fn new(name: &str, len: u64, (quotas, uid): (&Quotas, u32)) -> Result<Self, Errno> {
-        let charge = |resource, amount| quotas.charge(uid, resource, amount).map_err(|_| Errno::ENOMEM);
-        let charges = [charge(Resource::Memory, len)?, charge(Resource::Descriptors, 2)?];
+        let memory = quotas.charge(uid, Resource::Memory, len).map_err(|_| Errno::ENOMEM)?;
+        let charges = [memory, quotas.charge(uid, Resource::Descriptors, 2)?];
         let made = memory_file(name, len)?;
         seal(&made, SealFlag::empty())?;
         // The kernel counts the writers of a file among those who opened it by a path (`Kept::is_used`).
@@ -405,5 +406,24 @@ impl RingMemory {
     /// How many slots.
     pub(crate) fn slots(&self) -> u32 {
         self.slots.count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quota::{Limits, Totals};
+
+    /// What is missing is told: bytes are ENOMEM, descriptors ENFILE.
+    #[test]
+    fn a_user_learns_what_there_is_no_more_of() {
+        let made = |memory, descriptors| {
+            let totals = Totals { descriptors, memory, pipes: 0 };
+            let quotas = Quotas::new(0, Limits::default(), totals);
+            SharedFile::new("test", 4096, (&quotas, 1)).map(drop)
+        };
+        assert_eq!(made(8192, 4), Ok(()));
+        assert_eq!(made(8191, 4), Err(Errno::ENOMEM));
+        assert_eq!(made(8192, 3), Err(Errno::ENFILE));
     }
 }

@@ -25,7 +25,7 @@ impl Engine {
     /// time. Buffers of an earlier REQBUFS go; with `len` 0 nothing is made.
     ///
     /// EINVAL: no buffer's number or length. ENOMEM: more than two frames' bytes for each buffer that there can be, or
-    /// no memory is left.
+    /// no memory is left, or none for this user. ENFILE: the same of descriptors.
     pub(super) fn export(&mut self, id: u32, session: u32, asked: Export) -> bool {
         let result = self.with_session(id, session, |engine, session, pipe| {
             // A file has one buffer, or as many as lie in the window of a caller that maps by itself.
@@ -56,7 +56,12 @@ impl Engine {
                     return Err(Errno::ENOMEM);
                 }
                 let file = SharedFile::new("vloopback-buffer", asked.len.into(), (&quotas, uid));
-                exports.files.insert(asked.index, (asked.len, file.map_err(|_| Errno::ENOMEM)?));
+                let file = file.map_err(|e| match e {
+                    // The first one becomes ENFILE on its way: it is not the program that has none left.
+                    Errno::EMFILE | Errno::ENFILE => e,
+                    _ => Errno::ENOMEM,
+                })?;
+                exports.files.insert(asked.index, (asked.len, file));
             }
             Ok(Reply::Done)
         });

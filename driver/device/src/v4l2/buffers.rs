@@ -12,7 +12,6 @@ use crate::v4l2::queue::{
     bind, buffer_index, count, describe, file_of, is_mmap, lay_out, to_queue, window_of,
 };
 use crate::v4l2::{dequeue, feed};
-use vloopback_sys as sys;
 use vloopback_sys::Result;
 
 /// The buffer has memory of its own from now on: its slot is for others.
@@ -49,8 +48,8 @@ pub(super) fn prepare(call: &Call, asked: V4l2Buffer) -> Result<V4l2Buffer> {
 ///
 /// # Errors
 /// EINVAL: there is none of that number, no driver's memory, or flags other than O_CLOEXEC and an access
-/// mode; or the caller has a window ([`Window`](crate::caller::Window)), whose file has all buffers in it. ENOMEM,
-/// ENODEV; EMFILE.
+/// mode; or the caller has a window ([`Window`](crate::caller::Window)), whose file has all buffers in it. EMFILE: the
+/// caller has no descriptor left. ENFILE: the daemon has none left for this user. ENOMEM, ENODEV.
 pub(super) fn expbuf(call: &Call, asked: V4l2Exportbuffer) -> Result<V4l2Exportbuffer> {
     let session = call.file;
     let flags = asked.flags as c_int;
@@ -63,16 +62,14 @@ pub(super) fn expbuf(call: &Call, asked: V4l2Exportbuffer) -> Result<V4l2Exportb
             return Err(libc::EINVAL);
         }
         lay_out(locked)?;
-        let (exported, _) = file_of(locked, index, flags & libc::O_ACCMODE == libc::O_RDONLY)?;
+        // Before the caller's descriptor is fetched: one that is free is enough for the two.
         if !locked.mappings.is_bound(index) {
-            if let Err(e) = bind(locked, index, true) {
-                sys::close(exported);
-                return Err(e);
-            }
+            bind(locked, index, true)?;
             page.buffers[index].state.fetch_or(EXPORTED, Ordering::Relaxed);
             page.private.store(locked.mappings.private_len() as u64, Ordering::Relaxed);
             let_slot_go(locked, index);
         }
+        let (exported, _) = file_of(locked, index, flags & libc::O_ACCMODE == libc::O_RDONLY)?;
         let exported = call.caller.export(exported, flags & libc::O_CLOEXEC != 0)?;
         Ok(Step::Done(V4l2Exportbuffer { fd: exported, reserved: [0; 11], ..asked }))
     })
