@@ -1,20 +1,17 @@
-//! Futexes that other processes share.
+//! Sleeping on words that other processes share, and waking who sleeps there.
 
-use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use vloopback_ring::SessionPage;
+use vloopback_sys::clock;
 
 /// Sleeps while `word` holds `value`; returns on a wake, a signal or another value, or after `limit`.
 pub(crate) fn wait(word: &AtomicU32, value: u32, limit: Option<Duration>) {
-    let limit = limit.map(|limit| libc::timespec {
-        tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_nsec: libc::c_long::from(limit.subsec_nanos() as i32),
-    });
-    let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
-    // SAFETY: FUTEX_WAIT reads the word, which the reference keeps alive, and a timespec or none.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, limit) };
+    let nanos = |limit: Duration| u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+    let deadline = limit.map(|limit| clock::now().saturating_add(nanos(limit)));
+    // Whatever ended the sleep: the caller looks again.
+    let _ = vloopback_sys::futex_wait_until(word, value, deadline);
 }
 
 /// Lets whoever waits in a call by this open file look again.
@@ -25,6 +22,6 @@ pub(crate) fn kick(page: &SessionPage) {
 
 /// Wakes all sleepers on `word`.
 pub(crate) fn wake_all(word: &AtomicU32) {
-    // SAFETY: FUTEX_WAKE does not touch the memory.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
+    // One who sleeps there in another way may stop it; the poll notifier does not rely on it (`device/wait.rs`).
+    vloopback_sys::futex_wake_all(word);
 }

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use tracing::warn;
 use vloopback_abi::v4l2::V4l2PixFormat;
-use vloopback_ring::{Board, ClaimsPage, SessionPage, cancel, pick, publish, stamp};
+use vloopback_ring::{Board, ClaimsPage, RING_AT_LEAST, SessionPage, cancel, pick, publish, stamp};
 
 use crate::image::TimeoutImage;
 use crate::memory::{Page, RingMemory};
@@ -39,10 +39,6 @@ const BYTES: u64 = 1920 * 1080 * 2 * 30;
 const CARDS: u32 = 4;
 /// How many pipes of this process show cards.
 static SHOWING: AtomicU32 = AtomicU32::new(0);
-
-/// Clients that poll are woken at least this often whatever the claims page says, so that nobody can keep
-/// them asleep by clearing others' marks there.
-const RING_AT_LEAST: Duration = Duration::from_millis(50);
 
 /// The text on the card.
 #[derive(Clone, Copy, Debug)]

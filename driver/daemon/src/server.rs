@@ -17,7 +17,7 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{SigHandler, Signal};
 use nix::sys::socket::{SockType, getsockopt, sockopt};
 use tracing::{debug, info, warn};
-use vloopback_core::{Access, Side};
+use vloopback_core::{Access, Idle, Side};
 use vloopback_proc::owners::process_name;
 use vloopback_proc::tree::Writer;
 use vloopback_ring::SessionPage;
@@ -212,8 +212,7 @@ struct Session {
 impl Session {
     /// Whether its stream ends when the pusher's frames do.
     fn is_told_of_ends(&self) -> bool {
-        let idle = |policy| self.info.idle == policy as u32;
-        let (wait, placeholder) = (idle(vloopback_wire::Idle::Wait), idle(vloopback_wire::Idle::Placeholder));
+        let (wait, placeholder) = (self.info.idle == Idle::Wait, self.info.idle == Idle::Placeholder);
         !self.page.is_patient(self.info.legacy, wait, placeholder)
     }
 }
@@ -444,21 +443,7 @@ impl Engine {
     fn serve_request(&mut self, id: u32, request: Request, fds: Vec<OwnedFd>) -> bool {
         let result = match request {
             Request::Hello { build } => return self.welcome(id, build),
-            Request::Split => {
-                let Some(connection) = self.connections.get(&id) else { return false };
-                let (uid, sessions) = (connection.peer.uid, connection.sessions.clone());
-                // A socket that somebody else made speaks with somebody else's rights.
-                let own = |fd: &OwnedFd| {
-                    getsockopt(fd, sockopt::SockType) == Ok(SockType::SeqPacket)
-                        // Root may hand on what it has; it may have become another user since it connected.
-                        && Peer::of(fd).is_ok_and(|peer| uid == 0 || peer.uid == uid)
-                };
-                match fds.into_iter().next().filter(own) {
-                    Some(fd) => self.add_connection(fd, sessions, false),
-                    None => debug!(uid, "the descriptor of a forked child is not a connection"),
-                }
-                return true;
-            }
+            Request::Split => return self.split(id, fds),
             Request::Open { node, flags, legacy } => return self.open_device(id, node, flags, legacy),
             Request::Attach => return self.attach(id, &fds),
             Request::Ring { session } => return self.send_ring(id, session),
@@ -472,38 +457,14 @@ impl Engine {
             }
             Request::EventDoorbell { session } => return self.event_doorbell(id, session),
             Request::RequestDoorbell { session } => return self.request_doorbell(id, session),
-            Request::Doorbell { session, asked } => {
-                let mut decided = false;
-                // Who is not of the pipe rings nothing.
-                let _ = self.with_session(id, session, |e, s, p| {
-                    e.notify_pusher(p, asked);
-                    e.pipes[p].poll_notifier.ring();
-                    e.look_at_client(s);
-                    decided = e.decide_openers(p);
-                    Ok(Reply::Done)
-                });
-                if decided {
-                    self.update_views();
-                }
-                return true;
-            }
+            Request::Doorbell { session, asked } => return self.ring_doorbells(id, session, asked),
             Request::List => {
                 self.ask_names();
                 return self.list(id);
             }
             Request::Tree => return self.send_tree(id),
             Request::Closed { session } => {
-                let known = self.connections.get(&id).is_some_and(|c| c.sessions.contains(&session));
-                if known {
-                    self.end_if_closed(session);
-                }
-                // Another process may have it still; this one is asked no more whether it is its own.
-                if let Some(connection) = self.connections.get_mut(&id) {
-                    connection.sessions.remove(&session);
-                }
-                if let Some(session) = self.sessions.get_mut(&session) {
-                    session.holders.retain(|holder| *holder != id);
-                }
+                self.closed(id, session);
                 Ok(Reply::Done)
             }
             Request::SetTimeout { node, width, height, limit } => {
@@ -556,6 +517,55 @@ impl Engine {
         self.update_views();
         let answer = result.unwrap_or_else(|errno| Reply::Error(errno as i32));
         self.answer(id, &answer, &[])
+    }
+
+    /// A forked child gets the connection that came with the request.
+    fn split(&mut self, id: u32, fds: Vec<OwnedFd>) -> bool {
+        let Some(connection) = self.connections.get(&id) else { return false };
+        let (uid, sessions) = (connection.peer.uid, connection.sessions.clone());
+        // A socket that somebody else made speaks with somebody else's rights.
+        let own = |fd: &OwnedFd| {
+            getsockopt(fd, sockopt::SockType) == Ok(SockType::SeqPacket)
+                // Root may hand on what it has; it may have become another user since it connected.
+                && Peer::of(fd).is_ok_and(|peer| uid == 0 || peer.uid == uid)
+        };
+        match fds.into_iter().next().filter(own) {
+            Some(fd) => self.add_connection(fd, sessions, false),
+            None => debug!(uid, "the descriptor of a forked child is not a connection"),
+        }
+        true
+    }
+
+    /// Wakes whoever has something to take: the pusher, if it was `asked` for something, and clients in poll.
+    fn ring_doorbells(&mut self, id: u32, session: u32, asked: bool) -> bool {
+        let mut decided = false;
+        // Who is not of the pipe rings nothing.
+        let _ = self.with_session(id, session, |e, s, p| {
+            e.notify_pusher(p, asked);
+            e.pipes[p].poll_notifier.ring();
+            e.look_at_client(s);
+            decided = e.decide_openers(p);
+            Ok(Reply::Done)
+        });
+        if decided {
+            self.update_views();
+        }
+        true
+    }
+
+    /// A process has closed its last descriptor of a session.
+    fn closed(&mut self, id: u32, session: u32) {
+        let known = self.connections.get(&id).is_some_and(|c| c.sessions.contains(&session));
+        if known {
+            self.end_if_closed(session);
+        }
+        // Another process may have it still; this one is asked no more whether it is its own.
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.sessions.remove(&session);
+        }
+        if let Some(session) = self.sessions.get_mut(&session) {
+            session.holders.retain(|holder| *holder != id);
+        }
     }
 
     fn with_session(

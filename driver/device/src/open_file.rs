@@ -5,7 +5,7 @@ use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 use vloopback_ring::{Board, ClaimsPage, Lifeline, Log, PAGE_LEN, SessionPage};
-use vloopback_wire::{DEVICE_PREFIX, Request, SessionInfo};
+use vloopback_wire::{DEVICE_PREFIX, Idle, Request, SessionInfo};
 
 use crate::checked_buffers::CheckedBuffers;
 use crate::mappings::Mappings;
@@ -442,24 +442,19 @@ pub fn disown(session: &OpenFile) {
 /// Whether the client waits while nobody feeds the pipe ([`vloopback_ring::SessionPage::is_patient`]).
 pub fn is_patient(session: &OpenFile) -> bool {
     let info = session.info();
-    session.page().is_patient(info.legacy, info.idle == IDLE_WAIT, info.idle == IDLE_PLACEHOLDER)
+    session.page().is_patient(info.legacy, info.idle == Idle::Wait, info.idle == Idle::Placeholder)
 }
 
 /// Whether somebody feeds the pipe.
 ///
 /// # Errors
 /// `nobody` if not, unless the client is one that waits.
-pub fn fed(session: &OpenFile, nobody: c_int) -> Result<bool> {
+pub fn fed<E>(session: &OpenFile, nobody: E) -> core::result::Result<bool, E> {
     if session.board().feed() != 0 {
         return Ok(true);
     }
     if is_patient(session) { Ok(false) } else { Err(nobody) }
 }
-
-/// Policy numbers of the wire.
-const IDLE_WAIT: u32 = vloopback_wire::Idle::Wait as u32;
-
-const IDLE_PLACEHOLDER: u32 = vloopback_wire::Idle::Placeholder as u32;
 
 /// Whether an open file is a V4L2 program's: it has made no V4L1 request by this descriptor, and is not a legacy
 /// process's, or one that has made V4L2 requests by it.

@@ -3,17 +3,13 @@
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::v4l2::V4L2_BUF_FLAG_TIMESTAMP_COPY;
-use vloopback_ring::{Log, Picked, cancel, pick, publish_marked, retire, stamp};
+use vloopback_ring::{Log, Picked, RING_AT_LEAST, cancel, pick, publish_marked, retire, stamp};
 
 use crate::caller::Caller;
 use crate::open_file::OpenFile;
 use crate::ring_map::RingMap;
 use vloopback_sys as sys;
 use vloopback_sys::Result;
-
-/// Clients that poll are woken through the daemon at least this often whatever the claims page says,
-/// so that nobody can keep them asleep by clearing others' marks there. Nanoseconds.
-const RING_AT_LEAST: u64 = 50_000_000;
 
 /// One frame out of pieces that lie in the caller's memory, or in our own.
 #[derive(Clone, Copy)]
@@ -189,7 +185,7 @@ pub fn show(session: &OpenFile, log: &Log, picked: Picked, slots: usize, len: u3
     }
     if refused
         || claims_page.any_armed()
-        || time.wrapping_sub(log.rung.load(Ordering::Relaxed)) > RING_AT_LEAST
+        || time.wrapping_sub(log.rung.load(Ordering::Relaxed)) > RING_AT_LEAST.as_nanos() as u64
     {
         log.rung.store(time, Ordering::Relaxed);
         session.ring_frame_doorbell();

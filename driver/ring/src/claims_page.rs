@@ -1,9 +1,15 @@
 //! The page that clients write.
 
+use core::time::Duration;
+
 use crate::{AtomicU32, AtomicU64, MAX_ROWS, Ordering, fence};
 
 /// Number of clients that have their own armed bit; all others share the last bit.
 pub const ARM_BITS: u32 = 8 * 64;
+
+/// Whoever publishes wakes the clients that poll at least this often, whatever the page says, so that nobody can keep them
+/// asleep by clearing others' marks there.
+pub const RING_AT_LEAST: Duration = Duration::from_millis(50);
 
 /// One client's row, in a cache line of its own.
 #[repr(C, align(64))]

@@ -48,7 +48,7 @@ mod session;
 mod write;
 
 pub use board::{Board, Format, LABEL_WORDS, Lifeline, Pix};
-pub use claims_page::{ANY_ORDER, ARM_BITS, ClaimsPage, Row};
+pub use claims_page::{ANY_ORDER, ARM_BITS, ClaimsPage, RING_AT_LEAST, Row};
 pub use clock::{Clock, Stamp};
 pub use events::{Event, Events, MAX_SUBSCRIPTIONS, Subscription};
 #[cfg(not(loom))]

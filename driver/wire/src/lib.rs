@@ -80,7 +80,8 @@ use zerocopy::IntoBytes;
 pub use record::{ARGS, HEAD_LEN, Head, MAGIC, MAX_RECORD, PROTOCOL, WireError};
 pub use reply::Reply;
 pub use request::Request;
-pub use values::{Idle, PipeSpec, PixelFormat, SessionInfo};
+pub use values::{PipeSpec, PixelFormat, SessionInfo};
+pub use vloopback_core::Idle;
 
 /// The beginning of the address of the daemon's end of every device (an abstract socket name, so behind
 /// a NUL): `vloopback:INSTANCE:SESSION` in hexadecimal. By it any process recognises a device.

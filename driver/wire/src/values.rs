@@ -1,5 +1,7 @@
 //! What messages say besides single numbers.
 
+use vloopback_core::Idle;
+
 use crate::record::{Reader, Said, Writer};
 
 /// A pipe that is to be made.
@@ -96,8 +98,8 @@ pub struct SessionInfo {
     pub legacy: bool,
     /// Its number among the pipe's sessions, for the claims page.
     pub client: u32,
-    /// Idle policy in force: see [`Idle`].
-    pub idle: u32,
+    /// Idle policy in force.
+    pub idle: Idle,
     /// V4L2 requests are served; in profile vloopback they are not.
     pub v4l2: bool,
     /// One open file in all has the stream: see [`Request::Own`](crate::Request::Own).
@@ -110,11 +112,16 @@ pub struct SessionInfo {
 
 impl Said for SessionInfo {
     fn write<'a>(&'a self, to: &mut Writer<'a>) {
+        let idle = match self.idle {
+            Idle::Placeholder => 0,
+            Idle::Wait => 1,
+            Idle::Refuse => 2,
+        };
         let flags = u32::from(self.v4l2) | u32::from(self.exclusive) << 1 | u32::from(self.shared) << 2;
         for number in [self.session, self.pipe, self.node, self.partner, u32::from(self.input), self.flags] {
             to.put(number);
         }
-        for number in [u32::from(self.legacy), self.client, self.idle, flags, self.answer_timeout] {
+        for number in [u32::from(self.legacy), self.client, idle, flags, self.answer_timeout] {
             to.put(number);
         }
     }
@@ -131,23 +138,15 @@ impl Said for SessionInfo {
             flags,
             legacy: legacy != 0,
             client,
-            idle,
+            idle: match idle {
+                0 => Idle::Placeholder,
+                1 => Idle::Wait,
+                _ => Idle::Refuse,
+            },
             v4l2: has & 1 != 0,
             exclusive: has & 2 != 0,
             shared: has & 4 != 0,
             answer_timeout,
         }
     }
-}
-
-/// What a client meets while nobody pushes (driver/docs/rules.md, "While nobody pushes"), as a number on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Idle {
-    /// The node opens and shows a no-signal picture.
-    Placeholder = 0,
-    /// The node opens and blocks.
-    Wait = 1,
-    /// The node does not open, waits end.
-    Refuse = 2,
 }

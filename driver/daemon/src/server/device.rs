@@ -14,7 +14,7 @@ use nix::sys::socket::{
 };
 use nix::sys::stat::{Mode, fchmod, fstat};
 use tracing::debug;
-use vloopback_core::{Idle, Refusal, Side};
+use vloopback_core::{Access, Refusal, Side};
 use vloopback_proc::owners::process_name;
 use vloopback_ring::{RINGING, SessionPage};
 use vloopback_wire::{DEVICE_MODE, DEVICE_PREFIX, Reply, SessionInfo};
@@ -23,6 +23,7 @@ use crate::config::Share;
 
 use super::{Engine, Events, Exports, HEADROOM, Session, leaves};
 use crate::memory::{Page, RingMemory};
+use crate::peer::Peer;
 use crate::quota::Resource;
 
 pub(super) fn errno(refusal: Refusal) -> Errno {
@@ -69,20 +70,8 @@ impl Engine {
         let index =
             self.pipes.iter().position(|p| p.input == node || p.output == node).ok_or(Errno::ENOENT)?;
         let side = if self.pipes[index].input == node { Side::Input } else { Side::Output };
-        self.end_closed_if_full(index);
         let (read, access) = Self::access(flags, legacy);
-        if !peer.may(&self.pipes[index].access, read, access.write) {
-            debug!(pid = peer.pid, uid = peer.uid, node, "open refused by owner, group and mode");
-            return Err(Errno::EACCES);
-        }
-        if side == Side::Input {
-            self.end_closed_pusher(index);
-            self.decide_openers(index);
-            if access.write && access.legacy {
-                // It claims the pipe.
-                self.charge_claim(peer.uid, index)?;
-            }
-        }
+        self.admit(&peer, (index, side), (read, access))?;
         let quotas = &self.quotas;
         // Our end of the device, and the page. A user whose devices take all that it may have must still be able to
         // connect, and those that are open need rings.
@@ -106,27 +95,8 @@ impl Engine {
             self.pipes[index].core.close(session);
             return Err(e);
         }
-        let pipe = &self.pipes[index];
-        let info = SessionInfo {
-            session,
-            pipe: pipe.index,
-            node,
-            partner: if side == Side::Input { pipe.output } else { pipe.input },
-            input: side == Side::Input,
-            flags,
-            legacy: access.legacy || self.config.profile == vloopback_core::Profile::Vloopback,
-            client,
-            idle: match pipe.core.options().idle {
-                Idle::Placeholder => vloopback_wire::Idle::Placeholder,
-                Idle::Wait => vloopback_wire::Idle::Wait,
-                Idle::Refuse => vloopback_wire::Idle::Refuse,
-            } as u32,
-            v4l2: self.config.profile != vloopback_core::Profile::Vloopback,
-            exclusive: pipe.core.options().exclusive,
-            shared: self.config.share_of(pipe.index) == Share::All,
-            answer_timeout: self.config.answer_timeout.as_millis().try_into().unwrap_or(u32::MAX),
-        };
-        if side == Side::Output && (!info.legacy || pipe.zero.is_some()) {
+        let info = SessionInfo { session, flags, client, ..self.info_of(index, side, access.legacy) };
+        if side == Side::Output && (!info.legacy || self.pipes[index].zero.is_some()) {
             // With a zero-copy pusher nothing takes this away for a V4L1 client: each of its SYNCs and reads asks for
             // a picture, and fetches the one that it waits for.
             let_poll_return(&page, &ours);
@@ -158,6 +128,61 @@ impl Engine {
         self.apply(index, effects);
         self.show_open(index, side, inode);
         Ok((session, theirs))
+    }
+
+    /// Whether the peer may open this side of a pipe.
+    ///
+    /// # Errors
+    /// EACCES: not by owner, group and mode. EDQUOT: it would claim one spare pipe too many.
+    fn admit(
+        &mut self,
+        peer: &Peer,
+        (index, side): (usize, Side),
+        (read, access): (bool, Access),
+    ) -> Result<(), Errno> {
+        self.end_closed_if_full(index);
+        if !peer.may(&self.pipes[index].access, read, access.write) {
+            debug!(
+                pid = peer.pid,
+                uid = peer.uid,
+                pipe = index,
+                ?side,
+                "open refused by owner, group and mode"
+            );
+            return Err(Errno::EACCES);
+        }
+        if side == Side::Input {
+            self.end_closed_pusher(index);
+            self.decide_openers(index);
+            if access.write && access.legacy {
+                // It claims the pipe.
+                self.charge_claim(peer.uid, index)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What each open file of this side of a pipe is told.
+    fn info_of(&self, index: usize, side: Side, legacy: bool) -> SessionInfo {
+        let pipe = &self.pipes[index];
+        let (node, partner) = match side {
+            Side::Input => (pipe.input, pipe.output),
+            Side::Output => (pipe.output, pipe.input),
+        };
+        let has_old_rules = self.config.profile == vloopback_core::Profile::Vloopback;
+        SessionInfo {
+            pipe: pipe.index,
+            node,
+            partner,
+            input: side == Side::Input,
+            legacy: legacy || has_old_rules,
+            idle: pipe.core.options().idle,
+            v4l2: !has_old_rules,
+            exclusive: pipe.core.options().exclusive,
+            shared: self.config.share_of(pipe.index) == Share::All,
+            answer_timeout: self.config.answer_timeout.as_millis().try_into().unwrap_or(u32::MAX),
+            ..SessionInfo::default()
+        }
     }
 
     fn device_name(&self, session: u32) -> Vec<u8> {
