@@ -12,8 +12,10 @@ use core::sync::atomic::Ordering;
 
 use vloopback_abi::v4l2::{Fourcc, PixelFormat};
 use vloopback_convert::Conversion;
+use vloopback_ring::Format;
 
 use crate::caller::Call;
+use crate::open_file::OpenFile;
 use crate::publish::{self, IoSlices};
 use crate::stream::{Locked, Step, with_locks};
 use crate::{input, open_file};
@@ -85,6 +87,32 @@ fn settle(locked: &Locked) -> Result<()> {
     Ok(())
 }
 
+/// Whether the ring is there, and somebody feeds it.
+fn is_fed(format: &Format) -> bool {
+    format.ring != 0 && format.feed != 0
+}
+
+/// Whether a write of `len` bytes is gathered; else it is a whole frame, or refused.
+fn is_gathered(session: &OpenFile, format: &Format, len: usize) -> bool {
+    let page = session.page();
+    let has_buffers = page.count.load(Ordering::Relaxed) != 0;
+    let may_write = session.info().input && session.access().1;
+    if !may_write || !open_file::is_client(session) || has_buffers || session.board().zero() != 0 {
+        return false;
+    }
+    // A V4L2 device always has a format. But who has said nothing may be a program of V4L1, to which bytes that come
+    // before anybody has set a format are no picture.
+    let is_known = format.chosen != 0 || page.v4l2.load(Ordering::Relaxed) != 0;
+    let (whole, varies) = if is_fed(format) {
+        (format.frame_len, format.varies != 0)
+    } else {
+        let pixels = PixelFormat::of(Fourcc(format.pix.fourcc));
+        (format.pix.sizeimage, pixels.is_none_or(|pixels| pixels.is_compressed()))
+    };
+    let begun = page.rest.load(Ordering::Relaxed) != 0;
+    whole != 0 && is_known && !varies && (begun || len != whole as usize)
+}
+
 /// write(2) of a V4L2 program: whole frames as [`input::write`] has it, else bytes that are gathered until they are a
 /// frame. Frames of compressed formats have the length of the write.
 ///
@@ -92,29 +120,9 @@ fn settle(locked: &Locked) -> Result<()> {
 /// As [`input::write`]; ENOMEM.
 pub fn write(call: &Call, bytes: &IoSlices) -> Result<usize> {
     let session = call.file;
-    let (board, page) = (session.board(), session.page());
-    let format = board.format();
-    let fed = format.ring != 0 && format.feed != 0;
-    let whole = if fed { format.frame_len } else { format.pix.sizeimage } as usize;
-    let varies = match fed {
-        true => format.varies != 0,
-        false => PixelFormat::of(Fourcc(format.pix.fourcc)).is_none_or(|format| format.is_compressed()),
-    };
+    let format = session.board().format();
     let len = bytes.total().ok_or(libc::EINVAL)?;
-    let begun = page.rest.load(Ordering::Relaxed) != 0;
-    // A V4L2 device always has a format. But who has said nothing may be a program of V4L1, to which bytes that come
-    // before anybody has set a format are no picture.
-    let is_known = format.chosen != 0 || page.v4l2.load(Ordering::Relaxed) != 0;
-    let in_parts = whole != 0 && is_known && !varies && (begun || len != whole);
-    let info = session.info();
-    let has_buffers = page.count.load(Ordering::Relaxed) != 0;
-    if !in_parts
-        || !info.input
-        || !session.access().1
-        || !open_file::is_client(session)
-        || has_buffers
-        || board.zero() != 0
-    {
+    if !is_gathered(session, &format, len) {
         return input::write(session, bytes);
     }
     session.alive()?;
@@ -123,49 +131,50 @@ pub fn write(call: &Call, bytes: &IoSlices) -> Result<usize> {
         return Ok(0);
     }
     session.claim()?;
-    if !fed {
+    if !is_fed(&format) {
         open_file::feed(session, 0)?;
     }
     let done = Cell::new(0);
-    let result = with_locks(call, |locked| {
-        session.refresh_ring(&mut locked.ring)?;
-        bytes.check(session)?;
-        let whole = board.format().frame_len as usize;
-        if whole == 0 || whole > locked.ring.slot_len {
-            return Err(libc::EINVAL);
-        }
-        let memory = locked.ring.part.memory(page, session.info().session, whole)?;
-        loop {
-            let have = (page.rest.load(Ordering::Relaxed) as usize).min(whole);
-            let count = (whole - have).min(len - done.get());
-            // SAFETY: the memory has `whole` bytes; the pieces were checked.
-            unsafe { bytes.copy_part(done.get(), memory.add(have), count) }?;
-            done.set(done.get() + count);
-            page.rest.store((have + count) as u32, Ordering::Relaxed);
-            if have + count < whole {
-                return Ok(Step::Done(len));
-            }
-            let log = locked.log()?;
-            match log.lock.try_lock(connection::peer()?) {
-                Ok(()) => {
-                    let frame = libc::iovec { iov_base: memory.cast(), iov_len: whole };
-                    let frame = IoSlices::ours(core::slice::from_ref(&frame));
-                    let keep = publish::is_kept(session, locked.ring.log_number, whole);
-                    let put = publish::put(session, &locked.ring, log, &frame, (whole, keep));
-                    publish::give_back(log);
-                    put?;
-                }
-                Err(owner) => return Ok(Step::Writing(log, owner)),
-            }
-            page.rest.store(0, Ordering::Relaxed);
-            if done.get() == len {
-                return Ok(Step::Done(len));
-            }
-        }
-    });
-    match result {
+    match with_locks(call, |locked| gather(locked, bytes, len, &done)) {
         // What was taken is taken: the program goes on behind it.
         Err(_) if done.get() != 0 => Ok(done.get()),
         result => result,
+    }
+}
+
+/// Takes the bytes from number `done` on, of `len`, and publishes each frame that is whole.
+fn gather(locked: &mut Locked, bytes: &IoSlices, len: usize, done: &Cell<usize>) -> Result<Step<usize>> {
+    let (session, page) = (locked.session, locked.session.page());
+    session.refresh_ring(&mut locked.ring)?;
+    bytes.check(session)?;
+    let whole = session.board().format().frame_len as usize;
+    if whole == 0 || whole > locked.ring.slot_len {
+        return Err(libc::EINVAL);
+    }
+    let memory = locked.ring.part.memory(page, session.info().session, whole)?;
+    loop {
+        let have = (page.rest.load(Ordering::Relaxed) as usize).min(whole);
+        let count = (whole - have).min(len - done.get());
+        // SAFETY: the memory has `whole` bytes; the pieces were checked.
+        unsafe { bytes.copy_part(done.get(), memory.add(have), count) }?;
+        done.set(done.get() + count);
+        page.rest.store((have + count) as u32, Ordering::Relaxed);
+        if have + count < whole {
+            return Ok(Step::Done(len));
+        }
+        let log = locked.log()?;
+        if let Err(owner) = log.lock.try_lock(connection::peer()?) {
+            return Ok(Step::Writing(log, owner));
+        }
+        let frame = libc::iovec { iov_base: memory.cast(), iov_len: whole };
+        let frame = IoSlices::ours(core::slice::from_ref(&frame));
+        let keep = publish::is_kept(session, locked.ring.log_number, whole);
+        let put = publish::put(session, &locked.ring, log, &frame, (whole, keep));
+        publish::give_back(log);
+        put?;
+        page.rest.store(0, Ordering::Relaxed);
+        if done.get() == len {
+            return Ok(Step::Done(len));
+        }
     }
 }

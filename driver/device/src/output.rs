@@ -74,85 +74,105 @@ pub fn read(call: &Call, buf: usize, len: usize) -> Result<usize> {
     if len == 0 {
         return Ok(0);
     }
-    const NOBODY: c_int = -1;
     let mut began = false;
-    let result = until_done(
-        call,
-        || before_sleep(call),
-        |locked| {
-            let page = session.page();
-            let begins = page.streaming.load(Ordering::Relaxed) & BY_READ == 0;
-            if page.count.load(Ordering::Relaxed) != 0 || (begins && queue::is_owned_elsewhere(call)) {
-                return Err(libc::EBUSY);
-            }
-            // To V4L2's programs a read is a part of a stream.
-            let in_parts = is_client(session);
-            if in_parts {
-                if let Some(count) = byte_stream::read_rest(locked, buf, len)? {
-                    return Ok(Step::Done(count));
-                }
-            }
-            // Who came before the pusher and has asked for no format takes the pusher's.
-            let open = takes_what_comes(session);
-            check_read(call, begins || open)?;
-            began |= begins;
-            if fed(session, NOBODY)? && !memory::is_zero(session) {
-                locked.settle(BY_READ)?;
-            } else if !locked.settle_reader()? {
-                if call.caller.may_wait() {
-                    locked.disarm();
-                } else {
-                    locked.set_readiness()?;
-                }
-                return Ok(Step::Sleep);
-            }
-            if open {
-                // What has been mapped just now may be of another format.
-                check_read(call, true)?;
-            }
-            if !in_parts {
-                locked.pass_former();
-            }
-            let format = locked.session.board().format();
-            let conversion = if in_parts { convert::of(call) } else { None };
-            let whole = match &conversion {
-                Some(conversion) => conversion.result_len(),
-                None => format.frame_len.max(format.pix.sizeimage) as usize,
-            };
-            let room = len.min(whole);
-            call.caller.check_writable(session, buf, room).map_err(|_| libc::EFAULT)?;
-            if began && !call.caller.may_wait() {
-                // A stream that begins now has no frame yet, as with a camera: not even one that was published
-                // in the moment since.
-                locked.set_readiness()?;
-                return Ok(Step::Sleep);
-            }
-            if locked.oldest()?.is_some() {
-                not_a_card(session, NOBODY)?;
-            }
-            let got = if in_parts && (len < whole || conversion.is_some()) {
-                byte_stream::read_begin(locked, (buf, room), whole, conversion.as_ref())?
-            } else {
-                // SAFETY: `room` bytes at `buf` were just checked.
-                let taken = unsafe { locked.copy_oldest_out(buf, room) }?;
-                taken.map(|taken| locked.set_readiness().map(|()| taken.len as usize)).transpose()?
-            };
-            match got {
-                Some(count) => Ok(Step::Done(count)),
-                None => {
-                    // The format may have changed since the look above, and its frames gone with it.
-                    check_read(call, open)?;
-                    if call.caller.may_wait() {
-                        locked.disarm();
-                    } else {
-                        locked.set_readiness()?;
-                    }
-                    Ok(Step::Sleep)
-                }
-            }
-        },
-    );
-    if result == Err(NOBODY) { Ok(0) } else { result }
+    let read = until_done(call, || before_sleep(call), |locked| read_next(locked, (buf, len), &mut began));
+    match read {
+        Ok(count) => Ok(count),
+        Err(NoFrame::Nobody) => Ok(0),
+        Err(NoFrame::Failed(e)) => Err(e),
+    }
+}
+
+/// Why a read has no frame.
+enum NoFrame {
+    /// Nobody feeds the pipe: the end of the file.
+    Nobody,
+    /// An errno.
+    Failed(c_int),
+}
+
+impl From<c_int> for NoFrame {
+    fn from(errno: c_int) -> Self {
+        Self::Failed(errno)
+    }
+}
+
+/// One try of [`read`]. `began`: a stream by read() has begun with this call.
+fn read_next(
+    locked: &mut Locked,
+    (buf, len): (usize, usize),
+    began: &mut bool,
+) -> core::result::Result<Step<usize>, NoFrame> {
+    let (call, session) = (locked.call, locked.session);
+    let page = session.page();
+    let begins = page.streaming.load(Ordering::Relaxed) & BY_READ == 0;
+    if page.count.load(Ordering::Relaxed) != 0 || (begins && queue::is_owned_elsewhere(call)) {
+        return Err(libc::EBUSY.into());
+    }
+    // To V4L2's programs a read is a part of a stream.
+    let in_parts = is_client(session);
+    if in_parts {
+        if let Some(count) = byte_stream::read_rest(locked, buf, len)? {
+            return Ok(Step::Done(count));
+        }
+    }
+    // Who came before the pusher and has asked for no format takes the pusher's.
+    let open = takes_what_comes(session);
+    check_read(call, begins || open)?;
+    *began |= begins;
+    if fed(session, NoFrame::Nobody)? && !memory::is_zero(session) {
+        locked.settle(BY_READ)?;
+    } else if !locked.settle_reader()? {
+        return Ok(none_yet(locked)?);
+    }
+    if open {
+        // What has been mapped just now may be of another format.
+        check_read(call, true)?;
+    }
+    if !in_parts {
+        locked.pass_former();
+    }
+    let format = session.board().format();
+    let conversion = if in_parts { convert::of(call) } else { None };
+    let whole = match &conversion {
+        Some(conversion) => conversion.result_len(),
+        None => format.frame_len.max(format.pix.sizeimage) as usize,
+    };
+    let room = len.min(whole);
+    call.caller.check_writable(session, buf, room).map_err(|_| libc::EFAULT)?;
+    if *began && !call.caller.may_wait() {
+        // A stream that begins now has no frame yet, as with a camera: not even one that was published
+        // in the moment since.
+        locked.set_readiness()?;
+        return Ok(Step::Sleep);
+    }
+    if locked.oldest()?.is_some() {
+        not_a_card(session, NoFrame::Nobody)?;
+    }
+    let got = if in_parts && (len < whole || conversion.is_some()) {
+        byte_stream::read_begin(locked, (buf, room), whole, conversion.as_ref())?
+    } else {
+        // SAFETY: `room` bytes at `buf` were just checked.
+        let taken = unsafe { locked.copy_oldest_out(buf, room) }?;
+        taken.map(|taken| locked.set_readiness().map(|()| taken.len as usize)).transpose()?
+    };
+    if let Some(count) = got {
+        return Ok(Step::Done(count));
+    }
+    // The format may have changed since the look above, and its frames gone with it.
+    check_read(call, open)?;
+    Ok(none_yet(locked)?)
+}
+
+/// There is no frame to read yet. The call that waits is woken for the next one, without its descriptor; else the
+/// descriptor becomes readable.
+fn none_yet<T>(locked: &Locked) -> Result<Step<T>> {
+    if locked.call.caller.may_wait() {
+        locked.disarm();
+    } else {
+        locked.set_readiness()?;
+    }
+    Ok(Step::Sleep)
 }
 
 /// mmap(2): the client's frames, as VIDIOCGMBUF lays them out.
@@ -329,7 +349,7 @@ pub fn sync(call: &Call, frame: i32) -> Result<()> {
 ///
 /// # Errors
 /// `nobody` if so.
-fn not_a_card(session: &OpenFile, nobody: c_int) -> Result<()> {
+fn not_a_card<E>(session: &OpenFile, nobody: E) -> core::result::Result<(), E> {
     fed(session, nobody).map(drop)
 }
 

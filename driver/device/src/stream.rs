@@ -454,39 +454,60 @@ impl<'a> Locked<'a> {
     }
 }
 
+/// What a client is to do that found no frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Sleep until one may be there.
+    Sleep,
+    /// Look again: things may be different now.
+    LookAgain,
+}
+
 /// Runs `step` with the locks held until it is done; sleeps, without locks and with signals as the
 /// program has them, in between.
 ///
 /// # Errors
 /// What `step` says; ENODEV when the daemon is gone, EBADF when the device was closed meanwhile,
 /// what `wait` says instead of letting it sleep, EINTR after a handler without SA_RESTART.
-pub fn until_done<T>(
+pub fn until_done<T, E: From<c_int>>(
     call: &Call,
-    wait: impl Fn() -> Result<()>,
-    mut step: impl FnMut(&mut Locked) -> Result<Step<T>>,
-) -> Result<T> {
+    wait: impl Fn() -> Result<Wait>,
+    step: impl FnMut(&mut Locked) -> core::result::Result<Step<T>, E>,
+) -> core::result::Result<T, E> {
     let session = call.file;
     let mut slept = false;
+    let result = repeat(call, wait, step, &mut slept);
+    if slept && result.is_err() {
+        // It was disarmed for the wait; the program may poll next.
+        session.page().armed.store(1, Ordering::SeqCst);
+        session.claims_page().arm(session.info().client);
+        session.ring_frame_doorbell();
+    }
+    result
+}
+
+/// As [`until_done`]; tells whether it has `slept`.
+fn repeat<T, E: From<c_int>>(
+    call: &Call,
+    wait: impl Fn() -> Result<Wait>,
+    mut step: impl FnMut(&mut Locked) -> core::result::Result<Step<T>, E>,
+    slept: &mut bool,
+) -> core::result::Result<T, E> {
+    let session = call.file;
     let mut hurried = 0;
-    let result = loop {
-        if let Err(e) = session.alive() {
-            break Err(e);
-        }
+    loop {
+        session.alive()?;
         let page = session.page();
         let kick = page.kick.load(Ordering::SeqCst);
         let (next, seq) = {
             let quiet = NoSignals::new();
-            match Locked::try_new(call, &quiet) {
-                Err(e) => break Err(e),
-                Ok(Err(owner)) => (Step::Contended(owner), None),
-                Ok(Ok(mut locked)) => {
+            match Locked::try_new(call, &quiet)? {
+                Err(owner) => (Step::Contended(owner), None),
+                Ok(mut locked) => {
                     // Read before the look: what is published after it changes the word.
                     let log = locked.ring.log_number;
                     let seq = locked.ring.log().map(|log| (&log.seq, log.seq.load(Ordering::SeqCst)));
-                    let next = match step(&mut locked) {
-                        Ok(next) => next,
-                        Err(e) => break Err(e),
-                    };
+                    let next = step(&mut locked)?;
                     let other = locked.ring.log_number != log || locked.outdated.get();
                     if other && matches!(next, Step::Sleep) {
                         // That word was a former log's, or the look was at one.
@@ -497,48 +518,27 @@ pub fn until_done<T>(
             }
         };
         match next {
-            Step::Done(value) => break Ok(value),
-            Step::Contended(owner) => {
-                if let Err(e) = session.wait_for_lock(page.lock.word(), owner) {
-                    break Err(e);
-                }
-            }
-            Step::Writing(log, owner) => {
-                if let Err(e) = session.wait_for_lock(log.lock.word(), owner) {
-                    break Err(e);
-                }
-            }
+            Step::Done(value) => return Ok(value),
+            Step::Contended(owner) => session.wait_for_lock(page.lock.word(), owner)?,
+            Step::Writing(log, owner) => session.wait_for_lock(log.lock.word(), owner)?,
             Step::Sleep => {
-                match wait() {
-                    Ok(()) => {}
-                    Err(LOOK_AGAIN) => continue,
-                    Err(e) => break Err(e),
+                if wait()? == Wait::LookAgain {
+                    continue;
                 }
-                slept = true;
+                *slept = true;
                 // A pusher that changes its log all the time lets nobody sleep on it. Whoever called can be interrupted
                 // all the same, and others have the processor.
                 let (seq, until) = match hurried < HURRIES {
                     true => (seq, None),
                     false => (None, Some(sys::now() + MOMENT)),
                 };
-                match sleep(call, seq, kick, until) {
-                    Ok(true) => hurried = 0,
-                    Ok(false) => hurried += 1,
-                    Err(e) => break Err(e),
-                }
+                hurried = if sleep(call, seq, kick, until)? { 0 } else { hurried + 1 };
                 if !call.caller.is_open() {
-                    break Err(libc::EBADF);
+                    return Err(libc::EBADF.into());
                 }
             }
         }
-    };
-    if slept && result.is_err() {
-        // It was disarmed for the wait; the program may poll next.
-        session.page().armed.store(1, Ordering::SeqCst);
-        session.claims_page().arm(session.info().client);
-        session.ring_frame_doorbell();
     }
-    result
 }
 
 /// [`until_done`], for calls that wait, if they wait at all, whatever the descriptor's flags say.
@@ -546,8 +546,7 @@ pub fn until_done<T>(
 /// # Errors
 /// As [`until_done`], but for EAGAIN.
 pub fn with_locks<T>(call: &Call, step: impl FnMut(&mut Locked) -> Result<Step<T>>) -> Result<T> {
-    let _session = call.file;
-    until_done(call, || Ok(()), step)
+    until_done(call, || Ok(Wait::Sleep), step)
 }
 
 /// Sleeps until a frame is published, the session is kicked, the daemon dies, or it is `until`. False: something had
@@ -584,9 +583,6 @@ fn wait_rung(call: &Call) -> Result<()> {
         _ => Ok(()),
     }
 }
-
-/// What [`before_sleep`] says when things may be different now; no errno.
-pub const LOOK_AGAIN: c_int = -2;
 
 /// The daemon counts the client among those that stream no more, and takes its row back.
 ///

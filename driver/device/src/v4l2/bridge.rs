@@ -23,7 +23,7 @@ use vloopback_wire::Request;
 use zerocopy::{FromZeros, IntoBytes};
 
 use crate::caller::Call;
-use crate::stream::{BY_READ, LOOK_AGAIN};
+use crate::stream::{BY_READ, Wait};
 use crate::v4l2::format::{frozen, to_v4l2, to_wire};
 use crate::zero::memory::{Inside, enter, is_zero, join};
 use crate::zero::turn::Turn;
@@ -482,16 +482,16 @@ pub(super) fn set_frequency(call: &Call, asked: &V4l2Frequency) -> Result<()> {
 /// # Errors
 /// EAGAIN: the descriptor is one that does not sleep. EIO: the pusher refuses to capture; ENODEV, and
 /// what its answers to the first questions may be.
-pub fn before_sleep(call: &Call) -> Result<()> {
+pub fn before_sleep(call: &Call) -> Result<Wait> {
     if is_zero(call) {
         if meet(call)? {
             // The format may be another one now.
-            return Err(LOOK_AGAIN);
+            return Ok(Wait::LookAgain);
         }
         // What it refuses is told once.
         want::want_frame(call).inspect_err(|_| want::forget(call))?;
     }
-    if call.caller.may_wait() { Ok(()) } else { Err(libc::EAGAIN) }
+    if call.caller.may_wait() { Ok(Wait::Sleep) } else { Err(libc::EAGAIN) }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::caller::Call;
 use crate::mappings::Mapping;
 use crate::open_file::{self, OpenFile};
 use crate::publish::{FrameInfo, give_back, is_kept, is_left_out, reserve, show};
-use crate::stream::{Locked, Step, until_done, with_locks};
+use crate::stream::{Locked, Step, Wait, until_done, with_locks};
 use crate::v4l2::format::{frozen, to_v4l2};
 use crate::v4l2::queue;
 use crate::v4l2::queue::{Brought, describe, enqueue, is_queued};
@@ -474,7 +474,7 @@ fn next_buffer(call: &Call) -> Result<V4l2Buffer> {
     let session = call.file;
     until_done(
         call,
-        || if call.caller.may_wait() { Ok(()) } else { Err(libc::EAGAIN) },
+        || if call.caller.may_wait() { Ok(Wait::Sleep) } else { Err(libc::EAGAIN) },
         |locked| {
             let page = session.page();
             if page.on.load(Ordering::Relaxed) == 0 {

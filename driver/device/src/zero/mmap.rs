@@ -122,7 +122,8 @@ pub unsafe fn mmap_input(call: &Call, wanted: &Mapping) -> Result<usize> {
     request_doorbell::install(session);
     if let Some(fd) = call.caller.device(session) {
         session.pusher_fd.store(fd, Ordering::Relaxed);
-        pusher::arm(session, fd);
+        // The caller has looked that it is the session's.
+        pusher::arm(session, fd, || true);
     }
     place.show(session)?;
     Ok(place.keep())

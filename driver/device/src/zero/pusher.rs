@@ -39,9 +39,10 @@ fn joined(session: &OpenFile) -> Result<&PusherPage> {
 }
 
 /// Lets the kernel send SIGIO for this descriptor, and for its request doorbell, as soon as it would not kill the
-/// process: when the signal is caught, ignored or blocked. What came before raises it now.
-pub(super) fn arm(session: &OpenFile, fd: c_int) {
-    if session.armed.load(Ordering::Relaxed) || !sys::sigio_is_harmless() || !is_certain(fd, session) {
+/// process: when the signal is caught, ignored or blocked. What came before raises it now. `is_its` is asked whether
+/// the descriptor is the session's.
+pub(super) fn arm(session: &OpenFile, fd: c_int, is_its: impl FnOnce() -> bool) {
+    if session.armed.load(Ordering::Relaxed) || !sys::sigio_is_harmless() || !is_its() {
         return;
     }
     // What comes meanwhile and what came before are one signal.
@@ -64,7 +65,7 @@ pub fn signals_changed(files: &Files) {
     files.each(|session| {
         let fd = session.pusher_fd.load(Ordering::Relaxed);
         if fd >= 0 && session.info().input && is_zero(session) {
-            arm(session, fd);
+            arm(session, fd, || is_certain(fd, session));
         }
     });
 }

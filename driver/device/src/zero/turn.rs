@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
 use vloopback_abi::v4l1::request;
 use vloopback_ring::pusher_page::PATIENCE;
-use vloopback_ring::request_slot::{Phase, RequestSlot};
+use vloopback_ring::request_slot::{Phase, RequestSlot, State};
 use zerocopy::IntoBytes;
 
 use crate::caller::Call;
@@ -188,11 +188,6 @@ impl<'a> Turn<'a> {
         let pusher_page = self.inside.pusher_page;
         let mut was_rung = request_doorbell::is_in_reach(session, pusher_page, self.inside.zero);
         let posted = request_slot.post(number, data, copies).ok_or(libc::EBADF)?;
-        let call = || {
-            call_daemon(session).inspect_err(|_| {
-                request_slot.withdraw(posted);
-            })
-        };
         // A pusher that has something to do looks for more when it is done.
         if pusher_page.seems_idle() {
             was_rung = request_doorbell::ring(session, pusher_page, self.inside.zero);
@@ -201,27 +196,17 @@ impl<'a> Turn<'a> {
             }
         } else if self.took_over {
             // It may have what nobody waits for, and never be done.
-            call()?;
+            self.call_daemon_for(posted)?;
         }
         loop {
             let now = request_slot.state();
-            let answer = request_slot.collect(posted, data);
-            if was_rung && answer.is_some() {
-                request_doorbell::was_heard(session);
+            if let Some(errno) = request_slot.collect(posted, data) {
+                if was_rung {
+                    request_doorbell::was_heard(session);
+                }
+                return if errno == 0 { Ok(()) } else { Err(errno as c_int) };
             }
-            match answer {
-                Some(0) => return Ok(()),
-                Some(errno) => return Err(errno as c_int),
-                None => {}
-            }
-            if now.phase() == Phase::Gone {
-                return Err(libc::EBADF);
-            }
-            if session.board().zero() != self.inside.zero || now.phase() == Phase::Idle {
-                request_slot.withdraw(posted);
-                return Err(libc::EIO);
-            }
-            session.alive()?;
+            self.may_go_on(now, posted)?;
             if deadline.is_some() && now.phase() == Phase::Posted && !pusher_page.seems_idle() {
                 // The pusher is at somebody else's request, which has a limit of its own, or is a SYNC.
                 deadline = Some(sys::now() + limit);
@@ -243,7 +228,7 @@ impl<'a> Turn<'a> {
                         wake_notifier(session);
                     }
                     if !was_rung {
-                        call()?;
+                        self.call_daemon_for(posted)?;
                     }
                     was_rung = false;
                 }
@@ -257,6 +242,28 @@ impl<'a> Turn<'a> {
                 Err(e) => return Err(e),
             }
         }
+    }
+
+    /// Whether a request that has no answer may still get one.
+    ///
+    /// # Errors
+    /// EBADF: the device was closed. EIO: the pusher is gone. ENODEV.
+    fn may_go_on(&self, now: State, posted: State) -> Result<()> {
+        if now.phase() == Phase::Gone {
+            return Err(libc::EBADF);
+        }
+        if self.session.board().zero() != self.inside.zero || now.phase() == Phase::Idle {
+            self.request_slot.withdraw(posted);
+            return Err(libc::EIO);
+        }
+        self.session.alive()
+    }
+
+    /// The daemon is to let the pusher look. If it is gone, nobody waits for the answer any more.
+    fn call_daemon_for(&self, posted: State) -> Result<()> {
+        call_daemon(self.session).inspect_err(|_| {
+            self.request_slot.withdraw(posted);
+        })
     }
 
     /// The same with a structure of the driver's own.
