@@ -10,7 +10,7 @@ use vloopback_ring::Pix;
 use vloopback_wire::Request;
 
 use crate::open_file::{self, OpenFile};
-use crate::publish::{IoSlices, give_back, is_kept, is_left_out, put};
+use crate::publish::{IoSlices, give_back, is_kept, is_left_out, put, with_right_to_write};
 use vloopback_link::connection;
 use vloopback_sys::Result;
 use vloopback_sys::lock::NoSignals;
@@ -66,26 +66,12 @@ pub fn write(session: &OpenFile, frame: &IoSlices) -> Result<usize> {
             return Ok(len);
         }
     }
-    loop {
-        let quiet = NoSignals::new();
-        let mut ring = session.ring.lock(&quiet);
-        session.refresh_ring(&mut ring)?;
-        frame.check(session)?;
-        let Some(log) = ring.log() else { return Err(libc::EINVAL) };
-        match log.lock.try_lock(connection::peer()?) {
-            Ok(()) => {
-                let done = put(session, &ring, log, frame, (len.min(whole), keep));
-                give_back(log);
-                return done.map(|()| len);
-            }
-            Err(owner) => {
-                drop(ring);
-                drop(quiet);
-                // Not with signals blocked: whoever waits here can be interrupted.
-                session.wait_for_lock(log.lock.word(), owner)?;
-            }
-        }
-    }
+    with_right_to_write(session, |ring, log, _| {
+        let checked = frame.check(session);
+        let done = checked.and_then(|()| put(session, ring, log, frame, (len.min(whole), keep)));
+        give_back(log);
+        done.map(|()| len)
+    })
 }
 
 /// Whether `len` bytes can be a frame.

@@ -8,8 +8,10 @@ use vloopback_ring::{Log, Picked, RING_AT_LEAST, cancel, pick, publish_marked, r
 use crate::caller::Caller;
 use crate::open_file::OpenFile;
 use crate::ring_map::RingMap;
+use vloopback_link::connection;
 use vloopback_sys as sys;
 use vloopback_sys::Result;
+use vloopback_sys::lock::NoSignals;
 
 /// One frame out of pieces that lie in the caller's memory, or in our own.
 #[derive(Clone, Copy)]
@@ -189,6 +191,30 @@ pub fn show(session: &OpenFile, log: &Log, picked: Picked, slots: usize, len: u3
     {
         log.rung.store(time, Ordering::Relaxed);
         session.ring_frame_doorbell();
+    }
+}
+
+/// Runs `f` with the ring in force, its log, and the right to write there as this process's number; `f` gives the right
+/// back ([`give_back`]), or keeps it for a frame that is filled in place.
+///
+/// # Errors
+/// EINVAL: there is no ring. EINTR: a handler without SA_RESTART, while another writer of the same pipe (a fork's or a
+/// thread's) is at it. What `f` says; ENOMEM, EMFILE, ENODEV.
+pub fn with_right_to_write<T>(
+    session: &OpenFile,
+    f: impl FnOnce(&RingMap, &'static Log, u32) -> Result<T>,
+) -> Result<T> {
+    loop {
+        let quiet = NoSignals::new();
+        let mut ring = session.ring.lock(&quiet);
+        session.refresh_ring(&mut ring)?;
+        let log = ring.log().ok_or(libc::EINVAL)?;
+        let me = connection::peer()?;
+        let Err(owner) = log.lock.try_lock(me) else { return f(&ring, log, me) };
+        drop(ring);
+        drop(quiet);
+        // Not with signals blocked: whoever waits here can be interrupted.
+        session.wait_for_lock(log.lock.word(), owner)?;
     }
 }
 

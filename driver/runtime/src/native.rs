@@ -314,41 +314,25 @@ impl Input {
         {
             return Ok(None);
         }
-        let filling = loop {
-            let quiet = NoSignals::new();
-            let mut ring = session.ring.lock(&quiet);
-            session.refresh_ring(&mut ring)?;
-            let Some(log) = ring.log() else { return Err(libc::EINVAL) };
-            let me = connection::peer()?;
-            match log.lock.try_lock(me) {
-                Ok(()) => {}
-                Err(owner) => {
-                    drop(ring);
-                    drop(quiet);
-                    // Not with signals blocked: whoever waits here can be interrupted.
-                    session.wait_for_lock(log.lock.word(), owner)?;
-                    continue;
-                }
-            }
-            match publish::reserve(session, &ring, log, (len, keep)) {
-                Ok(Some(Picked { slot })) => {
-                    break Filling {
-                        slot,
-                        slots: ring.slots,
-                        len,
-                        memory: ring.slot(slot),
-                        ring: ring.log_number,
-                        log,
-                        me,
-                        epoch: fork::epoch(),
-                    };
-                }
+        let filling = publish::with_right_to_write(session, |ring, log, me| {
+            match publish::reserve(session, ring, log, (len, keep)) {
+                Ok(Some(Picked { slot })) => Ok(Some(Filling {
+                    slot,
+                    slots: ring.slots,
+                    len,
+                    memory: ring.slot(slot),
+                    ring: ring.log_number,
+                    log,
+                    me,
+                    epoch: fork::epoch(),
+                })),
                 other => {
                     give_back(log);
-                    return other.map(|_| None);
+                    other.map(|_| None)
                 }
             }
-        };
+        })?;
+        let Some(filling) = filling else { return Ok(None) };
         self.filling = Some(filling);
         Ok(self.filling_mut())
     }
