@@ -75,15 +75,15 @@ pub enum Command {
     Add(AddArgs),
     /// Take pipes away from the running server
     Delete(DeleteArgs),
-    /// Tell what a pipe is like
+    /// Print a pipe's settings
     Query(QueryArgs),
     /// Set a pipe's frame rate
     SetFps(SetFpsArgs),
-    /// Tell a pipe's frame rate
+    /// Print a pipe's frame rate
     GetFps(DeviceArgs),
     /// Set a pipe's format and keep it, whoever pushes
     SetCaps(SetCapsArgs),
-    /// Tell a pipe's format
+    /// Print a pipe's format
     GetCaps(DeviceArgs),
     /// The server that `run` starts; ends by itself some seconds after its last user
     #[command(hide = true)]
@@ -126,7 +126,7 @@ pub struct EraArgs {
     /// Apply the old driver's rules from the command's first open on
     #[arg(long)]
     pub legacy: bool,
-    /// Whose names the command finds: v4l2loopback's, which programs of today look for, or vloopback's own
+    /// Which driver's names the command finds: v4l2loopback's, which programs of today look for, or vloopback's own
     /// [default: as the server's configuration says]
     #[arg(long, value_name = "NAME", value_parser = ["vloopback", "v4l2loopback"])]
     pub identity: Option<String>,
@@ -260,31 +260,31 @@ pub struct SnapshotArgs {
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 pub struct AddArgs {
-    /// What programs find the pipe to be called: at most 31 bytes of UTF-8, the rest is cut
+    /// The pipe's name, as programs show it: at most 31 bytes of UTF-8, the rest is cut
     #[arg(short, long, value_name = "NAME")]
     pub name: Option<String>,
-    /// The largest width of its pictures; 0: as wide as there are
+    /// The largest width that a pusher may set; 0: no limit
     #[arg(short = 'w', long, value_name = "PIXELS")]
     pub max_width: Option<u32>,
-    /// The largest height; 0: as high as there are
+    /// The largest height that a pusher may set; 0: no limit
     #[arg(short = 'h', long, value_name = "PIXELS")]
     pub max_height: Option<u32>,
-    /// The smallest width
+    /// The smallest width that a pusher may set
     #[arg(long, value_name = "PIXELS")]
     pub min_width: Option<u32>,
-    /// The smallest height
+    /// The smallest height that a pusher may set
     #[arg(long, value_name = "PIXELS")]
     pub min_height: Option<u32>,
-    /// As v4l2loopback-ctl has it; a pipe's two nodes show one capability each in any case
+    /// No effect (v4l2loopback-ctl has it): each of a pipe's two nodes has one capability anyway
     #[arg(short = 'x', long, value_name = "0|1", value_parser = clap::value_parser!(u8).range(0..=1))]
     pub exclusive_caps: Option<u8>,
     /// The most buffers that a program gets at a time, 1 to 32; 0: 32
     #[arg(short, long, value_name = "BUFFERS")]
     pub buffers: Option<u32>,
-    /// How many may have the nodes open at a time, both together; 0: as many as like
+    /// The most open files of the two nodes together; 0: no limit
     #[arg(short = 'o', long, value_name = "OPENERS")]
     pub max_openers: Option<u32>,
-    /// Print what the pipe is like
+    /// Print the pipe's settings
     #[arg(short, long)]
     pub verbose: bool,
     /// The node to push into: /dev/videoN or N [default: a free number]
@@ -304,7 +304,7 @@ pub struct AddArgs {
 /// `vloopback delete`.
 #[derive(Debug, Args)]
 pub struct DeleteArgs {
-    /// Also pipes that somebody has open: there every call gives ENODEV from then on
+    /// Delete a pipe although it is open; every call on its nodes then fails with ENODEV
     #[arg(short, long)]
     pub force: bool,
     /// The pipes, each by one of its nodes: /dev/videoN or N
@@ -318,7 +318,7 @@ pub struct DeleteArgs {
 /// `vloopback query`.
 #[derive(Debug, Args)]
 pub struct QueryArgs {
-    /// Accepted as v4l2loopback-ctl has it
+    /// No effect (v4l2loopback-ctl has it)
     #[arg(short, long)]
     pub escape: bool,
     /// The pipes, each by one of its nodes: /dev/videoN or N
@@ -360,7 +360,7 @@ pub struct SetCapsArgs {
     /// One of the pipe's nodes: /dev/videoN or N
     #[arg(value_name = "DEVICE")]
     pub device: String,
-    /// A format such as YUYV:640x480 or YUYV:640x480@30 (with frames a second); any: the pusher sets what it likes
+    /// A format such as YUYV:640x480 or YUYV:640x480@30 (with frames a second); any lets the pusher choose
     #[arg(value_name = "CAPS", value_parser = crate::caps::caps_word)]
     pub caps: crate::caps::CapsWord,
     /// Which server.

@@ -305,15 +305,15 @@ enum Verb {
         #[command(flatten)]
         socket: SocketArgs,
     },
-    /// Tell what a pipe is like
+    /// Print a pipe's settings
     Query(QueryArgs),
     /// Set the frame rate
     SetFps(SetFpsArgs),
-    /// Tell the frame rate
+    /// Print the frame rate
     GetFps(DeviceArgs),
     /// Set the format, and keep it
     SetCaps(SetCapsArgs),
-    /// Tell the format
+    /// Print the format
     GetCaps(DeviceArgs),
     /// Set the picture that clients see while nobody pushes
     SetTimeoutImage(SetTimeoutImageArgs),

@@ -85,7 +85,7 @@ pub struct Options {
     pub exclusive: bool,
     /// The sizes that a pusher may set: least width, most width, least height, most height.
     pub sizes: [u32; 4],
-    /// How many may have the pipe's nodes open, both together; 0: as many as like.
+    /// How many may have the pipe's nodes open, both together; 0: no limit.
     pub max_openers: u32,
 }
 

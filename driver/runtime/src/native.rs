@@ -26,7 +26,7 @@ use vloopback_device::input;
 use vloopback_device::open_file::{self, OpenFile, Pin};
 use vloopback_device::publish::{self, FrameInfo, IoSlices, give_back, show};
 use vloopback_device::v4l2::format;
-use vloopback_link::{connection, environment, table};
+use vloopback_link::{environment, table};
 use vloopback_sys::lock::NoSignals;
 use vloopback_sys::{Result, fork};
 

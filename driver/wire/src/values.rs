@@ -17,7 +17,7 @@ pub struct PipeSpec {
     pub sizes: [u32; 4],
     /// The most buffers that one REQBUFS gives; 0: as many as there can be.
     pub max_buffers: u32,
-    /// How many may have the nodes open, both together; 0: as many as like.
+    /// How many may have the nodes open, both together; 0: no limit.
     pub max_openers: u32,
 }
 
