@@ -4,8 +4,8 @@
 //! the old driver's: a read is a frame.)
 //!
 //! What is left, or gathered so far, belongs to the open file: `(head -c 100; cat) < /dev/video1` goes on where it was.
-//! So it lies in memory that the daemon keeps for the open file, as it does for exported buffers, which a file that is
-//! read or written has none of; how much it is stands in the session's page. Whole frames do not come here.
+//! So it lies in memory that the daemon keeps for the open file, as an exported buffer does (an open file that is read or
+//! written has no buffers). The session's page says how many bytes there are. Whole frames do not come here.
 
 use core::cell::Cell;
 use core::sync::atomic::Ordering;

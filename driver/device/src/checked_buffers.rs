@@ -1,4 +1,4 @@
-//! Large buffers that a program uses again and again, which are looked at once.
+//! Large buffers that a program uses again and again: their addresses are checked in full only once.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 

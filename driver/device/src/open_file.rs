@@ -20,16 +20,16 @@ use vloopback_sys as sys;
 use vloopback_sys::Result;
 use vloopback_sys::lock::{Local, NoSignals};
 
-/// What this process knows of an open device. All numbers (dup) of one open file share one.
+/// What this process knows of an open device. All descriptors (dup) of one open file share it.
 ///
-/// Sessions live in pages that are never unmapped, so that the table can be read without a lock:
-/// `users` says whether this is one at the moment.
+/// Open files live in pages that are never unmapped, so that the table can be read without a lock: `users` says whether
+/// this place is in use.
 pub struct OpenFile {
-    /// Users that keep it alive: 1 for all descriptors together, 1 for each call in progress.
+    /// Users that keep it in use: 1 for all descriptors together, 1 for each call in progress.
     users: AtomicU32,
-    /// Numbers in the table.
+    /// Its descriptors in the table.
     pub numbers: AtomicU32,
-    /// The one that was made before it.
+    /// The place that was made before this one, in the list of all ([`Files`](crate::files::Files)).
     pub next: AtomicPtr<OpenFile>,
     info: core::cell::UnsafeCell<SessionInfo>,
     page: AtomicPtr<SessionPage>,
@@ -38,51 +38,51 @@ pub struct OpenFile {
     lifeline: AtomicPtr<Lifeline>,
     /// The log of the ring in force, for counting without a lock.
     pub log: AtomicPtr<Log>,
-    /// Its number.
+    /// That log's number.
     pub log_number: AtomicU32,
-    /// How fast its frames come while nobody watches.
+    /// How fast a pusher's frames come while nobody watches.
     pub pace: Pace,
     /// When the next buffer of a pusher that has set its rate is due, nanoseconds of CLOCK_MONOTONIC.
     pub(crate) due: AtomicU64,
     /// The pipe was claimed through this session.
     pub claimed: AtomicBool,
-    /// The ring's memory here.
+    /// The ring as this process has it mapped.
     pub ring: Local<RingMap>,
-    /// Which frame of the program's shows what.
+    /// The program's mappings of its frames, and what they show.
     pub(crate) mappings: Local<Mappings>,
-    /// Large buffers of the program that were looked at.
+    /// Large buffers of the program whose addresses were checked.
     pub checked: CheckedBuffers,
-    /// What is mapped of zero-copy pushers' memory.
+    /// Zero-copy pushers' memory as this process has it mapped.
     pub zero: ZeroMaps,
-    /// The zero-copy memory to which what the program has mapped was brought (`zero::shown`); 0: to none.
+    /// The zero-copy memory, by number, that the program's mappings show or have frames copied of (`zero::shown`); 0: none.
     pub(crate) shown: AtomicU32,
-    /// The one whose frames are copied for it.
+    /// The zero-copy memory, by number, whose frames are copied to where the program looks for them.
     pub(crate) copied: AtomicU32,
     /// The program has had a frame of a zero-copy pusher's that did not come by the ring.
     pub(crate) drawn: AtomicBool,
     /// A zero-copy pusher's clients.
     pub(crate) clients: Local<Clients>,
-    /// The descriptor by which a zero-copy pusher mapped; -1 for none.
+    /// The descriptor that a zero-copy pusher passed to mmap; -1: none.
     pub pusher_fd: AtomicI32,
-    /// Whether SIGIO comes for it.
+    /// The kernel sends SIGIO for that descriptor.
     pub armed: AtomicBool,
     /// The name that the program asked for of an RGB format that has two (V4L2 code), 0 for none.
     pub pixel_name: AtomicU32,
-    /// The zero-copy memory whose pusher was asked through this open file which palettes it has.
+    /// The zero-copy memory, by number, whose pusher was asked for its palettes through this open file.
     pub(crate) asked_palettes: AtomicU32,
     /// The descriptor that says in poll that a V4L2 event is pending. See `event_doorbell`.
     pub event_doorbell: Hidden,
     /// A zero-copy pusher's descriptor that its clients make ready. See `zero::request_doorbell`.
     pub request_doorbell: Hidden,
-    /// By what a client does so.
+    /// The end by which a client makes that descriptor ready.
     pub(crate) ringing_end: Hidden,
-    /// Whose ringing end it is: the number of the pusher's memory.
+    /// The pusher that the ringing end is for: the number of its memory.
     pub(crate) ringing_end_of: AtomicU32,
-    /// A pusher's: it does not look at its request doorbell. A client's: that pusher does not hear it.
+    /// Of a pusher: it does not poll its request doorbell. Of a client: its pusher does not.
     pub(crate) ignores_doorbell: AtomicBool,
     /// Requests in a row that were not heard by the request doorbell.
     pub(crate) unheard: AtomicU32,
-    /// A pusher's count of all reminders when it looked last.
+    /// How many reminders a pusher had counted when it looked last.
     pub(crate) reminded: AtomicU32,
 }
 
@@ -90,11 +90,11 @@ pub struct OpenFile {
 // atomics and locks.
 unsafe impl Sync for OpenFile {}
 
-/// A session that cannot go while this lives.
+/// An open file that stays in use while this lives.
 pub struct Pin(&'static OpenFile);
 
 impl Pin {
-    /// The open file, for who keeps it by other means.
+    /// The open file, for a caller that keeps it in use in another way.
     pub fn file(&self) -> &'static OpenFile {
         self.0
     }
@@ -165,7 +165,7 @@ impl OpenFile {
         Ok(())
     }
 
-    /// Keeps it from going. None: it is no open file.
+    /// Keeps it in use. None: it is not in use.
     #[inline]
     pub fn acquire(&'static self) -> Option<Pin> {
         let mut users = self.users.load(Ordering::Relaxed);
@@ -332,9 +332,8 @@ impl OpenFile {
         }
     }
 
-    /// Wakes the daemon's poll notifier. A pusher does so by a word of its own page, which no client has. A client
-    /// tells the daemon: a word that all clients could sleep on would be one on which any of them could keep the poll
-    /// notifier asleep.
+    /// Wakes the daemon's poll notifier. A pusher does so by a word of its own page, which no client has. A client sends
+    /// a message: if all clients shared a word with the notifier, any of them could keep the notifier asleep there.
     pub fn ring_frame_doorbell(&self) {
         if self.info().input {
             let doorbell = &self.page().frame_doorbell;
@@ -463,8 +462,7 @@ pub fn is_client(session: &OpenFile) -> bool {
     !session.page().is_old(session.info().legacy)
 }
 
-/// Whether a reader takes the format that there is when its first frame comes: it has asked for none and has had no
-/// byte of any.
+/// Whether a reader takes the format of its first frame: it has made no V4L2 request and has read nothing yet.
 pub fn takes_what_comes(session: &OpenFile) -> bool {
     let page = session.page();
     page.v4l2.load(Ordering::Relaxed) == 0 && page.received.load(Ordering::Relaxed) == 0

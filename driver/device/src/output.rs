@@ -24,7 +24,7 @@ use vloopback_sys as sys;
 use vloopback_sys::Result;
 use vloopback_sys::lock::NoSignals;
 
-/// Before a V4L2 client reads a zero-copy pipe: what its format is, and that the client has met the pusher.
+/// Before a V4L2 client reads from a zero-copy pipe: asks the pusher for its format, and for the client's if it streams.
 ///
 /// # Errors
 /// EIO, ETIMEDOUT: the pusher does not answer. EINTR, ENODEV.
@@ -39,7 +39,7 @@ pub fn begin_read(session: &Call) -> Result<()> {
 }
 
 /// The first read freezes a V4L2 client's format (driver/docs/rules.md, "Formats"), so that it never takes bytes of one
-/// format for another's: it `begins`, also where it looks again and [`takes_what_comes`].
+/// format for another's. `begins`: this is the first read, or the client [`takes_what_comes`].
 ///
 /// # Errors
 /// EIO: the pipe has another format by now, or one that V4L2 has no name for.
@@ -344,8 +344,8 @@ pub fn sync(call: &Call, frame: i32) -> Result<()> {
     })
 }
 
-/// A frame was found. Has the pusher left since the last look, it may be one that the daemon shows meanwhile, which
-/// is not for those whom the old rules tell of the end.
+/// Called when a frame was found. If the pusher has left since the last look, the frame may be the placeholder's, which a
+/// client under the old rules does not get.
 ///
 /// # Errors
 /// `nobody` if so.

@@ -1,6 +1,6 @@
-//! How fast a pusher writes while nobody watches. What a slow one gives is kept for who comes later, at the price of a
-//! copy: slides, a time lapse, a screen of which only changes are sent. A fast one's frames are not even copied, and its
-//! write() makes no system call: who comes has its next frame in a moment.
+//! How fast a pusher writes while nobody watches. A slow pusher's frames (slides, a time lapse, a screen that sends only
+//! its changes) are kept for clients that come later, at the price of a copy. A fast pusher's frames are not even copied,
+//! and its write() makes no system call: a new client gets the next frame in a moment.
 
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -22,7 +22,7 @@ pub struct Pace {
     log: AtomicU32,
     /// When it last gave a frame that nobody watched, nanoseconds.
     last: AtomicU64,
-    /// 1: that one came slowly.
+    /// 1: that frame came slowly.
     slow: AtomicU32,
 }
 

@@ -80,15 +80,16 @@ fn is_unwatched(session: &OpenFile) -> bool {
     session.board().streamers.load(Ordering::Acquire) == 0
 }
 
-/// Whether a frame, with `len` bytes to copy, of the pusher whose log is number `log`, is kept for who comes later:
-/// nobody streams, and the pusher is slow (`pace`).
+/// Whether a frame of `len` bytes is kept for clients that come later: nobody streams, and the pusher, whose log has
+/// number `log`, is slow (`pace`).
 pub fn is_kept(session: &OpenFile, log: u32, len: usize) -> bool {
     is_unwatched(session) && session.pace.keeps(log, len, sys::about_now())
 }
 
 /// Whether a frame that is not one to `keep` is left out, because nobody streams to see it; then it is counted.
 ///
-/// Who comes is counted first and looks at the number then: either it sees that there was a frame, or we see it.
+/// The daemon counts a new client before it reads this number. So either it sees that there was a frame, or we see the
+/// client.
 pub fn is_left_out(session: &OpenFile, log: &Log, keep: bool) -> bool {
     if keep || !is_unwatched(session) {
         return false;

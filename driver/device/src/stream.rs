@@ -31,9 +31,9 @@ pub const BY_BUFFERS: u32 = 8;
 pub const BY_NEW_MAPPING: u32 = BY_MMAP | 4;
 /// How often a client tries for a frame that its pusher takes away again in mid-copy, before it gives way.
 pub const TRIES: u32 = 32;
-/// After so many waits in a row that were over before they began, it sleeps for a moment.
+/// After so many waits in a row that were over before they began, the client sleeps for [`MOMENT`].
 const HURRIES: u32 = 64;
-/// So long, nanoseconds.
+/// Nanoseconds.
 const MOMENT: u64 = 1_000_000;
 
 /// What a try for a frame came to.
@@ -67,7 +67,7 @@ impl Drop for Locked<'_> {
 }
 
 impl<'a> Locked<'a> {
-    /// Takes all locks, or tells whose the session's is.
+    /// Takes all locks, or tells who has the session page's.
     fn try_new(call: &'a Call<'a>, quiet: &'a NoSignals) -> Result<core::result::Result<Self, u32>> {
         let session = call.file;
         let me = connection::peer()?;
@@ -437,8 +437,8 @@ impl<'a> Locked<'a> {
         }
     }
 
-    /// Of a zero-copy pusher a frame must be asked for. What it has refused, the next call tells: the
-    /// descriptor becomes readable for that, too.
+    /// A zero-copy pusher delivers only on request. If it refuses, the descriptor becomes readable, and the next call
+    /// reports the error.
     fn want_frame(&self) -> Result<()> {
         if memory::is_zero(self.session) && want::want_frame(self.session).is_err() {
             self.session.ring_frame_doorbell();
@@ -446,7 +446,7 @@ impl<'a> Locked<'a> {
         Ok(())
     }
 
-    /// The client is about to wait inside a call: nobody needs to ring for it.
+    /// The client is about to wait inside a call: nobody needs to make its descriptor readable.
     pub fn disarm(&self) {
         if self.session.page().armed.swap(0, Ordering::SeqCst) != 0 {
             self.session.claims_page().disarm(self.session.info().client);

@@ -27,16 +27,16 @@ pub use vloopback_wire::DEVICE_MODE;
 /// What a descriptor number is, as far as this process knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Not a vloopback device (looked at, or impossible).
+    /// Not a vloopback device: it was looked at, or is no descriptor.
     Other,
     /// A vloopback device.
     Ours,
 }
 
-/// Why an open was not done here.
+/// Why the library did not open a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenError {
-    /// The node is not one of ours, or no daemon is reachable: do the real open.
+    /// The node is not vloopback's, or no daemon is reachable: do the real open.
     NotServed,
     /// The device's answer, an errno.
     Errno(c_int),
@@ -53,7 +53,7 @@ pub enum Close {
     Last(u32),
 }
 
-/// Mappings of devices that the program made and did not unmap as a whole: while 0, no munmap is ours.
+/// How many mappings of devices the program has made: while 0, no munmap concerns the library.
 static MAPPED: AtomicU32 = AtomicU32::new(0);
 
 /// Reads the environment into static storage. Called by the constructor; allocates nothing, opens
@@ -91,7 +91,7 @@ pub fn state(fd: c_int) -> State {
     }
 }
 
-/// The number may have been closed behind our back: look again whatever is remembered.
+/// The descriptor may have been closed by a raw system call: look at it again, whatever is remembered.
 pub fn look_again(fd: c_int) -> State {
     if open_files::look(fd).is_some() { State::Ours } else { State::Other }
 }
@@ -238,7 +238,7 @@ pub unsafe fn mmap(
     Ok(at as *mut c_void)
 }
 
-/// Before the real munmap of any range: our record of it is dropped.
+/// Before the real munmap of any range: the library forgets the range.
 pub fn before_munmap(addr: *mut c_void, len: usize) {
     if MAPPED.load(Ordering::Relaxed) == 0 || fork::is_vfork_child() {
         return;
@@ -287,7 +287,7 @@ pub fn after_close(session: u32) {
     open_files::closed(session);
 }
 
-/// Before the numbers `first` to `last`, none of them hidden, are really closed.
+/// Before the real close of the descriptors `first` to `last`, none of which is hidden.
 pub fn before_close_range(first: u32, last: u32) {
     let (first, last) = (first.min(c_int::MAX as u32) as c_int, last.min(c_int::MAX as u32) as c_int);
     monitor::end_range(first, last);
@@ -296,8 +296,8 @@ pub fn before_close_range(first: u32, last: u32) {
     });
 }
 
-/// A real open has just given the program this number: whatever was remembered of it was closed
-/// where no hook saw it.
+/// A real open has just returned this descriptor: whatever was remembered of the number was closed where no hook saw
+/// it.
 #[inline]
 pub fn fresh(fd: c_int) {
     if table::get(fd) > table::OTHER {
@@ -305,7 +305,7 @@ pub fn fresh(fd: c_int) {
     }
 }
 
-/// The program has opened the name of node `number` (O_PATH), and nothing else of it.
+/// The program has opened node `number` with O_PATH.
 pub fn opened_by_name(fd: c_int, number: u32) {
     if !fork::is_vfork_child() {
         table::set(fd, table::name_of(number));
@@ -325,13 +325,13 @@ pub fn make_room(fd: c_int) {
     open_files::make_room(fd);
 }
 
-/// Whether the number is known as one of our devices; it is not looked at.
+/// Whether the descriptor is known as a device. It is not looked at.
 pub fn is_ours(fd: c_int) -> bool {
     table::is_session(table::get(fd))
 }
 
-/// Whether a number looks like a device of some server's: one system call, and nothing is made or remembered. For the
-/// moment when a program starts.
+/// Whether a descriptor looks like a device of some server, for the moment when a program starts: one system call, and
+/// nothing is remembered.
 pub fn looks_like_ours(fd: c_int) -> bool {
     sys::socket_mode(fd) == Some(DEVICE_MODE)
 }
@@ -401,7 +401,7 @@ pub fn without_request_doorbell(fd: c_int) {
     }
 }
 
-/// From now on children that share our memory are told from us. False: they cannot be, for want of memory.
+/// From now on, children that share this process's memory (vfork) can be told apart. False: there is no memory for that.
 pub fn tell_children() -> bool {
     fork::settle().is_ok()
 }

@@ -18,7 +18,7 @@ use vloopback_sys::{FdList, Result, fork};
 /// The open files of this process.
 pub(crate) static OWN: Files = Files::new();
 
-/// Whether `fd` is, by its own mark and by its other end's name, a device of some daemon's.
+/// Whether `fd` is a device of some daemon, by its permission bits and by its peer's name.
 fn is_device(fd: c_int) -> bool {
     if sys::socket_mode(fd) != Some(DEVICE_MODE) {
         return false;
@@ -27,7 +27,7 @@ fn is_device(fd: c_int) -> bool {
     sys::peer_name(fd, &mut name).is_some_and(|len| name[2..len].starts_with(DEVICE_PREFIX))
 }
 
-/// Enters a number for a session, which gets one number more.
+/// Enters a descriptor of a session into the table.
 fn enter(fd: c_int, session: &'static OpenFile) -> Result<()> {
     session.numbers.fetch_add(1, Ordering::AcqRel);
     match table::set(fd, core::ptr::from_ref(session) as usize) {
@@ -43,7 +43,7 @@ fn enter(fd: c_int, session: &'static OpenFile) -> Result<()> {
     }
 }
 
-/// One number less for what was in the table. Returns the session that thereby has none here.
+/// A descriptor has left the table. Returns the session if that was its last one in this process.
 fn leave(entry: usize) -> Option<u32> {
     if !table::is_session(entry) {
         return None;
@@ -159,8 +159,8 @@ pub(crate) fn of(fd: c_int) -> Option<Pin> {
     }
 }
 
-/// The number is about to be closed: it is unknown from now on. Returns the session whose last
-/// number here it was.
+/// The descriptor is about to be closed: it is unknown from now on. Returns the session if that was its last one in this
+/// process.
 pub(crate) fn forget(fd: c_int) -> Option<u32> {
     let entry = table::get(fd);
     if entry == table::UNKNOWN || (table::is_session(entry) && fork::is_vfork_child()) {
@@ -175,8 +175,7 @@ pub(crate) fn forget(fd: c_int) -> Option<u32> {
     if table::replace(fd, entry, table::UNKNOWN) { leave(entry) } else { None }
 }
 
-/// The last number of a session in this process was really closed: when this returns, the daemon
-/// knows.
+/// A session's last descriptor in this process was really closed. When this returns, the daemon knows.
 pub(crate) fn closed(session: u32) {
     // A daemon that is gone has nothing left to end.
     let _ = connection::tell(&Request::Closed { session });
@@ -209,7 +208,7 @@ pub(crate) fn duplicated(old: c_int, new: c_int) {
     }
 }
 
-/// The program is about to take this number: what is hidden there goes elsewhere.
+/// The program is about to use this number (dup2): a hidden descriptor there moves elsewhere.
 pub(crate) fn make_room(fd: c_int) {
     if table::get(fd) != table::HIDDEN || fork::is_vfork_child() {
         return;

@@ -477,7 +477,7 @@ pub(super) fn set_frequency(call: &Call, asked: &V4l2Frequency) -> Result<()> {
     ask_once(call, request::SFREQ, u64::from(frequency)).map(drop)
 }
 
-/// Before a client sleeps for a frame: of a zero-copy pusher one must be asked for.
+/// Before a client sleeps for a frame: a zero-copy pusher delivers only on request, so one is requested.
 ///
 /// # Errors
 /// EAGAIN: the descriptor is one that does not sleep. EIO: the pusher refuses to capture; ENODEV, and
