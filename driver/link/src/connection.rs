@@ -35,35 +35,34 @@ static HIDDEN: AtomicI32 = AtomicI32::new(-1);
 #[derive(Debug)]
 struct Connection {
     fd: c_int,
-    /// By which it is known again: raw system calls may have put the program's own file there.
+    /// The socket's inode. If the number has another by now, raw system calls have put a file of the program's there.
     inode: Option<u64>,
     epoch: u32,
     /// The daemon's lifeline, mapped; an address.
     lifeline: usize,
     /// Hello was said and answered on it.
     greeted: bool,
-    /// Replies to come that nobody waits for any more. They come in the order of the requests, so that they are taken
-    /// before the next request is sent, and none is taken for another's.
+    /// How many replies are still to come that nobody waits for. Replies come in the order of the requests, so these are
+    /// taken before the next request is sent.
     owed: u32,
-    /// Since when the oldest reply that is missing is waited for, nanoseconds of CLOCK_MONOTONIC; 0: none is missing.
+    /// Since when the oldest missing reply has been waited for, nanoseconds of CLOCK_MONOTONIC; 0: none is missing.
     since: u64,
     /// The user was told that the server does not answer.
     told: bool,
-    /// By which rights it was made: the server asks the kernel for those, whatever the process becomes later.
+    /// The ids that the process had when it connected. The server goes by these, whatever ids the process takes later.
     ids: [u32; 3],
 }
 
-/// A call that asks the server fails with this, when a signal has come whose handler was installed with SA_RESTART:
-/// the call is done again once the handler has run, as the kernel does it. Never an errno of a call of the program's
-/// ([`restarting`]). It is the kernel's own number for it, ERESTARTSYS, which no program sees either.
+/// The kernel's ERESTARTSYS, with the same meaning: a signal has come whose handler was installed with SA_RESTART, so the
+/// call is done again once the handler has run. No program sees it ([`restarting`]).
 pub const RESTART: c_int = 512;
 
 /// How long one wait of a call on the connection lasts: then signals are looked at.
 const SLICE: u64 = 50_000_000;
-/// For so long a signal with a handler waits until the server has answered; nanoseconds. Most programs do not expect
-/// to be interrupted where the kernel's devices answer at once.
+/// How long a signal with a handler waits for the server's answer, nanoseconds. Most programs do not expect an interruption
+/// where the kernel's devices answer at once.
 const GRACE: u64 = 500_000_000;
-/// So long a server may take to answer.
+/// How long a server may take to answer, nanoseconds.
 const PATIENCE: u64 = 10_000_000_000;
 
 /// Does `call`, and does it again after each signal that lets it go on. Nothing is locked, and no signal blocked by
@@ -125,7 +124,7 @@ impl Connection {
         HIDDEN.store(self.fd, Ordering::Release);
     }
 
-    /// A wait was as long as a slice.
+    /// Called after a wait that lasted a whole slice: looks at signals, and at how long the server has been silent.
     ///
     /// # Errors
     /// EINTR, [`RESTART`]: a handler is to run. ETIMEDOUT: the server has not answered for [`PATIENCE`].
@@ -352,7 +351,7 @@ impl Connection {
     }
 }
 
-/// Tells why the server is not talked to.
+/// Says on standard error why the library does not use the server.
 fn refuse(socket: &[u8], why: &server::Refused) {
     static TOLD: AtomicBool = AtomicBool::new(false);
     let socket = core::str::from_utf8(socket).unwrap_or("");
@@ -426,7 +425,7 @@ pub fn ask(request: &Request, pass: Option<c_int>, fds: &mut FdList) -> Result<(
     }
 }
 
-/// Asks for something whose reply says no more than that it is done.
+/// Sends a request whose reply carries nothing but success.
 ///
 /// # Errors
 /// As [`ask`].
@@ -434,8 +433,8 @@ pub fn tell(request: &Request) -> Result<()> {
     ask(request, None, &mut FdList::new()).map(drop)
 }
 
-/// Sends what the daemon does not answer ([`Request::Doorbell`]). Never waits: a daemon that has not read what this
-/// process sent before will look at the pipe anyway.
+/// Sends a request that has no reply ([`Request::Doorbell`]). Never waits: if the daemon has not read an earlier one yet,
+/// it will look at the pipe anyway.
 ///
 /// # Errors
 /// As [`ask`], in a child that is not connected yet.

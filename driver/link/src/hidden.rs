@@ -32,7 +32,7 @@ impl Hidden {
         Self { number: AtomicI32::new(0), inode: AtomicU64::new(0) }
     }
 
-    /// The number; raw system calls may have put something else there since.
+    /// Its number, which raw system calls may have given to something else since.
     #[inline]
     pub fn number(&self) -> Option<c_int> {
         let fd = self.number.load(Ordering::Acquire) - 1;
@@ -73,7 +73,7 @@ impl Hidden {
         }
     }
 
-    /// Goes elsewhere if it is at this number. With none free it is asked for again when it is needed.
+    /// Moves elsewhere if it is at this number. If no number is free, it is fetched again when it is needed.
     pub fn leave(&self, fd: c_int) {
         if self.number.load(Ordering::Acquire) == fd + 1 {
             // Not to the same number.

@@ -17,5 +17,6 @@ pub use calls::*;
 pub use records::FdList;
 pub use scratch::Scratch;
 
-/// An errno as a result's error.
+/// An errno as a result's error. The tables of requests, which know no `libc`, call it `vloopback_abi::Errno`; both hold the
+/// same number.
 pub type Result<T> = core::result::Result<T, core::ffi::c_int>;
