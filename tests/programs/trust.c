@@ -60,7 +60,7 @@ static void *steal_sleepers(void *word)
 
 static void attack(void *(*way)(void *))
 {
-    static const char *const pages[] = { "vloopback-log", "vloopback-claims_page", "vloopback-lifeline" };
+    static const char *const pages[] = { "vloopback-log", "vloopback-claims", "vloopback-lifeline" };
     struct queue q;
     size_t k, at;
     int fd = open_node(O_RDWR), found = 0;
@@ -69,7 +69,7 @@ static void attack(void *(*way)(void *))
     for (k = 0; k < sizeof pages / sizeof *pages; k++) {
         char *page = page_of(pages[k], 0);
         /* The log's sequence, the claims page's words, the lifeline. */
-        size_t first = strstr(pages[k], "claims_page") ? 64 : 0, count = strstr(pages[k], "claims_page") ? 4 : 1;
+        size_t first = strstr(pages[k], "claims") ? 64 : 0, count = strstr(pages[k], "claims") ? 4 : 1;
         for (at = 0; page && at < count; at++) {
             pthread_t thread;
             if (!pthread_create(&thread, NULL, way, page + first + 4 * at))
@@ -211,6 +211,10 @@ static void spoil(void)
     expect(page != NULL, "a log");
     if (!page)
         return;
+    /* A second view of it, which nobody unmaps when the device is closed. */
+    page = (void *)syscall(SYS_mremap, page, 0, 4096, MREMAP_MAYMOVE, NULL);
+    if (page == MAP_FAILED)
+        fail("mremap");
     pthread_create(&thread, NULL, spoil_log, page);
     say("{\"event\":\"attacks\"}");
     if (!order())

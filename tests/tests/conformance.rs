@@ -142,6 +142,46 @@ fn foreign_to_sdk() {
     conforms(&foreign_buffers(), &sdk(), SDK_LACKS);
 }
 
+#[test]
+fn foreign_writes_to_foreign_buffers() {
+    conforms(&foreign_read_write(), &foreign_buffers(), &[]);
+}
+
+#[test]
+fn foreign_buffers_to_foreign_reads() {
+    conforms(&foreign_buffers(), &foreign_read_write(), READ_LACKS);
+}
+
+#[test]
+fn foreign_buffers_to_reads() {
+    conforms(&foreign_buffers(), &preload_read_write(), READ_LACKS);
+}
+
+#[test]
+fn foreign_writes_to_buffers() {
+    conforms(&foreign_read_write(), &preload_buffers(), &[]);
+}
+
+#[test]
+fn buffers_to_foreign_reads() {
+    conforms(&preload_buffers(), &foreign_read_write(), READ_LACKS);
+}
+
+#[test]
+fn writes_to_foreign_buffers() {
+    conforms(&preload_read_write(), &foreign_buffers(), &[]);
+}
+
+#[test]
+fn sdk_to_foreign_reads() {
+    conforms(&sdk(), &foreign_read_write(), READ_LACKS);
+}
+
+#[test]
+fn foreign_writes_to_sdk() {
+    conforms(&foreign_read_write(), &sdk(), SDK_LACKS);
+}
+
 /// The negative run: each rule finds out the lie that it names, and no two rules have one name.
 #[test]
 fn every_rule_finds_its_liar_out() {

@@ -282,6 +282,10 @@ pub struct EraArgs {
     /// [default: as the server's configuration says]
     #[arg(long, value_name = "NAME", value_parser = ["vloopback", "v4l2loopback"])]
     pub identity: Option<String>,
+
+    /// Convert frames for a command that asks for another pixel format than the pusher's, of the same size
+    #[arg(long)]
+    pub convert: bool,
 }
 
 /// The longest release that uname() can tell, in bytes.

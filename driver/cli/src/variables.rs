@@ -8,6 +8,8 @@ pub const UNAME: &str = "VLOOPBACK_UNAME";
 pub const ERA: &str = "VLOOPBACK_ERA";
 /// `vloopback`: today's programs find vloopback's own names.
 pub const IDENTITY: &str = "VLOOPBACK_IDENTITY";
+/// `1`: frames are converted for who asks for another pixel format.
+pub const CONVERT: &str = "VLOOPBACK_CONVERT";
 /// Where commands are looked for.
 pub const PATH: &str = "PATH";
 /// The loader's list of libraries to preload.

@@ -11,6 +11,7 @@ use core::cell::Cell;
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::v4l2::{Fourcc, PixelFormat};
+use vloopback_convert::Conversion;
 
 use crate::caller::Call;
 use crate::publish::{self, IoSlices};
@@ -44,7 +45,7 @@ pub fn read_rest(locked: &mut Locked, buf: usize, len: usize) -> Result<Option<u
 }
 
 /// Reads the beginning of the next frame, which has at most `whole` bytes, its `lines` farther apart where the program
-/// has asked for that. None: there is none.
+/// has asked for that, or converted if it has to be. None: there is none.
 ///
 /// # Errors
 /// As [`read_rest`]. `len` bytes at `buf` were checked.
@@ -53,14 +54,17 @@ pub fn read_begin(
     (buf, len): (usize, usize),
     whole: usize,
     lines: Option<&Lines>,
+    conversion: Option<&Conversion>,
 ) -> Result<Option<usize>> {
     let (session, page) = (locked.session, locked.session.page());
     let memory = locked.ring.part.memory(page, session.info().session, whole)?;
-    let taken = match lines {
+    let taken = match (conversion, lines) {
+        // SAFETY: the memory has so many bytes, which are the result's.
+        (Some(conversion), _) => unsafe { locked.convert_oldest(conversion, memory) }?,
         // SAFETY: the memory has so many bytes.
-        None => unsafe { locked.copy_oldest(memory, whole) }?,
+        (None, Some(lines)) => unsafe { locked.copy_lines(lines, memory, whole) }?,
         // SAFETY: as above.
-        Some(lines) => unsafe { locked.copy_lines(lines, memory, whole) }?,
+        (None, None) => unsafe { locked.copy_oldest(memory, whole) }?,
     };
     let Some(taken) = taken else { return Ok(None) };
     let count = len.min(taken.len as usize);

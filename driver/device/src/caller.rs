@@ -58,6 +58,9 @@ pub trait Caller: UserMemory {
     /// user asked for them.
     fn has_own_names(&self) -> bool;
 
+    /// Whether frames are converted where it asks for a pixel format that the pipe does not have.
+    fn converts(&self) -> bool;
+
     /// Whether its calls wait: the descriptor has no O_NONBLOCK.
     fn may_wait(&self) -> bool;
 

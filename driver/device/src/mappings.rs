@@ -76,9 +76,9 @@ pub struct Mappings {
 }
 
 impl Mappings {
-    /// Whether there is no layout yet.
+    /// Whether nothing is mapped.
     pub fn is_empty(&self) -> bool {
-        self.views.is_empty()
+        self.handed_out == 0 && self.views.is_empty()
     }
 
     /// Whether the program has V4L1 frames mapped, of whatever pusher.
@@ -469,7 +469,7 @@ impl Mappings {
     }
 
     /// Frame `i` shows slot `i` from now on.
-    pub fn make_direct(&mut self, frame: usize, ring: &RingMap) -> Result<()> {
+    fn make_direct(&mut self, frame: usize, ring: &RingMap) -> Result<()> {
         if frame >= ring.slots || ring.slot_len < self.table[frame].len {
             return Err(libc::EINVAL);
         }

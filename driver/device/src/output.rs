@@ -16,7 +16,8 @@ use crate::stream::{BY_MMAP, BY_NEW_MAPPING, BY_READ, Locked, Step, stop_streami
 use crate::v4l2::bridge::before_sleep;
 use crate::v4l2::format::{freeze, frozen, is_nameless};
 use crate::v4l2::lines::{Lines, fits, own_lines};
-use crate::v4l2::{bridge, queue};
+use crate::v4l2::names::under_asked_name;
+use crate::v4l2::{bridge, convert, queue};
 use crate::zero::memory;
 use crate::zero::memory::is_zero;
 use vloopback_link::connection;
@@ -43,16 +44,17 @@ pub fn begin_read(session: &Call) -> Result<()> {
 ///
 /// # Errors
 /// EIO: the pipe has another format by now, or one that V4L2 has no name for.
-fn check_read(session: &OpenFile, begins: bool) -> Result<()> {
-    let page = session.page();
+fn check_read(call: &Call, begins: bool) -> Result<()> {
+    let (session, page) = (call.file, call.page());
     if !is_client(session) {
         return Ok(());
     }
     let format = session.board().format();
     if begins {
-        freeze(page, &own_lines(page, format.pix));
+        freeze(page, &own_lines(page, under_asked_name(call, format.pix)));
     }
-    if !is_nameless(&format) && fits(&frozen(page), &format.pix) { Ok(()) } else { Err(libc::EIO) }
+    let fits = fits(&frozen(page), &format.pix) || convert::fits(call, &format.pix);
+    if !is_nameless(&format) && fits { Ok(()) } else { Err(libc::EIO) }
 }
 
 /// read(2): one frame, or as much of it as there is room for; a V4L2 program gets the rest with its next one. 0 (end of
@@ -94,7 +96,7 @@ pub fn read(call: &Call, buf: usize, len: usize) -> Result<usize> {
             }
             // Who came before the pusher and has asked for no format takes the pusher's.
             let open = takes_what_comes(session);
-            check_read(session, begins || open)?;
+            check_read(call, begins || open)?;
             began |= begins;
             if fed(session, NOBODY)? && !memory::is_zero(session) {
                 locked.settle(BY_READ)?;
@@ -108,15 +110,19 @@ pub fn read(call: &Call, buf: usize, len: usize) -> Result<usize> {
             }
             if open {
                 // What has been mapped just now may be of another format.
-                check_read(session, true)?;
+                check_read(call, true)?;
             }
             if !in_parts {
                 locked.pass_former();
             }
             let format = locked.session.board().format();
-            let whole = format.frame_len.max(format.pix.sizeimage) as usize;
-            let lines = Lines::of(page).filter(|_| in_parts);
-            let whole = lines.map_or(whole, |lines| lines.wide_len);
+            let conversion = if in_parts { convert::of(call) } else { None };
+            let lines = Lines::of(page).filter(|_| in_parts && conversion.is_none());
+            let whole = match (&conversion, &lines) {
+                (Some(conversion), _) => conversion.result_len(),
+                (None, Some(lines)) => lines.wide_len,
+                (None, None) => format.frame_len.max(format.pix.sizeimage) as usize,
+            };
             let room = len.min(whole);
             call.caller.check_writable(session, buf, room).map_err(|_| libc::EFAULT)?;
             if began && !call.caller.may_wait() {
@@ -128,8 +134,8 @@ pub fn read(call: &Call, buf: usize, len: usize) -> Result<usize> {
             if locked.oldest()?.is_some() {
                 not_a_card(session, NOBODY)?;
             }
-            let got = if in_parts && (len < whole || lines.is_some()) {
-                byte_stream::read_begin(locked, (buf, room), whole, lines.as_ref())?
+            let got = if in_parts && (len < whole || lines.is_some() || conversion.is_some()) {
+                byte_stream::read_begin(locked, (buf, room), whole, lines.as_ref(), conversion.as_ref())?
             } else {
                 // SAFETY: `room` bytes at `buf` were just checked.
                 let taken = unsafe { locked.copy_oldest_out(buf, room) }?;
@@ -139,7 +145,7 @@ pub fn read(call: &Call, buf: usize, len: usize) -> Result<usize> {
                 Some(count) => Ok(Step::Done(count)),
                 None => {
                     // The format may have changed since the look above, and its frames gone with it.
-                    check_read(session, open)?;
+                    check_read(call, open)?;
                     if call.caller.may_wait() {
                         locked.disarm();
                     } else {
@@ -282,7 +288,7 @@ pub fn mcapture(call: &Call, order: &VideoMmap) -> Result<()> {
             let (ring, mappings) = (&locked.ring, &mut locked.mappings);
             if !mappings.is_empty() && !mappings.is_direct(frame, number) {
                 // It had to copy once; the next frame may come in place again. If not: it copies.
-                let _ = mappings.make_direct(frame, ring);
+                let _ = mappings.prefer_direct(frame, ring);
             }
             locked.tell_places(row);
             if locked.mappings.is_direct(frame, number) {

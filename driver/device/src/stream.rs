@@ -5,6 +5,7 @@ use core::cell::Cell;
 use core::ffi::c_int;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 
+use vloopback_convert::Conversion;
 use vloopback_ring::{
     Found, Log, RINGING, SessionPage, Taken, claim_oldest, find_oldest, find_present, still_there, unclaim,
 };
@@ -268,16 +269,37 @@ impl<'a> Locked<'a> {
         Ok(found)
     }
 
+    /// The oldest frame that the client has not had, converted, to memory of our own.
+    ///
+    /// # Safety
+    /// [`Conversion::result_len`] bytes can be written at `to`.
+    pub unsafe fn convert_oldest(&mut self, conversion: &Conversion, to: *mut u8) -> Result<Option<Taken>> {
+        let convert = |from: *const u8, len: usize| {
+            let count = conversion.result_len();
+            // SAFETY: the slot has `len` bytes, and `to` the result's. A writer that changes the slot meanwhile spoils
+            // the picture, and is noticed after it.
+            let (from, into) = unsafe {
+                (core::slice::from_raw_parts(from, len), core::slice::from_raw_parts_mut(to, count))
+            };
+            // A frame that is too short is none: what there is of it would be another picture's rest.
+            Ok(if conversion.run(from, into) { count } else { 0 })
+        };
+        match self.row() {
+            Some(row) => self.copy_held_by(row, usize::MAX, convert),
+            None => self.copy_oldest_by(usize::MAX, convert),
+        }
+    }
+
     /// Copies the oldest frame that the client has not had by `copy`, with room for `room` bytes.
-    /// Returns what it was, with the bytes that were copied; None if there is none, or if the writer was faster than
-    /// each of [`TRIES`] copies.
+    /// Returns what it was, with the bytes that the client has got; None if there is none, or if the writer was faster
+    /// than each of [`TRIES`] copies.
     ///
     /// # Errors
-    /// What `copy` says, which gets the bytes and their count.
+    /// What `copy` says, which gets the bytes and their count, and returns how many the client has got.
     fn copy_oldest_by(
         &mut self,
         room: usize,
-        mut copy: impl FnMut(*const u8, usize) -> Result<()>,
+        mut copy: impl FnMut(*const u8, usize) -> Result<usize>,
     ) -> Result<Option<Taken>> {
         let log = self.log()?;
         let page = self.session.page();
@@ -290,7 +312,7 @@ impl<'a> Locked<'a> {
             let (time, marks) = (slot.time.load(Ordering::Relaxed), slot.marks.load(Ordering::Relaxed));
             let len = (slot.len.load(Ordering::Relaxed) as usize).min(self.ring.slot_len).min(room);
             // A writer that comes in between is noticed below, and what was copied then is not shown.
-            copy(self.ring.slot(found.slot), len)?;
+            let len = copy(self.ring.slot(found.slot), len)?;
             if still_there(log, found) {
                 if !self.is_in_force() {
                     return Ok(None);
@@ -312,7 +334,7 @@ impl<'a> Locked<'a> {
         self.copy_oldest_by(room, |from, len| {
             // SAFETY: the slot has as many bytes, and so has `to`.
             unsafe { core::ptr::copy_nonoverlapping(from, to, len) };
-            Ok(())
+            Ok(len)
         })
     }
 
@@ -326,7 +348,7 @@ impl<'a> Locked<'a> {
     pub unsafe fn copy_oldest_out(&mut self, to: usize, room: usize) -> Result<Option<Taken>> {
         let caller = self.call.caller;
         // SAFETY: the slot has as many bytes; the promise for `to`.
-        self.copy_oldest_by(room, |from, len| unsafe { caller.copy_out(from, to, len) })
+        self.copy_oldest_by(room, |from, len| unsafe { caller.copy_out(from, to, len) }.map(|()| len))
     }
 
     /// The same, with the lines of a frame farther apart. What it tells is the length of the copy.
@@ -368,10 +390,9 @@ impl<'a> Locked<'a> {
         if lines.wide_len > room || lines.tight_len > self.ring.slot_len {
             return Err(libc::EIO);
         }
-        let taken = self.copy_oldest_by(lines.tight_len, |from, _| {
-            lines.spread(|at, there, len| copy(from, at, there, len))
-        })?;
-        Ok(taken.map(|taken| Taken { len: lines.wide_len as u32, ..taken }))
+        self.copy_oldest_by(lines.tight_len, |from, _| {
+            lines.spread(|at, there, len| copy(from, at, there, len)).map(|()| lines.wide_len)
+        })
     }
 
     /// As [`Locked::copy_oldest`], by a client with a row, which holds the slot meanwhile.
@@ -382,7 +403,7 @@ impl<'a> Locked<'a> {
         self.copy_held_by(row, room, |from, len| {
             // SAFETY: the slot has as many bytes, and so has `to`.
             unsafe { core::ptr::copy_nonoverlapping(from, to, len) };
-            Ok(())
+            Ok(len)
         })
     }
 
@@ -396,14 +417,14 @@ impl<'a> Locked<'a> {
     pub unsafe fn copy_held_out(&mut self, row: usize, to: usize, room: usize) -> Result<Option<Taken>> {
         let caller = self.call.caller;
         // SAFETY: the slot has as many bytes; the promise for `to`.
-        self.copy_held_by(row, room, |from, len| unsafe { caller.copy_out(from, to, len) })
+        self.copy_held_by(row, room, |from, len| unsafe { caller.copy_out(from, to, len) }.map(|()| len))
     }
 
     fn copy_held_by(
         &mut self,
         row: usize,
         room: usize,
-        copy: impl FnOnce(*const u8, usize) -> Result<()>,
+        copy: impl FnOnce(*const u8, usize) -> Result<usize>,
     ) -> Result<Option<Taken>> {
         let (page, claims_page) = (self.session.page(), self.session.claims_page());
         let Some(mut taken) = self.claim(row, u32::MAX)? else { return Ok(None) };
@@ -412,7 +433,7 @@ impl<'a> Locked<'a> {
         // claim_oldest gives slots below `slots`, of slot_len bytes each.
         let copied = copy(self.ring.slot(slot), len);
         unclaim(claims_page, row, 1 << slot);
-        copied?;
+        let len = copied?;
         page.copies.fetch_add(1, Ordering::Relaxed);
         self.count(taken.found.number);
         taken.len = len as u32;

@@ -53,6 +53,8 @@ static RELEASE: Text = Text::new();
 static LEGACY: AtomicBool = AtomicBool::new(false);
 
 static OWN_NAMES: AtomicBool = AtomicBool::new(false);
+/// Frames are converted for it.
+static CONVERTS: AtomicBool = AtomicBool::new(false);
 
 fn variable(name: &CStr) -> Option<&'static [u8]> {
     // SAFETY: getenv of a valid name; the constructor runs before the program can change its
@@ -81,6 +83,9 @@ pub fn configure_from_env() {
     }
     if variable(c"VLOOPBACK_IDENTITY") == Some(b"vloopback") {
         OWN_NAMES.store(true, Ordering::Relaxed);
+    }
+    if variable(c"VLOOPBACK_CONVERT") == Some(b"1") {
+        CONVERTS.store(true, Ordering::Relaxed);
     }
     if variable(c"VLOOPBACK_ERA") == Some(b"legacy") || personality_is_uname26() {
         mark_legacy();
@@ -124,6 +129,11 @@ pub fn mark_legacy() {
 /// Whether the user asked for vloopback's own names, where a program of today finds v4l2loopback's.
 pub fn has_own_names() -> bool {
     OWN_NAMES.load(Ordering::Relaxed)
+}
+
+/// Whether the user wants frames converted for whoever asks for another pixel format than the pipe's.
+pub fn converts() -> bool {
+    CONVERTS.load(Ordering::Relaxed)
 }
 
 /// Whether the process is legacy.

@@ -51,6 +51,10 @@ impl Caller for Own {
         environment::is_legacy() || environment::has_own_names()
     }
 
+    fn converts(&self) -> bool {
+        environment::converts()
+    }
+
     fn may_wait(&self) -> bool {
         sys::may_wait(self.fd)
     }

@@ -17,7 +17,7 @@ fn main() {
     match supervise(&mut command) {
         Ok(status) => exit(status),
         Err(error) => {
-            eprintln!("{}: {error}", program.display());
+            eprintln!("{}: {error}", program.to_string_lossy());
             exit(1)
         }
     }

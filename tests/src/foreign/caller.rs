@@ -42,7 +42,32 @@ impl Process {
     /// # Errors
     /// EBADF; EPERM.
     pub(super) fn fetch(&self, number: RawFd) -> rustix::io::Result<OwnedFd> {
+        if number < 0 {
+            return Err(Errno::BADF);
+        }
         pidfd_getfd(self.pidfd.as_fd(), number, PidfdGetfdFlags::empty())
+    }
+
+    /// Whether all of a range can be written: /proc/PID/maps tells.
+    fn is_writable(&self, addr: usize, end: usize) -> bool {
+        let path = format!("/proc/{}/maps", self.pid.as_raw_nonzero());
+        let maps = std::fs::read_to_string(path).unwrap_or_default();
+        let mut at = addr;
+        for line in maps.lines() {
+            let mut words = line.split(' ');
+            let bounds = words.next().and_then(|range| range.split_once('-'));
+            let hex = |text| usize::from_str_radix(text, 16).ok();
+            let Some((Some(from), Some(to))) = bounds.map(|(from, to)| (hex(from), hex(to))) else {
+                continue;
+            };
+            if at < end && (from..to).contains(&at) {
+                if !words.next().is_some_and(|flags| flags.contains('w')) {
+                    return false;
+                }
+                at = to;
+            }
+        }
+        at >= end
     }
 
     /// Copies between our memory at `ours` and its at `theirs`, all `len` bytes or EFAULT.
@@ -129,6 +154,10 @@ impl Caller for Foreign<'_> {
         self.process.is_legacy()
     }
 
+    fn converts(&self) -> bool {
+        false
+    }
+
     fn may_wait(&self) -> bool {
         let flags = self.descriptor().map(rustix::fs::fcntl_getfl);
         flags.is_none_or(|flags| flags.is_ok_and(|flags| !flags.contains(rustix::fs::OFlags::NONBLOCK)))
@@ -155,8 +184,8 @@ impl Caller for Foreign<'_> {
     }
 
     fn check_writable(&self, _file: &OpenFile, addr: usize, len: usize) -> core::result::Result<(), Fault> {
-        // Whether it can be written shows when it is: a frame that does not arrive is not lost.
-        self.is_there(addr, len)
+        let end = addr.checked_add(len).ok_or(Fault)?;
+        if self.process.is_writable(addr, end) { Ok(()) } else { Err(Fault) }
     }
 
     unsafe fn copy_out(&self, from: *const u8, to: usize, len: usize) -> Result<()> {

@@ -49,6 +49,9 @@ pub fn environment(library: &Path, socket: &Path, era: &EraArgs) -> Vec<(&'stati
     if era.identity.as_deref() == Some("vloopback") {
         set.push((variables::IDENTITY, "vloopback".into()));
     }
+    if era.convert {
+        set.push((variables::CONVERT, "1".into()));
+    }
     if let Some(release) = &era.uname {
         set.push((variables::UNAME, release.into()));
     }

@@ -50,6 +50,7 @@ impl Place {
             "VLOOPBACK_SOCKET",
             "VLOOPBACK_UNAME",
             "VLOOPBACK_ERA",
+            "VLOOPBACK_CONVERT",
             "VLOOPBACK_IDENTITY",
             "VLOOPBACK_PRELOAD",
             "LD_PRELOAD",

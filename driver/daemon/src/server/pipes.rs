@@ -89,7 +89,7 @@ impl PipeState {
         options: Options,
         writer: u32,
     ) -> Result<Self, Errno> {
-        let claims_page = Arc::new(Page::<ClaimsPage>::writable("vloopback-claims_page")?);
+        let claims_page = Arc::new(Page::<ClaimsPage>::writable("vloopback-claims")?);
         let board = Arc::new(Page::<Board>::read_only("vloopback-board")?);
         let poll_notifier = PollNotifier::new(claims_page.clone());
         let sign = Sign { pipe: index, node: nodes.1 };

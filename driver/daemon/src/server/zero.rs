@@ -54,7 +54,7 @@ impl ZeroMemory {
         payer: (&Quotas, u32),
     ) -> Result<Self, Errno> {
         let frames = SharedFile::new("vloopback-zero", len.into(), payer)?;
-        let pusher_page = Arc::new(Page::<PusherPage>::writable("vloopback-pusher_page")?);
+        let pusher_page = Arc::new(Page::<PusherPage>::writable("vloopback-pusher")?);
         let pusher_page_for_clients = read_only(pusher_page.fd())?;
         let notifier = RequestNotifier::new(claims_page, pusher_page.clone(), end);
         Ok(Self {
@@ -119,7 +119,7 @@ impl Engine {
                 info!(pipe = index, "client refused: a zero-copy pusher has at most {MAX_CLIENTS}");
                 return Err(Errno::EAGAIN);
             }
-            let page = Page::<RequestSlot>::writable("vloopback-request_slot")?;
+            let page = Page::<RequestSlot>::writable("vloopback-request")?;
             clients.request_slots.push(ClientSlot { ticket: memory.pusher_page.join(), session, page });
             memory.pusher_page.set_clients(clients.request_slots.len() as u32);
         }

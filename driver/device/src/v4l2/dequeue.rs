@@ -5,18 +5,19 @@
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::v4l2::{V4l2Buffer, V4l2CreateBuffers, V4l2Requestbuffers};
+use vloopback_convert::Conversion;
 use vloopback_ring::{ANY_ORDER, Format, SessionPage, Taken, unclaim};
 
 use crate::caller::Call;
 use crate::mappings::Mapping;
-use crate::open_file::{OpenFile, is_patient};
+use crate::open_file::is_patient;
 use crate::stream::{BY_BUFFERS, Locked, Step, TRIES, stop_streaming, until_done, with_locks};
 use crate::v4l2::bridge::before_sleep;
 use crate::v4l2::format::{frozen, is_nameless};
 use crate::v4l2::lines::{Lines, fits, own_lines};
 use crate::v4l2::names::under_asked_name;
 use crate::v4l2::queue::{Brought, describe, enqueue, is_queued};
-use crate::v4l2::{bridge, queue};
+use crate::v4l2::{bridge, convert, queue};
 use crate::zero::memory::is_zero;
 use crate::zero::want;
 use vloopback_sys::Result;
@@ -37,9 +38,10 @@ const WARM_FOR: u64 = 5_000_000;
 /// # Errors
 /// EIO: they are of another format by now, or V4L2 has no name for the format, or nobody feeds the pipe
 /// and the client is one that is told so. A restart of the stream mends it.
-fn check_format(session: &OpenFile, format: &Format) -> Result<()> {
-    let ended = format.feed == 0 && !is_patient(session);
-    if is_nameless(format) || ended || !fits(&frozen(session.page()), &format.pix) {
+fn check_format(call: &Call, format: &Format) -> Result<()> {
+    let ended = format.feed == 0 && !is_patient(call);
+    let fits = fits(&frozen(call.page()), &format.pix) || convert::fits(call, &format.pix);
+    if is_nameless(format) || ended || !fits {
         return Err(libc::EIO);
     }
     Ok(())
@@ -62,7 +64,11 @@ fn tell_poll(locked: &Locked) -> Result<()> {
 fn want_slot(locked: &mut Locked, index: usize) -> Result<()> {
     let (ring, mappings) = (&locked.ring, &mut locked.mappings);
     let own = !queue::is_in_place(locked.session.page());
-    if own || ring.number == 0 || locked.session.board().ring() != ring.number {
+    if own
+        || convert::of(locked.call).is_some()
+        || ring.number == 0
+        || locked.session.board().ring() != ring.number
+    {
         return Ok(());
     }
     mappings.prefer_direct(index, ring)?;
@@ -88,8 +94,10 @@ fn tell_turn(locked: &Locked, row: usize) {
 }
 
 /// How many slots the client would hold. Where every frame is copied it is the one that is being copied.
-fn hold(page: &SessionPage) -> u32 {
-    if queue::is_in_place(page) { page.count.load(Ordering::Relaxed) } else { 1 }
+fn hold(call: &Call) -> u32 {
+    let page = call.page();
+    let in_place = queue::is_in_place(page) && convert::of(call).is_none();
+    if in_place { page.count.load(Ordering::Relaxed) } else { 1 }
 }
 
 /// Takes up the ring in force. False: there is none.
@@ -104,7 +112,7 @@ fn follow(locked: &mut Locked) -> Result<bool> {
         for buffer in &page.buffers {
             buffer.slot.store(0, Ordering::Relaxed);
         }
-        locked.ask_for_row(hold(page), true)?;
+        locked.ask_for_row(hold(locked.call), true)?;
         queue::lay_out(locked)?;
         for index in 0..queue::count(page) {
             if is_queued(&page.buffers[index]) {
@@ -231,7 +239,7 @@ pub(super) fn qbuf(call: &Call, asked: V4l2Buffer) -> Result<V4l2Buffer> {
         let index = queue::to_queue(locked, &asked)?;
         let on = page.on.load(Ordering::Relaxed) != 0;
         if on {
-            check_format(session, &session.board().format())?;
+            check_format(call, &session.board().format())?;
         }
         let held = page.buffers[index].slot.swap(0, Ordering::Relaxed);
         if let (Some(row), Some(slot)) = (locked.row(), held.checked_sub(1)) {
@@ -278,10 +286,10 @@ pub(super) fn streamon(call: &Call) -> Result<()> {
         if page.on.load(Ordering::Relaxed) != 0 {
             return Ok(Step::Done(()));
         }
-        check_format(session, &session.board().format())?;
+        check_format(call, &session.board().format())?;
         page.patient.store(u32::from(is_patient(session)), Ordering::Relaxed);
         session.refresh_ring_if_any(&mut locked.ring)?;
-        locked.ask_for_row(hold(page), true)?;
+        locked.ask_for_row(hold(locked.call), true)?;
         // What was published before it was counted is not its: were the others to leave before it comes, the
         // writer would leave frames out after that.
         let base = match newest(locked) {
@@ -370,7 +378,7 @@ fn take_next(call: &Call) -> Result<V4l2Buffer> {
             if session.page().on.load(Ordering::Relaxed) == 0 {
                 return Err(libc::EINVAL);
             }
-            check_format(session, &session.board().format())?;
+            check_format(call, &session.board().format())?;
             let some = queue::first(session.page(), |_| true).is_some();
             if some && follow(locked)? {
                 queue::lay_out(locked)?;
@@ -382,7 +390,7 @@ fn take_next(call: &Call) -> Result<V4l2Buffer> {
             }
             // The format may have changed since the look above, and its frames gone with it: that is what is to be
             // said, not EAGAIN.
-            check_format(session, &session.board().format())?;
+            check_format(call, &session.board().format())?;
             if call.caller.may_wait() {
                 locked.disarm();
             } else {
@@ -398,6 +406,9 @@ fn take(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
     let session = locked.session;
     let (page, claims_page) = (session.page(), session.claims_page());
     let number = locked.ring.number;
+    if let Some(conversion) = convert::of(locked.call) {
+        return take_converted(locked, &conversion);
+    }
     if !queue::is_in_place(page) {
         return take_into_own(locked);
     }
@@ -505,6 +516,52 @@ fn take_into_own(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
         (Brought::Callers(to, room), Some(row)) => unsafe { locked.copy_held_out(row, to, room) }?,
         // SAFETY: as above.
         (Brought::Callers(to, room), None) => unsafe { locked.copy_oldest_out(to, room) }?,
+    };
+    Ok(taken.map(|taken| (into, taken)))
+}
+
+/// As [`take`], where the frame is converted: the buffer that was queued first gets it.
+///
+/// # Errors
+/// As [`take_into_own`].
+fn take_converted(locked: &mut Locked, conversion: &Conversion) -> Result<Option<(usize, Taken)>> {
+    let page = locked.session.page();
+    let Some(first) = queue::first(page, |_| true) else { return Ok(None) };
+    if locked.oldest()?.is_none() {
+        return Ok(None);
+    }
+    if queue::is_mmap(page) {
+        let to = locked.mappings.private_frame(first)?;
+        if locked.mappings.len_of(first) < conversion.result_len() {
+            return Err(libc::EIO);
+        }
+        // SAFETY: a frame's private memory has `len_of` bytes.
+        let taken = unsafe { locked.convert_oldest(conversion, to) }?;
+        if taken.is_some() {
+            locked.mappings.stay_private(first, &locked.ring)?;
+            page.private.store(locked.mappings.private_len() as u64, Ordering::Relaxed);
+            page.buffers[first].slot.store(0, Ordering::Relaxed);
+        }
+        return Ok(taken.map(|taken| (first, taken)));
+    }
+    let into = queue::first(page, |index| queue::is_brought_here(locked, index)).ok_or(libc::EFAULT)?;
+    let taken = match queue::brought(locked, into)? {
+        Brought::Here(to, room) if room >= conversion.result_len() => {
+            // SAFETY: the memory has `room` bytes.
+            unsafe { locked.convert_oldest(conversion, to) }?
+        }
+        Brought::Callers(to, room) if room >= conversion.result_len() => {
+            let session = locked.session.info().session;
+            let memory = locked.ring.part.memory(page, session, conversion.result_len())?;
+            // SAFETY: that memory is as long as the result.
+            let taken = unsafe { locked.convert_oldest(conversion, memory) }?;
+            if let Some(taken) = &taken {
+                // SAFETY: the caller said yes to `room` bytes.
+                unsafe { locked.call.caller.copy_out(memory, to, taken.len as usize) }?;
+            }
+            taken
+        }
+        _ => return Err(libc::EIO),
     };
     Ok(taken.map(|taken| (into, taken)))
 }

@@ -4,13 +4,14 @@
 pub(crate) mod bridge;
 mod buffers;
 mod controls;
+pub(crate) mod convert;
 pub(crate) mod dequeue;
 mod events;
 pub(crate) mod feed;
 pub mod format;
 pub(crate) mod forward;
 pub(crate) mod lines;
-mod names;
+pub(crate) mod names;
 pub(crate) mod node;
 mod picture;
 pub(crate) mod queue;

@@ -13,12 +13,15 @@ use vloopback_ring::Pix;
 
 use crate::caller::Call;
 use crate::v4l2::bridge;
+use crate::v4l2::convert::{converted, converts};
+use crate::v4l2::format::to_v4l2;
 use crate::zero::memory::is_zero;
 
 /// The program asked for this format: where the pipe's is the same under another name, it is told the
 /// name that it knows, on every descriptor of the output that the process has.
 pub(super) fn choose(call: &Call, asked: Fourcc) {
-    let name = if other_name(asked).is_some() { asked.0 } else { 0 };
+    let named = other_name(asked).is_some() || converts(call);
+    let name = if named { asked.0 } else { 0 };
     let info = call.info();
     call.caller.files().each(|other| {
         if other.info().pipe == info.pipe && other.info().input == info.input {
@@ -27,15 +30,35 @@ pub(super) fn choose(call: &Call, asked: Fourcc) {
     });
 }
 
-/// The format with the name that the program asked for.
-pub(super) fn under_asked_name(call: &Call, pix: Pix) -> Pix {
+/// The pipe's format as the program asked for it: under the name that it knows, or converted.
+pub(crate) fn under_asked_name(call: &Call, pix: Pix) -> Pix {
     let name = call.pixel_name.load(Ordering::Relaxed);
-    if same_pixels(Fourcc(name), Fourcc(pix.fourcc)) { Pix { fourcc: name, ..pix } } else { pix }
+    if same_pixels(Fourcc(name), Fourcc(pix.fourcc)) {
+        return Pix { fourcc: name, ..pix };
+    }
+    Some(pix).filter(|_| converts(call)).and_then(|pix| converted(&pix, Fourcc(name))).unwrap_or(pix)
 }
 
-/// `now` under the name that is asked for, if it has that one, too.
-pub(super) fn as_asked(now: V4l2PixFormat, asked: Fourcc) -> V4l2PixFormat {
-    if same_pixels(asked, now.fourcc()) { V4l2PixFormat { pixelformat: asked.0, ..now } } else { now }
+/// `now` under the name that is asked for, if it has that one, too; or the pipe's format converted to what is asked for.
+pub(super) fn as_asked(call: &Call, now: V4l2PixFormat, asked: Fourcc) -> V4l2PixFormat {
+    if same_pixels(asked, now.fourcc()) {
+        return V4l2PixFormat { pixelformat: asked.0, ..now };
+    }
+    if !converts(call) || call.page().count.load(Ordering::Relaxed) != 0 {
+        return now;
+    }
+    let pipe = call.board().format().pix;
+    if same_pixels(asked, Fourcc(pipe.fourcc)) {
+        return V4l2PixFormat { pixelformat: asked.0, ..to_v4l2(&pipe) };
+    }
+    converted(&pipe, asked).map_or(now, |pix| to_v4l2(&pix))
+}
+
+/// The formats that the client's library makes of the pipe's, which has this one.
+pub(super) fn emulated(call: &Call, now: Fourcc) -> impl Iterator<Item = PixelFormat> {
+    let offers = converts(call);
+    let others = vloopback_convert::picture::others(now).filter(move |to| offers && !same_pixels(*to, now));
+    others.filter_map(PixelFormat::of)
 }
 
 /// The formats of an output whose format is `now`, each once, without their second names.

@@ -3,6 +3,7 @@
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::text;
+use vloopback_abi::v4l2::flags::V4L2_FMT_FLAG_EMULATED;
 use vloopback_abi::v4l2::pixel::{nearest_within, with_lines};
 use vloopback_abi::v4l2::{
     Fourcc, PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE,
@@ -29,7 +30,9 @@ use crate::v4l1;
 use crate::v4l2::format::{INTERVALS, freeze, frozen, nearest_interval, of_v4l2, to_v4l2};
 use crate::v4l2::lines::own_lines;
 use crate::v4l2::queue::is_owned_elsewhere;
-use crate::v4l2::{bridge, buffers, controls, dequeue, events, feed, format, names, picture, queue, rate};
+use crate::v4l2::{
+    bridge, buffers, controls, convert, dequeue, events, feed, format, names, picture, queue, rate,
+};
 use crate::zero::memory::is_zero;
 use vloopback_link::connection;
 
@@ -118,6 +121,10 @@ impl Node<'_> {
     /// `near`, the nearest format that there is, with the lines that the program has asked for. Not where these are
     /// what is left of the format that it was told of before it asked for another one.
     fn with_lines(&self, near: V4l2PixFormat, asked: &V4l2PixFormat) -> V4l2PixFormat {
+        if convert::converts(self.call) {
+            // What is made for it has no padding.
+            return near;
+        }
         let now = self.pix();
         let left = (now.bytesperline, now.sizeimage) == (asked.bytesperline, asked.sizeimage);
         let same = (now.fourcc, now.width, now.height) == (asked.pixelformat, asked.width, asked.height);
@@ -150,7 +157,8 @@ impl Node<'_> {
     /// EINVAL: the output does not list this code. EINTR, ENODEV.
     fn listed_format(&self, fourcc: u32) -> Answer<PixelFormat> {
         let first = self.listed_first()?;
-        names::listed(self.call, first).find(|format| format.fourcc.0 == fourcc).ok_or(Errno::EINVAL)
+        let mut all = names::listed(self.call, first).chain(names::emulated(self.call, first));
+        all.find(|format| format.fourcc.0 == fourcc).ok_or(Errno::EINVAL)
     }
 
     /// The rectangle of the whole picture.
@@ -180,10 +188,10 @@ impl Node<'_> {
         } else if self.is_bridged() {
             bridge::resolve(self.call, asked, false)
         } else {
-            let pipe = names::as_asked(to_v4l2(&self.pipe_pix()), asked.fourcc());
+            let pipe = names::as_asked(self.call, to_v4l2(&self.pipe_pix()), asked.fourcc());
             return Ok(self.with_lines(pipe, asked));
         };
-        Ok(names::as_asked(near, asked.fourcc()))
+        Ok(names::as_asked(self.call, near, asked.fourcc()))
     }
 
     /// The nearest format that a pusher can set: within the pipe's sizes, or the one that is kept.
@@ -317,7 +325,14 @@ impl V4l2Device for Node<'_> {
             if self.is_bridged() {
                 bridge::ask_palettes(self.call).map_err(Errno)?;
             }
-            names::listed(self.call, self.listed_first()?).nth(index)
+            let first = self.listed_first()?;
+            let native = names::listed(self.call, first).count();
+            if let Some(beyond) = index.checked_sub(native) {
+                let format = names::emulated(self.call, first).nth(beyond).ok_or(Errno::EINVAL)?;
+                let told = format.fmtdesc(asked.index, asked.type_);
+                return Ok(V4l2Fmtdesc { flags: told.flags | V4L2_FMT_FLAG_EMULATED, ..told });
+            }
+            names::listed(self.call, first).nth(index)
         };
         Ok(format.ok_or(Errno::EINVAL)?.fmtdesc(asked.index, asked.type_))
     }

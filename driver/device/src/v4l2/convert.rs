@@ -1,0 +1,63 @@
+//! Frames for a client whose program has asked for another pixel format than the pipe has, where the caller converts
+//! ([`Caller::converts`](crate::caller::Caller::converts)).
+
+use vloopback_abi::v4l2::pixel::{Colours, PixelFormat};
+use vloopback_abi::v4l2::{Fourcc, V4l2PixFormat};
+use vloopback_convert::picture::can;
+use vloopback_convert::{Coding, Conversion, Picture};
+use vloopback_ring::Pix;
+
+use crate::caller::Call;
+use crate::v4l2::format::frozen;
+use crate::zero::memory::is_zero;
+
+/// Whether the client may have formats that its pipe does not have. A zero-copy pusher has its own.
+pub(super) fn converts(call: &Call) -> bool {
+    call.caller.converts() && !call.info().input && !is_zero(call)
+}
+
+fn is_rgb(fourcc: u32) -> bool {
+    PixelFormat::of(Fourcc(fourcc)).is_some_and(|format| format.colours == Colours::Rgb)
+}
+
+/// The pipe's format in the other pixel format. Luma keeps the meaning that the pusher has given it. None: it cannot be
+/// had so.
+pub(super) fn converted(pix: &Pix, to: Fourcc) -> Option<Pix> {
+    if !can(Fourcc(pix.fourcc), to) {
+        return None;
+    }
+    let V4l2PixFormat { bytesperline, sizeimage, colorspace, ycbcr_enc, quantization, xfer_func, .. } =
+        PixelFormat::of(to)?.pix(pix.width, pix.height)?;
+    let made = Pix { fourcc: to.0, bytesperline, sizeimage, ..*pix };
+    if !is_rgb(to.0) && !is_rgb(pix.fourcc) {
+        return Some(made);
+    }
+    let colours = ycbcr_enc | quantization << 8 | xfer_func << 16;
+    Some(Pix { colorspace, colours, ..made })
+}
+
+/// From the pipe's frames to those of the open file's format. None: they are the same, or it cannot be done.
+pub(super) fn conversion(pipe: &Pix, own: &Pix) -> Option<Conversion> {
+    if own.same_frames(pipe) {
+        return None;
+    }
+    let picture = |pix: &Pix| Picture::new(Fourcc(pix.fourcc), pix.width, pix.height, pix.bytesperline);
+    let luma = if is_rgb(pipe.fourcc) { own } else { pipe };
+    let coding = Coding::new(luma.colorspace, luma.colours & 0xff, luma.colours >> 8 & 0xff);
+    let made = Conversion::new(picture(pipe)?, picture(own)?, coding)?;
+    (made.result_len() <= own.sizeimage as usize).then_some(made)
+}
+
+/// The conversion of frames for the buffers, or the reads, of an open file.
+pub(crate) fn of(call: &Call) -> Option<Conversion> {
+    if !converts(call) {
+        return None;
+    }
+    conversion(&call.board().format().pix, &frozen(call.page()))
+}
+
+/// Whether frames of the pipe's format can be had in the open file's.
+pub(crate) fn fits(call: &Call, pipe: &Pix) -> bool {
+    let own = frozen(call.page());
+    own.same_frames(pipe) || (converts(call) && conversion(pipe, &own).is_some())
+}
