@@ -5,16 +5,23 @@ use std::time::Instant;
 
 use vloopback_tests::{Env, PATIENCE, Pipe, Running, have, skip};
 
-/// Frames a second, as v4l2-ctl tells them: by VIDIOC_G_PARM, and by VIDIOC_ENUM_FRAMEINTERVALS.
-fn told(env: &Env, node: &str) -> (String, String) {
+fn first(words: &str) -> String {
+    words.split(' ').next().unwrap_or("").to_owned()
+}
+
+/// Frames a second, as v4l2-ctl tells them by VIDIOC_G_PARM.
+fn parm(env: &Env, node: &str) -> String {
     let parm = env.run(&["v4l2-ctl", "-d", node, "-P"]).output().ok().text();
+    first(parm.lines().find_map(|line| line.trim().strip_prefix("Frames per second: ")).unwrap_or(""))
+}
+
+/// The same, by VIDIOC_ENUM_FRAMEINTERVALS, too.
+fn told(env: &Env, node: &str) -> (String, String) {
     let list = env.run(&["v4l2-ctl", "-d", node, "--list-formats-ext"]).output().ok().text();
-    let parm = parm.lines().find_map(|line| line.trim().strip_prefix("Frames per second: ")).unwrap_or("");
     // "Interval: Discrete 0.020s (50.000 fps)"
     let listed =
         list.lines().find(|line| line.contains("Interval:")).and_then(|line| line.split('(').next_back());
-    let first = |words: &str| words.split(' ').next().unwrap_or("").to_owned();
-    (first(parm), first(listed.unwrap_or("")))
+    (parm(env, node), first(listed.unwrap_or("")))
 }
 
 fn push(env: &Env, pipe: &Pipe, more: &[&str]) -> Running {
@@ -29,11 +36,12 @@ fn push(env: &Env, pipe: &Pipe, more: &[&str]) -> Running {
 fn comes_to(env: &Env, node: &str, expected: &str) {
     let until = Instant::now() + PATIENCE;
     loop {
-        let seen = told(env, node);
-        if (seen.0.as_str(), seen.1.as_str()) == (expected, expected) {
+        // A machine that stops for a moment has no steady rate.
+        let seen = parm(env, node);
+        if seen == expected && told(env, node) == (seen.clone(), seen.clone()) {
             return;
         }
-        assert!(Instant::now() < until, "{node} tells {seen:?}, not {expected}");
+        assert!(Instant::now() < until, "{node} tells {seen}, not {expected}");
     }
 }
 
@@ -47,7 +55,7 @@ fn a_rate_that_nobody_told_is_counted() {
     let pipe = env.pipe(0);
     let told_thirty = || ("30.000".to_owned(), "30.000".to_owned());
     assert_eq!(told(&env, &pipe.output), told_thirty(), "assumed, while nobody pushes");
-    for more in [&["--fps", "50"][..], &["--fps", "10"], &["--fps", "50", "--io", "write"]] {
+    for more in [&["--fps", "50"][..], &["--fps", "10", "--io", "write"]] {
         let pusher = push(&env, &pipe, more);
         comes_to(&env, &pipe.output, &format!("{}.000", more[1]));
         let watch = ["--device", &pipe.output, "--report", "1"];
@@ -61,7 +69,8 @@ fn a_rate_that_nobody_told_is_counted() {
     }
     let pusher = push(&env, &pipe, &["--fps", "50", "--interval-ms", "40"]);
     comes_to(&env, &pipe.output, "25.000");
-    let watch = ["--device", &pipe.output, "--frames", "80"];
+    // A second and more.
+    let watch = ["--device", &pipe.output, "--frames", "60"];
     env.program("v4l2_client", &watch).output().ok();
     assert_eq!(told(&env, &pipe.output).0, "25.000", "what the pusher said stays");
     drop(pusher);

@@ -390,10 +390,9 @@ impl<'a> Locked<'a> {
         if lines.wide_len > room || lines.tight_len > self.ring.slot_len {
             return Err(libc::EIO);
         }
-        let taken = self.copy_oldest_by(lines.tight_len, |from, _| {
-            lines.spread(|at, there, len| copy(from, at, there, len)).map(|()| lines.tight_len)
-        })?;
-        Ok(taken.map(|taken| Taken { len: lines.wide_len as u32, ..taken }))
+        self.copy_oldest_by(lines.tight_len, |from, _| {
+            lines.spread(|at, there, len| copy(from, at, there, len)).map(|()| lines.wide_len)
+        })
     }
 
     /// As [`Locked::copy_oldest`], by a client with a row, which holds the slot meanwhile.

@@ -30,7 +30,9 @@ use crate::v4l1;
 use crate::v4l2::format::{INTERVALS, freeze, frozen, nearest_interval, of_v4l2, to_v4l2};
 use crate::v4l2::lines::own_lines;
 use crate::v4l2::queue::is_owned_elsewhere;
-use crate::v4l2::{bridge, buffers, controls, dequeue, events, feed, format, names, picture, queue, rate};
+use crate::v4l2::{
+    bridge, buffers, controls, convert, dequeue, events, feed, format, names, picture, queue, rate,
+};
 use crate::zero::memory::is_zero;
 use vloopback_link::connection;
 
@@ -119,6 +121,10 @@ impl Node<'_> {
     /// `near`, the nearest format that there is, with the lines that the program has asked for. Not where these are
     /// what is left of the format that it was told of before it asked for another one.
     fn with_lines(&self, near: V4l2PixFormat, asked: &V4l2PixFormat) -> V4l2PixFormat {
+        if convert::converts(self.call) {
+            // What is made for it has no padding.
+            return near;
+        }
         let now = self.pix();
         let left = (now.bytesperline, now.sizeimage) == (asked.bytesperline, asked.sizeimage);
         let same = (now.fourcc, now.width, now.height) == (asked.pixelformat, asked.width, asked.height);
