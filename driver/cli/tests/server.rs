@@ -115,6 +115,7 @@ fn what_exists_is_offered_and_nothing_else() {
             "push",
             "snapshot",
             "set-timeout-image",
+            "watch",
             "add",
             "delete",
             "query",
