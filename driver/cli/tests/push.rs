@@ -160,7 +160,7 @@ fn what_cannot_be_pushed_is_named() {
         (&["push", "/dev/null"], 4, "/dev/null"),
         (&["push", "0", "--camera", "/dev/video9"], 2, "unexpected argument '--camera'"),
         (&["push", "0", "--format", "nonesuch"], 2, "NV12"),
-        (&["push", "0", "--size", "63x48", "--format", "YUYV"], 4, "multiple of 2"),
+        (&["push", "0", "--size", "9000x48", "--format", "YUYV"], 2, "from 1 to 8192"),
         (&["snapshot", "7", "x.png"], 4, "has no pipe '7'"),
         (&["snapshot", "0", "/nonexistent/x.png"], 1, "/nonexistent/x.png"),
     ] {
