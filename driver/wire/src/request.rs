@@ -139,15 +139,6 @@ pub enum Request {
         /// Brightness, hue, colour, contrast, whiteness, 0 to 65535 each.
         values: [u32; 5],
     },
-    /// The same of a control that v4l2loopback has.
-    65: SetLoopbackControl {
-        /// The session.
-        session: u32,
-        /// Which, from 0 in the order of their ids: keep_format, sustain_framerate, timeout, timeout_image_io.
-        which: u32,
-        /// Its value.
-        value: u32,
-    },
     /// VIDIOC_SUBSCRIBE_EVENT, for the open file.
     20: Subscribe {
         /// The session.
@@ -249,6 +240,11 @@ pub enum Request {
         /// Format and rate stay, whoever pushes.
         keep: Option<bool>,
     },
+    /// By a tool: what a pipe is.
+    63: Query {
+        /// N of one of the pipe's nodes, /dev/videoN.
+        node: u32,
+    },
     /// By a tool: how many may have a pipe's nodes open.
     64: SetMaxOpeners {
         /// N of one of the pipe's nodes, /dev/videoN.
@@ -256,10 +252,14 @@ pub enum Request {
         /// Both nodes together; 0: as many as like.
         most: u32,
     },
-    /// By a tool: what a pipe is.
-    63: Query {
-        /// N of one of the pipe's nodes, /dev/videoN.
-        node: u32,
+    /// A control that v4l2loopback has ([`Request::SetControls`] is of a camera's sliders).
+    65: SetLoopbackControl {
+        /// The session.
+        session: u32,
+        /// Which, from 0 in the order of their ids: keep_format, sustain_framerate, timeout, timeout_image_io.
+        which: u32,
+        /// Its value.
+        value: u32,
     },
 }
 }
