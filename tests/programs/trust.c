@@ -183,8 +183,8 @@ static void *spoil_log(void *page)
     while (spoiling) {
         int slot = rand_r(&seed) % 8;
         /* vloopback_ring::Slot: number, time, length. The head, and the word that clients sleep on. */
-        words[(128 + 64 * slot) / 8] = rand_r(&seed) % 3 ? (uint64_t)rand_r(&seed) << 33 : 0;
-        words[(128 + 64 * slot + 16) / 8] = ~0ULL;
+        words[(192 + 64 * slot) / 8] = rand_r(&seed) % 3 ? (uint64_t)rand_r(&seed) << 33 : 0;
+        words[(192 + 64 * slot + 16) / 8] = ~0ULL;
         words[2]++;
         *(volatile uint32_t *)page += 1;
     }
@@ -224,7 +224,7 @@ static void spoil(void)
     words = page;
     words[2] = ~0ULL - 40;
     for (k = 0; k < 4; k++)
-        words[(128 + 64 * k) / 8] = ~0ULL - 40 - k;
+        words[(192 + 64 * k) / 8] = ~0ULL - 40 - k;
     close(fd);
     /* Its memory is mapped still: it goes on. */
     spoiling = 1;
