@@ -201,7 +201,7 @@ fn gather(
         }
         let frame = libc::iovec { iov_base: memory.cast(), iov_len: tight };
         let frame = IoSlices::ours(core::slice::from_ref(&frame));
-        let keep = publish::is_kept(session, locked.ring.log_number, tight);
+        let keep = publish::decide_keep(session, locked.ring.log_number, tight);
         let put = publish::put(session, &locked.ring, log, &frame, (tight, keep));
         publish::give_back(log);
         put?;

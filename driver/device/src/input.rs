@@ -10,7 +10,7 @@ use vloopback_ring::Pix;
 use vloopback_wire::Request;
 
 use crate::open_file::{self, OpenFile};
-use crate::publish::{IoSlices, give_back, is_kept, is_left_out, put, with_right_to_write};
+use crate::publish::{IoSlices, decide_keep, give_back, is_left_out, put, with_right_to_write};
 use vloopback_link::connection;
 use vloopback_sys::Result;
 use vloopback_sys::lock::NoSignals;
@@ -58,7 +58,7 @@ pub fn write(session: &OpenFile, frame: &IoSlices) -> Result<usize> {
     if format.ring == 0 || format.feed == 0 || len == 0 || !fits {
         return Err(libc::EINVAL);
     }
-    let keep = is_kept(session, format.log, len);
+    let keep = decide_keep(session, format.log, len);
     if session.log_number.load(Ordering::Acquire) == format.log {
         let log = session.log.load(Ordering::Acquire);
         // SAFETY: logs stay mapped while the session has users.

@@ -80,24 +80,36 @@ fn is_unwatched(session: &OpenFile) -> bool {
     session.board().streamers.load(Ordering::Acquire) == 0
 }
 
+/// Whether a frame is kept for clients that come later, and when that was decided.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Keep {
+    is_kept: bool,
+    /// [`sys::about_now`]; 0: the clock was not looked at.
+    at: u64,
+}
+
 /// Whether a frame of `len` bytes is kept for clients that come later: nobody streams, and the pusher, whose log has
 /// number `log`, is slow (`pace`).
-pub fn is_kept(session: &OpenFile, log: u32, len: usize) -> bool {
-    is_unwatched(session) && session.pace.keeps(log, len, sys::about_now())
+pub fn decide_keep(session: &OpenFile, log: u32, len: usize) -> Keep {
+    if !is_unwatched(session) {
+        return Keep::default();
+    }
+    let at = sys::about_now();
+    Keep { is_kept: session.pace.keeps(log, len, at), at }
 }
 
 /// Whether a frame that is not one to `keep` is left out, because nobody streams to see it; then it is counted.
 ///
 /// The daemon counts a new client before it reads this number. So either it sees that there was a frame, or we see the
 /// client.
-pub fn is_left_out(session: &OpenFile, log: &Log, keep: bool) -> bool {
-    if keep || !is_unwatched(session) {
+pub fn is_left_out(session: &OpenFile, log: &Log, keep: Keep) -> bool {
+    if keep.is_kept || !is_unwatched(session) {
         return false;
     }
     log.unwatched.fetch_add(1, Ordering::SeqCst);
     let is_unwatched = session.board().streamers.load(Ordering::SeqCst) == 0;
     if is_unwatched {
-        log.rate.count(sys::about_now());
+        log.rate.count(if keep.at != 0 { keep.at } else { sys::about_now() });
     } else {
         log.unwatched.fetch_sub(1, Ordering::SeqCst);
     }
@@ -113,7 +125,7 @@ pub fn reserve(
     session: &OpenFile,
     ring: &RingMap,
     log: &Log,
-    (len, keep): (usize, bool),
+    (len, keep): (usize, Keep),
 ) -> Result<Option<Picked>> {
     let board = session.board();
     if is_left_out(session, log, keep) {
@@ -145,7 +157,7 @@ pub fn put(
     ring: &RingMap,
     log: &Log,
     frame: &IoSlices,
-    (len, keep): (usize, bool),
+    (len, keep): (usize, Keep),
 ) -> Result<()> {
     let Some(picked) = reserve(session, ring, log, (len, keep))? else { return Ok(()) };
     // SAFETY: the slot is ours until it is published, and slot_len >= len; the pieces were checked.

@@ -308,7 +308,8 @@ impl Input {
         if format.ring == 0 || format.feed == 0 || len == 0 {
             return Err(libc::EINVAL);
         }
-        let keep = may_keep && publish::is_kept(session, format.log, len);
+        let keep =
+            if may_keep { publish::decide_keep(session, format.log, len) } else { publish::Keep::default() };
         if session.log_number.load(Ordering::Acquire) == format.log
             && self.log().is_some_and(|log| publish::is_left_out(session, log, keep))
         {

@@ -17,7 +17,7 @@ use vloopback_ring::{Log, PREPARED, Picked, cancel, given_back, is_newest, pick_
 use crate::caller::Call;
 use crate::mappings::Mapping;
 use crate::open_file::{self, OpenFile};
-use crate::publish::{FrameInfo, give_back, is_kept, is_left_out, reserve, show};
+use crate::publish::{FrameInfo, decide_keep, give_back, is_left_out, reserve, show};
 use crate::stream::{Locked, Step, Wait, until_done, with_locks};
 use crate::v4l2::format::{frozen, to_v4l2};
 use crate::v4l2::lines::{Lines, fits, own_lines};
@@ -292,7 +292,7 @@ fn publish(locked: &mut Locked, log: &Log, index: usize) -> Result<()> {
     let len = lines.map_or(len, |lines| lines.tight_len as u32);
     let slot = slot_of(session, index);
     let copied = if slot.is_some() { 0 } else { len as usize };
-    let keep = is_kept(session, locked.ring.log_number, copied);
+    let keep = decide_keep(session, locked.ring.log_number, copied);
     if is_left_out(session, log, keep) {
         // A slot that is being filled stays the buffer's.
         return Ok(());

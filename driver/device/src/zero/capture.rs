@@ -14,7 +14,7 @@ use vloopback_ring::Format;
 use vloopback_ring::pusher_page::{Order, Progress, PusherPage};
 
 use crate::open_file::OpenFile;
-use crate::publish::{self, IoSlices};
+use crate::publish::{self, IoSlices, Keep};
 use crate::zero::memory::{Inside, call_daemon};
 use vloopback_link::connection;
 use vloopback_sys::Result;
@@ -80,7 +80,7 @@ fn publish(session: &OpenFile, pusher_page: &PusherPage) -> Result<()> {
     }
     let frame = IoSlices::ours(core::slice::from_ref(&piece));
     let head = log.head.load(Ordering::Relaxed);
-    let done = publish::put(session, &ring, log, &frame, (len, false));
+    let done = publish::put(session, &ring, log, &frame, (len, Keep::default()));
     let streams = session.board().streamers.load(Ordering::SeqCst) != 0;
     if streams && log.head.load(Ordering::Relaxed) == head {
         // There was no room for it; whoever wanted it wants it still.
