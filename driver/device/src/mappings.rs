@@ -162,6 +162,11 @@ impl Mappings {
             }
             self.frames = frames;
         }
+        self.forget_marks();
+    }
+
+    /// No frame shows a slot, stays private, or was handed out.
+    fn forget_marks(&mut self) {
         self.direct = 0;
         self.stale = 0;
         self.ring = 0;
@@ -502,13 +507,7 @@ impl Mappings {
         for frame in 0..self.frames {
             self.release_private(frame);
         }
-        self.direct = 0;
-        self.stale = 0;
-        self.ring = 0;
         self.frames = 0;
-        self.sticky = 0;
-        self.bound = 0;
-        self.handed_out = 0;
-        self.generation = 0;
+        self.forget_marks();
     }
 }

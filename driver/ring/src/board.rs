@@ -1,7 +1,7 @@
 //! The pages that only the daemon writes.
 
-use vloopback_abi::v4l2::Fourcc;
 use vloopback_abi::v4l2::pixel::same_pixels;
+use vloopback_abi::v4l2::{Fourcc, V4l2PixFormat};
 
 use crate::{AtomicU32, MAX_ROWS, Ordering, fence};
 
@@ -50,6 +50,21 @@ pub struct Pix {
     pub colours: u32,
     /// `V4L2_FIELD_*`.
     pub field: u32,
+}
+
+impl From<&V4l2PixFormat> for Pix {
+    fn from(pix: &V4l2PixFormat) -> Self {
+        Self {
+            fourcc: pix.pixelformat,
+            width: pix.width,
+            height: pix.height,
+            bytesperline: pix.bytesperline,
+            sizeimage: pix.sizeimage,
+            colorspace: pix.colorspace,
+            colours: pix.ycbcr_enc & 0xff | (pix.quantization & 0xff) << 8 | (pix.xfer_func & 0xff) << 16,
+            field: pix.field,
+        }
+    }
 }
 
 impl Pix {

@@ -1,8 +1,8 @@
 //! Frames for a client whose program has asked for another pixel format than the pipe has, where the caller converts
 //! ([`Caller::converts`](crate::caller::Caller::converts)).
 
+use vloopback_abi::v4l2::Fourcc;
 use vloopback_abi::v4l2::pixel::{Colours, PixelFormat};
-use vloopback_abi::v4l2::{Fourcc, V4l2PixFormat};
 use vloopback_convert::picture::can;
 use vloopback_convert::{Coding, Conversion, Picture};
 use vloopback_ring::Pix;
@@ -27,14 +27,10 @@ pub(super) fn converted(pix: &Pix, to: Fourcc) -> Option<Pix> {
     if !can(Fourcc(pix.fourcc), to) {
         return None;
     }
-    let V4l2PixFormat { bytesperline, sizeimage, colorspace, ycbcr_enc, quantization, xfer_func, .. } =
-        PixelFormat::of(to)?.pix(pix.width, pix.height)?;
-    let made = Pix { fourcc: to.0, bytesperline, sizeimage, ..*pix };
-    if !is_rgb(to.0) && !is_rgb(pix.fourcc) {
-        return Some(made);
-    }
-    let colours = ycbcr_enc | quantization << 8 | xfer_func << 16;
-    Some(Pix { colorspace, colours, ..made })
+    let usual = Pix::from(&PixelFormat::of(to)?.pix(pix.width, pix.height)?);
+    let same_luma = !is_rgb(to.0) && !is_rgb(pix.fourcc);
+    let Pix { colorspace, colours, .. } = if same_luma { *pix } else { usual };
+    Some(Pix { colorspace, colours, field: pix.field, ..usual })
 }
 
 /// From the pipe's frames to those of the open file's format. None: they are the same, or it cannot be done.

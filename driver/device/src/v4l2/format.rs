@@ -56,25 +56,6 @@ pub fn to_v4l2(pix: &Pix) -> V4l2PixFormat {
     }
 }
 
-/// The other way round.
-pub fn of_v4l2(pix: &V4l2PixFormat) -> Pix {
-    Pix {
-        fourcc: pix.pixelformat,
-        width: pix.width,
-        height: pix.height,
-        bytesperline: pix.bytesperline,
-        sizeimage: pix.sizeimage,
-        colorspace: pix.colorspace,
-        colours: colours(pix),
-        field: pix.field,
-    }
-}
-
-/// What refines the colorspace, a byte each.
-fn colours(pix: &V4l2PixFormat) -> u32 {
-    pix.ycbcr_enc & 0xff | (pix.quantization & 0xff) << 8 | (pix.xfer_func & 0xff) << 16
-}
-
 /// As requests to the server have it.
 pub fn to_wire(pix: &V4l2PixFormat) -> WireFormat {
     WireFormat {
@@ -83,7 +64,7 @@ pub fn to_wire(pix: &V4l2PixFormat) -> WireFormat {
         height: pix.height,
         sizeimage: pix.sizeimage,
         colorspace: pix.colorspace,
-        colours: colours(pix),
+        colours: Pix::from(pix).colours,
         field: pix.field,
     }
 }

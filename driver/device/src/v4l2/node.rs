@@ -27,7 +27,7 @@ use super::controls::Want;
 use crate::caller::Call;
 use crate::open_file::set_interval;
 use crate::v4l1;
-use crate::v4l2::format::{INTERVALS, freeze, frozen, nearest_interval, of_v4l2, to_v4l2};
+use crate::v4l2::format::{INTERVALS, freeze, frozen, nearest_interval, to_v4l2};
 use crate::v4l2::lines::own_lines;
 use crate::v4l2::queue::is_owned_elsewhere;
 use crate::v4l2::{
@@ -357,7 +357,7 @@ impl V4l2Device for Node<'_> {
         }
         if self.is_input() {
             format::set_format(self.call, &pix).map_err(Errno)?;
-            freeze(self.page(), &of_v4l2(&pix));
+            freeze(self.page(), &Pix::from(&pix));
         } else {
             let bridged = self.is_bridged();
             if bridged {
@@ -369,7 +369,7 @@ impl V4l2Device for Node<'_> {
                 pix = self.with_lines(pix, &asked.pix());
             }
             // Who reads goes on with this one.
-            freeze(self.page(), &of_v4l2(&pix));
+            freeze(self.page(), &Pix::from(&pix));
         }
         Ok(V4l2Format::with_pix(asked.type_, pix))
     }
