@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::ptr::{null, null_mut};
 
-use nix::errno::Errno;
+use vloopback_abi::Errno;
 use vloopback_abi::palette::Palette;
 use vloopback_abi::v4l2::fourcc::Fourcc;
 
@@ -70,7 +70,7 @@ impl Failure {
         // A thread that is about to end may have no place for it any more.
         let _ = LAST.try_with(|last| last.replace(text));
         // Last: whatever the above called may have changed it.
-        self.errno.set();
+        nix::errno::Errno::set_raw(self.errno.raw());
     }
 }
 
@@ -178,10 +178,10 @@ unsafe extern "C" fn vlb_close(pusher: *mut vlb_pusher) {
     if pusher.is_null() {
         return;
     }
-    let errno = Errno::last_raw();
+    let errno = nix::errno::Errno::last_raw();
     // SAFETY: made by `hand_out`, and not closed before.
     drop(unsafe { Box::from_raw(pusher) });
-    Errno::set_raw(errno);
+    nix::errno::Errno::set_raw(errno);
 }
 
 #[unsafe(no_mangle)]

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use nix::errno::Errno;
+use vloopback_abi::Errno;
 
 use crate::Pixels;
 

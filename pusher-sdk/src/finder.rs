@@ -6,8 +6,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
 use nix::unistd::{AccessFlags, Uid, access};
+use vloopback_abi::Errno;
 use vloopback_proc::{ClaimError, ClaimOptions, claim_free_pipe_with};
 use vloopback_runtime::native::{self, Input};
 use vloopback_runtime::native_zero::{self, ZeroInput};
@@ -28,11 +28,11 @@ pub(crate) trait InputNode: Sized {
     ///
     /// # Errors
     /// errno.
-    fn open(number: u32) -> Result<Opened<Self>, i32>;
+    fn open(number: u32) -> Result<Opened<Self>, Errno>;
 }
 
 impl InputNode for Input {
-    fn open(number: u32) -> Result<Opened<Self>, i32> {
+    fn open(number: u32) -> Result<Opened<Self>, Errno> {
         native::open_input(number).map(|opened| match opened {
             native::Opened::Input(input) => Opened::Input(*input),
             native::Opened::Output { input } => Opened::Output(input),
@@ -41,7 +41,7 @@ impl InputNode for Input {
 }
 
 impl InputNode for ZeroInput {
-    fn open(number: u32) -> Result<Opened<Self>, i32> {
+    fn open(number: u32) -> Result<Opened<Self>, Errno> {
         native_zero::open(number).map(|opened| match opened {
             native_zero::Opened::Input(input) => Opened::Input(input),
             native_zero::Opened::Output { input } => Opened::Output(input),
@@ -147,7 +147,7 @@ fn open_node<D: InputNode>(socket: &Path, number: u32) -> Result<D, PusherError>
         Ok(Opened::Output(input)) => {
             Err(PusherError::NotAnInput { device, input: format!("/dev/video{input}") })
         }
-        Err(errno) => Err(match Errno::from_raw(errno) {
+        Err(errno) => Err(match errno {
             Errno::EBUSY => PusherError::Busy { device },
             Errno::EACCES | Errno::EPERM if access(&socket, AccessFlags::W_OK).is_err() => {
                 PusherError::ServerDenied { socket }

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use nix::errno::Errno;
+use vloopback_abi::Errno;
 use vloopback_abi::v4l2::{V4l2PixFormat, fourcc::Fourcc};
 use vloopback_runtime::native::{Counters, Input};
 
@@ -115,10 +115,8 @@ impl Pusher {
                 let _ = put(&mut self.input, old.pixels, old.width, old.height);
             }
             return Err(match errno {
-                e if e == Errno::ENOMEM as i32 => PusherError::TooLarge { device: device(), width, height },
-                e if e == Errno::EINVAL as i32 => {
-                    PusherError::Format { device: device(), pixels, width, height }
-                }
+                e if e == Errno::ENOMEM => PusherError::TooLarge { device: device(), width, height },
+                e if e == Errno::EINVAL => PusherError::Format { device: device(), pixels, width, height },
                 e => self.failure(e),
             });
         }
@@ -134,7 +132,7 @@ impl Pusher {
     /// [`PusherError::Interval`], [`PusherError::ServerGone`], [`PusherError::System`].
     pub fn set_interval(&mut self, numerator: u32, denominator: u32) -> Result<(), PusherError> {
         self.input.set_interval(numerator, denominator).map_err(|errno| match errno {
-            e if e == Errno::EINVAL as i32 => {
+            e if e == Errno::EINVAL => {
                 PusherError::Interval { device: self.device.clone(), numerator, denominator }
             }
             e => self.failure(e),
@@ -256,9 +254,7 @@ impl Pusher {
 
     pub(crate) fn publish_slot(&mut self) -> Result<(), PusherError> {
         match self.input.publish() {
-            Err(errno) if errno == Errno::EINVAL as i32 => {
-                Err(PusherError::NoSlot { device: self.device.clone() })
-            }
+            Err(errno) if errno == Errno::EINVAL => Err(PusherError::NoSlot { device: self.device.clone() }),
             done => done.map_err(|errno| self.failure(errno)),
         }
     }
@@ -271,9 +267,9 @@ impl Pusher {
         PusherError::NoFormat { device: self.device.clone() }
     }
 
-    fn failure(&self, errno: i32) -> PusherError {
+    fn failure(&self, errno: Errno) -> PusherError {
         let device = self.device.clone();
-        match Errno::from_raw(errno) {
+        match errno {
             Errno::ENODEV => PusherError::ServerGone { device },
             // Lengths were checked: another's format is in force.
             Errno::ESTALE | Errno::EINVAL | Errno::EBADF => PusherError::Lost { device },
@@ -285,7 +281,7 @@ impl Pusher {
 }
 
 /// Tells the driver what the frames are.
-fn put(input: &mut Input, pixels: Pixels, width: u32, height: u32) -> Result<(), i32> {
+fn put(input: &mut Input, pixels: Pixels, width: u32, height: u32) -> Result<(), Errno> {
     match pixels {
         Pixels::Palette(palette) => input.set_format(palette, width, height),
         Pixels::Format(Fourcc(pixelformat)) => {
@@ -293,7 +289,7 @@ fn put(input: &mut Input, pixels: Pixels, width: u32, height: u32) -> Result<(),
             let set = input.set_pixel_format(&asked)?;
             // The nearest that there is: the same, because the size was looked at.
             let same = (set.pixelformat, set.width, set.height) == (pixelformat, width, height);
-            if same { Ok(()) } else { Err(Errno::EINVAL as i32) }
+            if same { Ok(()) } else { Err(Errno::EINVAL) }
         }
     }
 }

@@ -252,9 +252,9 @@ impl ZeroCopy {
         let Some(layout) = Layout::new(frames, frame_len) else {
             return Err(PusherError::Layout { device, frames, frame_len });
         };
-        match input.map(layout.total()).map_err(nix::errno::Errno::from_raw) {
+        match input.map(layout.total()) {
             Ok(()) => {}
-            Err(nix::errno::Errno::ENOMEM) => return Err(PusherError::Memory { device, frames, frame_len }),
+            Err(Errno::ENOMEM) => return Err(PusherError::Memory { device, frames, frame_len }),
             Err(errno) => return Err(failure(&device, errno)),
         }
         Ok(Self { input, device, output, layout, slots: vec![Slot::default(); frames], waiting: None })
@@ -345,7 +345,7 @@ impl ZeroCopy {
     pub fn wait(&self, patience: Duration) -> Result<(), PusherError> {
         self.check()?;
         match self.input.wait(patience) {
-            Ok(()) | Err(nix::libc::EINTR) => self.check(),
+            Ok(()) | Err(Errno::EINTR) => self.check(),
             Err(errno) => Err(self.failure(errno)),
         }
     }
@@ -424,7 +424,7 @@ impl ZeroCopy {
         match poll(&mut fds, PollTimeout::NONE) {
             Ok(_) => Ok(!fds[1].any().unwrap_or(true)),
             Err(nix::errno::Errno::EINTR) => Ok(true),
-            Err(errno) => Err(failure(&self.device, errno)),
+            Err(errno) => Err(failure(&self.device, Errno(errno as i32))),
         }
     }
 
@@ -462,7 +462,7 @@ impl ZeroCopy {
             if let Some(data) = data {
                 *to = *data;
             }
-            answer.map_err(Errno::raw)
+            answer
         });
         let answered = answered.map_err(|errno| self.failure(errno))?;
         match step {
@@ -478,12 +478,12 @@ impl ZeroCopy {
         Ok(answered)
     }
 
-    fn failure(&self, errno: i32) -> PusherError {
-        failure(&self.device, nix::errno::Errno::from_raw(errno))
+    fn failure(&self, errno: Errno) -> PusherError {
+        failure(&self.device, errno)
     }
 
     fn system(&self, error: &io::Error) -> PusherError {
-        self.failure(error.raw_os_error().unwrap_or(nix::libc::EIO))
+        self.failure(Errno::from(error))
     }
 }
 
@@ -510,8 +510,7 @@ fn dispatch<S: Server + ?Sized>(
     claims_page.server.other(number, &mut data[..len])
 }
 
-fn failure(device: &str, errno: nix::errno::Errno) -> PusherError {
-    use nix::errno::Errno;
+fn failure(device: &str, errno: Errno) -> PusherError {
     let device = device.to_owned();
     match errno {
         Errno::ENODEV => PusherError::ServerGone { device },

@@ -34,7 +34,7 @@ impl Viewer {
 
     fn ask_at(&self, request: u32, argument: usize) -> Result<c_int, c_int> {
         // SAFETY: every caller passes the address of what belongs to the request.
-        unsafe { edge::ioctl(self.fd, request.into(), argument) }
+        unsafe { edge::ioctl(self.fd, request.into(), argument) }.map_err(|errno| errno.raw())
     }
 
     fn ask<T>(&self, request: u32, argument: &mut T) -> Result<c_int, c_int> {
@@ -88,7 +88,8 @@ impl Viewer {
     fn read(&self) -> Result<Vec<u8>, c_int> {
         let mut frame = vec![0xa5; LEN + 1];
         // SAFETY: so many bytes are there.
-        let n = unsafe { edge::read(self.fd, frame.as_mut_ptr().cast(), frame.len()) }?;
+        let n = unsafe { edge::read(self.fd, frame.as_mut_ptr().cast(), frame.len()) }
+            .map_err(|errno| errno.raw())?;
         frame.truncate(n);
         Ok(frame)
     }

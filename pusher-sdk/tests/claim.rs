@@ -30,7 +30,7 @@ fn claims_and_refusals() {
     assert!(matches!(&error, PusherError::NotAnInput { input, .. } if input == first.device()), "{error}");
     let error = Pusher::open_at(&finder, "video250").unwrap_err();
     assert!(matches!(error, PusherError::NoSuchPipe { .. }), "{error}");
-    assert_eq!(error.errno() as i32, libc::ENOENT);
+    assert_eq!(error.errno().raw(), libc::ENOENT);
 
     // Given back, a pipe is free at once; /proc says so.
     drop(first);
@@ -75,7 +75,7 @@ fn claims_and_refusals() {
     assert!(matches!(error, PusherError::ServerGone { .. }), "{error}");
     assert!(matches!(first.frame_slot(), Err(PusherError::ServerGone { .. })));
     assert!(matches!(first.set_format(Palette::Grey, 20, 20), Err(PusherError::ServerGone { .. })));
-    assert_eq!(first.check().unwrap_err().errno() as i32, libc::ENODEV);
+    assert_eq!(first.check().unwrap_err().errno().raw(), libc::ENODEV);
     let error = Pusher::claim(&finder).unwrap_err();
     assert!(matches!(error, PusherError::NoServer { .. }), "{error}");
     assert!(error.to_string().contains("start vloopbackd"));

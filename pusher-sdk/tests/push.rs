@@ -259,7 +259,7 @@ fn wrong_sizes_are_named_and_change_nothing() {
         let text = error.to_string();
         assert!(text.contains(&device), "{text}");
         words.iter().for_each(|word| assert!(text.contains(word), "{text}"));
-        assert_eq!(error.errno() as i32, errno, "{text}");
+        assert_eq!(error.errno().raw(), errno, "{text}");
     };
     check(pusher.write_frame(&[]).unwrap_err(), libc::EINVAL, &["no format yet"]);
     check(pusher.write_frame_strided(&[]).unwrap_err(), libc::EINVAL, &["no format yet"]);

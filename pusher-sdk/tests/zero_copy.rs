@@ -159,6 +159,7 @@ impl Viewer {
     fn ask<T>(&self, request: u32, argument: &mut T) -> Result<c_int, c_int> {
         // SAFETY: every caller passes the structure that belongs to the request.
         unsafe { edge::ioctl(self.fd, request.into(), std::ptr::from_mut(argument) as usize) }
+            .map_err(|errno| errno.raw())
     }
 
     fn order(&self, frame: u32, width: i32, palette: Palette) -> Result<c_int, c_int> {
@@ -196,7 +197,8 @@ impl Viewer {
     fn read(&self) -> Result<Vec<u8>, c_int> {
         let mut frame = vec![0xa5; LEN + 1];
         // SAFETY: so many bytes are there.
-        let n = unsafe { edge::read(self.fd, frame.as_mut_ptr().cast(), frame.len()) }?;
+        let n = unsafe { edge::read(self.fd, frame.as_mut_ptr().cast(), frame.len()) }
+            .map_err(|errno| errno.raw())?;
         frame.truncate(n);
         Ok(frame)
     }
@@ -376,6 +378,7 @@ impl Modest {
     fn ask<T>(&self, request: u32, argument: &mut T) -> Result<c_int, c_int> {
         // SAFETY: every caller passes the structure that belongs to the request.
         unsafe { edge::ioctl(self.0, request.into(), std::ptr::from_mut(argument) as usize) }
+            .map_err(|errno| errno.raw())
     }
 
     /// A list of one; the value that it comes back with.

@@ -77,9 +77,11 @@ errnos! {
     EADDRINUSE = 98, "address already in use";
     ECONNRESET = 104, "connection reset by peer";
     ENOBUFS = 105, "no buffer space available";
+    EISCONN = 106, "already connected";
     ENOTCONN = 107, "not connected";
     ETIMEDOUT = 110, "timed out";
     ECONNREFUSED = 111, "connection refused";
+    ESTALE = 116, "stale file handle";
     EOWNERDEAD = 130, "owner died";
 }
 

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::errno::Errno;
+use vloopback_abi::Errno;
 use vloopback_abi::v4l2::V4l2PixFormat;
 use vloopback_abi::v4l2::fourcc::Fourcc;
 use vloopback_picture::{Rgb, decode, jpeg};
@@ -98,7 +98,7 @@ pub fn snapshot(args: &SnapshotArgs) -> Result<ExitCode, Failure> {
         );
     }
     let device = pipe.output.as_str();
-    let failed = |errno: i32| failure(device, Errno::from_raw(errno));
+    let failed = |errno| failure(device, errno);
     use_server(&socket).map_err(failed)?;
     // The server's own list names its nodes so.
     let node = device.trim_start_matches("/dev/video").parse().unwrap_or(u32::MAX);
@@ -128,11 +128,11 @@ pub fn snapshot(args: &SnapshotArgs) -> Result<ExitCode, Failure> {
 }
 
 /// The next frame and its format; None if none comes in time.
-fn frame(output: &mut Output, seconds: u32) -> Result<Option<(V4l2PixFormat, Vec<u8>)>, i32> {
+fn frame(output: &mut Output, seconds: u32) -> Result<Option<(V4l2PixFormat, Vec<u8>)>, Errno> {
     let patience = Duration::from_secs(seconds.into());
     loop {
         match output.frame(patience) {
-            Err(libc::EINTR) => {}
+            Err(Errno::EINTR) => {}
             done => return done,
         }
     }
@@ -153,7 +153,7 @@ fn failure(device: &str, errno: Errno) -> SnapshotError {
             "it is not for this user: join the node's group, or ask its owner".to_owned(),
             ExitCode::BadDevice,
         ),
-        errno => (errno.desc().to_owned(), ExitCode::Failure),
+        errno => (errno.to_string(), ExitCode::Failure),
     };
     SnapshotError::Device { device: device.to_owned(), reason, code }
 }

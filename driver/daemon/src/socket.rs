@@ -228,20 +228,20 @@ impl Connection {
         let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
         match records::send(self.fd.as_raw_fd(), [head.as_bytes(), &[]], &raw, 0) {
             // A server that has closed already may have said why.
-            Ok(()) | Err(libc::EPIPE | libc::ECONNRESET) => {}
-            Err(e) => return Err(gone(Errno::from_raw(e))),
+            Ok(()) | Err(vloopback_sys::Errno::EPIPE | vloopback_sys::Errno::ECONNRESET) => {}
+            Err(e) => return Err(gone(Errno::from_raw(e.raw()))),
         }
         let mut record = vec![0; MAX_RECORD];
         let mut came = FdList::new();
         let n = match records::receive(self.fd.as_raw_fd(), &mut record, &mut came, 0) {
             Ok(received) => received.len,
-            Err(libc::EAGAIN) => {
+            Err(vloopback_sys::Errno::EAGAIN) => {
                 return Err(ServerError::Unreachable {
                     socket: self.socket.clone(),
                     reason: format!("it has not answered for {} s; is it stopped?", PATIENCE.as_secs()),
                 });
             }
-            Err(e) => return Err(gone(Errno::from_raw(e))),
+            Err(e) => return Err(gone(Errno::from_raw(e.raw()))),
         };
         if n == 0 {
             return Err(self.ended("it says nothing any more"));

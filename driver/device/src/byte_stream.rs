@@ -22,7 +22,7 @@ use crate::v4l2::format::frozen;
 use crate::v4l2::lines::{Lines, fits};
 use crate::{input, open_file};
 use vloopback_link::connection;
-use vloopback_sys::Result;
+use vloopback_sys::{Errno, Result};
 
 /// Reads on in a frame of which a part was read before. None: there is no such frame.
 ///
@@ -34,10 +34,10 @@ pub fn read_rest(locked: &mut Locked, buf: usize, len: usize) -> Result<Option<u
     if left == 0 {
         return Ok(None);
     }
-    let end = at.checked_add(left as usize).ok_or(libc::ENOMEM)?;
+    let end = at.checked_add(left as usize).ok_or(Errno::ENOMEM)?;
     let memory = locked.ring.part.memory(page, session.info().session, end)?;
     let count = len.min(left as usize);
-    locked.call.caller.check_writable(session, buf, count).map_err(|_| libc::EFAULT)?;
+    locked.call.caller.check_writable(session, buf, count).map_err(|_| Errno::EFAULT)?;
     // SAFETY: the memory has `end` bytes, and `count` bytes at `buf` were just checked.
     unsafe { locked.call.caller.copy_out(memory.add(at), buf, count) }?;
     page.rest_at.store((at + count) as u32, Ordering::Relaxed);
@@ -137,7 +137,7 @@ fn is_gathered(session: &OpenFile, format: &Format, len: usize, lines: Option<&L
 pub fn write(call: &Call, bytes: &IoSlices) -> Result<usize> {
     let session = call.file;
     let format = session.board().format();
-    let len = bytes.total().ok_or(libc::EINVAL)?;
+    let len = bytes.total().ok_or(Errno::EINVAL)?;
     let lines = Lines::of(session.page()).filter(|_| fits(&frozen(session.page()), &format.pix));
     if !is_gathered(session, &format, len, lines.as_ref()) {
         return input::write(session, bytes);
@@ -171,7 +171,7 @@ fn gather(
     bytes.check(session)?;
     let tight = session.board().format().frame_len as usize;
     if tight == 0 || tight > locked.ring.slot_len || lines.is_some_and(|lines| lines.tight_len != tight) {
-        return Err(libc::EINVAL);
+        return Err(Errno::EINVAL);
     }
     let whole = lines.map_or(tight, |lines| lines.wide_len);
     let memory = locked.ring.part.memory(page, session.info().session, whole)?;

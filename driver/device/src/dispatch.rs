@@ -14,7 +14,7 @@ use crate::v4l2::{dequeue, feed, forward, queue};
 use crate::zero::{ask, memory, mmap as zero_mmap, pusher};
 use crate::{input, output, v4l1};
 use vloopback_link::connection;
-use vloopback_sys::Result;
+use vloopback_sys::{Errno, Result};
 
 /// read(2).
 ///
@@ -95,7 +95,7 @@ pub fn ioctl(call: &Call, request: u64, arg: usize) -> Result<c_int> {
             input::claim_by_request(session)?;
         }
         let mut node = v4l1::Node { call };
-        return dispatch_v4l1(&mut node, caller, caller.abi(), request, arg).map_err(|e| e.raw());
+        return dispatch_v4l1(&mut node, caller, caller.abi(), request, arg);
     }
     if is_v4l2(request) && session.info().v4l2 {
         let v4l2 = &session.page().v4l2;
@@ -115,9 +115,9 @@ pub fn ioctl(call: &Call, request: u64, arg: usize) -> Result<c_int> {
             return answer;
         }
         let mut node = Node { call };
-        return dispatch_v4l2(&mut node, caller, caller.abi(), request, arg).map_err(|e| e.raw());
+        return dispatch_v4l2(&mut node, caller, caller.abi(), request, arg);
     }
-    Err(libc::ENOTTY)
+    Err(Errno::ENOTTY)
 }
 
 /// # Errors
@@ -128,7 +128,7 @@ fn may_map(session: &OpenFile, wanted: &Mapping) -> Result<()> {
     let (may_read, may_write) = session.access();
     let shared = flags & libc::MAP_TYPE != libc::MAP_PRIVATE;
     if !(may_read || may_write) || (shared && prot & libc::PROT_WRITE != 0 && !may_write) {
-        return Err(libc::EACCES);
+        return Err(Errno::EACCES);
     }
     Ok(())
 }
@@ -145,7 +145,7 @@ pub fn window(call: &Call, wanted: &Mapping) -> Result<c_int> {
     match (session.info().input, has_buffers) {
         (_, true) => queue::window(call, wanted),
         (false, false) if !memory::is_zero(session) => output::window(call, wanted),
-        _ => Err(libc::ENODEV),
+        _ => Err(Errno::ENODEV),
     }
 }
 

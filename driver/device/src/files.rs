@@ -10,7 +10,7 @@ use crate::open_file::{OpenFile, Pin};
 use vloopback_link::connection;
 use vloopback_sys as sys;
 use vloopback_sys::lock::{Local, NoSignals};
-use vloopback_sys::{FdList, Result};
+use vloopback_sys::{Errno, FdList, Result};
 
 /// The open files that a process has and had. Places are never given back, so that they can be looked at without a
 /// lock.
@@ -114,9 +114,9 @@ impl Files {
         let _making = self.making.lock(&quiet);
         let (reply, lifeline) =
             connection::ask(&Request::Open { node, flags: flags as u32, legacy }, None, &mut fds)?;
-        let Reply::Session(info) = reply else { return Err(libc::EPROTO) };
+        let Reply::Session(info) = reply else { return Err(Errno::EPROTO) };
         if fds.len() != 4 {
-            return Err(libc::EPROTO);
+            return Err(Errno::EPROTO);
         }
         let file = self.make(info, lifeline, [fds.get(1), fds.get(2), fds.get(3)])?;
         let claims = info.input && info.legacy && file.access().1;

@@ -1,6 +1,5 @@
 //! The input node: what a one-copy pusher does.
 
-use core::ffi::c_int;
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::palette::Palette;
@@ -12,8 +11,8 @@ use vloopback_wire::Request;
 use crate::open_file::{self, OpenFile};
 use crate::publish::{IoSlices, decide_keep, give_back, is_left_out, put, with_right_to_write};
 use vloopback_link::connection;
-use vloopback_sys::Result;
 use vloopback_sys::lock::NoSignals;
+use vloopback_sys::{Errno, Result};
 
 /// write(2): one frame. Never blocks for a client; with no client that streams nothing is copied
 /// and no system call is made.
@@ -28,22 +27,22 @@ use vloopback_sys::lock::NoSignals;
 pub fn write(session: &OpenFile, frame: &IoSlices) -> Result<usize> {
     session.alive()?;
     if !session.access().1 {
-        return Err(libc::EBADF);
+        return Err(Errno::EBADF);
     }
     if !session.info().input {
-        return Err(libc::EINVAL);
+        return Err(Errno::EINVAL);
     }
     session.claim()?;
     let (board, page) = (session.board(), session.page());
     if page.count.load(Ordering::Relaxed) != 0 {
-        return Err(libc::EBUSY);
+        return Err(Errno::EBUSY);
     }
     if board.zero() != 0 {
         // The clients have the pusher's own memory.
-        return Err(libc::EINVAL);
+        return Err(Errno::EINVAL);
     }
     let mut format = board.format();
-    let len = frame.total().ok_or(libc::EINVAL)?;
+    let len = frame.total().ok_or(Errno::EINVAL)?;
     if (format.ring == 0 || format.feed == 0) && open_file::is_client(session) && is_frame(&format.pix, len) {
         // A V4L2 device always has a format: the first frame of it begins the feed.
         open_file::feed(session, 0)?;
@@ -56,7 +55,7 @@ pub fn write(session: &OpenFile, frame: &IoSlices) -> Result<usize> {
         _ => len <= whole,
     };
     if format.ring == 0 || format.feed == 0 || len == 0 || !fits {
-        return Err(libc::EINVAL);
+        return Err(Errno::EINVAL);
     }
     let keep = decide_keep(session, format.log, len);
     if session.log_number.load(Ordering::Acquire) == format.log {
@@ -87,7 +86,7 @@ fn is_frame(pix: &Pix, len: usize) -> bool {
 /// EINVAL for a palette that does not exist, EBUSY, ENODEV.
 pub fn set_picture(session: &OpenFile, picture: &VideoPicture) -> Result<()> {
     let palette = u32::from(picture.palette);
-    Palette::from_number(palette).ok_or(libc::EINVAL)?;
+    Palette::from_number(palette).ok_or(Errno::EINVAL)?;
     let p =
         [picture.brightness, picture.hue, picture.colour, picture.contrast, picture.whiteness, picture.depth];
     connection::tell(&Request::SetPalette {
@@ -113,6 +112,6 @@ pub fn set_window(session: &OpenFile, window: &VideoWindow) -> Result<()> {
 ///
 /// # Errors
 /// EBUSY: the pipe is another pusher's.
-pub fn claim_by_request(session: &OpenFile) -> core::result::Result<(), c_int> {
+pub fn claim_by_request(session: &OpenFile) -> Result<()> {
     if session.access().1 { session.claim() } else { Ok(()) }
 }

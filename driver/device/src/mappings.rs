@@ -16,7 +16,7 @@ use vloopback_ring::{MAX_BUFFERS, PAGE_LEN};
 use crate::ranges::{Layout, List, Ranges, View};
 use crate::ring_map::RingMap;
 use vloopback_sys as sys;
-use vloopback_sys::Result;
+use vloopback_sys::{Errno, Result};
 
 /// The arguments of mmap(2); `offset` in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -293,7 +293,7 @@ impl Mappings {
         ring: &RingMap,
     ) -> Result<()> {
         let len = self.table[frame].len;
-        sys::check_file(fd, offset.checked_add(len).ok_or(libc::EPROTO)?)?;
+        sys::check_file(fd, offset.checked_add(len).ok_or(Errno::EPROTO)?)?;
         // SAFETY: a new mapping of a file whose size is sealed, and was looked at.
         let at = unsafe { sys::mmap_from(0, len, sys::READ_WRITE, libc::MAP_SHARED, fd, offset) }? as usize;
         let shows = if self.is_direct(frame, ring.number) && frame < ring.slots {
@@ -313,7 +313,7 @@ impl Mappings {
         self.stale &= !(1 << frame);
         match self.show(frame, ring) {
             // See `move_private`.
-            Err(libc::EINVAL) => self.show_file(frame, (fd, offset)),
+            Err(Errno::EINVAL) => self.show_file(frame, (fd, offset)),
             shown => shown,
         }
     }
@@ -363,15 +363,15 @@ impl Mappings {
     /// As mmap(2): with MAP_FIXED what is at `addr` goes.
     pub unsafe fn map(&mut self, ring: &RingMap, direct: bool, wanted: &Mapping) -> Result<usize> {
         let &Mapping { addr, len, prot, flags, offset } = wanted;
-        let rounded = len.checked_next_multiple_of(PAGE_LEN).ok_or(libc::EINVAL)?;
+        let rounded = len.checked_next_multiple_of(PAGE_LEN).ok_or(Errno::EINVAL)?;
         let total =
             self.frames.checked_sub(1).map_or(0, |last| self.table[last].start + self.table[last].len);
-        let end = offset.checked_add(rounded).ok_or(libc::EINVAL)?;
+        let end = offset.checked_add(rounded).ok_or(Errno::EINVAL)?;
         if len == 0 || offset % PAGE_LEN != 0 || end > total {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         if self.views.is_full() {
-            return Err(libc::ENOMEM);
+            return Err(Errno::ENOMEM);
         }
         let keep = flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE);
         let reserve = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | keep;
@@ -410,8 +410,8 @@ impl Mappings {
         // program's mapping of this very frame.
         match unsafe { sys::duplicate((from + into_frame) as *mut u8, len, at, prot) } {
             // SAFETY: the target as above, and the slot is as long as the frame.
-            Err(libc::EINVAL) if direct => unsafe { ring.show_slot(frame, into_frame, len, at, prot) },
-            Err(libc::EINVAL) => self.move_private(frame),
+            Err(Errno::EINVAL) if direct => unsafe { ring.show_slot(frame, into_frame, len, at, prot) },
+            Err(Errno::EINVAL) => self.move_private(frame),
             shown => shown,
         }
     }
@@ -424,7 +424,7 @@ impl Mappings {
     /// EINVAL: an exported buffer's, whose file is the daemon's. EMFILE, ENOMEM.
     fn move_private(&mut self, frame: usize) -> Result<()> {
         if self.is_bound(frame) {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         let Frame { private, private_len, .. } = self.table[frame];
         let fd = sys::new_memory_file(private_len)?;
@@ -476,7 +476,7 @@ impl Mappings {
     /// Frame `i` shows slot `i` from now on.
     fn make_direct(&mut self, frame: usize, ring: &RingMap) -> Result<()> {
         if frame >= ring.slots || ring.slot_len < self.table[frame].len {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         if self.ring != ring.number {
             // The program may be looking at them: they keep what they show until it is their turn.

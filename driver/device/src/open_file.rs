@@ -17,8 +17,8 @@ use crate::zero::maps::ZeroMaps;
 use vloopback_link::connection;
 use vloopback_link::hidden::Hidden;
 use vloopback_sys as sys;
-use vloopback_sys::Result;
 use vloopback_sys::lock::{Local, NoSignals};
+use vloopback_sys::{Errno, Result};
 
 /// What this process knows of an open device. All descriptors (dup) of one open file share it.
 ///
@@ -278,7 +278,7 @@ impl OpenFile {
     #[inline]
     pub fn alive(&self) -> Result<()> {
         let gone = self.lifeline().is_dead() || self.board().gone.load(Ordering::Relaxed) != 0;
-        if gone { Err(libc::ENODEV) } else { Ok(()) }
+        if gone { Err(Errno::ENODEV) } else { Ok(()) }
     }
 
     /// Whether the open was for reading, for writing. With access mode 3, as with any file of Linux: for neither,
@@ -308,11 +308,11 @@ impl OpenFile {
     /// EINTR after a handler without SA_RESTART, ETIMEDOUT, ENODEV.
     pub fn wait_for_word(&self, word: &AtomicU32, value: u32, deadline: Option<u64>) -> Result<()> {
         let result = match wait::until_changed(self.lifeline(), &[(word, value)], deadline) {
-            Err(libc::ENOSYS) => sys::futex_wait_until(word, value, deadline),
+            Err(Errno::ENOSYS) => sys::futex_wait_until(word, value, deadline),
             result => result,
         };
         match result {
-            Err(libc::EINTR | libc::ETIMEDOUT) => result,
+            Err(Errno::EINTR | Errno::ETIMEDOUT) => result,
             _ => self.alive(),
         }
     }
@@ -375,7 +375,7 @@ impl OpenFile {
     pub fn refresh_ring_if_any(&self, ring: &mut RingMap) -> Result<bool> {
         match self.refresh_ring(ring) {
             Ok(()) => Ok(true),
-            Err(libc::EINVAL) => Ok(false),
+            Err(Errno::EINVAL) => Ok(false),
             Err(e) => Err(e),
         }
     }

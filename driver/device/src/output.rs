@@ -22,8 +22,8 @@ use crate::zero::memory;
 use crate::zero::memory::is_zero;
 use vloopback_link::connection;
 use vloopback_sys as sys;
-use vloopback_sys::Result;
 use vloopback_sys::lock::NoSignals;
+use vloopback_sys::{Errno, Result};
 
 /// Before a V4L2 client reads from a zero-copy pipe: asks the pusher for its format, and for the client's if it streams.
 ///
@@ -53,7 +53,7 @@ fn check_read(call: &Call, begins: bool) -> Result<()> {
     if begins {
         freeze(page, &own_lines(page, under_asked_name(call, format.pix)));
     }
-    if !is_nameless(&format) && convert::fits(call, &format.pix) { Ok(()) } else { Err(libc::EIO) }
+    if !is_nameless(&format) && convert::fits(call, &format.pix) { Ok(()) } else { Err(Errno::EIO) }
 }
 
 /// read(2): one frame, or as much of it as there is room for; a V4L2 program gets the rest with its next one. 0 (end of
@@ -67,10 +67,10 @@ pub fn read(call: &Call, buf: usize, len: usize) -> Result<usize> {
     let session = call.file;
     session.alive()?;
     if !session.access().0 {
-        return Err(libc::EBADF);
+        return Err(Errno::EBADF);
     }
     if session.info().input {
-        return Err(libc::EINVAL);
+        return Err(Errno::EINVAL);
     }
     if len == 0 {
         return Ok(0);
@@ -89,11 +89,11 @@ enum NoFrame {
     /// Nobody feeds the pipe: the end of the file.
     Nobody,
     /// An errno.
-    Failed(c_int),
+    Failed(Errno),
 }
 
-impl From<c_int> for NoFrame {
-    fn from(errno: c_int) -> Self {
+impl From<Errno> for NoFrame {
+    fn from(errno: Errno) -> Self {
         Self::Failed(errno)
     }
 }
@@ -108,7 +108,7 @@ fn read_next(
     let page = session.page();
     let begins = page.streaming.load(Ordering::Relaxed) & BY_READ == 0;
     if page.count.load(Ordering::Relaxed) != 0 || (begins && queue::is_owned_elsewhere(call)) {
-        return Err(libc::EBUSY.into());
+        return Err(Errno::EBUSY.into());
     }
     // To V4L2's programs a read is a part of a stream.
     let in_parts = is_client(session);
@@ -142,7 +142,7 @@ fn read_next(
         (None, None) => (format.frame_len.max(format.pix.sizeimage) as usize, Shape::Same),
     };
     let room = len.min(whole);
-    call.caller.check_writable(session, buf, room).map_err(|_| libc::EFAULT)?;
+    call.caller.check_writable(session, buf, room).map_err(|_| Errno::EFAULT)?;
     if *began && !call.caller.may_wait() {
         // A stream that begins now has no frame yet, as with a camera: not even one that was published
         // in the moment since.
@@ -218,10 +218,10 @@ pub fn window(call: &Call, wanted: &Mapping) -> Result<c_int> {
     with_locks(call, |locked| {
         locked.settle(BY_NEW_MAPPING)?;
         let (len, frames) = (locked.mappings.len_of(0), locked.mappings.frames);
-        let total = u32::try_from(len * frames).map_err(|_| libc::ENOMEM)?;
-        let end = wanted.offset.checked_add(wanted.len).ok_or(libc::EINVAL)?;
+        let total = u32::try_from(len * frames).map_err(|_| Errno::ENOMEM)?;
+        let end = wanted.offset.checked_add(wanted.len).ok_or(Errno::EINVAL)?;
         if wanted.len == 0 || end > total as usize {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         // A number that no buffer's file and no part of a frame has.
         let number = (session.page().generation.load(Ordering::Relaxed), MAX_BUFFERS - 1);
@@ -278,7 +278,7 @@ pub fn unmapped(session: &OpenFile, addr: usize, len: usize) {
 /// # Errors
 /// EBUSY: the descriptor has V4L2 buffers, and its frames go there.
 fn no_buffers(session: &OpenFile) -> Result<()> {
-    if session.page().count.load(Ordering::Relaxed) != 0 { Err(libc::EBUSY) } else { Ok(()) }
+    if session.page().count.load(Ordering::Relaxed) != 0 { Err(Errno::EBUSY) } else { Ok(()) }
 }
 
 /// VIDIOCMCAPTURE: the frame is given back and wanted anew.
@@ -286,13 +286,13 @@ pub fn mcapture(call: &Call, order: &VideoMmap) -> Result<()> {
     let session = call.file;
     no_buffers(session)?;
     if session.board().feed() == 0 {
-        fed(session, libc::EINVAL)?;
+        fed(session, Errno::EINVAL)?;
     }
     let format = session.board().format();
     let frame = order.frame as usize;
     // The palette is checked, the size is not: clients probe formats at 20x20.
     if !Palette::same_layout(order.format, format.palette) {
-        return Err(libc::EINVAL);
+        return Err(Errno::EINVAL);
     }
     with_locks(call, |locked| {
         let copies = has_frame(locked, frame)?;
@@ -322,14 +322,14 @@ pub fn mcapture(call: &Call, order: &VideoMmap) -> Result<()> {
 pub fn sync(call: &Call, frame: i32) -> Result<()> {
     let session = call.file;
     no_buffers(session)?;
-    let frame = usize::try_from(frame).map_err(|_| libc::EINVAL)?;
+    let frame = usize::try_from(frame).map_err(|_| Errno::EINVAL)?;
     with_locks(call, |locked| {
         if memory::is_zero(session) {
             // It came while this one waited: its frames are asked for.
             return Err(connection::RESTART);
         }
         has_frame(locked, frame)?;
-        if !fed(session, libc::EINVAL)? {
+        if !fed(session, Errno::EINVAL)? {
             return Ok(Step::Sleep);
         }
         locked.settle(BY_MMAP)?;
@@ -361,7 +361,7 @@ fn deliver(locked: &mut Locked, frame: usize) -> Result<bool> {
     let session = locked.session;
     let number = locked.ring.number;
     let Some(found) = locked.oldest()? else { return Ok(false) };
-    not_a_card(session, libc::EINVAL)?;
+    not_a_card(session, Errno::EINVAL)?;
     let row = locked.row();
     if let Some(row) = row {
         session.claims_page().rows[row].want.fetch_and(!(1u32 << frame), Ordering::SeqCst);
@@ -390,7 +390,7 @@ fn has_frame(locked: &mut Locked, frame: usize) -> Result<bool> {
     if copies && ranges.told().is_told() {
         ranges.place_of(frame, format.frame_len as usize)?;
     } else if frame >= format.frames as usize {
-        return Err(libc::EINVAL);
+        return Err(Errno::EINVAL);
     }
     Ok(copies)
 }

@@ -7,7 +7,7 @@ use vloopback_wire::Request;
 
 use vloopback_link::connection;
 use vloopback_sys as sys;
-use vloopback_sys::{FdList, Result};
+use vloopback_sys::{Errno, FdList, Result};
 
 /// Where this process has that memory. All zeros: nowhere.
 #[derive(Debug)]
@@ -27,12 +27,12 @@ impl Part {
         if self.at != 0 && self.len >= len && self.generation == generation {
             return Ok(self.at as *mut u8);
         }
-        let whole = len.checked_next_multiple_of(PAGE_LEN).ok_or(libc::ENOMEM)?;
+        let whole = len.checked_next_multiple_of(PAGE_LEN).ok_or(Errno::ENOMEM)?;
         let request = Request::Export {
             session,
             generation,
             index: 0,
-            len: u32::try_from(whole).map_err(|_| libc::ENOMEM)?,
+            len: u32::try_from(whole).map_err(|_| Errno::ENOMEM)?,
             read_only: false,
         };
         let mut fds = FdList::new();

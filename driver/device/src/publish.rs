@@ -10,8 +10,8 @@ use crate::open_file::OpenFile;
 use crate::ring_map::RingMap;
 use vloopback_link::connection;
 use vloopback_sys as sys;
-use vloopback_sys::Result;
 use vloopback_sys::lock::NoSignals;
+use vloopback_sys::{Errno, Result};
 
 /// One frame out of pieces that lie in the caller's memory, or in our own.
 #[derive(Clone, Copy)]
@@ -43,7 +43,7 @@ impl<'a> IoSlices<'a> {
         let Some(caller) = self.caller else { return Ok(()) };
         for piece in self.iov {
             let at = piece.iov_base as usize;
-            caller.check_readable(file, at, piece.iov_len).map_err(|_| libc::EFAULT)?;
+            caller.check_readable(file, at, piece.iov_len).map_err(|_| Errno::EFAULT)?;
         }
         Ok(())
     }
@@ -132,7 +132,7 @@ pub fn reserve(
         return Ok(None);
     }
     if len > ring.slot_len {
-        return Err(libc::EINVAL);
+        return Err(Errno::EINVAL);
     }
     let Some(picked) =
         pick(board, log, session.claims_page(), ring.slots, session.page().filling.load(Ordering::Relaxed))
@@ -142,7 +142,7 @@ pub fn reserve(
     };
     if picked.slot >= ring.slots {
         cancel(log, picked);
-        return Err(libc::EINVAL);
+        return Err(Errno::EINVAL);
     }
     Ok(Some(picked))
 }
@@ -224,7 +224,7 @@ pub fn with_right_to_write<T>(
         let quiet = NoSignals::new();
         let mut ring = session.ring.lock(&quiet);
         session.refresh_ring(&mut ring)?;
-        let log = ring.log().ok_or(libc::EINVAL)?;
+        let log = ring.log().ok_or(Errno::EINVAL)?;
         let me = connection::peer()?;
         let Err(owner) = log.lock.try_lock(me) else { return f(&ring, log, me) };
         drop(ring);

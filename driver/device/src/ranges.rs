@@ -11,7 +11,7 @@ use vloopback_abi::v4l1::VideoMbuf;
 use vloopback_ring::PAGE_LEN;
 
 use vloopback_sys as sys;
-use vloopback_sys::Result;
+use vloopback_sys::{Errno, Result};
 
 /// Mappings that a program makes of one open device: in V4L1 one, or two with a second thread's; in V4L2
 /// one a buffer, and some map each twice.
@@ -63,7 +63,7 @@ impl List {
     /// # Errors
     /// ENOMEM: more than there is room for.
     pub fn push(&mut self, view: View) -> Result<()> {
-        let place = self.views.get_mut(self.count).ok_or(libc::ENOMEM)?;
+        let place = self.views.get_mut(self.count).ok_or(Errno::ENOMEM)?;
         *place = view;
         self.count += 1;
         Ok(())
@@ -367,10 +367,10 @@ impl Ranges {
     /// # Errors
     /// EINVAL: it was told of no such frame, or there are less than `len` bytes.
     pub fn place_of(&self, frame: usize, len: usize) -> Result<(*mut u8, usize)> {
-        let (start, room) = self.told.frame_range(frame).ok_or(libc::EINVAL)?;
+        let (start, room) = self.told.frame_range(frame).ok_or(Errno::EINVAL)?;
         let room = room.min(self.end().saturating_sub(start));
         if room < len || room == 0 {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         Ok(((self.canvas + start) as *mut u8, room))
     }
@@ -396,7 +396,7 @@ impl Ranges {
     /// # Errors
     /// EINVAL: the pusher has no such frame, or the program was told of none, or has too little room for it.
     pub fn copy_of(&self, frame: usize) -> Result<(usize, *mut u8, usize)> {
-        let (from, whole) = self.theirs.frame_range(frame).ok_or(libc::EINVAL)?;
+        let (from, whole) = self.theirs.frame_range(frame).ok_or(Errno::EINVAL)?;
         let known = Some(self.frame_len).filter(|len| *len != 0).unwrap_or(whole).min(whole);
         let (to, room) = self.place_of(frame, known)?;
         Ok((from, to, whole.min(room)))

@@ -8,7 +8,7 @@ use vloopback_wire::{Reply, Request};
 use crate::part::Part;
 use vloopback_link::connection;
 use vloopback_sys as sys;
-use vloopback_sys::{FdList, Result};
+use vloopback_sys::{Errno, FdList, Result};
 
 /// Logs of former rings that stay mapped, because somebody may be counting in one.
 const KEPT: usize = 16;
@@ -67,7 +67,7 @@ impl RingMap {
         let mut fds = FdList::new();
         match connection::ask(&Request::Ring { session: self.session }, None, &mut fds)? {
             (Reply::Ring { ring, .. }, _) if ring == self.number && fds.len() == 2 => {}
-            _ => return Err(libc::EIO),
+            _ => return Err(Errno::EIO),
         }
         sys::check_file(fds.get(1), self.slots * self.slot_len)?;
         // SAFETY: the caller's promise; the file is as long as the ring.
@@ -87,19 +87,19 @@ impl RingMap {
     ) -> Result<Option<&'static Log>> {
         let (ring, log) = (board.ring(), board.log());
         if ring == 0 {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         if self.number == ring && self.log_number == log {
             return Ok(None);
         }
         let mut fds = FdList::new();
         let (reply, _) = connection::ask(&Request::Ring { session }, None, &mut fds)?;
-        let Reply::Ring { ring, slots, slot_len, log } = reply else { return Err(libc::EPROTO) };
+        let Reply::Ring { ring, slots, slot_len, log } = reply else { return Err(Errno::EPROTO) };
         let (slots, slot_len) = (slots as usize, slot_len as usize);
         let whole = slot_len != 0 && slot_len % PAGE_LEN == 0;
-        let total = slot_len.checked_mul(slots).filter(|_| whole && fds.len() == 2).ok_or(libc::EPROTO)?;
+        let total = slot_len.checked_mul(slots).filter(|_| whole && fds.len() == 2).ok_or(Errno::EPROTO)?;
         if slots == 0 || slots > MAX_SLOTS {
-            return Err(libc::EPROTO);
+            return Err(Errno::EPROTO);
         }
         sys::check_file(fds.get(0), PAGE_LEN)?;
         sys::check_file(fds.get(1), total)?;

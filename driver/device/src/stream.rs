@@ -2,7 +2,6 @@
 //! the descriptor's readiness true.
 
 use core::cell::Cell;
-use core::ffi::c_int;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 
 use vloopback_convert::Conversion;
@@ -21,7 +20,7 @@ use crate::zero::{memory, want};
 use vloopback_link::connection;
 use vloopback_sys as sys;
 use vloopback_sys::lock::{LocalGuard, NoSignals};
-use vloopback_sys::{FdList, Result};
+use vloopback_sys::{Errno, FdList, Result};
 
 /// A stream by read() or mmap() has begun (bits of `SessionPage::streaming`).
 pub const BY_READ: u32 = 1;
@@ -83,7 +82,7 @@ impl<'a> Locked<'a> {
     /// # Errors
     /// EINVAL while nobody feeds the pipe.
     pub fn log(&self) -> Result<&'static Log> {
-        self.ring.log().ok_or(libc::EINVAL)
+        self.ring.log().ok_or(Errno::EINVAL)
     }
 
     /// The row of this client on the claims page, for the ring in force.
@@ -116,7 +115,7 @@ impl<'a> Locked<'a> {
             self.mappings.lay_out(format.buf_len as usize, format.frames as usize);
         } else if self.mappings.frames == 0 || self.mappings.len_of(0) != format.buf_len as usize {
             if how != BY_NEW_MAPPING {
-                return Err(libc::EINVAL);
+                return Err(Errno::EINVAL);
             }
             // It maps anew, by the layout in force; what it has keeps showing what it shows.
             self.mappings.forget_all();
@@ -174,7 +173,7 @@ impl<'a> Locked<'a> {
         let mut fds = FdList::new();
         let request = Request::Stream { session: self.session.info().session, on: true, hold, fewer };
         let (reply, _) = connection::ask(&request, None, &mut fds)?;
-        let Reply::Stream { row, .. } = reply else { return Err(libc::EPROTO) };
+        let Reply::Stream { row, .. } = reply else { return Err(Errno::EPROTO) };
         page.row.store(row, Ordering::Relaxed);
         page.ring.store(self.ring.number, Ordering::Relaxed);
         Ok(())
@@ -388,7 +387,7 @@ impl<'a> Locked<'a> {
         mut copy: impl FnMut(*const u8, usize, usize, usize) -> Result<()>,
     ) -> Result<Option<Taken>> {
         if lines.wide_len > room || lines.tight_len > self.ring.slot_len {
-            return Err(libc::EIO);
+            return Err(Errno::EIO);
         }
         self.copy_oldest_by(lines.tight_len, |from, _| {
             lines.spread(|at, there, len| copy(from, at, there, len)).map(|()| lines.wide_len)
@@ -514,7 +513,7 @@ pub enum Wait {
 /// # Errors
 /// What `step` says; ENODEV when the daemon is gone, EBADF when the device was closed meanwhile,
 /// what `wait` says instead of letting it sleep, EINTR after a handler without SA_RESTART.
-pub fn until_done<T, E: From<c_int>>(
+pub fn until_done<T, E: From<Errno>>(
     call: &Call,
     wait: impl Fn() -> Result<Wait>,
     step: impl FnMut(&mut Locked) -> core::result::Result<Step<T>, E>,
@@ -532,7 +531,7 @@ pub fn until_done<T, E: From<c_int>>(
 }
 
 /// As [`until_done`]; tells whether it has `slept`.
-fn repeat<T, E: From<c_int>>(
+fn repeat<T, E: From<Errno>>(
     call: &Call,
     wait: impl Fn() -> Result<Wait>,
     mut step: impl FnMut(&mut Locked) -> core::result::Result<Step<T>, E>,
@@ -579,7 +578,7 @@ fn repeat<T, E: From<c_int>>(
                 };
                 hurried = if sleep(call, seq, kick, until)? { 0 } else { hurried + 1 };
                 if !call.caller.is_open() {
-                    return Err(libc::EBADF.into());
+                    return Err(Errno::EBADF.into());
                 }
             }
         }
@@ -602,11 +601,11 @@ fn sleep(call: &Call, seq: Option<(&AtomicU32, u32)>, kick: u32, until: Option<u
     let words = [kick, seq.unwrap_or(kick)];
     let count = if seq.is_some() { 2 } else { 1 };
     match wait::until_changed(session.lifeline(), &words[..count], until) {
-        Err(libc::ENOSYS) => wait_rung(call).map(|()| true),
-        Err(libc::EAGAIN) => Ok(false),
-        Err(libc::ETIMEDOUT) | Ok(()) => Ok(true),
+        Err(Errno::ENOSYS) => wait_rung(call).map(|()| true),
+        Err(Errno::EAGAIN) => Ok(false),
+        Err(Errno::ETIMEDOUT) | Ok(()) => Ok(true),
         // The next look tells.
-        Err(libc::ENODEV) => Ok(true),
+        Err(Errno::ENODEV) => Ok(true),
         Err(e) => Err(e),
     }
 }
@@ -622,9 +621,9 @@ fn wait_rung(call: &Call) -> Result<()> {
             }
         }
     }
-    let Some(fd) = call.caller.device(session) else { return Err(libc::EBADF) };
+    let Some(fd) = call.caller.device(session) else { return Err(Errno::EBADF) };
     match sys::wait_readable(fd) {
-        Err(libc::EINTR) => Err(libc::EINTR),
+        Err(Errno::EINTR) => Err(Errno::EINTR),
         _ => Ok(()),
     }
 }

@@ -79,7 +79,7 @@ impl V4l1Device for Node<'_> {
 
     fn spict(&mut self, picture: VideoPicture) -> Answer<()> {
         if self.is_input() {
-            return input::set_picture(self.call, &picture).map_err(Errno);
+            return input::set_picture(self.call, &picture);
         }
         self.only(Palette::same_layout(picture.palette.into(), self.call.board().format().palette))
     }
@@ -98,7 +98,7 @@ impl V4l1Device for Node<'_> {
             return Err(Errno::EINVAL);
         }
         if self.is_input() {
-            return input::set_window(self.call, &window).map_err(Errno);
+            return input::set_window(self.call, &window);
         }
         let format = self.call.board().format();
         self.only((window.width, window.height) == (format.width, format.height))
@@ -132,14 +132,14 @@ impl V4l1Device for Node<'_> {
         if self.is_input() {
             return Err(Errno::EINVAL);
         }
-        output::sync(self.call, frame).map_err(Errno)
+        output::sync(self.call, frame)
     }
 
     fn mcapture(&mut self, order: VideoMmap) -> Answer<()> {
         if self.is_input() {
             return Err(Errno::EINVAL);
         }
-        output::mcapture(self.call, &order).map_err(Errno)
+        output::mcapture(self.call, &order)
     }
 
     /// The layout of a client's mapping.

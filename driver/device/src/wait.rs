@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use vloopback_ring::Lifeline;
 
 use vloopback_sys as sys;
-use vloopback_sys::Result;
+use vloopback_sys::{Errno, Result};
 
 /// The longest sleep without a look, nanoseconds.
 pub const SLICE: u64 = 50_000_000;
@@ -33,19 +33,19 @@ pub fn until_changed(lifeline: &Lifeline, words: &[(&AtomicU32, u32)], deadline:
         if lifeline.is_dead() {
             // The kernel wakes one; the others are ours to wake.
             sys::futex_wake_all(life);
-            return Err(libc::ENODEV);
+            return Err(Errno::ENODEV);
         }
         let now = sys::now();
         let slice = now + SLICE;
         let until = deadline.map_or(slice, |deadline| deadline.min(slice));
         match sys::futex_wait_any_until(&all[..=count], until) {
-            Err(libc::ETIMEDOUT) if deadline.is_some_and(|deadline| until >= deadline) => {
-                return Err(libc::ETIMEDOUT);
+            Err(Errno::ETIMEDOUT) if deadline.is_some_and(|deadline| until >= deadline) => {
+                return Err(Errno::ETIMEDOUT);
             }
-            Err(libc::ETIMEDOUT) => {}
-            Err(libc::EPERM) => return Err(libc::ENOSYS),
+            Err(Errno::ETIMEDOUT) => {}
+            Err(Errno::EPERM) => return Err(Errno::ENOSYS),
             // Changed while nobody woke us, or woken where nothing has changed: a wake either way.
-            Err(libc::EAGAIN) if !first => return Ok(()),
+            Err(Errno::EAGAIN) if !first => return Ok(()),
             Ok(()) if lifeline.is_dead() => {}
             result => return result,
         }

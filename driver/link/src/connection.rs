@@ -9,7 +9,7 @@ use zerocopy::IntoBytes;
 
 use vloopback_sys::lock::{Local, NoSignals, blocked_by_program};
 use vloopback_sys::records::{self, Received};
-use vloopback_sys::{Asked, FdList, Result, fork, server};
+use vloopback_sys::{Asked, Errno, FdList, Result, fork, server};
 
 use crate::environment;
 use vloopback_sys as sys;
@@ -55,7 +55,7 @@ struct Connection {
 
 /// The kernel's ERESTARTSYS, with the same meaning: a signal has come whose handler was installed with SA_RESTART, so the
 /// call is done again once the handler has run. No program sees it ([`restarting`]).
-pub const RESTART: c_int = 512;
+pub const RESTART: Errno = Errno(512);
 
 /// How long one wait of a call on the connection lasts: then signals are looked at.
 const SLICE: u64 = 50_000_000;
@@ -136,7 +136,7 @@ impl Connection {
         let asked = sys::pending_signals(blocked_by_program());
         let waited = now.saturating_sub(self.since);
         if let (Asked::Handler { restart }, true) = (asked, waited >= GRACE) {
-            return Err(if restart { RESTART } else { libc::EINTR });
+            return Err(if restart { RESTART } else { Errno::EINTR });
         }
         if asked == Asked::Acted || waited < PATIENCE {
             return Ok(());
@@ -146,7 +146,7 @@ impl Connection {
             let socket = environment::socket().and_then(|path| path.to_str().ok()).unwrap_or("");
             complain(&["the server at ", socket, " has not answered for 10 s: is it stopped?"]);
         }
-        Err(libc::ETIMEDOUT)
+        Err(Errno::ETIMEDOUT)
     }
 
     /// Sends a record, and its descriptor.
@@ -156,7 +156,7 @@ impl Connection {
         let fds = if pass.is_some() { &fds[..] } else { &[] };
         loop {
             match records::send(self.fd, [head.as_bytes(), &[]], fds, 0) {
-                Err(libc::EAGAIN) => self.be_patient()?,
+                Err(Errno::EAGAIN) => self.be_patient()?,
                 result => return result,
             }
         }
@@ -172,13 +172,13 @@ impl Connection {
         }
         loop {
             match records::receive(self.fd, record, fds, 0) {
-                Err(libc::EAGAIN) => self.be_patient()?,
+                Err(Errno::EAGAIN) => self.be_patient()?,
                 Err(e) => return Err(e),
                 Ok(Received { len, cut }) => {
                     // The time of whoever waits for the next one begins here.
                     self.since = 0;
                     self.told = false;
-                    return if cut && len != 0 { Err(libc::EMFILE) } else { Ok(len) };
+                    return if cut && len != 0 { Err(Errno::EMFILE) } else { Ok(len) };
                 }
             }
         }
@@ -189,8 +189,8 @@ impl Connection {
         while self.owed != 0 {
             let (mut record, mut fds) = ([0u8; 1024], FdList::new());
             match self.receive(&mut record, &mut fds) {
-                Ok(0) => return Err(libc::ENODEV),
-                Ok(_) | Err(libc::EMFILE) => self.owed -= 1,
+                Ok(0) => return Err(Errno::ENODEV),
+                Ok(_) | Err(Errno::EMFILE) => self.owed -= 1,
                 Err(e) => return Err(e),
             }
         }
@@ -233,11 +233,11 @@ impl Connection {
 
     /// A new socket that is connected to the server.
     fn reach(&mut self) -> Result<c_int> {
-        let path = environment::socket().ok_or(libc::ENOENT)?.to_bytes();
+        let path = environment::socket().ok_or(Errno::ENOENT)?.to_bytes();
         let mut address = [0u8; 110];
         address[..2].copy_from_slice(&(libc::AF_UNIX as u16).to_ne_bytes());
         if path.len() > 107 {
-            return Err(libc::ENAMETOOLONG);
+            return Err(Errno::ENAMETOOLONG);
         }
         address[2..2 + path.len()].copy_from_slice(path);
         const NAP: u64 = 10_000_000;
@@ -248,7 +248,7 @@ impl Connection {
         if let Err(why) = server::check(fd, path) {
             sys::close(fd);
             refuse(path, &why);
-            return Err(libc::EACCES);
+            return Err(Errno::EACCES);
         }
         Ok(fd)
     }
@@ -263,8 +263,8 @@ impl Connection {
         let hello = Request::Hello { build: build_id(vloopback_ring::LAYOUT) };
         let opened = match other.exchange(&hello, None, &mut FdList::new()) {
             Ok(Reply::Welcome { .. }) => other.exchange(open, None, fds),
-            Ok(Reply::Error(errno)) => Err(errno),
-            Ok(_) => Err(libc::EPROTO),
+            Ok(Reply::Error(errno)) => Err(Errno(errno)),
+            Ok(_) => Err(Errno::EPROTO),
             Err(e) => Err(e),
         };
         let opened = match opened {
@@ -298,16 +298,16 @@ impl Connection {
             Reply::Refused(reason) => {
                 complain(&[&reason]);
                 self.drop();
-                Err(libc::EPROTONOSUPPORT)
+                Err(Errno::EPROTONOSUPPORT)
             }
             // The daemon has no descriptor left for us.
             Reply::Error(errno) => {
                 self.drop();
-                Err(errno)
+                Err(Errno(errno))
             }
             _ => {
                 self.drop();
-                Err(libc::EPROTO)
+                Err(Errno::EPROTO)
             }
         }
     }
@@ -316,12 +316,12 @@ impl Connection {
         let mut record = [0u8; 1024];
         let sent = self.settle_owed().and_then(|()| match self.send(request, pass) {
             // It has closed already. Why, it may have said.
-            Err(libc::EPIPE | libc::ECONNRESET) => Ok(()),
+            Err(Errno::EPIPE | Errno::ECONNRESET) => Ok(()),
             sent => sent,
         });
         let result = sent.and_then(|()| {
             let result = self.receive(&mut record, fds);
-            if let Err(libc::EINTR | RESTART | libc::ETIMEDOUT) = result {
+            if let Err(Errno::EINTR | RESTART | Errno::ETIMEDOUT) = result {
                 self.owed += 1;
             }
             result
@@ -329,14 +329,14 @@ impl Connection {
         match result {
             // The record was taken, its descriptors found no room: the connection is as it should be. So it is where
             // nobody waits any longer.
-            Err(e @ (libc::EMFILE | libc::EINTR | RESTART | libc::ETIMEDOUT)) => Err(e),
+            Err(e @ (Errno::EMFILE | Errno::EINTR | RESTART | Errno::ETIMEDOUT)) => Err(e),
             Err(_) | Ok(0) => {
                 self.drop();
-                Err(libc::ENODEV)
+                Err(Errno::ENODEV)
             }
             Ok(n) => Reply::decode(&record[..n]).map_err(|_| {
                 self.drop();
-                libc::EPROTO
+                Errno::EPROTO
             }),
         }
     }
@@ -412,7 +412,7 @@ pub fn ask(request: &Request, pass: Option<c_int>, fds: &mut FdList) -> Result<(
         Request::Open { .. } if connection.ids != sys::ids() => connection.open_anew(request, fds),
         _ => connection.exchange(request, pass, fds),
     });
-    if result == Err(libc::ENODEV) && !fresh && matches!(request, Request::Open { .. } | Request::Attach) {
+    if result == Err(Errno::ENODEV) && !fresh && matches!(request, Request::Open { .. } | Request::Attach) {
         // That daemon is gone; there may be a new one. Sessions of the old one stay dead.
         connection.connect()?;
         result = connection.greet().and_then(|()| connection.exchange(request, pass, fds));
@@ -420,7 +420,7 @@ pub fn ask(request: &Request, pass: Option<c_int>, fds: &mut FdList) -> Result<(
     // SAFETY: `greet` mapped it and it is never unmapped.
     let lifeline = unsafe { &*(connection.lifeline as *const Lifeline) };
     match result? {
-        Reply::Error(errno) => Err(errno),
+        Reply::Error(errno) => Err(Errno(errno)),
         reply => Ok((reply, lifeline)),
     }
 }
@@ -446,10 +446,10 @@ pub fn post(request: &Request) -> Result<()> {
     connection.greet()?;
     connection.make_certain();
     if connection.fd < 0 {
-        return Err(libc::ENODEV);
+        return Err(Errno::ENODEV);
     }
     match records::send(connection.fd, [request.encode().as_bytes(), &[]], &[], libc::MSG_DONTWAIT) {
-        Err(libc::EAGAIN) => Ok(()),
+        Err(Errno::EAGAIN) => Ok(()),
         result => result,
     }
 }

@@ -76,6 +76,6 @@ fn write_pieces(fd: c_int, pieces: &[iovec]) -> ssize_t {
     }
     match set_attribute(which, node, text.get(..len).unwrap_or(&[])) {
         Ok(()) => ssize_t::try_from(len).unwrap_or(ssize_t::MAX),
-        Err(number) => fail(number),
+        Err(errno) => fail(errno.raw()),
     }
 }

@@ -100,8 +100,8 @@ pub(crate) fn map(
         // SAFETY: the program's own arguments, with mmap's contract.
         return match unsafe { edge::mmap(fd, addr, len, prot, flags, offset) } {
             Ok(address) => address,
-            Err(number) => {
-                errno::set(number);
+            Err(errno) => {
+                errno::set(errno.raw());
                 libc::MAP_FAILED
             }
         };

@@ -50,15 +50,15 @@ pub fn fail<R: Outcome>(number: c_int) -> R {
 }
 
 /// A byte count or an errno, as read(2) and its kin answer.
-pub fn count(result: Result<usize, c_int>) -> isize {
+pub fn count(result: vloopback_sys::Result<usize>) -> isize {
     match result {
         // A count beyond isize cannot come from a buffer in memory.
         Ok(count) => isize::try_from(count).unwrap_or(isize::MAX),
-        Err(number) => fail(number),
+        Err(errno) => fail(errno.raw()),
     }
 }
 
 /// A plain answer or an errno, as ioctl(2) answers.
-pub fn plain(result: Result<c_int, c_int>) -> c_int {
-    result.unwrap_or_else(fail)
+pub fn plain(result: vloopback_sys::Result<c_int>) -> c_int {
+    result.unwrap_or_else(|errno| fail(errno.raw()))
 }

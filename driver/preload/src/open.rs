@@ -78,7 +78,7 @@ fn settle_device(place: &Place, number: u32, flags: c_int, link: bool) -> Step {
             stream::settle(fd);
             Step::Opened(fd)
         }
-        Err(edge::OpenError::Errno(errno)) => Step::Refused(errno),
+        Err(edge::OpenError::Errno(errno)) => Step::Refused(errno.raw()),
         Err(edge::OpenError::NotServed) => Step::Real,
     }
 }

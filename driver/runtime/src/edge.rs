@@ -17,7 +17,7 @@ use vloopback_device::zero::{pusher, request_doorbell};
 use vloopback_device::{byte_stream, dispatch, event_doorbell, output};
 use vloopback_link::{connection, environment, hidden, table};
 use vloopback_sys as sys;
-use vloopback_sys::{FdList, Scratch, fork};
+use vloopback_sys::{Errno, FdList, Result, Scratch, fork};
 
 pub use monitor::News;
 
@@ -38,8 +38,8 @@ pub enum State {
 pub enum OpenError {
     /// The node is not vloopback's, or no daemon is reachable: do the real open.
     NotServed,
-    /// The device's answer, an errno.
-    Errno(c_int),
+    /// The device's answer.
+    Errno(Errno),
 }
 
 /// What `close` is to do.
@@ -62,12 +62,12 @@ pub fn configure_from_env() {
     environment::configure_from_env();
 }
 
-fn pin(fd: c_int) -> Result<Pin, c_int> {
-    open_files::of(fd).ok_or(libc::EBADF)
+fn pin(fd: c_int) -> Result<Pin> {
+    open_files::of(fd).ok_or(Errno::EBADF)
 }
 
 /// Makes a call of this process by its number `fd`.
-fn with_call<T>(fd: c_int, f: impl FnOnce(&Call) -> Result<T, c_int>) -> Result<T, c_int> {
+fn with_call<T>(fd: c_int, f: impl FnOnce(&Call) -> Result<T>) -> Result<T> {
     let file = pin(fd)?;
     let caller = Own::new(fd);
     f(&Call { file: &file, caller: &caller })
@@ -100,13 +100,13 @@ pub fn look_again(fd: c_int) -> State {
 ///
 /// # Errors
 /// See [`OpenError`].
-pub fn open_device(number: u32, flags: c_int) -> Result<c_int, OpenError> {
+pub fn open_device(number: u32, flags: c_int) -> core::result::Result<c_int, OpenError> {
     if fork::is_vfork_child() {
         return Err(OpenError::NotServed);
     }
     connection::restarting(|| open_files::open(number, flags)).map_err(|errno| match errno {
         // No daemon, or a node that is not its: the file system's own answer is right.
-        libc::ENOENT | libc::ECONNREFUSED => OpenError::NotServed,
+        Errno::ENOENT | Errno::ECONNREFUSED => OpenError::NotServed,
         errno => OpenError::Errno(errno),
     })
 }
@@ -127,7 +127,7 @@ pub fn node_of(fd: c_int) -> Option<u32> {
 ///
 /// # Safety
 /// `buf` is the caller's pointer, checked here: a bad one gives EFAULT.
-pub unsafe fn read(fd: c_int, buf: *mut c_void, len: usize) -> Result<usize, c_int> {
+pub unsafe fn read(fd: c_int, buf: *mut c_void, len: usize) -> Result<usize> {
     connection::restarting(|| with_call(fd, |call| dispatch::read(call, buf as usize, len)))
 }
 
@@ -138,7 +138,7 @@ pub unsafe fn read(fd: c_int, buf: *mut c_void, len: usize) -> Result<usize, c_i
 ///
 /// # Safety
 /// `buf` is the caller's pointer, checked here: a bad one gives EFAULT.
-pub unsafe fn write(fd: c_int, buf: *const c_void, len: usize) -> Result<usize, c_int> {
+pub unsafe fn write(fd: c_int, buf: *const c_void, len: usize) -> Result<usize> {
     let piece = libc::iovec { iov_base: buf.cast_mut(), iov_len: len };
     connection::restarting(|| {
         with_call(fd, |call| {
@@ -159,19 +159,19 @@ const FEW_PIECES: usize = 16;
 unsafe fn with_pieces<T>(
     iov: *const libc::iovec,
     count: c_int,
-    f: impl Fn(&[libc::iovec]) -> Result<T, c_int>,
-) -> Result<T, c_int> {
+    f: impl Fn(&[libc::iovec]) -> Result<T>,
+) -> Result<T> {
     use vloopback_ioctl::UserMemory;
-    let count = usize::try_from(count).ok().filter(|n| *n <= MAX_PIECES).ok_or(libc::EINVAL)?;
+    let count = usize::try_from(count).ok().filter(|n| *n <= MAX_PIECES).ok_or(Errno::EINVAL)?;
     let mut scratch = Scratch::<libc::iovec, FEW_PIECES>::new();
     let nothing = libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 };
-    let pieces = scratch.get(count, nothing).ok_or(libc::ENOMEM)?;
+    let pieces = scratch.get(count, nothing).ok_or(Errno::ENOMEM)?;
     // SAFETY: iovecs are plain words; these are all of them.
     let bytes =
         unsafe { core::slice::from_raw_parts_mut(pieces.as_mut_ptr().cast::<u8>(), size_of_val(pieces)) };
     let result = match OwnMemory.read(iov as usize, bytes) {
-        Err(_) => Err(libc::EFAULT),
-        Ok(()) if pieces.iter().any(|piece| piece.iov_len > isize::MAX as usize) => Err(libc::EINVAL),
+        Err(_) => Err(Errno::EFAULT),
+        Ok(()) if pieces.iter().any(|piece| piece.iov_len > isize::MAX as usize) => Err(Errno::EINVAL),
         Ok(()) => connection::restarting(|| f(pieces)),
     };
     scratch.free();
@@ -185,7 +185,7 @@ unsafe fn with_pieces<T>(
 ///
 /// # Safety
 /// As [`read`], for `iov` and what it names.
-pub unsafe fn readv(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<usize, c_int> {
+pub unsafe fn readv(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<usize> {
     // SAFETY: the caller's promise.
     with_call(fd, |call| unsafe { with_pieces(iov, count, |pieces| dispatch::readv(call, pieces)) })
 }
@@ -197,7 +197,7 @@ pub unsafe fn readv(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<
 ///
 /// # Safety
 /// As [`write()`], for `iov` and what it names.
-pub unsafe fn writev(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<usize, c_int> {
+pub unsafe fn writev(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result<usize> {
     // SAFETY: the caller's promise.
     with_call(fd, |call| unsafe {
         with_pieces(iov, count, |pieces| byte_stream::write(call, &IoSlices::of(call.caller, pieces)))
@@ -211,7 +211,7 @@ pub unsafe fn writev(fd: c_int, iov: *const libc::iovec, count: c_int) -> Result
 ///
 /// # Safety
 /// `arg` is the caller's, checked here: a bad pointer gives EFAULT.
-pub unsafe fn ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int, c_int> {
+pub unsafe fn ioctl(fd: c_int, request: u64, arg: usize) -> Result<c_int> {
     connection::restarting(|| with_call(fd, |call| dispatch::ioctl(call, request, arg)))
 }
 
@@ -229,8 +229,8 @@ pub unsafe fn mmap(
     prot: c_int,
     flags: c_int,
     offset: i64,
-) -> Result<*mut c_void, c_int> {
-    let offset = usize::try_from(offset).map_err(|_| libc::EINVAL)?;
+) -> Result<*mut c_void> {
+    let offset = usize::try_from(offset).map_err(|_| Errno::EINVAL)?;
     let wanted = Mapping { addr: addr as usize, len, prot, flags, offset };
     // SAFETY: the caller's promise.
     let at = with_call(fd, |call| connection::restarting(|| unsafe { dispatch::mmap(call, &wanted) }))?;
@@ -478,7 +478,7 @@ pub fn fetch_tree() -> Option<c_int> {
     let mut fds = FdList::new();
     let request = Request::Tree;
     let mut reply = connection::ask(&request, None, &mut fds);
-    if matches!(reply, Err(libc::ENODEV)) {
+    if matches!(reply, Err(Errno::ENODEV)) {
         // That daemon is gone; there may be a new one.
         reply = connection::ask(&request, None, &mut fds);
     }

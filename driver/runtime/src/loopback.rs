@@ -7,7 +7,7 @@ use vloopback_ioctl::UserMemory;
 use vloopback_wire::{PipeSpec, Reply, Request};
 
 use vloopback_link::connection;
-use vloopback_sys::{FdList, Result};
+use vloopback_sys::{Errno, FdList, Result};
 
 use crate::own_memory::OwnMemory;
 use crate::paths::decimal;
@@ -78,7 +78,7 @@ fn bytes_of(spec: &PipeSpec) -> [u8; LEN] {
 
 fn ask(request: &Request) -> Result<Reply> {
     match connection::ask(request, None, &mut FdList::new())?.0 {
-        Reply::Denied { errno, .. } => Err(errno),
+        Reply::Denied { errno, .. } => Err(Errno(errno)),
         reply => Ok(reply),
     }
 }
@@ -89,9 +89,9 @@ fn ask(request: &Request) -> Result<Reply> {
 /// ENOSYS: there is no such request. EFAULT. EEXIST: the number is taken. EBUSY: somebody has the device open. ENODEV: there
 /// is none. EPERM: it is not for this user. EINVAL.
 pub fn ioctl(request: u32, arg: usize) -> Result<c_int> {
-    match which(request).ok_or(libc::ENOSYS)? {
+    match which(request).ok_or(Errno::ENOSYS)? {
         Which::Version => {
-            OwnMemory.write(arg, &VERSION.to_ne_bytes()).map_err(|_| libc::EFAULT)?;
+            OwnMemory.write(arg, &VERSION.to_ne_bytes()).map_err(|_| Errno::EFAULT)?;
             Ok(0)
         }
         Which::Add => {
@@ -100,24 +100,24 @@ pub fn ioctl(request: u32, arg: usize) -> Result<c_int> {
                 // All defaults.
                 bytes[8..].fill(0);
             } else {
-                OwnMemory.read(arg, &mut bytes).map_err(|_| libc::EFAULT)?;
+                OwnMemory.read(arg, &mut bytes).map_err(|_| Errno::EFAULT)?;
             }
             match ask(&Request::Add { spec: spec_of(&bytes) })? {
                 Reply::Added { input, .. } => Ok(input as c_int),
-                _ => Err(libc::EIO),
+                _ => Err(Errno::EIO),
             }
         }
         Which::Remove => {
             let node = u32::try_from(arg & 0xffff_ffff).ok().filter(|node| i32::try_from(*node).is_ok());
-            ask(&Request::Remove { node: node.ok_or(libc::ENODEV)?, force: false }).map(|_| 0)
+            ask(&Request::Remove { node: node.ok_or(Errno::ENODEV)?, force: false }).map(|_| 0)
         }
         Which::Query => {
             let mut bytes = [0; LEN];
-            OwnMemory.read(arg, &mut bytes).map_err(|_| libc::EFAULT)?;
+            OwnMemory.read(arg, &mut bytes).map_err(|_| Errno::EFAULT)?;
             let asked = spec_of(&bytes);
-            let node = asked.input.ok_or(libc::ENODEV)?;
-            let Reply::Spec { spec } = ask(&Request::Query { node })? else { return Err(libc::EIO) };
-            OwnMemory.write(arg, &bytes_of(&spec)).map_err(|_| libc::EFAULT)?;
+            let node = asked.input.ok_or(Errno::ENODEV)?;
+            let Reply::Spec { spec } = ask(&Request::Query { node })? else { return Err(Errno::EIO) };
+            OwnMemory.write(arg, &bytes_of(&spec)).map_err(|_| Errno::EFAULT)?;
             Ok(0)
         }
     }
@@ -169,10 +169,10 @@ pub fn set_attribute(which: Attribute, node: u32, text: &[u8]) -> Result<()> {
     let text = text.strip_suffix(b"\0").unwrap_or(text).trim_ascii();
     let request = match which {
         Attribute::Format => {
-            let (frames, seconds) = rate(text).ok_or(libc::EINVAL)?;
+            let (frames, seconds) = rate(text).ok_or(Errno::EINVAL)?;
             Request::SetCaps { node, format: None, interval: Some((seconds, frames)), keep: None }
         }
-        Attribute::MaxOpeners => Request::SetMaxOpeners { node, most: count(text).ok_or(libc::EINVAL)? },
+        Attribute::MaxOpeners => Request::SetMaxOpeners { node, most: count(text).ok_or(Errno::EINVAL)? },
     };
     ask(&request).map(|_| ())
 }

@@ -28,7 +28,7 @@ use vloopback_device::publish::{self, FrameInfo, IoSlices, give_back, show};
 use vloopback_device::v4l2::format;
 use vloopback_link::{environment, table};
 use vloopback_sys::lock::NoSignals;
-use vloopback_sys::{Result, fork};
+use vloopback_sys::{Errno, Result, fork};
 
 /// The longest path of a socket, bytes: what an address of AF_UNIX has room for.
 pub const MAX_SOCKET_PATH: usize = 107;
@@ -45,7 +45,7 @@ static SERVER: OnceLock<PathBuf> = OnceLock::new();
 pub fn use_server(socket: &Path) -> Result<&'static Path> {
     let bytes = socket.as_os_str().as_bytes();
     if bytes.is_empty() || bytes.len() > MAX_SOCKET_PATH {
-        return Err(libc::ENAMETOOLONG);
+        return Err(Errno::ENAMETOOLONG);
     }
     Ok(SERVER.get_or_init(|| {
         environment::set_socket(&[bytes]);
@@ -164,7 +164,7 @@ pub fn open_input(number: u32) -> Result<Opened> {
     let raw = open_files::open(number, libc::O_RDWR | libc::O_CLOEXEC)?;
     // SAFETY: open_files::open just made this descriptor; nobody else has it.
     let fd = unsafe { OwnedFd::from_raw_fd(raw) };
-    let Some(session) = open_files::of(raw) else { return Err(libc::EBADF) };
+    let Some(session) = open_files::of(raw) else { return Err(Errno::EBADF) };
     let input = Input {
         session,
         fd: Some(fd),
@@ -306,7 +306,7 @@ impl Input {
         let format = board.format();
         let len = format.frame_len as usize;
         if format.ring == 0 || format.feed == 0 || len == 0 {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         let keep =
             if may_keep { publish::decide_keep(session, format.log, len) } else { publish::Keep::default() };
@@ -365,13 +365,13 @@ impl Input {
     /// format changed meanwhile, or the right to write was taken back; the frame is dropped.
     /// ENODEV: the daemon is gone.
     pub fn publish(&mut self) -> Result<()> {
-        let filling = self.filling.take().filter(|f| f.epoch == fork::epoch()).ok_or(libc::EINVAL)?;
+        let filling = self.filling.take().filter(|f| f.epoch == fork::epoch()).ok_or(Errno::EINVAL)?;
         let (session, log) = (&self.session, filling.log);
         let _quiet = NoSignals::new();
         if log.lock.owner() != filling.me {
             // Taken back: the slot may be another writer's by now.
             session.alive()?;
-            return Err(libc::ESTALE);
+            return Err(Errno::ESTALE);
         }
         let format = session.board().format();
         let picked = Picked { slot: filling.slot };
@@ -380,7 +380,7 @@ impl Input {
             cancel(log, picked);
             give_back(log);
             session.alive()?;
-            return Err(libc::ESTALE);
+            return Err(Errno::ESTALE);
         }
         show(session, log, picked, filling.slots, format.frame_len, FrameInfo::default());
         give_back(log);
@@ -431,7 +431,7 @@ impl Input {
 
     /// A program that closes all its descriptors closes ours too: then the pipe may be another's.
     fn still_mine(&self) -> Result<()> {
-        if self.feed == 0 || self.session.board().feed() == self.feed { Ok(()) } else { Err(libc::ESTALE) }
+        if self.feed == 0 || self.session.board().feed() == self.feed { Ok(()) } else { Err(Errno::ESTALE) }
     }
 }
 

@@ -20,7 +20,7 @@ use vloopback_device::open_file::{Pin, is_certain};
 use vloopback_device::zero::{memory, pusher, request_doorbell};
 use vloopback_link::connection;
 use vloopback_sys as sys;
-use vloopback_sys::{FdList, Result};
+use vloopback_sys::{Errno, FdList, Result};
 
 pub use vloopback_ring::request_slot::MAX_DATA;
 
@@ -91,7 +91,7 @@ pub fn open(number: u32) -> Result<Opened> {
     let raw = open_files::open(number, libc::O_RDWR | libc::O_CLOEXEC)?;
     // SAFETY: open_files::open just made this descriptor; nobody else has it.
     let fd = unsafe { OwnedFd::from_raw_fd(raw) };
-    let Some(session) = open_files::of(raw) else { return Err(libc::EBADF) };
+    let Some(session) = open_files::of(raw) else { return Err(Errno::EBADF) };
     let input = ZeroInput { session, fd: ManuallyDrop::new(fd), both: None, zero: 0 };
     let info = input.session.info();
     if !info.input {
@@ -129,7 +129,7 @@ impl ZeroInput {
     /// one-copy mode. EBUSY, ENODEV.
     pub fn map(&mut self, len: u32) -> Result<()> {
         if self.zero != 0 || len == 0 {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         self.session.alive()?;
         memory::join(&self.session, len)?;
@@ -169,7 +169,7 @@ impl ZeroInput {
     /// EINVAL: not mapped. ESTALE, ENODEV.
     pub fn memory_file(&self) -> Result<OwnedFd> {
         if self.zero == 0 {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         self.check()?;
         let mut fds = FdList::new();
@@ -180,14 +180,14 @@ impl ZeroInput {
                 // SAFETY: the kernel just made this descriptor with the message; nobody else has it.
                 Ok(unsafe { OwnedFd::from_raw_fd(fds.take(0)) })
             }
-            Reply::Zero { .. } => Err(libc::ESTALE),
-            _ => Err(libc::EPROTO),
+            Reply::Zero { .. } => Err(Errno::ESTALE),
+            _ => Err(Errno::EPROTO),
         }
     }
 
     fn pusher_page(&self) -> Result<&PusherPage> {
         self.check()?;
-        memory::pusher_page(&self.session).ok_or(libc::EINVAL)
+        memory::pusher_page(&self.session).ok_or(Errno::EINVAL)
     }
 
     fn raw(&self) -> c_int {
@@ -231,7 +231,7 @@ impl ZeroInput {
     pub fn answer(
         &mut self,
         asked: &Asked,
-        answer: impl FnOnce(&mut [u8; MAX_DATA]) -> core::result::Result<(), c_int>,
+        answer: impl FnOnce(&mut [u8; MAX_DATA]) -> Result<()>,
     ) -> Result<bool> {
         let pusher_page = self.pusher_page()?;
         let mut data = [0; MAX_DATA];
@@ -241,7 +241,10 @@ impl ZeroInput {
         let errno = match answer(&mut data) {
             Ok(()) => 0,
             // What is no errno must not become a success.
-            Err(errno) => u32::try_from(errno).ok().filter(|e| (1..4096).contains(e)).unwrap_or(25),
+            Err(errno) => u32::try_from(errno.raw())
+                .ok()
+                .filter(|e| (1..4096).contains(e))
+                .unwrap_or(Errno::ENOTTY.raw() as u32),
         };
         Ok(pusher::give(&self.session, pusher_page, &asked.pending, |told| {
             *told = data;
@@ -282,7 +285,7 @@ impl ZeroInput {
         self.check()?;
         self.session.pusher_fd.store(self.raw(), Ordering::Relaxed);
         pusher::signals_changed(&open_files::OWN);
-        if self.session.armed.load(Ordering::Relaxed) { Ok(()) } else { Err(libc::EINVAL) }
+        if self.session.armed.load(Ordering::Relaxed) { Ok(()) } else { Err(Errno::EINVAL) }
     }
 
     /// Whether the daemon is there and the pipe still this pusher's.
@@ -292,7 +295,7 @@ impl ZeroInput {
     pub fn check(&self) -> Result<()> {
         self.session.alive()?;
         // A program that closes all its descriptors closes ours too: then the pipe may be another's.
-        if self.zero == 0 || self.session.board().zero() == self.zero { Ok(()) } else { Err(libc::ESTALE) }
+        if self.zero == 0 || self.session.board().zero() == self.zero { Ok(()) } else { Err(Errno::ESTALE) }
     }
 }
 

@@ -13,7 +13,7 @@ use vloopback_link::hidden::MOVING;
 use vloopback_link::{connection, environment, table};
 use vloopback_sys as sys;
 use vloopback_sys::lock::NoSignals;
-use vloopback_sys::{FdList, Result, fork};
+use vloopback_sys::{Errno, FdList, Result, fork};
 
 /// The open files of this process.
 pub(crate) static OWN: Files = Files::new();
@@ -38,7 +38,7 @@ fn enter(fd: c_int, session: &'static OpenFile) -> Result<()> {
         }
         None => {
             session.numbers.fetch_sub(1, Ordering::AcqRel);
-            Err(libc::EMFILE)
+            Err(Errno::EMFILE)
         }
     }
 }
@@ -86,7 +86,7 @@ pub(crate) fn look(fd: c_int) -> Option<Pin> {
     loop {
         match try_to_look(fd) {
             // A handler was to run, and has: what the number is still has to be known.
-            Err(libc::EINTR | connection::RESTART) => {}
+            Err(Errno::EINTR | connection::RESTART) => {}
             Ok(found) => return found,
             // A server that does not answer: it stays unknown.
             Err(_) => return None,
@@ -116,7 +116,7 @@ fn try_to_look(fd: c_int) -> Result<Option<Pin>> {
     let attached = connection::ask(&Request::Attach, Some(fd), &mut fds);
     let (info, lifeline) = match attached {
         Ok((Reply::Session(info), lifeline)) if fds.len() == 3 => (info, lifeline),
-        Err(e @ (libc::EINTR | connection::RESTART | libc::ETIMEDOUT)) => return Err(e),
+        Err(e @ (Errno::EINTR | connection::RESTART | Errno::ETIMEDOUT)) => return Err(e),
         _ => {
             table::replace(fd, seen, table::OTHER);
             return Ok(None);

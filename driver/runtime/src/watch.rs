@@ -12,7 +12,7 @@ use vloopback_device::open_file::Pin;
 use vloopback_device::output;
 use vloopback_device::v4l2::format;
 use vloopback_sys as sys;
-use vloopback_sys::Result;
+use vloopback_sys::{Errno, Result};
 
 /// The longest wait between two looks at a pipe whose format changes.
 const SLICE: Duration = Duration::from_secs(1);
@@ -39,9 +39,9 @@ pub fn open_output(number: u32) -> Result<Output> {
     let raw = open_files::open(number, libc::O_RDWR | libc::O_NONBLOCK | libc::O_CLOEXEC)?;
     // SAFETY: open_files::open just made this descriptor; nobody else has it.
     let fd = unsafe { OwnedFd::from_raw_fd(raw) };
-    let session = open_files::of(raw).ok_or(libc::EBADF)?;
+    let session = open_files::of(raw).ok_or(Errno::EBADF)?;
     if session.info().input {
-        return Err(libc::ENOTTY);
+        return Err(Errno::ENOTTY);
     }
     Ok(Output { session, fd: Some(fd) })
 }
@@ -73,14 +73,14 @@ impl Output {
             let mut frame = vec![0; format.sizeimage as usize];
             let got = output::read(&call, frame.as_mut_ptr() as usize, frame.len());
             match got {
-                Ok(0) => return Err(libc::EPIPE),
+                Ok(0) => return Err(Errno::EPIPE),
                 Ok(len) if format == self.format() => {
                     frame.truncate(len);
                     return Ok(Some((format, frame)));
                 }
                 // The format changed meanwhile.
                 Ok(_) => {}
-                Err(libc::EAGAIN) => {
+                Err(Errno::EAGAIN) => {
                     let left = until.saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         return Ok(None);

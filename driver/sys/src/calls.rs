@@ -7,11 +7,11 @@ use core::sync::atomic::AtomicU32;
 use syscalls::{Sysno, syscall};
 
 pub use crate::clock::{about_now, now};
-use crate::{Result, records};
+use crate::{Errno, Result, records};
 
 macro_rules! sys {
     ($name:ident $(, $arg:expr)*) => {
-        syscall!(Sysno::$name $(, $arg)*).map_err(|e| e.into_raw())
+        syscall!(Sysno::$name $(, $arg)*).map_err(|e| Errno(e.into_raw()))
     };
 }
 
@@ -224,7 +224,7 @@ pub fn nap(nanos: u64) {
 pub fn can_read(addr: usize) -> bool {
     // SAFETY: the kernel checks the address; nothing of ours is touched.
     let answer = unsafe { sys!(rt_sigprocmask, 99, addr & !7, 0, 8) };
-    answer != Err(libc::EFAULT)
+    answer != Err(Errno::EFAULT)
 }
 
 /// Whether the 4 aligned bytes around `addr` can be written: the kernel adds 0 to them, atomically.
@@ -237,7 +237,7 @@ pub fn can_write(addr: usize) -> bool {
     // SAFETY: `here` is valid; the kernel checks the other address, and adding 0 changes nothing.
     let answer =
         unsafe { sys!(futex, here.as_ptr(), FUTEX_WAKE_OP | FUTEX_PRIVATE, 0, 0, addr & !3, ADD_NOTHING) };
-    answer != Err(libc::EFAULT)
+    answer != Err(Errno::EFAULT)
 }
 
 /// Whether the whole range is mapped (it may still be PROT_NONE): O(mappings), not O(pages).
@@ -288,7 +288,7 @@ pub fn futex_wait_until(word: &AtomicU32, value: u32, deadline: Option<u64>) -> 
 pub fn futex_wake_all(word: &AtomicU32) -> bool {
     // SAFETY: the word lives; FUTEX_WAKE does not touch it.
     let woken = unsafe { sys!(futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
-    woken != Err(libc::EINVAL)
+    woken != Err(Errno::EINVAL)
 }
 
 /// `struct futex_waitv` of the kernel's ABI.
@@ -325,7 +325,7 @@ pub fn futex_wait_any_until(words: &[(&AtomicU32, u32)], deadline: u64) -> Resul
     // SAFETY: n valid waiters whose words live; no flags; a timespec.
     unsafe { syscall!(number, waiters.as_ptr(), n, 0, time.as_ptr(), clock) }
         .map(drop)
-        .map_err(|e| e.into_raw())
+        .map_err(|e| Errno(e.into_raw()))
 }
 
 /// The flags of an open descriptor (F_GETFL).
@@ -400,7 +400,7 @@ pub fn memory_file(fd: c_int) -> Option<(u64, usize)> {
 /// # Errors
 /// EPROTO: it is something else.
 pub fn check_file(fd: c_int, len: usize) -> Result<()> {
-    memory_file(fd).filter(|(_, size)| *size >= len).map(drop).ok_or(libc::EPROTO)
+    memory_file(fd).filter(|(_, size)| *size >= len).map(drop).ok_or(Errno::EPROTO)
 }
 
 /// The soft limit of descriptors.
@@ -434,8 +434,8 @@ pub fn connect(address: &[u8], len: usize, mut wait: impl FnMut() -> Result<()>)
         // SAFETY: the address is len bytes long.
         match unsafe { sys!(connect, fd, address.as_ptr(), len) } {
             Ok(_) => break Ok(()),
-            Err(libc::EINTR) => {}
-            Err(libc::EAGAIN) => wait()?,
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => wait()?,
             Err(e) => break Err(e),
         }
     };
@@ -472,7 +472,7 @@ pub fn seqpacket_pair() -> Result<[c_int; 2]> {
 
 /// Sends a byte; where there is no room for it, others wait to be read. False: nobody can read it.
 pub fn send_byte(fd: c_int) -> bool {
-    matches!(records::send(fd, [&[1], &[]], &[], libc::MSG_DONTWAIT), Ok(()) | Err(libc::EAGAIN))
+    matches!(records::send(fd, [&[1], &[]], &[], libc::MSG_DONTWAIT), Ok(()) | Err(Errno::EAGAIN))
 }
 
 /// Takes what the poll notifier sent out of a device's queue. The caller has made sure that it is one.

@@ -17,6 +17,7 @@ pub use calls::*;
 pub use records::FdList;
 pub use scratch::Scratch;
 
-/// An errno as a result's error. The tables of requests, which know no `libc`, call it `vloopback_abi::Errno`; both hold the
-/// same number.
-pub type Result<T> = core::result::Result<T, core::ffi::c_int>;
+pub use vloopback_abi::Errno;
+
+/// What a system call answers: its value, or the error number.
+pub type Result<T> = core::result::Result<T, Errno>;

@@ -9,7 +9,7 @@ use core::ffi::{c_int, c_void};
 
 use syscalls::{Sysno, syscall};
 
-use crate::Result;
+use crate::{Errno, Result};
 
 /// The most descriptors that are sent with one record, and that one record is received with: an open device's
 /// reply has four.
@@ -104,7 +104,7 @@ fn close(fd: c_int) {
 /// As sendmsg(2), but for EINTR. EINVAL: more descriptors than that.
 pub fn send(socket: c_int, pieces: [&[u8]; 2], fds: &[c_int], flags: c_int) -> Result<()> {
     if fds.len() > MAX_FDS {
-        return Err(libc::EINVAL);
+        return Err(Errno::EINVAL);
     }
     let mut iov =
         pieces.map(|piece| libc::iovec { iov_base: piece.as_ptr() as *mut c_void, iov_len: piece.len() });
@@ -133,8 +133,8 @@ pub fn send(socket: c_int, pieces: [&[u8]; 2], fds: &[c_int], flags: c_int) -> R
         // SAFETY: the message describes memory that lives.
         match unsafe { syscall!(Sysno::sendmsg, socket, &raw const message, libc::MSG_NOSIGNAL | flags) } {
             Ok(_) => return Ok(()),
-            Err(e) if e.into_raw() == libc::EINTR => {}
-            Err(e) => return Err(e.into_raw()),
+            Err(e) if Errno(e.into_raw()) == Errno::EINTR => {}
+            Err(e) => return Err(Errno(e.into_raw())),
         }
     }
 }
@@ -170,11 +170,11 @@ pub fn receive(socket: c_int, record: &mut [u8], fds: &mut FdList, flags: c_int)
         // SAFETY: the message describes memory that lives.
         match unsafe { syscall!(Sysno::recvmsg, socket, &raw mut message, flags) } {
             Ok(n) => break n,
-            Err(e) if e.into_raw() == libc::EINTR => {}
+            Err(e) if Errno(e.into_raw()) == Errno::EINTR => {}
             // The peer has closed without reading what we sent. The kernel says so once, and before it gives what the
             // peer had sent: why it closed, perhaps.
-            Err(e) if e.into_raw() == libc::ECONNRESET && !was_reset => was_reset = true,
-            Err(e) => return Err(e.into_raw()),
+            Err(e) if Errno(e.into_raw()) == Errno::ECONNRESET && !was_reset => was_reset = true,
+            Err(e) => return Err(Errno(e.into_raw())),
         }
     };
     // SAFETY: the kernel filled the control buffer and its length in.
@@ -298,7 +298,7 @@ mod tests {
         assert_eq!(received, Ok(Received { len: 5, cut: false }));
         assert_eq!((&record[..5], got.len()), (&b"abcde"[..], 2));
         let nothing = receive(ours.as_raw_fd(), &mut record, &mut got, libc::MSG_DONTWAIT);
-        assert_eq!((nothing, got.len()), (Err(libc::EAGAIN), 0));
-        assert_eq!(send(theirs.as_raw_fd(), [b"", b""], &[0; MAX_FDS + 1], 0), Err(libc::EINVAL));
+        assert_eq!((nothing, got.len()), (Err(Errno::EAGAIN), 0));
+        assert_eq!(send(theirs.as_raw_fd(), [b"", b""], &[0; MAX_FDS + 1], 0), Err(Errno::EINVAL));
     }
 }

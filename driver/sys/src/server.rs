@@ -12,6 +12,7 @@
 use core::ffi::c_int;
 use core::fmt;
 
+use crate::Errno;
 use syscalls::{Sysno, syscall};
 
 /// The longest path of a socket: an AF_UNIX address has no more room.
@@ -46,8 +47,8 @@ impl fmt::Display for Stranger<'_> {
 /// Why a server is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused<'a> {
-    /// The kernel did not tell whose process it is: an errno.
-    Unknown(c_int),
+    /// The kernel did not tell whose process it is.
+    Unknown(Errno),
     /// It is another user's.
     Stranger(Stranger<'a>),
 }
@@ -55,7 +56,7 @@ pub enum Refused<'a> {
 impl fmt::Display for Refused<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Refused::Unknown(errno) => write!(f, "the system does not tell whose it is (errno {errno})"),
+            Refused::Unknown(errno) => write!(f, "the system does not tell whose it is: {errno}"),
             Refused::Stranger(stranger) => stranger.fmt(f),
         }
     }
@@ -137,7 +138,7 @@ fn peer(fd: c_int) -> crate::Result<u32> {
             &raw mut len
         )
     }
-    .map_err(|e| e.into_raw())?;
+    .map_err(|e| Errno(e.into_raw()))?;
     Ok(credentials[1])
 }
 

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr::{from_mut, from_ref, null, null_mut};
 use std::time::Duration;
 
-use nix::errno::Errno;
+use vloopback_abi::Errno;
 use vloopback_abi::v4l1::{
     VbiFormat, VideoAudio, VideoBuffer, VideoCapability, VideoCapture, VideoChannel, VideoCode, VideoInfo,
     VideoKey, VideoMmap, VideoPicture, VideoPlayMode, VideoTuner, VideoUnit, VideoWindow,
@@ -340,10 +340,10 @@ unsafe extern "C" fn vlb_zero_close(zero: *mut vlb_zero) -> c_int {
     // SAFETY: the header's promises.
     let idle = unsafe { handle(zero) }.and_then(|zero| zero.pipe_mut().map(drop));
     if idle.is_ok() {
-        let errno = Errno::last_raw();
+        let errno = nix::errno::Errno::last_raw();
         // SAFETY: made by `hand_out`, not closed before, and not in use now.
         drop(unsafe { Box::from_raw(zero) });
-        Errno::set_raw(errno);
+        nix::errno::Errno::set_raw(errno);
     }
     status(idle)
 }

@@ -76,7 +76,8 @@ impl Client {
     pub fn read(&self, room: usize) -> Result<Vec<u8>, c_int> {
         let mut frame = vec![0xa5; room];
         // SAFETY: `room` bytes are there.
-        let n = unsafe { edge::read(self.fd, frame.as_mut_ptr().cast(), room) }?;
+        let n =
+            unsafe { edge::read(self.fd, frame.as_mut_ptr().cast(), room) }.map_err(|errno| errno.raw())?;
         frame.truncate(n);
         Ok(frame)
     }

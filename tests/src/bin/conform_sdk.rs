@@ -7,9 +7,9 @@ use std::io::{BufRead, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use rustix::io::Errno;
 use vloopback_runtime::native::use_server;
 use vloopback_runtime::watch::{Output, open_output};
+use vloopback_sdk::zero_copy::Errno;
 use vloopback_sdk::{Finder, Fourcc, Pusher};
 
 /// What was opened.
@@ -29,26 +29,26 @@ fn main() {
     let mut node = None;
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("a line");
-        let answer = obey(&finder, &mut node, &line).unwrap_or_else(|errno| format!("\"errno\":{errno}"));
+        let answer =
+            obey(&finder, &mut node, &line).unwrap_or_else(|errno| format!("\"errno\":{}", errno.raw()));
         println!("{{\"event\":\"done\",{answer}}}");
         std::io::stdout().flush().expect("somebody reads");
     }
 }
 
 /// What an order gives, as the members of a JSON object.
-fn obey(finder: &Finder, node: &mut Option<Node>, line: &str) -> Result<String, i32> {
+fn obey(finder: &Finder, node: &mut Option<Node>, line: &str) -> Result<String, Errno> {
     let done = || "\"errno\":0".to_owned();
     let mut words = line.split(' ');
     match (words.next().unwrap_or_default(), &mut *node) {
         ("open", _) => {
             let path = words.next().unwrap_or_default();
-            let number =
-                path.trim_start_matches("/dev/video").parse().map_err(|_| Errno::INVAL.raw_os_error())?;
+            let number = path.trim_start_matches("/dev/video").parse().map_err(|_| Errno::EINVAL)?;
             *node = Some(match open_output(number) {
                 Ok(output) => Node::Output(output),
                 // The other node.
-                Err(errno) if errno == Errno::NOTTY.raw_os_error() => {
-                    let pusher = Pusher::open_at(finder, path).map_err(|error| error.errno() as i32)?;
+                Err(errno) if errno == Errno::ENOTTY => {
+                    let pusher = Pusher::open_at(finder, path).map_err(|error| error.errno())?;
                     Node::Input(Box::new(pusher))
                 }
                 Err(errno) => return Err(errno),
@@ -61,13 +61,12 @@ fn obey(finder: &Finder, node: &mut Option<Node>, line: &str) -> Result<String, 
         }
         ("format", Some(Node::Input(pusher))) => {
             let name = words.next().unwrap_or_default().as_bytes();
-            let code: [u8; 4] = name.try_into().map_err(|_| Errno::INVAL.raw_os_error())?;
+            let code: [u8; 4] = name.try_into().map_err(|_| Errno::EINVAL)?;
             let sides = words.next().and_then(|size| size.split_once('x'));
-            let (width, height) = sides
-                .and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)))
-                .ok_or(Errno::INVAL.raw_os_error())?;
+            let (width, height) =
+                sides.and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?))).ok_or(Errno::EINVAL)?;
             let set = pusher.set_format(Fourcc::new(&code), width, height);
-            set.map_err(|error| error.errno() as i32)?;
+            set.map_err(|error| error.errno())?;
             format_of(pusher)
         }
         ("get", Some(Node::Input(pusher))) => format_of(pusher),
@@ -77,28 +76,28 @@ fn obey(finder: &Finder, node: &mut Option<Node>, line: &str) -> Result<String, 
         }
         ("write", Some(Node::Input(pusher))) => {
             let bytes = bytes_of(words.next().unwrap_or_default());
-            pusher.write_frame(&bytes).map_err(|error| error.errno() as i32)?;
+            pusher.write_frame(&bytes).map_err(|error| error.errno())?;
             Ok(done())
         }
         ("start", Some(Node::Output(output))) => match output.frame(Duration::ZERO)? {
             None => Ok(done()),
-            Some(_) => Err(Errno::PROTO.raw_os_error()),
+            Some(_) => Err(Errno::EPROTO),
         },
         ("take", Some(Node::Output(output))) => {
             let patience = if words.next() == Some("wait") { FOR_EVER } else { Duration::ZERO };
-            let (_, bytes) = output.frame(patience)?.ok_or(Errno::AGAIN.raw_os_error())?;
+            let (_, bytes) = output.frame(patience)?.ok_or(Errno::EAGAIN)?;
             let mut hex = String::with_capacity(2 * bytes.len());
             for byte in bytes {
                 let _ = write!(hex, "{byte:02x}");
             }
             Ok(format!("\"errno\":0,\"sequence\":-1,\"bytes\":\"{hex}\""))
         }
-        _ => Err(Errno::NOSYS.raw_os_error()),
+        _ => Err(Errno::ENOSYS),
     }
 }
 
-fn format_of(pusher: &Pusher) -> Result<String, i32> {
-    let (pixels, width, height) = pusher.format().ok_or(Errno::INVAL.raw_os_error())?;
+fn format_of(pusher: &Pusher) -> Result<String, Errno> {
+    let (pixels, width, height) = pusher.format().ok_or(Errno::EINVAL)?;
     Ok(format_json(&pixels.to_string(), width, height, pusher.frame_len()))
 }
 

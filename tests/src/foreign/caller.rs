@@ -16,6 +16,10 @@ use vloopback_sys::Result;
 
 use super::notify::{Listener, Notification};
 
+fn raw(errno: Errno) -> vloopback_sys::Errno {
+    vloopback_sys::Errno(errno.raw_os_error())
+}
+
 /// A process that is served.
 pub(super) struct Process {
     pid: Pid,
@@ -90,7 +94,7 @@ impl Process {
             };
             match usize::try_from(count) {
                 Ok(count @ 1..) => done += count,
-                _ => return Err(libc::EFAULT),
+                _ => return Err(vloopback_sys::Errno::EFAULT),
             }
         }
         Ok(())
@@ -201,11 +205,11 @@ impl Caller for Foreign<'_> {
     fn export(&self, fd: c_int, cloexec: bool) -> Result<c_int> {
         // SAFETY: the device has just made it and gives it away.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-        self.listener.give(self.call, fd.as_fd(), None, cloexec).map_err(Errno::raw_os_error)
+        self.listener.give(self.call, fd.as_fd(), None, cloexec).map_err(raw)
     }
 
     fn import(&self, fd: c_int) -> Result<Imported> {
-        let copy = self.process.fetch(fd).map_err(Errno::raw_os_error)?;
+        let copy = self.process.fetch(fd).map_err(raw)?;
         Ok(Imported::Copy(copy.into_raw_fd()))
     }
 

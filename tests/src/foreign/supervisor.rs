@@ -102,10 +102,10 @@ fn receive_descriptor(socket: BorrowedFd) -> io::Result<OwnedFd> {
     fds.last().ok_or_else(|| io::Error::other("the program sent no listener"))
 }
 
-fn to_answer<T: TryInto<i64>>(result: Result<T, c_int>) -> Answer {
+fn to_answer<T: TryInto<i64>>(result: vloopback_sys::Result<T>) -> Answer {
     match result {
         Ok(value) => value.try_into().map_or(Answer::Fails(libc::EOVERFLOW), Answer::Returns),
-        Err(errno) => Answer::Fails(errno),
+        Err(errno) => Answer::Fails(errno.raw()),
     }
 }
 
@@ -144,8 +144,10 @@ impl Supervisor {
         let opened = connection::restarting(|| self.process.files.open(node, flags as c_int, legacy));
         let (fd, file) = match opened {
             Ok(opened) => opened,
-            Err(libc::ENOENT | libc::ECONNREFUSED) => return Answer::Continue,
-            Err(errno) => return Answer::Fails(errno),
+            Err(vloopback_sys::Errno::ENOENT | vloopback_sys::Errno::ECONNREFUSED) => {
+                return Answer::Continue;
+            }
+            Err(errno) => return Answer::Fails(errno.raw()),
         };
         // SAFETY: the device has just made it, for its caller to have.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
@@ -216,7 +218,7 @@ impl Supervisor {
         let file = match connection::restarting(|| dispatch::window(made, &wanted)) {
             // SAFETY: it is the caller's from now on.
             Ok(fd) => unsafe { OwnedFd::from_raw_fd(fd) },
-            Err(errno) => return Answer::Fails(errno),
+            Err(errno) => return Answer::Fails(errno.raw()),
         };
         let Ok(device) = self.process.fetch(number) else { return Answer::Fails(libc::EBADF) };
         if let Err(errno) = self.listener.give(call, file.as_fd(), Some(number), false) {

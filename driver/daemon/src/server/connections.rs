@@ -311,7 +311,7 @@ fn receive(fd: &OwnedFd) -> Result<(Vec<u8>, Vec<OwnedFd>), Errno> {
     let mut came = FdList::new();
     // Never by the descriptor's own flags: whoever passed it to us may share them.
     let received = records::receive(fd.as_raw_fd(), &mut record, &mut came, libc::MSG_DONTWAIT)
-        .map_err(Errno::from_raw)?;
+        .map_err(|e| Errno::from_raw(e.raw()))?;
     let fds = (0..came.len())
         // SAFETY: taken out of the list, so that it is ours alone.
         .map(|k| unsafe { OwnedFd::from_raw_fd(came.take(k)) })
@@ -324,5 +324,6 @@ fn reply(fd: &OwnedFd, answer: &Reply, fds: &[BorrowedFd]) -> Result<(), Errno> 
     let (head, text) = answer.encode();
     let text = &text.as_bytes()[..text.len().min(MAX_RECORD - HEAD_LEN)];
     let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
-    records::send(fd.as_raw_fd(), [head.as_bytes(), text], &raw, libc::MSG_DONTWAIT).map_err(Errno::from_raw)
+    records::send(fd.as_raw_fd(), [head.as_bytes(), text], &raw, libc::MSG_DONTWAIT)
+        .map_err(|e| Errno::from_raw(e.raw()))
 }

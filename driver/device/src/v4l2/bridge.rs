@@ -30,11 +30,11 @@ use crate::zero::turn::Turn;
 use crate::zero::want;
 use vloopback_link::connection;
 use vloopback_sys as sys;
-use vloopback_sys::Result;
+use vloopback_sys::{Errno, Result};
 
 /// Whether an error is the pusher's answer, and not that there was none.
-fn is_answer(errno: i32) -> bool {
-    matches!(errno, libc::EINVAL | libc::ENOTTY)
+fn is_answer(errno: Errno) -> bool {
+    matches!(errno, Errno::EINVAL | Errno::ENOTTY)
 }
 
 /// The pusher's answer; None: it refuses.
@@ -132,7 +132,7 @@ pub fn learn(call: &Call) -> Result<()> {
         return Ok(());
     }
     match try_learn(call) {
-        Err(e @ (libc::EINTR | libc::ENODEV)) => Err(e),
+        Err(e @ (Errno::EINTR | Errno::ENODEV)) => Err(e),
         _ => Ok(()),
     }
 }
@@ -171,7 +171,7 @@ pub(super) fn set_format(call: &Call, asked: &V4l2PixFormat) -> Result<()> {
     drop(turn);
     match agree(call, &nearest(&pix.unwrap_or(wanted))) {
         // They came meanwhile.
-        Err(libc::EBUSY) => Ok(()),
+        Err(Errno::EBUSY) => Ok(()),
         other => other,
     }
 }
@@ -204,7 +204,7 @@ const ASK_PALETTES_FOR: u64 = 300_000_000;
 /// EINTR, ENODEV. That the pusher does not answer is none.
 pub(super) fn ask_palettes(call: &Call) -> Result<()> {
     match try_ask_palettes(call) {
-        Err(e @ (libc::EINTR | libc::ENODEV)) => Err(e),
+        Err(e @ (Errno::EINTR | Errno::ENODEV)) => Err(e),
         _ => Ok(()),
     }
 }
@@ -289,7 +289,7 @@ pub fn meet(call: &Call) -> Result<bool> {
     if want::has_met(call) {
         return Ok(false);
     }
-    join(call, 0).map_err(|e| if e == libc::EINVAL { libc::EIO } else { e })?;
+    join(call, 0).map_err(|e| if e == Errno::EINVAL { Errno::EIO } else { e })?;
     let Some(inside) = Inside::enter(call) else { return Ok(true) };
     let page = call.page();
     if !inside.pusher_page.has_format() {
@@ -380,11 +380,11 @@ pub(super) fn listed(
 }
 
 fn channel(call: &Call, index: u32) -> Result<VideoChannel> {
-    let number = i32::try_from(index).map_err(|_| libc::EINVAL)?;
+    let number = i32::try_from(index).map_err(|_| Errno::EINVAL)?;
     let channels = told(call).channels;
     // Old pushers answer for any number as for the one that there is.
     if index >= channels.max(1) {
-        return Err(libc::EINVAL);
+        return Err(Errno::EINVAL);
     }
     ask_once(call, request::GCHAN, VideoChannel { channel: number, ..VideoChannel::new_zeroed() })
 }
@@ -424,9 +424,9 @@ pub(super) fn current_input(call: &Call) -> u32 {
 /// # Errors
 /// EINVAL: no such tuner. ENOTTY: the pusher has none. EIO, ETIMEDOUT, EINTR, ENODEV.
 pub(super) fn tuner(call: &Call, index: u32) -> Result<V4l2Tuner> {
-    let number = i32::try_from(index).map_err(|_| libc::EINVAL)?;
+    let number = i32::try_from(index).map_err(|_| Errno::EINVAL)?;
     let asked = VideoTuner { tuner: number, ..VideoTuner::new_zeroed() };
-    let told = refusable(ask_once(call, request::GTUNER, asked))?.ok_or(libc::EINVAL)?;
+    let told = refusable(ask_once(call, request::GTUNER, asked))?.ok_or(Errno::EINVAL)?;
     let flag = |there: u32, becomes: u32| if told.flags & there != 0 { becomes } else { 0 };
     let stereo = told.flags & VIDEO_TUNER_STEREO_ON != 0;
     Ok(V4l2Tuner {
@@ -447,7 +447,7 @@ pub(super) fn tuner(call: &Call, index: u32) -> Result<V4l2Tuner> {
 
 fn check_tuner(call: &Call, asked: u32) -> Result<()> {
     if !has_tuner(call) {
-        return Err(libc::EINVAL);
+        return Err(Errno::EINVAL);
     }
     tuner(call, asked).map(drop)
 }
@@ -473,7 +473,7 @@ pub(super) fn frequency(call: &Call, asked: u32) -> Result<V4l2Frequency> {
 /// As [`tuner`].
 pub(super) fn set_frequency(call: &Call, asked: &V4l2Frequency) -> Result<()> {
     if !has_tuner(call) || asked.type_ != V4L2_TUNER_ANALOG_TV {
-        return Err(libc::EINVAL);
+        return Err(Errno::EINVAL);
     }
     let tuner = tuner(call, asked.tuner)?;
     let frequency = asked.frequency.max(tuner.rangelow).min(tuner.rangehigh.max(tuner.rangelow));
@@ -494,7 +494,7 @@ pub fn before_sleep(call: &Call) -> Result<Wait> {
         // What it refuses is told once.
         want::want_frame(call).inspect_err(|_| want::forget(call))?;
     }
-    if call.caller.may_wait() { Ok(Wait::Sleep) } else { Err(libc::EAGAIN) }
+    if call.caller.may_wait() { Ok(Wait::Sleep) } else { Err(Errno::EAGAIN) }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::v4l2::queue::{
     bind, buffer_index, count, describe, file_of, is_mmap, lay_out, to_queue, window_of,
 };
 use crate::v4l2::{dequeue, feed};
-use vloopback_sys::Result;
+use vloopback_sys::{Errno, Result};
 
 /// The buffer has memory of its own from now on: its slot is for others.
 fn let_slot_go(locked: &Locked, index: usize) {
@@ -33,7 +33,7 @@ pub(super) fn prepare(call: &Call, asked: V4l2Buffer) -> Result<V4l2Buffer> {
         let index = buffer_index(session.page(), &asked)?;
         let state = &session.page().buffers[index].state;
         if state.load(Ordering::Relaxed) & PREPARED != 0 {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         let len = if session.info().input { feed::length(session, &asked)? } else { 0 };
         let index = to_queue(locked, &asked)?;
@@ -59,7 +59,7 @@ pub(super) fn expbuf(call: &Call, asked: V4l2Exportbuffer) -> Result<V4l2Exportb
         let fits =
             index < count(page) && is_mmap(page) && asked.plane == 0 && window_of(page, index).is_none();
         if !fits || flags & !(libc::O_CLOEXEC | libc::O_ACCMODE) != 0 {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         lay_out(locked)?;
         // Before the caller's descriptor is fetched: one that is free is enough for the two.

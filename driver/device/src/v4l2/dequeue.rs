@@ -20,7 +20,7 @@ use crate::v4l2::queue::{Brought, describe, enqueue, is_queued};
 use crate::v4l2::{bridge, convert, queue};
 use crate::zero::memory::is_zero;
 use crate::zero::want;
-use vloopback_sys::Result;
+use vloopback_sys::{Errno, Result};
 
 /// `SessionPage::base` before the stream has met a ring.
 const NO_BASE: u64 = SessionPage::NO_BASE;
@@ -41,7 +41,7 @@ const WARM_FOR: u64 = 5_000_000;
 fn check_format(call: &Call, format: &Format) -> Result<()> {
     let ended = format.feed == 0 && !is_patient(call);
     if is_nameless(format) || ended || !convert::fits(call, &format.pix) {
-        return Err(libc::EIO);
+        return Err(Errno::EIO);
     }
     Ok(())
 }
@@ -215,7 +215,7 @@ pub unsafe fn mmap(call: &Call, wanted: &Mapping) -> Result<usize> {
         let page = session.page();
         let index = queue::mapped(page, wanted)?;
         if wanted.prot & libc::PROT_READ == 0 {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         queue::lay_out(locked)?;
         let board = session.board();
@@ -280,7 +280,7 @@ pub(super) fn streamon(call: &Call) -> Result<()> {
     with_locks(call, |locked| {
         let page = session.page();
         if page.count.load(Ordering::Relaxed) == 0 {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         if page.on.load(Ordering::Relaxed) != 0 {
             return Ok(Step::Done(()));
@@ -375,7 +375,7 @@ fn take_next(call: &Call) -> Result<V4l2Buffer> {
         || before_sleep(call),
         |locked| {
             if session.page().on.load(Ordering::Relaxed) == 0 {
-                return Err(libc::EINVAL);
+                return Err(Errno::EINVAL);
             }
             check_format(call, &session.board().format())?;
             let some = queue::first(session.page(), |_| true).is_some();
@@ -485,7 +485,7 @@ fn take_into_own(locked: &mut Locked) -> Result<Option<(usize, Taken)>> {
     }
     let own = !queue::is_mmap(page);
     let into =
-        queue::first(page, |index| !own || queue::is_brought_here(locked, index)).ok_or(libc::EFAULT)?;
+        queue::first(page, |index| !own || queue::is_brought_here(locked, index)).ok_or(Errno::EFAULT)?;
     if locked.oldest()?.is_none() {
         return Ok(None);
     }
@@ -532,7 +532,7 @@ fn take_converted(locked: &mut Locked, conversion: &Conversion) -> Result<Option
     if queue::is_mmap(page) {
         let to = locked.mappings.private_frame(first)?;
         if locked.mappings.len_of(first) < conversion.result_len() {
-            return Err(libc::EIO);
+            return Err(Errno::EIO);
         }
         // SAFETY: a frame's private memory has `len_of` bytes.
         let taken = unsafe { locked.convert_oldest(conversion, to) }?;
@@ -543,7 +543,7 @@ fn take_converted(locked: &mut Locked, conversion: &Conversion) -> Result<Option
         }
         return Ok(taken.map(|taken| (first, taken)));
     }
-    let into = queue::first(page, |index| queue::is_brought_here(locked, index)).ok_or(libc::EFAULT)?;
+    let into = queue::first(page, |index| queue::is_brought_here(locked, index)).ok_or(Errno::EFAULT)?;
     let taken = match queue::brought(locked, into)? {
         Brought::Here(to, room) if room >= conversion.result_len() => {
             // SAFETY: the memory has `room` bytes.
@@ -560,7 +560,7 @@ fn take_converted(locked: &mut Locked, conversion: &Conversion) -> Result<Option
             }
             taken
         }
-        _ => return Err(libc::EIO),
+        _ => return Err(Errno::EIO),
     };
     Ok(taken.map(|taken| (into, taken)))
 }

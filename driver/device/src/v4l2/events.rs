@@ -18,8 +18,8 @@ use crate::event_doorbell;
 use crate::open_file::OpenFile;
 use crate::v4l2::{controls, picture};
 use vloopback_link::connection;
-use vloopback_sys::Result;
 use vloopback_sys::lock::NoSignals;
+use vloopback_sys::{Errno, Result};
 
 /// VIDIOC_SUBSCRIBE_EVENT.
 ///
@@ -61,11 +61,11 @@ pub(super) fn dequeue(call: &Call) -> Result<V4l2Event> {
         match try_dequeue(session)? {
             Ok(Some((event, pending))) => return Ok(tell(&event, pending)),
             Ok(None) if call.caller.may_wait() => session.wait_for_word(&page.kick, kick, None)?,
-            Ok(None) => return Err(libc::ENOENT),
+            Ok(None) => return Err(Errno::ENOENT),
             Err(owner) => session.wait_for_lock(page.lock.word(), owner)?,
         }
         if !call.caller.is_open() {
-            return Err(libc::EBADF);
+            return Err(Errno::EBADF);
         }
     }
 }

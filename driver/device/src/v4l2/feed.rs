@@ -26,7 +26,7 @@ use crate::v4l2::queue::{Brought, describe, enqueue, is_queued};
 use crate::wait;
 use vloopback_link::connection;
 use vloopback_sys as sys;
-use vloopback_sys::Result;
+use vloopback_sys::{Errno, Result};
 
 /// Slots that stay for clients and for frames that are copied, while the program fills others in place.
 const LEFT: u32 = 1;
@@ -118,12 +118,12 @@ fn check_format(locked: &mut Locked) -> Result<()> {
     let session = locked.session;
     let format = session.board().format();
     if format.feed == 0 || format.ring == 0 || !fits(&frozen(session.page()), &format.pix) {
-        return Err(libc::EIO);
+        return Err(Errno::EIO);
     }
     session.refresh_ring(&mut locked.ring)?;
     // Slots of another ring are not the program's to fill.
     if locked.ring.number != session.page().ring.load(Ordering::Relaxed) {
-        return Err(libc::EIO);
+        return Err(Errno::EIO);
     }
     queue::lay_out(locked)
 }
@@ -234,7 +234,7 @@ pub unsafe fn mmap(call: &Call, wanted: &Mapping) -> Result<usize> {
         let page = session.page();
         let index = queue::mapped(page, wanted)?;
         if wanted.prot & libc::PROT_WRITE == 0 {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         session.refresh_ring_if_any(&mut locked.ring)?;
         queue::lay_out(locked)?;
@@ -259,7 +259,7 @@ pub(super) fn length(session: &OpenFile, asked: &V4l2Buffer) -> Result<u32> {
         // Programs of the time when drivers knew better say 0.
         0 => Ok(pix.sizeimage),
         len if len == pix.sizeimage || (varies && len < pix.sizeimage) => Ok(len),
-        _ => Err(libc::EINVAL),
+        _ => Err(Errno::EINVAL),
     }
 }
 
@@ -313,7 +313,7 @@ fn publish(locked: &mut Locked, log: &Log, index: usize) -> Result<()> {
     let copied = from.and_then(|from| match (from, lines) {
         (Brought::Here(_, room) | Brought::Callers(_, room), Some(lines)) if lines.wide_len > room => {
             // A damaged page.
-            Err(libc::EIO)
+            Err(Errno::EIO)
         }
         (Brought::Here(from, _), Some(lines)) => lines.gather(|at, there, len| {
             // SAFETY: the buffer's memory has `wide_len` bytes, the slot `tight_len`.
@@ -383,7 +383,7 @@ pub(super) fn streamon(call: &Call) -> Result<()> {
     let page = session.page();
     if page.count.load(Ordering::Relaxed) == 0 {
         if page.generation.load(Ordering::Relaxed) != 0 {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         return if session.access().1 { session.claim() } else { Ok(()) };
     }
@@ -460,9 +460,9 @@ fn keep_pace(call: &Call) -> Result<()> {
             return Ok(());
         }
         match wait::until_changed(session.lifeline(), &[(&page.kick, kick)], Some(due)) {
-            Err(libc::EINTR) => return Err(libc::EINTR),
+            Err(Errno::EINTR) => return Err(Errno::EINTR),
             // Another thread has queued a buffer, or ended the stream.
-            Ok(()) | Err(libc::EAGAIN) if sys::now() < due => {}
+            Ok(()) | Err(Errno::EAGAIN) if sys::now() < due => {}
             // It is time; or there is no such wait here (before Linux 5.16); or the daemon is gone, which the call
             // tells.
             _ => return Ok(()),
@@ -491,11 +491,11 @@ fn next_buffer(call: &Call) -> Result<V4l2Buffer> {
     let session = call.file;
     until_done(
         call,
-        || if call.caller.may_wait() { Ok(Wait::Sleep) } else { Err(libc::EAGAIN) },
+        || if call.caller.may_wait() { Ok(Wait::Sleep) } else { Err(Errno::EAGAIN) },
         |locked| {
             let page = session.page();
             if page.on.load(Ordering::Relaxed) == 0 {
-                return Err(libc::EINVAL);
+                return Err(Errno::EINVAL);
             }
             check_format(locked)?;
             if !(0..queue::count(page)).any(|k| is_queued(&page.buffers[k])) {
@@ -520,7 +520,7 @@ fn to_fill(locked: &mut Locked, log: &Log) -> Result<usize> {
     let session = locked.session;
     let page = session.page();
     if !queue::is_mmap(page) {
-        return queue::first(page, |_| true).ok_or(libc::EAGAIN);
+        return queue::first(page, |_| true).ok_or(Errno::EAGAIN);
     }
     // One whose slot nobody has seen.
     if let Some(index) = queue::first(page, |k| slot_of(session, k).is_some()) {
@@ -547,7 +547,7 @@ fn to_fill(locked: &mut Locked, log: &Log) -> Result<usize> {
     }
     let number = locked.ring.number;
     let private = queue::first(page, |k| !locked.mappings.is_direct(k, number));
-    let index = private.or_else(|| queue::first(page, |_| true)).ok_or(libc::EAGAIN)?;
+    let index = private.or_else(|| queue::first(page, |_| true)).ok_or(Errno::EAGAIN)?;
     locked.mappings.make_private(index, &locked.ring)?;
     page.private.store(locked.mappings.private_len() as u64, Ordering::Relaxed);
     Ok(index)

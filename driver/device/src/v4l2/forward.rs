@@ -16,7 +16,7 @@ use crate::v4l2::picture;
 use crate::zero::ask;
 use crate::zero::memory::{enter, is_zero};
 use crate::zero::turn::Turn;
-use vloopback_sys::Result;
+use vloopback_sys::{Errno, Result};
 
 /// A request that a pusher answers itself that takes V4L2's as they are. None: it does not, or refuses, or
 /// the request is not one that it is asked.
@@ -47,11 +47,11 @@ pub fn forward(call: &Call, request: u64, arg: usize) -> Option<Result<i32>> {
             // It was read and written there just now.
             Some(match call.caller.read(arg, control.as_mut_bytes()) {
                 Ok(()) => picture::was_set(call, control).map(|()| done),
-                Err(_) => Err(libc::EFAULT),
+                Err(_) => Err(Errno::EFAULT),
             })
         }
-        Err(libc::ENOTTY) if id == V4l2Request::QueryExtCtrl => query_ext(call, arg),
-        Err(libc::ENOTTY) => None,
+        Err(Errno::ENOTTY) if id == V4l2Request::QueryExtCtrl => query_ext(call, arg),
+        Err(Errno::ENOTTY) => None,
         answer => Some(answer),
     }
 }
@@ -69,12 +69,12 @@ fn is_loopbacks(call: &Call, request: V4l2Request, arg: usize) -> bool {
 fn query_ext(call: &Call, arg: usize) -> Option<Result<i32>> {
     let mut asked = V4l2QueryExtCtrl::new_zeroed();
     if call.caller.read(arg, asked.as_mut_bytes()).is_err() {
-        return Some(Err(libc::EFAULT));
+        return Some(Err(Errno::EFAULT));
     }
     let mut told = V4l2Queryctrl { id: asked.id, ..V4l2Queryctrl::default() };
     told = match ask_once(call, v4l2_request::QUERYCTRL, told) {
         Ok(told) => told,
-        Err(libc::ENOTTY) => return None,
+        Err(Errno::ENOTTY) => return None,
         Err(e) => return Some(Err(e)),
     };
     let answer = V4l2QueryExtCtrl {
@@ -90,7 +90,7 @@ fn query_ext(call: &Call, arg: usize) -> Option<Result<i32>> {
         elems: 1,
         ..V4l2QueryExtCtrl::default()
     };
-    Some(call.caller.write(arg, answer.as_bytes()).map(|()| 0).map_err(|_| libc::EFAULT))
+    Some(call.caller.write(arg, answer.as_bytes()).map(|()| 0).map_err(|_| Errno::EFAULT))
 }
 
 /// Whether a request is about what the pusher knows, and has one shape in programs of either word size.
@@ -119,5 +119,5 @@ const fn is_control_s(request: V4l2Request) -> bool {
 }
 
 fn ask_format(call: &Call) -> Result<V4l2PixFormat> {
-    format(&Turn::take(call)?)?.ok_or(libc::EINVAL)
+    format(&Turn::take(call)?)?.ok_or(Errno::EINVAL)
 }

@@ -129,6 +129,9 @@ mod tests {
             Ok(())
         });
         assert_eq!((gathered, &apart[..27]), (Ok(()), &frame[..]));
-        assert_eq!(lines.gather(|_, _, _| Err(libc::EFAULT)), Err(libc::EFAULT));
+        assert_eq!(
+            lines.gather(|_, _, _| Err(vloopback_sys::Errno::EFAULT)),
+            Err(vloopback_sys::Errno::EFAULT)
+        );
     }
 }

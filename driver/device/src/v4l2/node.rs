@@ -102,7 +102,7 @@ impl Node<'_> {
     /// EINTR, ENODEV.
     fn learned_pix(&self) -> Answer<Pix> {
         if self.is_bridged() {
-            bridge::learn(self.call).map_err(Errno)?;
+            bridge::learn(self.call)?;
         }
         Ok(self.pix())
     }
@@ -214,14 +214,12 @@ impl Node<'_> {
     fn controls(&self, head: &mut V4l2ExtControls, list: &mut dyn ControlList, want: Want) -> Answer<()> {
         if !self.is_input() {
             if let Some(answer) = picture::each_control(self.call, head, list, want) {
-                return answer.map_err(Errno);
+                return answer;
             }
         }
         let sliders = controls::names(list).1;
-        let get = || picture::values(self.call, sliders).map_err(Errno);
-        controls::serve(head, list, want, get, |values, which| {
-            picture::set_values(self.call, values, which).map_err(Errno)
-        })
+        let get = || picture::values(self.call, sliders);
+        controls::serve(head, list, want, get, |values, which| picture::set_values(self.call, values, which))
     }
 
     fn parm(&self, type_: u32) -> V4l2Streamparm {
@@ -329,7 +327,7 @@ impl V4l2Device for Node<'_> {
             PixelFormat::ALL.get(index).copied()
         } else {
             if self.is_bridged() {
-                bridge::ask_palettes(self.call).map_err(Errno)?;
+                bridge::ask_palettes(self.call)?;
             }
             let first = self.listed_first()?;
             let native = names::listed(self.call, first).count();
@@ -356,12 +354,12 @@ impl V4l2Device for Node<'_> {
             return Err(Errno::EBUSY);
         }
         if self.is_input() {
-            format::set_format(self.call, &pix).map_err(Errno)?;
+            format::set_format(self.call, &pix)?;
             freeze(self.page(), &Pix::from(&pix));
         } else {
             let bridged = self.is_bridged();
             if bridged {
-                bridge::set_format(self.call, &asked.pix()).map_err(Errno)?;
+                bridge::set_format(self.call, &asked.pix())?;
             }
             names::choose(self.call, asked.pix().fourcc());
             pix = to_v4l2(&self.pipe_pix());
@@ -452,7 +450,7 @@ impl V4l2Device for Node<'_> {
         // A rate that is kept stays, whatever a pusher says.
         if self.is_input() && self.call.board().kept.load(Ordering::Relaxed) == 0 {
             let interval = nearest_interval(asked.output().timeperframe);
-            set_interval(self.call, interval.numerator, interval.denominator).map_err(Errno)?;
+            set_interval(self.call, interval.numerator, interval.denominator)?;
             self.page().paced.store(1, Ordering::Relaxed);
         }
         Ok(self.parm(asked.type_))
@@ -460,7 +458,7 @@ impl V4l2Device for Node<'_> {
 
     fn enuminput(&mut self, asked: V4l2Input) -> Answer<V4l2Input> {
         if self.is_bridged() {
-            return bridge::input(self.call, asked.index).map_err(Errno);
+            return bridge::input(self.call, asked.index);
         }
         only(asked.index == 0)?;
         let status = if self.call.board().feed() == 0 { V4L2_IN_ST_NO_SIGNAL } else { 0 };
@@ -475,14 +473,14 @@ impl V4l2Device for Node<'_> {
     fn s_input(&mut self, number: i32) -> Answer<i32> {
         if self.is_bridged() {
             let index = u32::try_from(number).map_err(|_| Errno::EINVAL)?;
-            return bridge::set_input(self.call, index).map(|()| number).map_err(Errno);
+            return bridge::set_input(self.call, index).map(|()| number);
         }
         only(number == 0).map(|()| 0)
     }
 
     fn g_tuner(&mut self, asked: V4l2Tuner) -> Answer<V4l2Tuner> {
         only(bridge::has_tuner(self.call))?;
-        bridge::tuner(self.call, asked.index).map_err(Errno)
+        bridge::tuner(self.call, asked.index)
     }
 
     fn s_tuner(&mut self, asked: V4l2Tuner) -> Answer<()> {
@@ -491,11 +489,11 @@ impl V4l2Device for Node<'_> {
     }
 
     fn g_frequency(&mut self, asked: V4l2Frequency) -> Answer<V4l2Frequency> {
-        bridge::frequency(self.call, asked.tuner).map_err(Errno)
+        bridge::frequency(self.call, asked.tuner)
     }
 
     fn s_frequency(&mut self, asked: V4l2Frequency) -> Answer<()> {
-        bridge::set_frequency(self.call, &asked).map_err(Errno)
+        bridge::set_frequency(self.call, &asked)
     }
 
     fn queryctrl(&mut self, asked: V4l2Queryctrl) -> Answer<V4l2Queryctrl> {
@@ -508,15 +506,15 @@ impl V4l2Device for Node<'_> {
 
     fn g_ctrl(&mut self, asked: V4l2Control) -> Answer<V4l2Control> {
         let is_slider = controls::of_loopback(asked.id).is_none();
-        controls::get(asked, || picture::values(self.call, is_slider).map_err(Errno))
+        controls::get(asked, || picture::values(self.call, is_slider))
     }
 
     fn s_ctrl(&mut self, asked: V4l2Control) -> Answer<V4l2Control> {
         controls::check_control(&asked)?;
         let is_slider = controls::of_loopback(asked.id).is_none();
-        let mut values = picture::values(self.call, is_slider).map_err(Errno)?;
+        let mut values = picture::values(self.call, is_slider)?;
         let (told, which) = controls::put(asked, &mut values)?;
-        picture::set_values(self.call, values, which).map(|()| told).map_err(Errno)
+        picture::set_values(self.call, values, which).map(|()| told)
     }
 
     /// None of the controls is a menu.
@@ -525,15 +523,15 @@ impl V4l2Device for Node<'_> {
     }
 
     fn dqevent(&mut self) -> Answer<V4l2Event> {
-        events::dequeue(self.call).map_err(Errno)
+        events::dequeue(self.call)
     }
 
     fn subscribe_event(&mut self, asked: V4l2EventSubscription) -> Answer<()> {
-        events::subscribe(self.call, &asked).map_err(Errno)
+        events::subscribe(self.call, &asked)
     }
 
     fn unsubscribe_event(&mut self, asked: V4l2EventSubscription) -> Answer<()> {
-        events::unsubscribe(self.call, &asked).map_err(Errno)
+        events::unsubscribe(self.call, &asked)
     }
 
     fn g_ext_ctrls(&mut self, head: &mut V4l2ExtControls, list: &mut dyn ControlList) -> Answer<()> {
@@ -583,7 +581,7 @@ impl V4l2Device for Node<'_> {
     }
 
     fn log_status(&mut self) -> Answer<()> {
-        connection::tell(&Request::LogStatus { session: self.call.info().session }).map_err(Errno)
+        connection::tell(&Request::LogStatus { session: self.call.info().session })
     }
 
     fn g_priority(&mut self) -> Answer<u32> {
@@ -592,8 +590,7 @@ impl V4l2Device for Node<'_> {
 
     fn s_priority(&mut self, priority: u32) -> Answer<()> {
         only((1..=3).contains(&priority))?;
-        connection::tell(&Request::SetPriority { session: self.call.info().session, priority })
-            .map_err(Errno)?;
+        connection::tell(&Request::SetPriority { session: self.call.info().session, priority })?;
         self.page().priority.store(priority, Ordering::Relaxed);
         Ok(())
     }
@@ -601,76 +598,60 @@ impl V4l2Device for Node<'_> {
     fn reqbufs(&mut self, asked: V4l2Requestbuffers) -> Answer<V4l2Requestbuffers> {
         self.check_type(asked.type_)?;
         if self.is_input() {
-            feed::reqbufs(self.call, asked).map_err(Errno)
+            feed::reqbufs(self.call, asked)
         } else {
             self.learned_pix()?;
-            dequeue::reqbufs(self.call, asked).map_err(Errno)
+            dequeue::reqbufs(self.call, asked)
         }
     }
 
     fn querybuf(&mut self, asked: V4l2Buffer) -> Answer<V4l2Buffer> {
         self.check_type(asked.type_)?;
-        queue::querybuf(self.call, asked).map_err(Errno)
+        queue::querybuf(self.call, asked)
     }
 
     fn create_bufs(&mut self, asked: V4l2CreateBuffers) -> Answer<V4l2CreateBuffers> {
         self.check_type(asked.format.type_)?;
         if self.is_input() {
-            feed::create_bufs(self.call, asked).map_err(Errno)
+            feed::create_bufs(self.call, asked)
         } else {
             self.learned_pix()?;
-            dequeue::create_bufs(self.call, asked).map_err(Errno)
+            dequeue::create_bufs(self.call, asked)
         }
     }
 
     fn prepare_buf(&mut self, asked: V4l2Buffer) -> Answer<V4l2Buffer> {
         self.check_type(asked.type_)?;
-        buffers::prepare(self.call, asked).map_err(Errno)
+        buffers::prepare(self.call, asked)
     }
 
     fn expbuf(&mut self, asked: V4l2Exportbuffer) -> Answer<V4l2Exportbuffer> {
         self.check_type(asked.type_)?;
-        buffers::expbuf(self.call, asked).map_err(Errno)
+        buffers::expbuf(self.call, asked)
     }
 
     fn qbuf(&mut self, asked: V4l2Buffer) -> Answer<V4l2Buffer> {
         self.check_type(asked.type_)?;
         self.check_owner()?;
-        if self.is_input() {
-            feed::qbuf(self.call, asked).map_err(Errno)
-        } else {
-            dequeue::qbuf(self.call, asked).map_err(Errno)
-        }
+        if self.is_input() { feed::qbuf(self.call, asked) } else { dequeue::qbuf(self.call, asked) }
     }
 
     fn dqbuf(&mut self, asked: V4l2Buffer) -> Answer<V4l2Buffer> {
         self.check_type(asked.type_)?;
         self.check_owner()?;
-        if self.is_input() {
-            feed::dqbuf(self.call).map_err(Errno)
-        } else {
-            dequeue::dqbuf(self.call).map_err(Errno)
-        }
+        if self.is_input() { feed::dqbuf(self.call) } else { dequeue::dqbuf(self.call) }
     }
 
     fn streamon(&mut self, type_: i32) -> Answer<()> {
         self.check_type(type_ as u32)?;
         self.check_owner()?;
-        if self.is_input() {
-            feed::streamon(self.call).map_err(Errno)
-        } else {
-            dequeue::streamon(self.call).map_err(Errno)
-        }
+        if self.is_input() { feed::streamon(self.call) } else { dequeue::streamon(self.call) }
     }
 
     fn streamoff(&mut self, type_: i32) -> Answer<()> {
         self.check_type(type_ as u32)?;
         self.check_owner()?;
-        if self.is_input() {
-            feed::streamoff(self.call).map_err(Errno)
-        } else {
-            dequeue::streamoff(self.call).map_err(Errno)
-        }
+        if self.is_input() { feed::streamoff(self.call) } else { dequeue::streamoff(self.call) }
     }
 }
 

@@ -61,7 +61,7 @@ pub(super) fn refresh(call: &Call) -> Result<()> {
     }
     match ask_picture(call) {
         Ok(picture) => note(call, &picture, Which::MAX),
-        Err(e @ (libc::EINTR | libc::ENODEV)) => Err(e),
+        Err(e @ (Errno::EINTR | Errno::ENODEV)) => Err(e),
         Err(_) => Ok(()),
     }
 }
@@ -132,7 +132,7 @@ pub(super) fn each_control(
     head.error_idx = head.count;
     let default = head.which == V4L2_CTRL_WHICH_DEF_VAL && want == Want::Get;
     for index in 0..list.len() {
-        let answer = list.get(index).map_err(Errno::raw).and_then(|mut control| {
+        let answer = list.get(index).and_then(|mut control| {
             let mut single = V4l2Control { id: control.id, value: control.value() };
             match want {
                 Want::Get if !default => single = ask_once(call, v4l2_request::G_CTRL, single)?,
@@ -149,11 +149,11 @@ pub(super) fn each_control(
             }
             control.size = 0;
             control.set_value(single.value);
-            list.set(index, control).map_err(Errno::raw)
+            list.set(index, control)
         });
         match answer {
             Ok(()) => {}
-            Err(libc::ENOTTY) if index == 0 => return None,
+            Err(Errno::ENOTTY) if index == 0 => return None,
             Err(e) => {
                 head.error_idx = index as u32;
                 return Some(Err(e));

@@ -22,7 +22,7 @@ use crate::stream::{BY_MMAP, BY_READ, Locked, Step, with_locks};
 use crate::v4l2::format;
 use vloopback_link::connection;
 use vloopback_sys as sys;
-use vloopback_sys::{FdList, Result};
+use vloopback_sys::{Errno, FdList, Result};
 
 /// The fewest buffers that REQBUFS gives: with one, a program and the pipe would wait for each other.
 const FEWEST: u32 = 2;
@@ -88,7 +88,7 @@ pub fn is_owned_elsewhere(call: &Call) -> bool {
 /// EINVAL: another kind.
 fn known_memory(memory: u32) -> Result<()> {
     let known = [V4L2_MEMORY_MMAP, V4L2_MEMORY_USERPTR, V4L2_MEMORY_DMABUF].contains(&memory);
-    if known { Ok(()) } else { Err(libc::EINVAL) }
+    if known { Ok(()) } else { Err(Errno::EINVAL) }
 }
 
 /// The most buffers that an open file of the pipe has.
@@ -106,7 +106,7 @@ fn most(session: &OpenFile) -> usize {
 /// way, or another one of this process has the node's buffers.
 pub(super) fn check_reqbufs(session: &Call, asked: &V4l2Requestbuffers) -> Result<()> {
     known_memory(asked.memory)?;
-    if session.page().on.load(Ordering::Relaxed) != 0 { Err(libc::EBUSY) } else { check_owner(session) }
+    if session.page().on.load(Ordering::Relaxed) != 0 { Err(Errno::EBUSY) } else { check_owner(session) }
 }
 
 /// # Errors
@@ -114,7 +114,7 @@ pub(super) fn check_reqbufs(session: &Call, asked: &V4l2Requestbuffers) -> Resul
 /// buffers.
 fn check_owner(session: &Call) -> Result<()> {
     let streams = session.page().streaming.load(Ordering::Relaxed) & (BY_READ | BY_MMAP) != 0;
-    if streams || is_owned_elsewhere(session) { Err(libc::EBUSY) } else { Ok(()) }
+    if streams || is_owned_elsewhere(session) { Err(Errno::EBUSY) } else { Ok(()) }
 }
 
 /// Whether a CREATE_BUFS may be done, and the bytes that each buffer is to have. None: it only asks what
@@ -133,11 +133,11 @@ pub(super) fn check_create(session: &Call, asked: &V4l2CreateBuffers, pix: &Pix)
     }
     check_owner(session)?;
     if has >= most(session) {
-        return Err(libc::ENOBUFS);
+        return Err(Errno::ENOBUFS);
     }
     let other_kind = has != 0 && page.memory.load(Ordering::Relaxed) != asked.memory;
     let len = asked.format.pix().sizeimage;
-    if other_kind || len == 0 || len < pix.sizeimage { Err(libc::EINVAL) } else { Ok(Some(len)) }
+    if other_kind || len == 0 || len < pix.sizeimage { Err(Errno::EINVAL) } else { Ok(Some(len)) }
 }
 
 /// Forgets the buffers that there were. The program's mappings stay with the program.
@@ -186,13 +186,13 @@ pub(super) fn clear(locked: &mut Locked) {
 pub(super) fn add(locked: &mut Locked, wanted: u32, memory: u32, len: u32, pix: &Pix) -> Result<u32> {
     let page = locked.session.page();
     let has = count(page);
-    let whole = len.checked_next_multiple_of(PAGE_LEN as u32).filter(|len| *len != 0).ok_or(libc::EINVAL)?;
+    let whole = len.checked_next_multiple_of(PAGE_LEN as u32).filter(|len| *len != 0).ok_or(Errno::EINVAL)?;
     if has == 0 {
         own(locked.session)?;
         format::freeze(page, pix);
         page.memory.store(memory, Ordering::Relaxed);
     }
-    let mut end = has.checked_sub(1).map_or(Some(0), |last| end_of(page, last)).ok_or(libc::ENOMEM)?;
+    let mut end = has.checked_sub(1).map_or(Some(0), |last| end_of(page, last)).ok_or(Errno::ENOMEM)?;
     let mut made = 0;
     while made < wanted && has + (made as usize) < most(locked.session) {
         let Some(next) = end.checked_add(whole) else { break };
@@ -204,7 +204,7 @@ pub(super) fn add(locked: &mut Locked, wanted: u32, memory: u32, len: u32, pix: 
         made += 1;
     }
     if made == 0 {
-        return Err(libc::ENOMEM);
+        return Err(Errno::ENOMEM);
     }
     if memory == V4L2_MEMORY_MMAP && locked.call.caller.window() == Window::Fixed {
         for buffer in &page.buffers[has..has + made as usize] {
@@ -311,7 +311,7 @@ fn file_shape(locked: &Locked, index: usize) -> Result<(usize, u32, usize)> {
     };
     let last =
         (index..count(page)).take_while(|k| window_of(page, *k) == Some(first)).last().unwrap_or(index);
-    let len = end_of(page, last).ok_or(libc::ENOMEM)?;
+    let len = end_of(page, last).ok_or(Errno::ENOMEM)?;
     Ok((first, len, range_of(page, index).0))
 }
 
@@ -341,7 +341,7 @@ pub(crate) fn ask_for_file(
         Request::Export { session: session.info().session, generation, index: number as u32, len, read_only };
     let mut fds = FdList::new();
     connection::ask(&request, None, &mut fds)?;
-    if fds.len() == 1 { Ok(fds.take(0)) } else { Err(libc::EPROTO) }
+    if fds.len() == 1 { Ok(fds.take(0)) } else { Err(Errno::EPROTO) }
 }
 
 /// The buffer shows its file in this process from now on; `fresh`: nobody has written there yet.
@@ -408,7 +408,7 @@ pub(super) const KEPT_MARKS: u32 = V4L2_BUF_FLAG_TIMESTAMP_COPY
 /// EINVAL: there is none of that number.
 pub(super) fn buffer_index(page: &SessionPage, asked: &V4l2Buffer) -> Result<usize> {
     let index = asked.index as usize;
-    if index < count(page) { Ok(index) } else { Err(libc::EINVAL) }
+    if index < count(page) { Ok(index) } else { Err(Errno::EINVAL) }
 }
 
 /// The buffer that a program queues or prepares, whose memory is known then.
@@ -423,7 +423,7 @@ pub(super) fn to_queue(locked: &mut Locked, asked: &V4l2Buffer) -> Result<usize>
     let buffer = &page.buffers[index];
     let memory = page.memory.load(Ordering::Relaxed);
     if asked.memory != memory || is_queued(buffer) {
-        return Err(libc::EINVAL);
+        return Err(Errno::EINVAL);
     }
     lay_out(locked)?;
     if buffer.state.load(Ordering::Relaxed) & PREPARED != 0 {
@@ -434,7 +434,7 @@ pub(super) fn to_queue(locked: &mut Locked, asked: &V4l2Buffer) -> Result<usize>
         V4L2_MEMORY_USERPTR => {
             let (at, length) = (asked.userptr(), asked.length);
             if length < least {
-                return Err(libc::EINVAL);
+                return Err(Errno::EINVAL);
             }
             let here = check_user(locked.call, at, length as usize)?;
             locked.mappings.bring(index, here, length as usize);
@@ -442,12 +442,12 @@ pub(super) fn to_queue(locked: &mut Locked, asked: &V4l2Buffer) -> Result<usize>
             (0, length)
         }
         V4L2_MEMORY_DMABUF => {
-            let imported = locked.call.caller.import(asked.fd()).map_err(|_| libc::EINVAL)?;
-            let (file, size) = sys::memory_file(imported.number()).ok_or(libc::EINVAL)?;
+            let imported = locked.call.caller.import(asked.fd()).map_err(|_| Errno::EINVAL)?;
+            let (file, size) = sys::memory_file(imported.number()).ok_or(Errno::EINVAL)?;
             let length =
                 if asked.length == 0 { u32::try_from(size).unwrap_or(u32::MAX) } else { asked.length };
             if length < least || length as usize > size {
-                return Err(libc::EINVAL);
+                return Err(Errno::EINVAL);
             }
             // What a client's buffers are written to.
             let prot =
@@ -467,13 +467,13 @@ pub(super) fn to_queue(locked: &mut Locked, asked: &V4l2Buffer) -> Result<usize>
 /// # Errors
 /// EFAULT: the program's memory is not there, or cannot be written where frames are.
 fn check_user(call: &Call, at: u64, length: usize) -> Result<usize> {
-    let at = usize::try_from(at).map_err(|_| libc::EFAULT)?;
+    let at = usize::try_from(at).map_err(|_| Errno::EFAULT)?;
     let fine = if call.info().input {
         call.caller.check_readable(call, at, length)
     } else {
         call.caller.check_writable(call, at, length)
     };
-    fine.map(|()| at).map_err(|_| libc::EFAULT)
+    fine.map(|()| at).map_err(|_| Errno::EFAULT)
 }
 
 /// Whether this process has the memory of a buffer that the program brought: another one that shares the open file
@@ -502,11 +502,11 @@ pub(super) fn brought(locked: &Locked, index: usize) -> Result<Brought> {
     let session = locked.session;
     let page = session.page();
     if page.memory.load(Ordering::Relaxed) == V4L2_MEMORY_DMABUF {
-        let (at, length) = locked.mappings.imported(index).ok_or(libc::EINVAL)?;
+        let (at, length) = locked.mappings.imported(index).ok_or(Errno::EINVAL)?;
         return Ok(Brought::Here(at, length));
     }
     // What stands in the shared page is not believed: neither an address nor a length.
-    let (at, length) = locked.mappings.brought(index).ok_or(libc::EFAULT)?;
+    let (at, length) = locked.mappings.brought(index).ok_or(Errno::EFAULT)?;
     check_user(locked.call, at as u64, length)?;
     Ok(Brought::Callers(at, length))
 }
@@ -540,7 +540,7 @@ pub(crate) fn window(call: &Call, wanted: &Mapping) -> Result<c_int> {
     with_locks(call, |locked| {
         let index = mapped(session.page(), wanted)?;
         if wanted.prot & needs == 0 || window_of(session.page(), index).is_none() {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         lay_out(locked)?;
         let (fd, _) = file_of(locked, index, false)?;
@@ -556,11 +556,11 @@ pub(crate) fn window(call: &Call, wanted: &Mapping) -> Result<c_int> {
 pub(super) fn mapped(page: &SessionPage, wanted: &Mapping) -> Result<usize> {
     let shared = wanted.flags & libc::MAP_TYPE != libc::MAP_PRIVATE;
     if !shared || !is_mmap(page) || wanted.len == 0 {
-        return Err(libc::EINVAL);
+        return Err(Errno::EINVAL);
     }
     (0..count(page))
         .map(|index| (index, range_of(page, index)))
         .find(|(_, (start, len))| *start == wanted.offset && wanted.len <= *len)
         .map(|(index, _)| index)
-        .ok_or(libc::EINVAL)
+        .ok_or(Errno::EINVAL)
 }

@@ -14,7 +14,7 @@ use crate::caller::Call;
 use crate::open_file::own;
 use crate::zero::turn::Turn;
 use crate::zero::{NUMBER_MAX, shown};
-use vloopback_sys::Result;
+use vloopback_sys::{Errno, Result};
 
 /// An ioctl of a client on a zero-copy pipe.
 ///
@@ -24,16 +24,16 @@ use vloopback_sys::Result;
 pub fn forward(call: &Call, number: u32, arg: usize) -> Result<c_int> {
     let (session, abi) = (call.file, call.caller.abi());
     if forwarded::is_of_another_abi(abi, number) {
-        return Err(libc::ENOTTY);
+        return Err(Errno::ENOTTY);
     }
     let len = ioc::ioc_size(number);
     if len > MAX_DATA - NUMBER_MAX {
         // The pusher's buffer, 1024 bytes by the API document, is for the number too.
-        return Err(libc::EINVAL);
+        return Err(Errno::EINVAL);
     }
     let mut bytes = [0; MAX_DATA];
     let has_data = ioc::ioc_dir(number) != ioc::NONE;
-    call.caller.read(arg, &mut bytes[..if has_data { len } else { 0 }]).map_err(|_| libc::EFAULT)?;
+    call.caller.read(arg, &mut bytes[..if has_data { len } else { 0 }]).map_err(|_| Errno::EFAULT)?;
     // On its way it has the neutral form: the pusher may be of the other word size.
     let asked = forwarded::neutral_number(abi, number);
     let sent = if has_data { forwarded::widen(abi, asked, &mut bytes) } else { 0 };
@@ -57,7 +57,7 @@ pub fn forward(call: &Call, number: u32, arg: usize) -> Result<c_int> {
     }
     if ioc::ioc_dir(number) & ioc::READ != 0 {
         let got = forwarded::narrow(abi, asked, &mut bytes);
-        call.caller.write(arg, &bytes[..got]).map_err(|_| libc::EFAULT)?;
+        call.caller.write(arg, &bytes[..got]).map_err(|_| Errno::EFAULT)?;
     }
     Ok(0)
 }
@@ -86,11 +86,11 @@ pub fn read_frame(call: &Call, buf: usize, len: usize) -> Result<usize> {
             }
             Ok(None) => tries += 1,
             // Others had their turn meanwhile; it is asked anew.
-            Err(libc::ETIMEDOUT) => {}
+            Err(Errno::ETIMEDOUT) => {}
             Err(e) => return Err(e),
         }
     }
-    Err(libc::EIO)
+    Err(Errno::EIO)
 }
 
 impl Turn<'_> {
@@ -103,14 +103,14 @@ impl Turn<'_> {
         self.exchange(request::GPICT, &mut picture)?;
         let whole = Palette::from_number(picture.palette.into())
             .and_then(|palette| palette.frame_len(window.width, window.height))
-            .ok_or(libc::EINVAL)?;
+            .ok_or(Errno::EINVAL)?;
         let count = len.min(whole);
         // The old driver's frame was at the beginning; a pusher that has told of another place has it there.
         let from = self.inside.pusher_page.origin().unwrap_or(0) as usize;
         if from.checked_add(whole).is_none_or(|end| end > self.inside.len) {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
-        call.caller.check_writable(call, buf, count).map_err(|_| libc::EFAULT)?;
+        call.caller.check_writable(call, buf, count).map_err(|_| Errno::EFAULT)?;
         let mut order = VideoMmap {
             frame: 0,
             height: window.height as i32,

@@ -17,8 +17,8 @@ use crate::open_file::OpenFile;
 use crate::publish::{self, IoSlices, Keep};
 use crate::zero::memory::{Inside, call_daemon};
 use vloopback_link::connection;
-use vloopback_sys::Result;
 use vloopback_sys::lock::NoSignals;
+use vloopback_sys::{Errno, Result};
 
 /// The picture of the format in force. None: V4L1 has no name for it.
 pub fn order_of(format: &Format, pusher_page: &PusherPage) -> Option<Order> {
@@ -67,7 +67,7 @@ fn publish(session: &OpenFile, pusher_page: &PusherPage) -> Result<()> {
     let Some(inside) = Inside::enter(session) else { return Ok(()) };
     let (from, len) = (pusher_page.origin().unwrap_or(0) as usize, format.frame_len as usize);
     if from.checked_add(len).is_none_or(|end| end > inside.len) {
-        return Err(libc::EINVAL);
+        return Err(Errno::EINVAL);
     }
     // SAFETY: inside the mapping by the check above.
     let at = unsafe { inside.frames.add(from) };

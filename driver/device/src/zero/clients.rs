@@ -9,7 +9,7 @@ use vloopback_wire::{Reply, Request};
 
 use vloopback_link::connection;
 use vloopback_sys as sys;
-use vloopback_sys::{FdList, Result};
+use vloopback_sys::{Errno, FdList, Result};
 
 /// Bytes of the array of entries, whole pages.
 const TABLE_LEN: usize = (MAX_CLIENTS * size_of::<Entry>()).next_multiple_of(PAGE_LEN);
@@ -53,7 +53,7 @@ impl Clients {
             match reply {
                 Reply::RequestSlot { ticket: 0 } => self.joined = joined,
                 Reply::RequestSlot { ticket } if fds.len() == 1 => self.add(ticket, fds.get(0))?,
-                _ => return Err(libc::EPROTO),
+                _ => return Err(Errno::EPROTO),
             }
         }
         Ok(())
@@ -67,7 +67,7 @@ impl Clients {
             self.entries = at as usize;
         }
         if self.count == MAX_CLIENTS {
-            return Err(libc::ENOMEM);
+            return Err(Errno::ENOMEM);
         }
         sys::check_file(fd, PAGE_LEN)?;
         // SAFETY: a new mapping of a sealed file of one page.

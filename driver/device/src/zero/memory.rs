@@ -11,7 +11,7 @@ use crate::open_file::OpenFile;
 use vloopback_link::connection;
 use vloopback_sys as sys;
 use vloopback_sys::lock::NoSignals;
-use vloopback_sys::{FdList, Result};
+use vloopback_sys::{Errno, FdList, Result};
 
 /// Maps the pages and the frames' memory, once a session and memory. `len`: by a pusher, the
 /// bytes that it wants.
@@ -19,16 +19,16 @@ pub fn join(session: &OpenFile, len: u32) -> Result<()> {
     let in_force = session.board().zero();
     if in_force != 0 && session.zero.number.load(Ordering::Acquire) == in_force {
         let have = session.zero.len.load(Ordering::Relaxed);
-        return if len as usize <= have { Ok(()) } else { Err(libc::ENOMEM) };
+        return if len as usize <= have { Ok(()) } else { Err(Errno::ENOMEM) };
     }
     let mut fds = FdList::new();
     let request = Request::Zero { session: session.info().session, len };
     let (reply, _) = connection::ask(&request, None, &mut fds)?;
-    let Reply::Zero { zero, len } = reply else { return Err(libc::EPROTO) };
+    let Reply::Zero { zero, len } = reply else { return Err(Errno::EPROTO) };
     // A client gets a page of its own, and cannot write to the pusher's.
     let input = session.info().input;
     if fds.len() != if input { 2 } else { 3 } || len == 0 || zero == 0 {
-        return Err(libc::EPROTO);
+        return Err(Errno::EPROTO);
     }
     sys::check_file(fds.get(0), len as usize)?;
     (1..fds.len()).try_for_each(|k| sys::check_file(fds.get(k), PAGE_LEN))?;
@@ -111,8 +111,8 @@ impl<'a> Inside<'a> {
 /// # Errors
 /// EIO: the pusher is gone, or another took its place at this moment. As [`join`] besides.
 pub fn enter(session: &OpenFile) -> Result<Inside<'_>> {
-    join(session, 0).map_err(|e| if e == libc::EINVAL { libc::EIO } else { e })?;
-    Inside::enter(session).ok_or(libc::EIO)
+    join(session, 0).map_err(|e| if e == Errno::EINVAL { Errno::EIO } else { e })?;
+    Inside::enter(session).ok_or(Errno::EIO)
 }
 
 impl Drop for Inside<'_> {

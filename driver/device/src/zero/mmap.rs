@@ -14,7 +14,7 @@ use crate::zero::memory::{Inside, join};
 use crate::zero::{pusher, request_doorbell, shown};
 use vloopback_link::connection;
 use vloopback_sys as sys;
-use vloopback_sys::{FdList, Result};
+use vloopback_sys::{Errno, FdList, Result};
 
 /// A place in the program's memory for a mapping, where nothing shows yet.
 struct Place {
@@ -32,9 +32,9 @@ impl Place {
     /// As mmap(2): with MAP_FIXED what is at the address goes.
     unsafe fn reserve(wanted: &Mapping) -> Result<Self> {
         let &Mapping { addr, len, prot, flags, offset } = wanted;
-        let len = len.checked_next_multiple_of(PAGE_LEN).filter(|len| *len != 0).ok_or(libc::EINVAL)?;
+        let len = len.checked_next_multiple_of(PAGE_LEN).filter(|len| *len != 0).ok_or(Errno::EINVAL)?;
         if offset % PAGE_LEN != 0 {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         let keep = flags & (libc::MAP_FIXED | libc::MAP_FIXED_NOREPLACE);
         let reserve = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE | keep;
@@ -48,7 +48,7 @@ impl Place {
     /// # Errors
     /// EINVAL: more than there can be.
     fn end(&self) -> Result<u32> {
-        self.offset.checked_add(self.len).and_then(|end| u32::try_from(end).ok()).ok_or(libc::EINVAL)
+        self.offset.checked_add(self.len).and_then(|end| u32::try_from(end).ok()).ok_or(Errno::EINVAL)
     }
 
     /// Lets the frames' memory show there. Returns which one it is.
@@ -56,13 +56,13 @@ impl Place {
     /// # Errors
     /// EINVAL: not inside it. ENOMEM.
     fn show(&self, session: &OpenFile) -> Result<u32> {
-        let inside = Inside::enter(session).ok_or(libc::EINVAL)?;
+        let inside = Inside::enter(session).ok_or(Errno::EINVAL)?;
         if self.end()? as usize > inside.len {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         // SAFETY: the range lies in our own mapping, and the place is what we reserved.
         match unsafe { sys::duplicate(inside.frames.add(self.offset), self.len, self.at, self.prot) } {
-            Err(libc::EINVAL) => self.show_again(session, &inside)?,
+            Err(Errno::EINVAL) => self.show_again(session, &inside)?,
             shown => shown?,
         }
         Ok(inside.zero)
@@ -85,7 +85,7 @@ impl Place {
         let request = Request::Zero { session: session.info().session, len: inside.len as u32 };
         match connection::ask(&request, None, &mut fds)? {
             (Reply::Zero { zero, .. }, _) if zero == inside.zero && !fds.is_empty() => {}
-            _ => return Err(libc::EIO),
+            _ => return Err(Errno::EIO),
         }
         sys::check_file(fds.get(0), inside.len)?;
         // SAFETY: the place is what we reserved, and the range lies in the file.
@@ -111,7 +111,7 @@ impl Drop for Place {
 pub unsafe fn mmap_input(call: &Call, wanted: &Mapping) -> Result<usize> {
     let session = call.file;
     if !session.access().1 {
-        return Err(libc::EBADF);
+        return Err(Errno::EBADF);
     }
     // Before anything changes: a mapping that fails leaves the pipe in the mode that it has.
     // SAFETY: the caller's promise.

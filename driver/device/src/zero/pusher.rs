@@ -17,8 +17,8 @@ use crate::zero::memory::{call_daemon, is_zero, join, pusher_page, wake_notifier
 use crate::zero::{NUMBER_LEN, capture, request_doorbell};
 use vloopback_link::connection;
 use vloopback_sys as sys;
-use vloopback_sys::Result;
 use vloopback_sys::lock::NoSignals;
+use vloopback_sys::{Errno, Result};
 
 /// Runs `f` on the clients that there are.
 fn with_clients<T>(session: &OpenFile, pusher_page: &PusherPage, f: impl FnOnce(&[Entry]) -> T) -> T {
@@ -35,7 +35,7 @@ fn joined(session: &OpenFile) -> Result<&PusherPage> {
         join(session, 0)?;
         request_doorbell::install(session);
     }
-    pusher_page(session).ok_or(libc::EINVAL)
+    pusher_page(session).ok_or(Errno::EINVAL)
 }
 
 /// Lets the kernel send SIGIO for this descriptor, and for its request doorbell, as soon as it would not kill the
@@ -138,7 +138,7 @@ pub fn read(call: &Call, pieces: &[libc::iovec]) -> Result<usize> {
     let pusher_page = joined(session)?;
     let room = pieces.iter().fold(0usize, |sum, piece| sum.saturating_add(piece.iov_len));
     if room < NUMBER_LEN || room > isize::MAX as usize {
-        return Err(libc::EINVAL);
+        return Err(Errno::EINVAL);
     }
     let room = room.min(NUMBER_LEN + MAX_DATA);
     let mut slept = false;
@@ -146,14 +146,14 @@ pub fn read(call: &Call, pieces: &[libc::iovec]) -> Result<usize> {
         session.alive()?;
         // Before anything is taken, so that a bad address loses nothing.
         scatter(pieces, room, |_, at, len| {
-            call.caller.check_writable(session, at, len).map_err(|_| libc::EFAULT)
+            call.caller.check_writable(session, at, len).map_err(|_| Errno::EFAULT)
         })?;
-        let Some(fd) = call.caller.device(session) else { return Err(libc::EBADF) };
+        let Some(fd) = call.caller.device(session) else { return Err(Errno::EBADF) };
         // What has not rung is not readable yet.
         let was_rung = session.request_doorbell.known().is_some_and(sys::take_messages);
         if !was_rung && !sys::has_byte(fd) {
             if !call.caller.may_wait() {
-                return Err(libc::EAGAIN);
+                return Err(Errno::EAGAIN);
             }
             request_doorbell::wait(session, pusher_page, fd)?;
             slept = true;
@@ -176,7 +176,7 @@ pub fn read(call: &Call, pieces: &[libc::iovec]) -> Result<usize> {
             None => {
                 look_for_more(session, pusher_page);
                 if !call.caller.may_wait() {
-                    return Err(libc::EAGAIN);
+                    return Err(Errno::EAGAIN);
                 }
                 if slept {
                     continue;
@@ -188,7 +188,7 @@ pub fn read(call: &Call, pieces: &[libc::iovec]) -> Result<usize> {
         record[..NUMBER_LEN].copy_from_slice(&(number as usize).to_ne_bytes());
         record[NUMBER_LEN..NUMBER_LEN + got].copy_from_slice(&data[..got]);
         return scatter(pieces, (NUMBER_LEN + got).min(room), |from, at, len| {
-            call.caller.write(at, &record[from..from + len]).map_err(|_| libc::EFAULT)
+            call.caller.write(at, &record[from..from + len]).map_err(|_| Errno::EFAULT)
         });
     }
 }
@@ -228,23 +228,23 @@ pub fn answer(call: &Call, number: u32, arg: usize) -> Result<c_int> {
     let refused = number == request::SINVALID;
     let own = forwarded::own_number(call.caller.abi(), asked);
     if !refused && number != own {
-        return Err(libc::EINVAL);
+        return Err(Errno::EINVAL);
     }
     let mut told = [0; MAX_DATA];
     let len = ioc::ioc_size(own).min(MAX_DATA);
     // SINVALID's argument is garbage.
     if !refused && ioc::ioc_dir(asked) != ioc::NONE {
-        call.caller.read(arg, &mut told[..len]).map_err(|_| libc::EFAULT)?;
+        call.caller.read(arg, &mut told[..len]).map_err(|_| Errno::EFAULT)?;
     }
     give(session, pusher_page, &pending, |data| {
         if refused {
-            return libc::ENOTTY as u32;
+            return Errno::ENOTTY.raw() as u32;
         }
         // To accept what was set, a pusher gives back what it was sent.
         if ioc::ioc_dir(asked) == ioc::WRITE {
             forwarded::narrow(call.caller.abi(), asked, data);
             if data[..len] != told[..len] {
-                return libc::EINVAL as u32;
+                return Errno::EINVAL.raw() as u32;
             }
         }
         forwarded::widen(call.caller.abi(), asked, &mut told);

@@ -27,7 +27,7 @@ use vloopback_link::connection;
 use vloopback_link::hidden::MOVING;
 use vloopback_sys as sys;
 use vloopback_sys::lock::NoSignals;
-use vloopback_sys::{FdList, Result, fork};
+use vloopback_sys::{Errno, FdList, Result, fork};
 
 /// How long a client that has was_rung the request doorbell waits for its request to be taken, nanoseconds, before it
 /// asks the request notifier.
@@ -168,12 +168,12 @@ pub(super) fn wait(session: &OpenFile, pusher_page: &PusherPage, fd: c_int) -> R
     };
     pusher_page.end_read();
     match result {
-        Err(libc::ENOSYS) => {
+        Err(Errno::ENOSYS) => {
             // Linux before 5.16 has no such wait.
             disable(session);
             sys::wait_readable(fd)
         }
-        Err(e @ (libc::EINTR | libc::ENODEV)) => Err(e),
+        Err(e @ (Errno::EINTR | Errno::ENODEV)) => Err(e),
         _ => Ok(()),
     }
 }

@@ -15,8 +15,8 @@ use crate::open_file::OpenFile;
 use crate::ranges::{Layout, View};
 use crate::zero::memory::Inside;
 use crate::zero::turn::Turn;
-use vloopback_sys::Result;
 use vloopback_sys::lock::NoSignals;
+use vloopback_sys::{Errno, Result};
 
 /// Whether the request is one whose success says that a frame is, or will be, where the program looks for it.
 pub(super) fn shows(number: u32) -> bool {
@@ -47,7 +47,7 @@ pub(super) fn settle(turn: &Turn) -> Result<()> {
             match turn.exchange(request::GMBUF, &mut layout) {
                 Ok(()) => Some(Layout::new(&layout)),
                 // As read() has it, of a pusher that does not tell.
-                Err(libc::ENOTTY | libc::EINVAL) => Some(Layout::single(origin(inside), inside.len)),
+                Err(Errno::ENOTTY | Errno::EINVAL) => Some(Layout::single(origin(inside), inside.len)),
                 Err(e) => return Err(e),
             }
         }
@@ -91,7 +91,7 @@ fn frame_len(turn: &Turn) -> Result<usize> {
         Ok(()) => Ok(Palette::from_number(picture.palette.into())
             .and_then(|palette| palette.frame_len(window.width, window.height))
             .unwrap_or(0)),
-        Err(libc::ENOTTY | libc::EINVAL) => Ok(0),
+        Err(Errno::ENOTTY | Errno::EINVAL) => Ok(0),
         Err(e) => Err(e),
     }
 }
@@ -136,7 +136,7 @@ impl Copy {
         }
         let (from, _, len) = mappings.ranges.copy_of(frame)?;
         if from.checked_add(len).is_none_or(|end| end > inside.len) {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         if let (request::MCAPTURE, Ok((order, _))) = (number, VideoMmap::read_from_prefix(data)) {
             let positive = |n: i32| u32::try_from(n).unwrap_or(0);
@@ -162,12 +162,12 @@ impl Copy {
             return Ok(());
         }
         if session.copied.load(Ordering::SeqCst) != inside.zero {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         mappings.ranges.show_canvas()?;
         let (from, to, len) = mappings.ranges.copy_of(self.frame)?;
         if from.checked_add(len).is_none_or(|end| end > inside.len) {
-            return Err(libc::EINVAL);
+            return Err(Errno::EINVAL);
         }
         // SAFETY: inside the pusher's memory by the check above, and `copy_of` gives as much room on the canvas. Others
         // may write to either meanwhile: pictures spoil, nothing else.

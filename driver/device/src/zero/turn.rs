@@ -15,8 +15,8 @@ use crate::zero::memory::{Inside, call_daemon, enter, wake_notifier};
 use crate::zero::request_doorbell;
 use vloopback_link::connection;
 use vloopback_sys as sys;
-use vloopback_sys::Result;
 use vloopback_sys::lock::NoSignals;
+use vloopback_sys::{Errno, Result};
 
 /// A thread that has the right to ask through an open file.
 struct Asker {
@@ -133,7 +133,7 @@ impl<'a> Turn<'a> {
     pub fn take(call: &Call<'a>) -> Result<Self> {
         let session = call.file;
         let inside = enter(session)?;
-        let request_slot = inside.request_slot.ok_or(libc::EINVAL)?;
+        let request_slot = inside.request_slot.ok_or(Errno::EINVAL)?;
         let (thread, me) = (call.caller.thread(), connection::peer()?);
         loop {
             let quiet = NoSignals::new();
@@ -187,7 +187,7 @@ impl<'a> Turn<'a> {
         let mut deadline = (limit != 0 && number != request::SYNC).then(|| sys::now() + limit);
         let pusher_page = self.inside.pusher_page;
         let mut was_rung = request_doorbell::is_in_reach(session, pusher_page, self.inside.zero);
-        let posted = request_slot.post(number, data, copies).ok_or(libc::EBADF)?;
+        let posted = request_slot.post(number, data, copies).ok_or(Errno::EBADF)?;
         // A pusher that has something to do looks for more when it is done.
         if pusher_page.seems_idle() {
             was_rung = request_doorbell::ring(session, pusher_page, self.inside.zero);
@@ -204,7 +204,7 @@ impl<'a> Turn<'a> {
                 if was_rung {
                     request_doorbell::was_heard(session);
                 }
-                return if errno == 0 { Ok(()) } else { Err(errno as c_int) };
+                return if errno == 0 { Ok(()) } else { Err(Errno(errno as c_int)) };
             }
             self.may_go_on(now, posted)?;
             if deadline.is_some() && now.phase() == Phase::Posted && !pusher_page.seems_idle() {
@@ -217,10 +217,10 @@ impl<'a> Turn<'a> {
             let until = [deadline, remind].into_iter().flatten().min();
             let waited = self.quiet.lifted(|| session.wait_for_word(request_slot.word(), now.word(), until));
             if self.is_lost() {
-                return Err(libc::EINTR);
+                return Err(Errno::EINTR);
             }
             match waited {
-                Err(libc::ETIMEDOUT) if until != deadline => {
+                Err(Errno::ETIMEDOUT) if until != deadline => {
                     if pusher_page.seems_idle() {
                         if was_rung {
                             request_doorbell::was_not_heard(session);
@@ -233,12 +233,12 @@ impl<'a> Turn<'a> {
                     was_rung = false;
                 }
                 // Once the pusher is answering, the answer is near: it is taken.
-                Err(e @ (libc::EINTR | libc::ETIMEDOUT)) if request_slot.withdraw(posted) => {
+                Err(e @ (Errno::EINTR | Errno::ETIMEDOUT)) if request_slot.withdraw(posted) => {
                     // Others may have waited behind it.
                     call_daemon(session)?;
                     return Err(e);
                 }
-                Err(libc::EINTR | libc::ETIMEDOUT) | Ok(()) => {}
+                Err(Errno::EINTR | Errno::ETIMEDOUT) | Ok(()) => {}
                 Err(e) => return Err(e),
             }
         }
@@ -250,11 +250,11 @@ impl<'a> Turn<'a> {
     /// EBADF: the device was closed. EIO: the pusher is gone. ENODEV.
     fn may_go_on(&self, now: State, posted: State) -> Result<()> {
         if now.phase() == Phase::Gone {
-            return Err(libc::EBADF);
+            return Err(Errno::EBADF);
         }
         if self.session.board().zero() != self.inside.zero || now.phase() == Phase::Idle {
             self.request_slot.withdraw(posted);
-            return Err(libc::EIO);
+            return Err(Errno::EIO);
         }
         self.session.alive()
     }

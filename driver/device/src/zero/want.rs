@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering;
 
 use crate::open_file::OpenFile;
 use crate::zero::memory::{Inside, wake_notifier};
-use vloopback_sys::Result;
+use vloopback_sys::{Errno, Result};
 
 /// The client has met the pusher that there is; what that one has refused to others before is not its
 /// business.
@@ -36,7 +36,7 @@ pub fn want_frame(session: &OpenFile) -> Result<()> {
         return Ok(());
     }
     if page.refusals.load(Ordering::SeqCst) != inside.pusher_page.refusals() {
-        return Err(libc::EIO);
+        return Err(Errno::EIO);
     }
     let Some(request_slot) = inside.request_slot else { return Ok(()) };
     request_slot.want_frame();
