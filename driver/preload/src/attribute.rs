@@ -1,8 +1,9 @@
 //! Files of a node's folder in /sys that can be written, as v4l2loopback has them (`vloopback_runtime::loopback`).
 //!
-//! Such a file is opened as the tree's, for reading only, because nobody but the daemon changes the tree. A write to it
-//! gives EBADF then, and only then it is looked at: by its path, as /dev/v4l2loopback is. So copies of a descriptor, and
-//! those that came by exec, work too. What is written is a request to the daemon, whose refusal is the write's errno.
+//! Such a file is opened as the tree's, for reading only, because nobody but the daemon changes the tree. So a write
+//! to it fails with EBADF, and only then the hook looks at the descriptor's path, as for /dev/v4l2loopback. So copies
+//! of a descriptor, and those that came by exec, work too. What is written is a request to the daemon, whose refusal
+//! is the write's errno.
 
 use core::ffi::{c_int, c_void};
 
@@ -36,7 +37,7 @@ pub fn is_behind(fd: c_int) -> bool {
     edge::tree().is_some() && behind(fd).is_some()
 }
 
-/// What a write comes to that has failed: it stays so unless the descriptor is one of these files.
+/// The result of a write that has failed. It stays a failure unless the descriptor is one of these files.
 #[cold]
 pub fn write(fd: c_int, buf: *const c_void, len: size_t) -> ssize_t {
     let piece = iovec { iov_base: buf.cast_mut(), iov_len: len };

@@ -59,8 +59,8 @@ unsafe extern "C" fn fchdir(fd: c_int) -> c_int {
     result
 }
 
-/// The current folder's name in the program's room of `size` bytes, or in memory that it will free; by `call`
-/// where the folder is not one of ours.
+/// Writes the current folder's name to the program's buffer of `size` bytes, or to new memory that the program frees.
+/// `call` answers where the folder is not one of ours.
 fn tell(buf: *mut c_char, size: size_t, call: impl Fn() -> *mut c_char) -> *mut c_char {
     if !is_inside() {
         return call();
@@ -106,7 +106,7 @@ unsafe extern "C" fn getcwd(buf: *mut c_char, size: size_t) -> *mut c_char {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __getcwd_chk(buf: *mut c_char, size: size_t, room: size_t) -> *mut c_char {
     stack::align();
-    // A length beyond the room ends the program, in the real one.
+    // The C library's function ends the program if the length exceeds the buffer.
     // SAFETY: the program's own arguments.
     tell(buf, size.min(room), || unsafe { real::__getcwd_chk(buf, size, room) })
 }
@@ -118,7 +118,7 @@ unsafe extern "C" fn get_current_dir_name() -> *mut c_char {
     tell(core::ptr::null_mut(), 0, || unsafe { real::get_current_dir_name() })
 }
 
-/// getwd's room is taken for this long.
+/// The length that getwd's buffer is assumed to have.
 const PATH_MAX: size_t = libc::PATH_MAX as size_t;
 
 #[unsafe(no_mangle)]

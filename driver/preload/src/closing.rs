@@ -8,7 +8,7 @@ use crate::errno::{self, fail};
 use crate::real;
 use crate::watches;
 
-/// Closes `fd` by `close`, with the runtime told before and, for a device's last number, after.
+/// Closes `fd` by `close`. The runtime is told before the call and, for a device's last descriptor, after it.
 pub(crate) fn closing(fd: c_int, close: impl FnOnce() -> c_int) -> c_int {
     watches::forget(fd);
     match edge::before_close(fd) {

@@ -45,8 +45,8 @@ pub(crate) fn control(fd: c_int, request: usize, arg: usize, call: impl Fn() -> 
         }
         errno::set(libc::ENOTTY);
     }
-    // A number that was closed and opened again where no hook saw it may be a device by now; what
-    // is really there knows no video request. Real cameras answer and are not looked at again.
+    // A descriptor that was closed and opened again without a hook may be a device by now. The kernel object behind a
+    // device knows no video request and fails. A real camera answers, and is not looked at again.
     if result == -1
         && is_video(request)
         && matches!(errno::get(), libc::ENOTTY | libc::EINVAL | libc::EOPNOTSUPP)
@@ -107,7 +107,7 @@ pub(crate) fn map(
         };
     }
     if flags & libc::MAP_FIXED != 0 {
-        // What was mapped there goes, as with munmap.
+        // This replaces what was mapped there, as munmap does.
         edge::before_munmap(addr, len);
     }
     call()
@@ -148,7 +148,7 @@ unsafe extern "C" fn munmap(addr: *mut c_void, len: size_t) -> c_int {
     unsafe { real::munmap(addr, len) }
 }
 
-/// What the library knows of a device's memory follows it to another address.
+/// Updates what the library knows of a device's memory when the program moves it to another address.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn mremap(
     addr: *mut c_void,
@@ -159,7 +159,7 @@ unsafe extern "C" fn mremap(
 ) -> *mut c_void {
     stack::align();
     if flags & libc::MREMAP_FIXED != 0 {
-        // What was mapped there goes.
+        // This replaces what was mapped there.
         edge::before_munmap(to, new_len);
     }
     // SAFETY: the program's own arguments.

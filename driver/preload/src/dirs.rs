@@ -19,8 +19,8 @@ use vloopback_runtime::paths::{Class, classify};
 use vloopback_runtime::stack;
 use vloopback_runtime::tree_image::Kind;
 
-/// Opens a folder: the real one and our entries with it, or one that only the tree has. What is
-/// below a folder of ours is the tree's where the tree has it.
+/// Opens a folder: the real one merged with our entries, or one that only the tree has. A folder below one of ours is
+/// the tree's where the tree has it.
 pub fn open_folder(path: *const c_char) -> *mut DIR {
     // SAFETY: the program's own argument, or a path of ours in its place.
     let call = |path: *const c_char| unsafe { real::opendir(path) };

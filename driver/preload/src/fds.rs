@@ -41,7 +41,7 @@ fn around_hidden(first: c_uint, last: c_uint, mut each: impl FnMut(c_uint, c_uin
     each(start, last)
 }
 
-/// Closes, or marks for exec, the numbers of a range by `call`, the runtime's own left out.
+/// Closes the numbers of a range by `call`, or marks them for exec. Leaves out the runtime's own.
 pub(crate) fn close_some(
     first: c_uint,
     last: c_uint,

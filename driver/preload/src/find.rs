@@ -10,16 +10,16 @@ use crate::folder;
 use crate::naming::{ROOM, behind_descriptor, is_text, text};
 use crate::place::{Place, place};
 
-/// What `path`, taken from the folder `dirfd`, means. None: the system's own business, and nothing
-/// was disturbed to find that out. So is [`Class::NotOurs`], but by the words of [`Place::outer`].
+/// What `path`, relative to the folder `dirfd`, means. None: the path is the system's, and errno is as before.
+/// [`Class::NotOurs`] is the system's too, but under the path [`Place::outer`].
 #[inline]
 pub fn find(dirfd: c_int, path: *const c_char) -> Option<Place> {
-    // Records of paths are large: nothing is made for the many that end here.
+    // A record of a path is large, so none is made for the many paths that end here.
     if is_not_ours(path) { None } else { find_ours(dirfd, path) }
 }
 
-/// Whether a path is none of ours whatever folder it is taken from: the early no, for callers that
-/// would need room on the stack otherwise.
+/// Whether a path cannot be one of ours, whatever folder it is relative to. It spares callers the stack space of a
+/// [`Place`].
 #[inline(always)]
 pub fn is_not_ours(path: *const c_char) -> bool {
     if !is_text(path) {
@@ -48,7 +48,7 @@ pub(crate) fn find_ours(dirfd: c_int, path: *const c_char) -> Option<Place> {
             place.set_outer(inside);
             Some(place)
         }
-        // The system's, but not by the program's words.
+        // The system's, but under another path than the program gave.
         None if inside => {
             let class = Class::NotOurs;
             let (path, today) = (found.path, false);
@@ -60,15 +60,14 @@ pub(crate) fn find_ours(dirfd: c_int, path: *const c_char) -> Option<Place> {
     }
 }
 
-/// A relative path, whose folder must be asked for, and whether that is one of the tree. Only those come here
-/// that look like ours.
+/// A relative path that looks like one of ours: finds its folder, and whether that is in the tree.
 #[cold]
 fn from_folder(dirfd: c_int, text: &[u8]) -> Option<(Found, bool)> {
     let before = errno::get();
     let found = edge::tree().and_then(|_| {
         let mut room = [0; ROOM];
         let folder = folder_of(dirfd, &mut room)?;
-        // A folder of the tree is the one that it stands for.
+        // A folder of the tree counts as the folder that it stands for.
         let below = folder::below_tree(folder);
         Some((paths::classify_in(below.unwrap_or(folder), text), below.is_some()))
     });

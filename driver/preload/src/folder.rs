@@ -18,9 +18,9 @@ use crate::real;
 /// Room for the name of any folder of the tree.
 pub(crate) const ROOM: usize = 512;
 
-/// 0: the current folder was never one of the tree. The process's number: it is one. The same, negative: it is
-/// none any more. Another process's: that was a parent, or a child by vfork, which has the same memory and a
-/// folder of its own; then nothing is known.
+/// 0: the current folder was never in the tree. This process's id: it is in the tree. Minus this process's id: it
+/// was, and is no longer. Another process's id is a parent's, or that of a child by vfork, which shares the memory
+/// but has its own current folder; then nothing is known.
 static INSIDE: AtomicI32 = AtomicI32::new(0);
 /// A folder of the tree was opened: fchdir may lead there.
 static OPENED: AtomicBool = AtomicBool::new(false);
@@ -82,8 +82,8 @@ pub fn below_tree(path: &[u8]) -> Option<&[u8]> {
     if let Some(below) = paths::strip_tree(path, tree.to_bytes()) {
         return Some(named(below));
     }
-    // The kernel's names have no links; the tree's may lie behind some (/var/run, /tmp). Only what has a
-    // part of its name is worth that question.
+    // The kernel's names have no links; the tree's may lie behind some (/var/run, /tmp). Only a path that contains a
+    // part of the tree's name is worth that question.
     let name = tree.to_bytes().rsplit(|byte| *byte == b'/').next()?;
     if !path.split(|byte| *byte == b'/').any(|part| part == name) {
         return None;

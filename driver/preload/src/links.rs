@@ -21,7 +21,7 @@ const ROOM: usize = 512;
 /// As many links as the kernel follows.
 const MOST: usize = 40;
 
-/// Whether a call that failed so may have been one for us.
+/// Whether a call that failed with this errno may have named a device.
 #[inline]
 pub fn may_lead(errno: c_int) -> bool {
     // The kernel opens no socket by name, and one of our descriptors is one: ENXIO, or EACCES where it
@@ -36,7 +36,7 @@ struct Text {
 }
 
 impl Text {
-    /// The pieces in a row; None where they are too long.
+    /// The pieces, one after the other. None: they are too long.
     fn of(pieces: &[&[u8]]) -> Option<Self> {
         let mut text = Self { bytes: [0; ROOM], len: 0 };
         // The last byte stays as the terminating NUL.
@@ -101,7 +101,7 @@ pub fn follow(dirfd: c_int, path: *const c_char, follow: bool, errno: c_int) -> 
 
 /// The node whose descriptor a path names.
 fn descriptor(path: &[u8], follow: bool) -> Option<Place> {
-    // A link by itself, to whom it is not followed.
+    // The call is about the link itself.
     let fd = follow.then(|| paths::descriptor(path, std::process::id())).flatten()?;
     node_behind(c_int::try_from(fd).ok()?)
 }
@@ -121,14 +121,14 @@ pub fn to_descriptor(dirfd: c_int, path: *const c_char) -> Option<Place> {
     follow(dirfd, path, true, libc::ENXIO).filter(|place| matches!(place.class, Class::Device(_)))
 }
 
-/// The next step: from its end, the first part of a path that is there.
+/// The next step: the longest part of the path that exists, looked for from the path's end.
 fn step(dirfd: c_int, text: &Text, follow: bool) -> Option<Step> {
     let path = text.bytes();
-    // Slashes at the end follow a link by themselves.
+    // A slash at the end makes the kernel follow the link before it.
     let mut end = path.iter().rposition(|byte| *byte != b'/').map_or(0, |last| last + 1);
     loop {
         let (prefix, rest) = path.split_at_checked(end)?;
-        // What stands at the end is looked at by who does not follow it.
+        // A call that does not follow links has looked at the last part itself.
         if follow || !rest.is_empty() {
             let prefix_text = Text::of(&[prefix])?;
             let mut room = [0; ROOM];
@@ -148,7 +148,7 @@ fn step(dirfd: c_int, text: &Text, follow: bool) -> Option<Step> {
                         Text::of(&[folder, b"/", target, rest]).map(Step::Link)
                     };
                 }
-                // It is there, and no link: what is missing is in it.
+                // This part exists and is no link, so the missing name is below it.
                 Err(libc::EINVAL) if paths::relative_may_matter(rest) => {
                     let mut room = [0; ROOM];
                     let folder = kernels_name(dirfd, prefix, &mut room)?;
@@ -158,7 +158,7 @@ fn step(dirfd: c_int, text: &Text, follow: bool) -> Option<Step> {
                 Err(_) => return None,
             }
         }
-        // It may be in a folder of ours that is reached through a link; if its name is one that we have.
+        // It may be in a folder of ours behind a link, if we have a file of this name.
         if rest.is_empty() && !paths::may_end(path) {
             return None;
         }
@@ -191,7 +191,7 @@ fn read_link<'room>(dirfd: c_int, path: &Text, room: &'room mut [u8; ROOM]) -> R
     if len < room.len() { room.get(..len).ok_or(libc::ENAMETOOLONG) } else { Err(libc::ENAMETOOLONG) }
 }
 
-/// The kernel's own name for a folder, without links; of the tree's, the one that it stands for.
+/// The kernel's own name for a folder, without links. For a folder of the tree: the folder that it stands for.
 fn kernels_name<'room>(dirfd: c_int, path: &[u8], room: &'room mut [u8; ROOM]) -> Option<&'room [u8]> {
     let name = if path.is_empty() {
         find::folder_of(dirfd, room)?
@@ -217,7 +217,7 @@ fn kernels_name<'room>(dirfd: c_int, path: &[u8], room: &'room mut [u8; ROOM]) -
 pub fn would_create(dirfd: c_int, path: *const c_char) -> Option<Place> {
     let before = crate::errno::get();
     let mut byte = 0_u8;
-    // What is there and no link is a file of the program's own, as nearly always.
+    // Nearly always the path exists and is no link: then it is a file of the program's own.
     let may_be_link = naming::text(path).is_some_and(|_| {
         // SAFETY: the program's own path, and room for one byte.
         let len = unsafe { real::readlinkat(dirfd, path, (&raw mut byte).cast(), 1) };

@@ -20,7 +20,7 @@ use std::cell::UnsafeCell;
 use vloopback_runtime::paths::{Class, classify_in};
 use vloopback_runtime::tree_image::{self, Kind};
 
-/// Longer names are none of ours.
+/// No name of ours is longer.
 const NAME: usize = 32;
 
 /// An entry that the real folder does not have.
@@ -33,7 +33,7 @@ struct Extra {
 /// What belongs to one open folder stream.
 struct Added {
     extras: Vec<Extra>,
-    /// The stream is on the tree's own folder: `extras` is all, and stands for what is read.
+    /// The stream is on the tree's own folder: `extras` replaces all that is read.
     alone: bool,
     /// The next one to give.
     at: usize,
@@ -50,7 +50,7 @@ struct Record {
 }
 
 static RECORDS: AtomicPtr<Record> = AtomicPtr::new(core::ptr::null_mut());
-/// How many records are in use: none is the usual case and ends every search at once.
+/// How many records are in use. Usually there are none, which ends every search at once.
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
 /// Marks a record that is being filled; no stream is there.
 const TAKEN: *mut DIR = core::ptr::without_provenance_mut(1);
@@ -125,7 +125,7 @@ fn find(stream: *mut DIR) -> Option<*mut Record> {
     records().find(|record| owner(*record).load(Ordering::Acquire) == stream)
 }
 
-/// A record of nobody, marked as taken: an old one, or a new one in the list. None without memory.
+/// Takes a free record, or adds a new one to the list. None without memory.
 fn take() -> Option<*mut Record> {
     let free = records().find(|record| {
         owner(*record)
@@ -170,8 +170,8 @@ fn added<'record>(record: *mut Record) -> &'record mut Added {
     unsafe { &mut *(*record).added.get() }
 }
 
-/// Has the listing of `stream`, which is open on the real folder of `place`, go on with ours.
-/// Without memory the listing stays the real one.
+/// Makes the listing of `stream`, which is open on the real folder of `place`, continue with our entries. Without
+/// memory the listing stays the real one.
 pub fn attach(stream: *mut DIR, place: &Place) {
     let before = crate::errno::get();
     // SAFETY: a live stream.
@@ -201,8 +201,8 @@ pub fn attach(stream: *mut DIR, place: &Place) {
     crate::errno::set(before);
 }
 
-/// Has the listing of `stream`, which is open on the tree's own folder for `place`, come in order.
-/// Without memory it comes as the file system has it.
+/// Puts the listing of `stream`, which is open on the tree's own folder for `place`, in order. Without memory it
+/// keeps the file system's order.
 pub fn attach_alone(stream: *mut DIR, place: &Place) {
     let before = crate::errno::get();
     let extras = extras(stream, place, None);
@@ -214,7 +214,7 @@ pub fn attach_alone(stream: *mut DIR, place: &Place) {
     crate::errno::set(before);
 }
 
-/// Has the listing of `stream` be that of a folder of the tree that came from the daemon.
+/// Replaces the listing of `stream` by that of a folder in a tree that came from the daemon.
 pub fn attach_remote(stream: *mut DIR, place: &Place, image: &Image, folder: &[u8]) {
     let before = crate::errno::get();
     if let Some(extras) = remote_extras(image, folder, place, None) {
@@ -223,8 +223,8 @@ pub fn attach_remote(stream: *mut DIR, place: &Place, image: &Image, folder: &[u
     crate::errno::set(before);
 }
 
-/// What the folder at `path` has in an image of the tree, and the real one, where there is one, has not. None
-/// without memory.
+/// The entries that the folder at `path` has in an image of the tree, and the real folder does not have. None without
+/// memory.
 fn remote_extras(
     image: &Image,
     path: &[u8],
@@ -277,7 +277,7 @@ fn record(stream: *mut DIR, mut extras: Vec<Extra>, alone: bool) {
 }
 
 impl Extra {
-    /// What names are ordered by: the text before the number at their end, then that number.
+    /// The order of names: by the text before the number at their end, then by that number.
     fn order(&self) -> (&[u8], u64) {
         let name = self.name.split(|byte| *byte == 0).next().unwrap_or(&[]);
         let digits = name.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
@@ -307,7 +307,7 @@ pub fn rewind(stream: *mut DIR) {
     }
 }
 
-/// The next entry of a stream, in the stream's own room: a real one by `call`, after those ours.
+/// The next entry of a stream, in the stream's own buffer: the real ones by `call`, then ours.
 pub fn next<E: Entry>(stream: *mut DIR, call: impl Fn() -> *mut E) -> *mut E {
     let Some(record) = find(stream) else {
         return call();
@@ -358,7 +358,7 @@ fn advance<E: Entry>(extras: &[Extra], at: &mut usize, room: &mut E) -> bool {
     true
 }
 
-/// What the tree's folder has and the real one, where there is one, has not. None without memory.
+/// The entries that the tree's folder has and the real folder does not have. None without memory.
 fn extras(tree_folder: *mut DIR, place: &Place, real_folder: Option<c_int>) -> Option<Vec<Extra>> {
     let mut extras = Vec::new();
     // SAFETY: the stream is live and nobody else's; the entry is valid until the next call.
@@ -366,7 +366,7 @@ fn extras(tree_folder: *mut DIR, place: &Place, real_folder: Option<c_int>) -> O
         // SAFETY: glibc terminates names.
         let name = unsafe { CStr::from_ptr(entry.d_name.as_ptr()) };
         let kind = if matches!(name.to_bytes(), b"." | b"..") {
-            // Every folder has its own, so only a listing of nothing else needs them.
+            // Every folder has `.` and `..` of its own, so only a listing without a real folder needs them.
             real_folder.is_none().then_some(libc::DT_DIR)
         } else {
             kind_of(place, name.to_bytes(), entry.d_type)
@@ -387,7 +387,7 @@ fn extras(tree_folder: *mut DIR, place: &Place, real_folder: Option<c_int>) -> O
     Some(extras)
 }
 
-/// The entry's type as the program is to see it; None where the entry is not to be seen.
+/// The entry's type as the program is to see it. None: the program must not see the entry.
 fn kind_of(place: &Place, name: &[u8], in_tree: u8) -> Option<u8> {
     // Our names never start with a dot; what does is the folder, its parent, or a file that is
     // just being written.

@@ -64,7 +64,7 @@ unsafe extern "C" fn faccessat(dirfd: c_int, path: *const c_char, mode: c_int, f
     })
 }
 
-// A file of the tree has none, and must not be said to be missing.
+// A file of the tree has no attributes. The answer must not be that the file is missing.
 macro_rules! attribute_hooks {
     ($($name:ident($($before:ident: $before_ty:ty,)? ; $buf:ty), $follow:literal;)*) => {$(
         #[unsafe(no_mangle)]
@@ -78,7 +78,7 @@ macro_rules! attribute_hooks {
             // SAFETY: the program's own arguments, the path perhaps replaced by another.
             let call = |path: *const c_char| unsafe { real::$name(path, $($before,)? buf, len) };
             let ours = |place: &Place| match remote::image() {
-                // There it has no attributes either.
+                // A file of such a tree has no attributes either.
                 Some(image) if remote::find(&image, place, $follow).is_some() => fail(libc::ENOTSUP),
                 _ => place.call(AT_FDCWD, path, |_, path| call(path)),
             };
@@ -147,7 +147,7 @@ fn give_name(node: u32, buf: *mut c_char, len: size_t) -> ssize_t {
     ssize_t::try_from(count).unwrap_or(ssize_t::MAX)
 }
 
-/// Takes the tree's root off a link's text of `count` bytes that is already in the program's buffer.
+/// Removes the tree's root from a link's text of `count` bytes that is already in the program's buffer.
 fn unmap(buf: *mut c_char, count: usize, answer: ssize_t) -> ssize_t {
     // SAFETY: the C library has just written so many bytes there.
     let text = unsafe { core::slice::from_raw_parts_mut(buf.cast::<u8>(), count) };
@@ -181,7 +181,7 @@ unsafe extern "C" fn __readlink_chk(
     room: size_t,
 ) -> ssize_t {
     stack::align();
-    // A length beyond the room ends the program, in the real one.
+    // The C library's function ends the program if the length exceeds the buffer.
     readlink_at(AT_FDCWD, path, buf, len.min(room), |_, path| {
         // SAFETY: the program's own arguments, the path perhaps replaced by another.
         unsafe { real::__readlink_chk(path, buf, len, room) }
@@ -212,7 +212,7 @@ unsafe extern "C" fn __readlinkat_chk(
     })
 }
 
-/// realpath of one of our places; None where the system is to be asked.
+/// realpath of a path of ours. None: the system is to answer.
 fn resolve(place: &Place, resolved: *mut c_char) -> Option<*mut c_char> {
     let mode = remote::mode_in_tree(place)?;
     if let Some(number) = place.device(true) {
@@ -250,7 +250,7 @@ fn resolved_bytes<'room>(path: &CStr, room: &'room mut [u8; PATH_MAX]) -> Option
     CStr::from_bytes_until_nul(room).ok()
 }
 
-/// Hands a path over as realpath does: into the program's room, or into memory that it will free.
+/// Returns a path as realpath does: in the program's buffer, or in new memory that the program frees.
 fn give(name: &CStr, resolved: *mut c_char) -> *mut c_char {
     if resolved.is_null() {
         // SAFETY: a C string; the copy is malloc's and the program's.
@@ -315,7 +315,7 @@ unsafe extern "C" fn __realpath_chk(path: *const c_char, resolved: *mut c_char, 
     // SAFETY: the program's own arguments.
     let call = |path| unsafe { real::__realpath_chk(path, resolved, room) };
     if room < PATH_MAX {
-        // The real one ends the program.
+        // The C library's function ends the program.
         return call(path);
     }
     real_path(path, resolved, call)

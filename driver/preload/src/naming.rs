@@ -6,9 +6,8 @@ use vloopback_sys::decimal::Decimal;
 
 use crate::real;
 
-/// The bytes of a C string that the program gave. None for what only pretends to be one: null, a
-/// small number, or an error number that was never checked. The kernel answers those with EFAULT,
-/// and so must we.
+/// The bytes of a C string that the program gave. None for a pointer that cannot be one: null, a small number, or an
+/// error number that the program never checked. The kernel answers those with EFAULT, and so must we.
 pub fn text<'program>(path: *const c_char) -> Option<&'program [u8]> {
     if !is_text(path) {
         return None;

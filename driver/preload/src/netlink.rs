@@ -19,8 +19,8 @@ use vloopback_sys::decimal::Decimal;
 const KERNEL: u32 = 1;
 const UDEV: u32 = 2;
 
-/// How many messages there were: libudev wants each to have a number, and none of them 0. All numbers have as many
-/// digits: a message that is peeked at is as long as the one that is then received.
+/// How many messages there were. libudev wants each to have a number other than 0. All numbers have the same count of
+/// digits, so that a message has the same length when it is peeked at and when it is received.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 #[unsafe(no_mangle)]
@@ -60,7 +60,7 @@ fn protocol(fd: c_int) -> Option<c_int> {
 
 // --------------------------------------------------------------------------------------------- messages
 
-/// A message about a device. Such messages are short; what does not fit is left out.
+/// A message about a device. Such messages are short. A property that does not fit is left out.
 struct Message {
     bytes: [u8; 2048],
     len: usize,
@@ -85,7 +85,7 @@ impl Message {
         self.put(b"\0");
     }
 
-    /// What is told of a device: as the kernel has it, or as libudev's monitor does.
+    /// A message about a device, in the kernel's form or in that of libudev's monitor.
     fn new(news: &News) -> Self {
         let mut message = Self { bytes: [0; 2048], len: 0 };
         let action: &[u8] = if news.added { b"add" } else { b"remove" };
@@ -119,7 +119,7 @@ impl Message {
         message
     }
 
-    /// The properties in udev's record of a node; of one that has gone, those that it had. May change errno.
+    /// The properties in udev's record of a node; for a node that has gone, those that it had. May change errno.
     fn put_record(&mut self, news: &News) {
         let Some(kept) = KEPT.get(news.node as usize) else { return };
         if news.added {
@@ -141,8 +141,8 @@ impl Message {
 /// Room for a record of udev's.
 const RECORD: usize = 384;
 
-/// A node's record as it was last seen: udev tells what it knew of a device also when that has gone, and who
-/// listens looks at it. Plain words, so that no lock is needed: who writes one writes the same again.
+/// A node's record as it was last seen. udev reports what it knew of a device also when the device has gone, and
+/// listeners read it. These are plain words without a lock: two writers of one record write the same.
 struct Kept {
     len: AtomicU32,
     words: [AtomicU32; RECORD / 4],
@@ -188,7 +188,7 @@ const HEADER: usize = 40;
 
 // --------------------------------------------------------------------------------------------- receiving
 
-/// What the socket is to be told, if it is one that listens; waits for it as a receive does.
+/// The next message for the socket, if it listens for devices. Waits for one as a receive does.
 #[inline]
 fn told(fd: c_int, flags: c_int) -> Option<News> {
     if edge::has_monitors() && edge::monitor_number(fd).is_some() { news(fd, flags) } else { None }
@@ -205,7 +205,7 @@ fn news(fd: c_int, flags: c_int) -> Option<News> {
     let is_patient = || unsafe { real::fcntl(fd, libc::F_GETFL, 0) } & libc::O_NONBLOCK == 0;
     let mut news = edge::news(fd, peek);
     if news.is_none() && flags & libc::MSG_DONTWAIT == 0 && is_patient() {
-        // A signal, too, ends the wait: the program's own call then says what there is to say.
+        // A signal ends the wait, too. The program's own call then reports it.
         while !is_readable(fd) && edge::wait_for_news(fd) {
             news = edge::news(fd, peek);
             if news.is_some() {
@@ -217,14 +217,14 @@ fn news(fd: c_int, flags: c_int) -> Option<News> {
     news
 }
 
-/// Whether the socket itself has something.
+/// Whether the socket itself has a message.
 fn is_readable(fd: c_int) -> bool {
     let mut entry = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
     // SAFETY: one entry; does not wait.
     unsafe { real::poll(&mut entry, 1, 0) != 0 }
 }
 
-/// Hands a message over into the program's pieces: what a receive answers, and whether it was cut.
+/// Copies a message to the program's buffers. Returns what a receive returns, and whether the message was cut.
 fn hand_over(message: &Message, pieces: &[iovec], flags: c_int) -> (ssize_t, bool) {
     let bytes = message.bytes();
     let mut rest = bytes;
@@ -240,7 +240,7 @@ fn hand_over(message: &Message, pieces: &[iovec], flags: c_int) -> (ssize_t, boo
     (count as ssize_t, !rest.is_empty())
 }
 
-/// Who sends such messages: the kernel has no number, udev some.
+/// The sender of such messages: the kernel has port 0, udev another port.
 fn sender(news: &News) -> sockaddr_nl {
     // SAFETY: integers, for which all zeros is a value.
     let mut sender: sockaddr_nl = unsafe { core::mem::zeroed() };
@@ -258,7 +258,7 @@ fn tell_sender(news: &News, address: *mut c_void, len: &mut socklen_t) {
     *len = size_of::<sockaddr_nl>() as socklen_t;
 }
 
-/// The message's receive into one buffer, with the sender's address where it is wanted.
+/// Receives a message into one buffer, with the sender's address where the program wants it.
 fn receive(
     news: &News,
     (buf, len): (*mut c_void, size_t),
@@ -296,7 +296,7 @@ unsafe extern "C" fn __recv_chk(
     flags: c_int,
 ) -> ssize_t {
     stack::align();
-    // A length beyond the room ends the program, in the real one.
+    // The C library's function ends the program if the length exceeds the buffer.
     match told(fd, flags).filter(|_| len <= room) {
         Some(news) => receive(&news, (buf, len), flags, NOBODY),
         // SAFETY: the program's own arguments.
@@ -372,7 +372,8 @@ fn receive_message(news: &News, header: &mut msghdr, flags: c_int) -> ssize_t {
     count
 }
 
-/// Says that root sends, as for real devices: those who can change the daemon's tree are believed in all else.
+/// Says that root is the sender, as for real devices. Whoever can change the daemon's tree is trusted in everything
+/// else, too.
 fn give_credentials(header: &mut msghdr) {
     let credentials = libc::ucred { pid: 1, uid: 0, gid: 0 };
     let len = size_of_val(&credentials) as u32;

@@ -21,7 +21,7 @@ use vloopback_runtime::edge;
 use vloopback_runtime::paths::{CONTROL, Class};
 use vloopback_runtime::stack;
 
-/// What an open of one of our places comes to.
+/// The result of opening a path of ours.
 pub enum Step {
     /// A device: its new descriptor.
     Opened(c_int),
@@ -29,7 +29,7 @@ pub enum Step {
     Refused(c_int),
     /// A plain open for reading, by [`Place::call`].
     Plain,
-    /// Not ours after all: the program's own path.
+    /// The path is not ours after all: the system opens it.
     Real,
 }
 
@@ -50,7 +50,7 @@ pub fn settle(place: &Place, flags: c_int) -> Step {
         }
         Class::Modules => settle_file(place, flags),
         Class::Release(file) => release::open(file, flags).map_or(Step::Real, Step::Opened),
-        // Folders cannot be written, the kernel says so itself; and reading starts at the real one.
+        // The kernel itself refuses to open a folder for writing. A listing starts with the real folder.
         Class::MergedDir if flags & O_CREAT == 0 => Step::Plain,
         Class::MergedDir | Class::NotOurs => Step::Real,
     }
@@ -70,7 +70,7 @@ fn settle_device(place: &Place, number: u32, flags: c_int, link: bool) -> Step {
         return if remote::mode_in_tree(place).is_some() { Step::Refused(errno) } else { Step::Real };
     }
     if flags & O_PATH != 0 {
-        // Only the name is wanted, and the tree's file has it.
+        // O_PATH: the program wants only the name, and the tree's file has it.
         return Step::Plain;
     }
     match edge::open_device(number, flags & !(O_CREAT | O_EXCL | O_TRUNC | O_NOFOLLOW)) {
@@ -83,13 +83,13 @@ fn settle_device(place: &Place, number: u32, flags: c_int, link: bool) -> Step {
     }
 }
 
-/// Opens /dev/v4l2loopback: the tree's file, whose owner and mode the kernel minds, for reading only, since nothing is
-/// ever written there. Its requests are known by its path.
+/// Opens /dev/v4l2loopback: the tree's file, whose owner and mode the kernel checks. It is opened for reading only,
+/// because nothing is ever written there. The ioctl hook knows the file by its path.
 fn settle_control(place: &Place, flags: c_int) -> Step {
     if remote::mode_in_tree(place).is_some() { open_to_read(place, flags) } else { Step::Real }
 }
 
-/// Opens a file of the tree for reading, whatever it is opened for.
+/// Opens a file of the tree for reading, whatever access the program asks for.
 fn open_to_read(place: &Place, flags: c_int) -> Step {
     let Some(path) = place.mapped() else { return Step::Real };
     let flags = flags & !(O_ACCMODE | O_TRUNC | O_CREAT | O_EXCL) | O_RDONLY;
@@ -116,7 +116,7 @@ fn settle_file(place: &Place, flags: c_int) -> Step {
     } else if is_dir {
         Step::Refused(libc::EISDIR)
     } else if writes {
-        // /proc and /sys files of ours are read-only, also where the tree's owner asks.
+        // Our files in /proc and /sys are read-only, for the tree's owner too.
         Step::Refused(libc::EACCES)
     } else {
         Step::Plain
@@ -148,7 +148,7 @@ pub(crate) fn open_at(
     route::serve(dirfd, path, flags & O_NOFOLLOW == 0, system, ours)
 }
 
-/// Whether an open makes a file where a symbolic link leads to nothing.
+/// Whether an open creates a file if a symbolic link leads to nothing.
 #[inline]
 pub fn may_create(flags: c_int) -> bool {
     flags & (O_CREAT | O_EXCL | O_NOFOLLOW) == O_CREAT
@@ -249,8 +249,8 @@ creat_hooks! {
     creat64 => creat64, open64;
 }
 
-// What <bits/fcntl2.h> turns open(path, flags) into; the real one ends the program that asks for
-// O_CREAT without a mode.
+// What <bits/fcntl2.h> turns open(path, flags) into; the C library's function ends a program that gives O_CREAT
+// without a mode.
 macro_rules! fortified_hooks {
     ($($name:ident;)*) => {$(
         #[unsafe(no_mangle)]

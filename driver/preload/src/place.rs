@@ -26,10 +26,10 @@ pub struct Place {
     pub path: Normal,
     /// The same in the daemon's tree, NUL-terminated; empty where there is no tree.
     pub(crate) mapped: [u8; ROOM],
-    /// The tree has two of it, and this process finds the second ([`paths::TODAY`]).
+    /// The tree has two files of this name, and this process gets the second ([`paths::TODAY`]).
     pub(crate) today: bool,
-    /// The path where the program's own words lead elsewhere, NUL-terminated: it starts from a folder of the
-    /// tree, whose `..` is the tree's. Empty where the program's own words do.
+    /// The path to use in place of the program's, NUL-terminated: the program's starts from a folder of the tree,
+    /// whose `..` is the tree's. Empty where the program's own path is right.
     pub(crate) outer: [u8; LONGEST + 2],
 }
 
@@ -52,7 +52,7 @@ impl Place {
         if self.today { paths::TODAY } else { b"" }
     }
 
-    /// Takes the path itself for the program's words, if they start `inside` the tree.
+    /// Uses the path itself in place of the program's, if that starts `inside` the tree.
     pub(crate) fn set_outer(&mut self, inside: bool) {
         if !inside {
             return;
@@ -67,7 +67,7 @@ impl Place {
         }
     }
 
-    /// The path for the system, in the program's words where those lead there.
+    /// The path for the system: the program's own where that is right.
     pub fn outer(&self, dirfd: c_int, path: *const c_char) -> (c_int, *const c_char) {
         if self.outer[0] == 0 { (dirfd, path) } else { (libc::AT_FDCWD, self.outer.as_ptr().cast()) }
     }
@@ -86,8 +86,8 @@ impl Place {
         }
     }
 
-    /// Makes a call that names one path, on whichever of the two paths has something. The tree
-    /// comes first for what is ours, the system for folders that both share.
+    /// Makes a call that names one path, on the one of the two paths that exists. The tree comes first for what is
+    /// ours, the system for folders that both share.
     pub fn call<R: Outcome>(
         &self,
         dirfd: c_int,
@@ -113,7 +113,7 @@ impl Place {
     }
 }
 
-/// What was found, with its path in the tree. None where it comes to the system after all.
+/// What was found, with its path in the tree. None: the path is the system's after all.
 #[cold]
 pub fn place(found: Found) -> Option<Place> {
     let class = match found.class {
@@ -130,7 +130,7 @@ pub fn place(found: Found) -> Option<Place> {
     let today = paths::differs_by_era(found.path.as_bytes()) && edge::finds_todays_names();
     let mut place = Place { class, path: found.path, mapped: [0; ROOM], today, outer: [0; LONGEST + 2] };
     if let Class::Release(_) = class {
-        // No file of the tree, whose text is the same for everybody.
+        // Not a file of the tree: those have the same text for every process.
         return Some(place);
     }
     let before = errno::get();
@@ -141,7 +141,7 @@ pub fn place(found: Found) -> Option<Place> {
             place.map(tree.to_bytes())?;
             NAMED.store(true, Ordering::Relaxed);
         }
-        // Without a tree in reach a device may still be opened: the daemon says.
+        // Without a reachable tree a device may still be opened: the daemon decides.
         None if matches!(class, Class::Device(_) | Class::DeviceLink(_)) => {}
         None => return None,
     }

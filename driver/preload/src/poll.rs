@@ -10,7 +10,7 @@
 //! devices that come and go (`runtime/monitor.rs`). epoll gets the companion as a second member with the program's own
 //! data, so epoll_wait needs no hook. All other calls go on to the C library after a look at the program's own list.
 //!
-//! A `poll` that began before the open file's first subscription does not see its events.
+//! A `poll` that began before the open file's first subscription does not see the file's events.
 
 use core::ffi::{c_int, c_ulong};
 use core::ptr;
@@ -136,7 +136,7 @@ unsafe fn until<T: Time>(time: *const T) -> Option<Until> {
 
 // ---------------------------------------------------------------------------------------------- poll
 
-/// What a hidden descriptor that is asked along with the program's own stands for.
+/// What a companion stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     /// V4L2's events: POLLPRI.
@@ -159,7 +159,7 @@ impl Kind {
         }
     }
 
-    /// What a program asks for where this one is concerned.
+    /// The poll events of the program that concern this companion.
     const fn concerns(self) -> i16 {
         match self {
             Self::EventDoorbell => libc::POLLPRI,
@@ -175,7 +175,7 @@ impl Kind {
         }
     }
 
-    /// Whether any descriptor of the process can have one, as far as can be known at no cost.
+    /// Whether any descriptor of the process can have such a companion, as far as that is known at no cost.
     #[inline]
     fn can_be(self) -> bool {
         match self {
@@ -185,7 +185,7 @@ impl Kind {
         }
     }
 
-    /// Whether a descriptor of the program's has something to tell by one.
+    /// Whether this descriptor may report something by such a companion.
     fn is_needed(self, fd: c_int) -> bool {
         match self {
             Self::EventDoorbell => edge::has_events(fd),
@@ -194,7 +194,7 @@ impl Kind {
         }
     }
 
-    /// That of a descriptor of the program's.
+    /// The companion of a descriptor. It is made if there is none.
     fn of(self, fd: c_int) -> Option<c_int> {
         match self {
             Self::EventDoorbell => edge::event_doorbell(fd).filter(|_| edge::has_events(fd)),
@@ -203,7 +203,7 @@ impl Kind {
         }
     }
 
-    /// The same; none is made.
+    /// The same, but none is made.
     fn known(self, fd: c_int) -> Option<c_int> {
         match self {
             Self::EventDoorbell => edge::known_event_doorbell(fd),
@@ -213,20 +213,20 @@ impl Kind {
     }
 }
 
-/// What poll tells of a descriptor that is ready for nothing any more.
+/// What poll reports for a descriptor that is no longer ready.
 const GONE: i16 = libc::POLLHUP | libc::POLLERR | libc::POLLNVAL;
 
-/// What a ready companion says of the device.
+/// What a ready companion means for the device.
 enum Said {
     /// It is ready, for what the companion stands for.
     Ready,
-    /// It is not (any more): look again.
+    /// The device is not ready, or no longer: look again.
     Nothing,
     /// The companion is of no use any more.
     Gone,
 }
 
-/// `ready`: what poll tells of `companion`, which is that of `fd`, unless another thread has closed that.
+/// `ready`: what poll reports for `companion`, the companion of `fd` unless another thread has closed that.
 fn heard(kind: Kind, fd: c_int, companion: c_int, ready: i16) -> Said {
     let gone = ready & GONE != 0;
     match kind {
@@ -242,7 +242,7 @@ fn heard(kind: Kind, fd: c_int, companion: c_int, ready: i16) -> Said {
     }
 }
 
-/// The program's list. None: nothing that could be one of poll's.
+/// The program's list. None: the arguments cannot be a list for poll.
 fn list<'program>(fds: *mut pollfd, count: nfds_t) -> Option<&'program mut [pollfd]> {
     let count = usize::try_from(count).ok().filter(|&count| count != 0 && count <= MANY)?;
     if fds.addr() < 4096 || !fds.is_aligned() {
@@ -252,7 +252,7 @@ fn list<'program>(fds: *mut pollfd, count: nfds_t) -> Option<&'program mut [poll
     Some(unsafe { core::slice::from_raw_parts_mut(fds, count) })
 }
 
-/// The list, if a companion must be asked for any of it.
+/// The list, if any entry of it has a companion that must be polled.
 #[inline]
 fn concerned<'program>(fds: *mut pollfd, count: nfds_t) -> Option<&'program mut [pollfd]> {
     let list = list(fds, count)?;
@@ -306,7 +306,8 @@ fn poll_with_companions(list: &mut [pollfd], until: Until, mask: Mask) -> c_int 
     };
     let most = asked().count();
     let mut scratch = Scratch::<pollfd, 64>::new();
-    // The program's entries; the companions; and of those, in `fd` whose they are, in `events` their kind.
+    // Three lists: the program's entries, the companions, and for each companion its owner (in `fd`) and its kind (in
+    // `events`).
     let Some(all) = scratch.get(count + 2 * most, pollfd { fd: -1, events: 0, revents: 0 }) else {
         return errno::fail(libc::ENOMEM);
     };
@@ -330,7 +331,7 @@ fn poll_with_companions(list: &mut [pollfd], until: Until, mask: Mask) -> c_int 
         for k in 0..companions {
             let (place, said) = (kinds[k].fd as usize, entries[count + k].revents);
             let kind = Kind::numbered(kinds[k].events as c_ulong);
-            // The request notifier's byte, too, may be of a request that was withdrawn.
+            // The request notifier's byte may be of a request that was withdrawn, too.
             let own = entries[place].revents;
             let has_byte = kind == Kind::RequestDoorbell && own & kind.concerns() != 0 && own & GONE == 0;
             if said == 0 && !has_byte {
@@ -366,7 +367,7 @@ macro_rules! poll_hooks {
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $name(fds: *mut pollfd, count: nfds_t, timeout: c_int $(, $room: size_t)?) -> c_int {
             stack::align();
-            // A list that is longer than its room ends the program, in the real one.
+            // The C library's function ends the program if the list is longer than its buffer.
             let fits = true $(&& count as usize <= $room / size_of::<pollfd>())?;
             match concerned(fds, count).filter(|_| fits) {
                 // SAFETY: the program's own arguments.
@@ -456,7 +457,7 @@ fn put(set: &mut [c_ulong], fd: c_int, on: bool) {
     }
 }
 
-/// Whether a companion must be asked for any number of the set.
+/// Whether any number of the set has a companion that must be polled.
 #[inline]
 fn needs(kind: Kind, count: c_int, set: *const fd_set) -> bool {
     let set = set.cast::<c_ulong>();
@@ -468,7 +469,7 @@ fn needs(kind: Kind, count: c_int, set: *const fd_set) -> bool {
     unsafe { members(set, count) }.any(|fd| kind.is_needed(fd))
 }
 
-/// Whether a companion must be asked for any number of the sets to read and of exceptions.
+/// The same for the set to read and the set of exceptions.
 #[inline]
 fn is_concerned(count: c_int, read: *const fd_set, except: *const fd_set) -> bool {
     needs(Kind::EventDoorbell, count, except)
@@ -500,12 +501,12 @@ fn select_with_companions(count: usize, sets: Sets, until: Until, mask: *const s
     let larger = count.max(highest + 1);
     let room = larger.div_ceil(WORD);
     let mut scratch = Scratch::<c_ulong, 160>::new();
-    // Copies of the sets; and of each companion its kind, whose it is, and its number, 0 once it is gone.
+    // Copies of the sets, and for each companion its kind, its owner and its number (0 once it is gone).
     let Some(all) = scratch.get(3 * room + 3 * most, 0) else { return errno::fail(libc::ENOMEM) };
     let (copies, threes) = all.split_at_mut(3 * room);
     let mut found = 0;
     for (three, (kind, fd)) in threes.chunks_exact_mut(3).zip(asked()) {
-        // Whoever was asked for has one, or has just lost it.
+        // Every such descriptor has a companion, or has just lost it.
         if let Some(companion) = kind.known(fd).filter(|&companion| (companion as usize) < larger) {
             (three[0], three[1], three[2]) = (kind as c_ulong, fd as c_ulong, companion as c_ulong);
             found += 1;
@@ -536,8 +537,8 @@ fn select_with_companions(count: usize, sets: Sets, until: Until, mask: *const s
     result
 }
 
-/// Asks once for the members of the three sets, of `count` bits, and for their companions, and leaves in the sets what is
-/// ready of the program's own. Returns how many that are; a negative number and errno as select().
+/// Polls the members of the three sets, of `count` bits, and their companions once, and leaves in the sets those of
+/// the program's descriptors that are ready. Returns their count, or a negative number and errno as select() does.
 fn select_once(
     [read, write, except]: [&mut [c_ulong]; 3],
     threes: &mut [c_ulong],
@@ -598,8 +599,8 @@ unsafe fn write_set(copy: &[c_ulong], set: *mut c_ulong, count: usize) {
     }
 }
 
-/// Takes a companion out of what is ready, and puts in what it says of its descriptor. `three`: its kind, whose it is,
-/// and its number. Returns the number, 0 once it is gone.
+/// Replaces a ready companion in the sets by its owner, if that is ready. `three`: the companion's kind, its owner
+/// and its number. Returns the number, 0 once the companion is gone.
 fn hear_companion(three: &[c_ulong], read: &mut [c_ulong], except: &mut [c_ulong]) -> c_int {
     let kind = Kind::numbered(three[0]);
     let (fd, companion) = (three[1] as c_int, three[2] as c_int);
@@ -620,7 +621,7 @@ fn hear_companion(three: &[c_ulong], read: &mut [c_ulong], except: &mut [c_ulong
     companion
 }
 
-/// What of a descriptor select does not tell.
+/// The poll events of a descriptor, which select does not report.
 fn told(fd: c_int) -> i16 {
     let mut entry = pollfd { fd, events: 0, revents: 0 };
     // SAFETY: one entry; does not wait.
@@ -644,7 +645,7 @@ macro_rules! select_hooks {
                 if let Some(until) = unsafe { until(time) } {
                     let result = select_with_companions(count as usize, [read, write, except], until, ptr::null());
                     if let Some(left) = until.left() {
-                        // As Linux does, what is left is told, also after a signal.
+                        // Writes back the time that is left, also after a signal, as Linux does.
                         // SAFETY: not null, as there is a time.
                         unsafe { time.write_unaligned(<$time>::of(left)) };
                     }
@@ -702,9 +703,9 @@ pselect_hooks! {
 
 // --------------------------------------------------------------------------------------------- epoll
 
-/// What of a registration concerns a companion whatever it stands for.
+/// The flags of a registration that hold for every kind of companion.
 const SHARED: u32 = (libc::EPOLLET | libc::EPOLLONESHOT | libc::EPOLLWAKEUP) as u32;
-/// What of it a request doorbell stands for; the bits are poll's.
+/// The events that a request doorbell stands for. The bits are those of poll.
 const READ: u32 = (libc::EPOLLIN | libc::EPOLLRDNORM) as u32;
 /// The same of an event doorbell.
 const URGENT: u32 = libc::EPOLLPRI as u32;
@@ -718,7 +719,7 @@ fn follow(epoll: c_int, operation: c_int, fd: c_int, event: Option<epoll_event>)
         if asked & URGENT != 0 { edge::event_doorbell(fd) } else { edge::known_event_doorbell(fd) };
     let request_doorbell = edge::request_doorbell(fd);
     if request_doorbell.is_none() && asked & READ != 0 {
-        // A request doorbell that is hung later would not be in it.
+        // A request doorbell that is made later would not be in the epoll.
         edge::without_request_doorbell(fd);
     }
     for (companion, stands_for) in

@@ -4,8 +4,8 @@
 //! a vfork child or in a browser's zygote. A hook that is called even earlier (by another
 //! library's constructor) fills its own entry.
 //!
-//! A function that this C library does not have fails with ENOSYS: only a program that was linked
-//! against one which has it can ask.
+//! A function that this C library does not have fails with ENOSYS. Only a program that was linked against a library
+//! with that function can call it.
 
 use crate::errno;
 use crate::types::{CompareDirents, CompareDirents64, FilterDirent, FilterDirent64, Glob};
@@ -77,7 +77,7 @@ pub fn resolve_all() {
     }
 }
 
-/// The function pointer's type: the part after `;` in a row is what C takes as `...`.
+/// The function pointer's type. The part after `;` in a row stands for C's `...`.
 macro_rules! pointer {
     ([$($ty:ty),*] [] $ret:ty) => { unsafe extern "C" fn($($ty),*) -> $ret };
     ([$($ty:ty),*] [$($more:ty),+] $ret:ty) => { unsafe extern "C" fn($($ty),*, ...) -> $ret };

@@ -19,8 +19,8 @@ const ROOM: usize = 2048;
 /// What the kernel's line begins with, before the release.
 const BANNER: &[u8] = b"Linux version ";
 
-/// A descriptor on the file as this process is to see it; None where the system's own is to be opened: to
-/// write, for its name alone, without such a file, without memory.
+/// A descriptor on the file as this process is to see it. None where the system's own file is to be opened: for
+/// writing, for its name alone (O_PATH), if the system has no such file, or without memory.
 pub fn open(file: ReleaseFile, flags: c_int) -> Option<c_int> {
     if flags & O_ACCMODE != O_RDONLY || flags & (O_PATH | O_DIRECTORY | O_CREAT | O_TRUNC) != 0 {
         return None;

@@ -15,7 +15,7 @@ use vloopback_runtime::edge;
 use vloopback_runtime::paths;
 use vloopback_runtime::tree_image::{self, Entry, Kind};
 
-/// The tree's folder was there once: nothing more is asked.
+/// Whether this process has seen the tree's folder: then it never asks the daemon for the tree.
 static IN_REACH: AtomicBool = AtomicBool::new(false);
 
 /// All that the tree has, in memory of its own.
@@ -108,7 +108,7 @@ pub fn find<'image>(image: &'image Image, place: &Place, follow: bool) -> Option
     (entry.kind == Kind::Dir || !place.path.must_be_dir()).then_some(entry)
 }
 
-/// `st_mode` of an entry, a node as the plain file that the tree has.
+/// `st_mode` of an entry. A node is a plain file, as it is in the tree.
 pub fn mode(entry: &Entry<'_>) -> libc::mode_t {
     let kind = match entry.kind {
         Kind::Dir => libc::S_IFDIR,
@@ -118,7 +118,7 @@ pub fn mode(entry: &Entry<'_>) -> libc::mode_t {
     kind | entry.mode as libc::mode_t
 }
 
-/// A number for an entry that it keeps, and that no other has.
+/// An entry's inode number: always the same, and no other entry's.
 pub fn inode(entry: &Entry<'_>) -> u64 {
     // FNV-1a, cut to what fits 32 bits, for programs that have no more.
     entry
@@ -136,7 +136,7 @@ pub fn access(entry: &Entry<'_>, mode: c_int, effective: bool) -> c_int {
     };
     let wanted = (mode & (libc::R_OK | libc::W_OK | libc::X_OK)) as u32;
     let granted = if uid == 0 {
-        // Root reads and writes all, and executes what somebody may.
+        // Root may read and write every file, and execute those that anybody may execute.
         0o6 | u32::from(entry.mode & 0o111 != 0)
     } else if uid == entry.uid {
         entry.mode >> 6

@@ -10,9 +10,9 @@ use crate::find::{find_ours, is_not_ours};
 use crate::links;
 use crate::place::Place;
 
-/// Makes a call that names one path: `ours` for a place of ours, `call` for the system's own business. Where
-/// the system says that there is nothing of this name, the name may lead to us in a way that the text does not
-/// show ([`links`]). `follow`: the call follows a symbolic link at the path's end.
+/// Makes a call that names one path: by `ours` if the path is one of ours, else by `call`. If the system then says
+/// that there is no such file, the path may still lead to a device by a link ([`links`]). `follow`: the call follows
+/// a symbolic link at the path's end.
 #[inline]
 pub fn serve<R: Outcome>(
     dirfd: c_int,
@@ -55,8 +55,7 @@ fn serve_ours<R: Outcome>(
     serve_link(dirfd, path, follow, (before, result), ours)
 }
 
-/// [`serve`] of a path of which the system has said, by `result`, that it leads nowhere. `before`: errno before
-/// that.
+/// [`serve`] of a path for which the system's call has failed with `result`. `before`: errno before that call.
 #[cold]
 #[inline(never)]
 pub fn serve_link<R: Outcome>(

@@ -30,7 +30,7 @@ const ANONYMOUS: c_uint = 0;
 /// A status record in which a plain file can be turned into device node 81:`number`.
 trait Status {
     fn make_device(&mut self, number: u32);
-    /// Makes it that of an entry of the tree that came from the daemon.
+    /// Fills it in for an entry of a tree that came from the daemon.
     fn describe(&mut self, entry: &Entry<'_>);
     /// The inode, if this is a socket that stands for a device.
     fn device_socket(&self) -> Option<u64>;
@@ -52,7 +52,7 @@ macro_rules! status {
 
             fn describe(&mut self, entry: &Entry<'_>) {
                 self.st_mode = remote::mode(entry);
-                // Narrower fields hold what an image has.
+                // The fields are narrower, but wide enough for an image's values.
                 self.st_ino = remote::inode(entry) as _;
                 self.st_nlink = 1;
                 self.st_uid = entry.uid;
@@ -142,8 +142,8 @@ fn stat_ours<S: Status>(
     }
 }
 
-/// The status of a place of the tree that came from the daemon. None: there is none, or the tree's folder is in
-/// reach.
+/// The status of a path in a tree that came from the daemon. None: there is no such file, or the tree's folder can be
+/// reached.
 fn stat_remote<S: Status>(
     place: &Place,
     follow: bool,
@@ -162,7 +162,7 @@ fn stat_remote<S: Status>(
         errno::set(before);
     }
     let entry = remote::find(&image, place, follow)?;
-    // All fields are filled, and the program's address is looked at, by the kernel.
+    // This lets the kernel fill all fields and check the program's address.
     let result = call(AT_FDCWD, c"/".as_ptr());
     if result == 0 {
         // SAFETY: the call has just filled the record there.
@@ -234,7 +234,7 @@ fn stat_fd<S: Status>(
         if let Some(result) = stat_remote(&place, true, buf, path, &named) {
             return result;
         }
-        // Only the tree's file: a real node of this number would be another device.
+        // Only the tree's file will do: a real node of this number would be another device.
         let before = errno::get();
         if let Some(mapped) = place.mapped() {
             if named(AT_FDCWD, mapped.as_ptr()) == 0 {

@@ -84,7 +84,7 @@ fn stream_of_file(fd: c_int, mode: *const c_char) -> *mut FILE {
     stream
 }
 
-/// Puts a plain file's descriptor under a stream of glibc's own.
+/// Gives a stream of glibc's own the descriptor of a plain file.
 fn restream_file(fd: c_int, mode: *const c_char, stream: *mut FILE) -> *mut FILE {
     // glibc can reopen only by a path: a harmless one first, for the mode and the buffers.
     // SAFETY: C strings, and the program's own stream.
@@ -106,7 +106,7 @@ fn stream_of(fd: c_int, flags: c_int) -> *mut FILE {
     stream
 }
 
-/// freopen's end: puts a device's descriptor under a stream that exists.
+/// The end of freopen: gives an existing stream the descriptor of a device.
 fn restream(fd: c_int, flags: c_int, stream: *mut FILE) -> *mut FILE {
     if stream::is_ours(stream) {
         return if stream::renew(stream, fd, flags) { stream } else { core::ptr::null_mut() };
@@ -127,7 +127,7 @@ fn restream(fd: c_int, flags: c_int, stream: *mut FILE) -> *mut FILE {
     fail(libc::EOPNOTSUPP)
 }
 
-/// Before a freopen: what the stream has goes where it belongs, and its number is another file's from now on.
+/// Before a freopen: writes out what the stream holds. Its number is another file's from now on.
 fn before_reopen(stream: *mut FILE) {
     if stream::is_ours(stream) {
         let before = crate::errno::get();

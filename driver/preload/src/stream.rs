@@ -112,7 +112,7 @@ unsafe extern "C" fn write(cookie: *mut c_void, buf: *const c_char, len: size_t)
     ssize_t::try_from(write_all(number(cookie), buf, len)).unwrap_or(ssize_t::MAX)
 }
 
-/// Writes all, as a stream does. What it comes to is less only where a write has failed, with errno.
+/// Writes all bytes. Returns fewer only if a write has failed; errno then says why.
 pub fn write_all(fd: c_int, buf: *const c_char, len: size_t) -> size_t {
     let mut done = 0;
     while done < len {
@@ -161,7 +161,7 @@ struct Place {
     next: *mut Place,
 }
 
-/// The first place that has this; by `f` it gets something else, or stays.
+/// Calls `f` with the places that hold `stream`, until it returns true. Whether it did.
 fn any_place(stream: *mut FILE, f: impl Fn(&AtomicPtr<FILE>) -> bool) -> bool {
     let mut at = STREAMS.load(Ordering::Acquire);
     while !at.is_null() {
@@ -347,7 +347,7 @@ impl Standard {
     }
 }
 
-/// The number of a standard stream of glibc's own that has its number. None: it is none.
+/// The number of a standard stream of glibc's own, if it still has that number.
 pub fn standard_number(stream: *mut FILE) -> Option<c_int> {
     // SAFETY: the variables live for ever, and what one of them names is a stream.
     (0..=2).find(|fd| unsafe { *variable(*fd) == stream && (*face(stream)).fileno == *fd })
@@ -370,7 +370,8 @@ pub fn take_place(fd: c_int, flags: c_int) -> *mut FILE {
     if stream == former { errno::fail(libc::ENOMEM) } else { stream }
 }
 
-/// A number has become another open file: where it is 0, 1 or 2, the program's variable names the right stream.
+/// To be called when a number has become another open file. For 0, 1 and 2 it makes the program's variable name the
+/// right stream.
 #[inline]
 pub fn settle(fd: c_int) {
     if (0..=2).contains(&fd) {

@@ -11,7 +11,7 @@ use vloopback_runtime::edge;
 use vloopback_runtime::paths;
 use vloopback_sys::decimal::Decimal;
 
-/// The node behind a socket with this inode, in whatever process. None: it is no device of our server's.
+/// The node behind a socket with this inode, in any process. None: it is not a device of our server.
 #[cold]
 pub(crate) fn node_of(inode: u64) -> Option<u32> {
     const LEADS_TO: &[u8] = b"../dev/video";

@@ -17,14 +17,14 @@ use vloopback_runtime::edge;
 use vloopback_runtime::paths::Class;
 use vloopback_runtime::stack;
 
-/// What of a mask is about entries of a folder.
+/// The bits of a mask that are about a folder's entries.
 const COMING: u32 = libc::IN_CREATE | libc::IN_MOVED_TO;
 const GOING: u32 = libc::IN_DELETE | libc::IN_MOVED_FROM;
-/// Of what its entries are used for.
+/// The bits about the use of its entries.
 const USE: u32 = libc::IN_OPEN | libc::IN_CLOSE;
 /// The bytes of an event before its name.
 const HEAD: usize = size_of::<inotify_event>();
-/// More such watches than any program is known to have; what is watched beyond tells of real entries only.
+/// More such watches than any program is known to have. Further watches report real entries only.
 const MOST: usize = 16;
 
 /// Marks a record that is being filled; no number is there.
@@ -38,7 +38,7 @@ struct Watch {
     ours: AtomicI32,
     /// The number that the program knows, of the real folder's watch; the same where there is none.
     theirs: AtomicI32,
-    /// What the program wants to hear of.
+    /// The events that the program wants.
     mask: AtomicU32,
 }
 
@@ -50,14 +50,14 @@ static WATCHES: [Watch; MOST] = [const {
         mask: AtomicU32::new(0),
     }
 }; MOST];
-/// How many there ever were: none is the usual case.
+/// How many there ever were. Usually there are none.
 static EVER: AtomicU32 = AtomicU32::new(0);
 
 fn of(fd: c_int) -> impl Iterator<Item = &'static Watch> {
     WATCHES.iter().filter(move |watch| fd >= 0 && watch.fd.load(Ordering::Acquire) == fd + 1)
 }
 
-/// Whether anything that is read from `fd` has to be gone through.
+/// Whether the events that are read from `fd` must be translated.
 #[inline]
 pub(crate) fn concern(fd: c_int) -> bool {
     EVER.load(Ordering::Relaxed) != 0 && of(fd).next().is_some()
@@ -82,7 +82,7 @@ pub(crate) fn forget_range(first: u32, last: u32) {
     }
 }
 
-/// Notes a watch; without room for it, only real entries are told of.
+/// Notes a watch. Without room for it, the program hears of real entries only.
 fn note(fd: c_int, ours: c_int, theirs: c_int, mask: u32) {
     if !edge::tell_children() || edge::is_in_shared_memory() {
         return;
@@ -150,7 +150,7 @@ fn watch_both(
         errno::set(if theirs < 0 { error } else { before });
         return theirs;
     }
-    // Of two watches the program knows the real folder's.
+    // Of the two watches the program knows that of the real folder.
     let known = if theirs < 0 { ours } else { theirs };
     note(fd, ours, known, mask);
     known
@@ -165,7 +165,7 @@ unsafe extern "C" fn inotify_rm_watch(fd: c_int, watch: c_int) -> c_int {
             if ours != watch {
                 // SAFETY: a watch that the program does not know.
                 unsafe { real::inotify_rm_watch(fd, ours) };
-                // What it still has to say, that it ended, is nothing to the program: the record stays.
+                // The watch still reports its own end, which the program must not see. So the record stays.
                 second.mask.store(0, Ordering::Relaxed);
             }
         }
@@ -181,7 +181,7 @@ macro_rules! init_hooks {
             stack::align();
             // SAFETY: the program's own argument.
             let fd = unsafe { real::$name($($flags)?) };
-            // What had the number may have been closed where no hook saw it.
+            // The number may have been closed without a hook.
             forget(fd);
             fd
         }
@@ -193,7 +193,7 @@ init_hooks! {
     inotify_init1(flags);
 }
 
-/// Goes through what was read from an inotify instance; `again` reads once more, where all of it was ours alone.
+/// Translates what was read from an inotify instance. `again` reads once more if none of it was for the program.
 #[cold]
 pub(crate) fn translate(fd: c_int, buf: *mut c_void, got: ssize_t, again: impl Fn() -> ssize_t) -> ssize_t {
     let mut got = got;
@@ -222,8 +222,8 @@ fn is_inotify(fd: c_int) -> bool {
     found
 }
 
-/// Turns events of our watches into those of the program's, and leaves out what is not for it. Returns how many
-/// bytes are left.
+/// Turns events of our watches into events of the program's, and leaves out the others. Returns how many bytes are
+/// left.
 fn go_through(fd: c_int, events: &mut [u8]) -> usize {
     let (mut from, mut to) = (0, 0);
     while let Some(mut event) = head(events, from) {
@@ -266,7 +266,7 @@ impl Watch {
         }
         let is_dir = event.mask & libc::IN_ISDIR;
         if event.mask & USE != 0 {
-            // Of a node; who lists the tree's folder is nobody's business.
+            // Only events of nodes: the program must not see who lists the tree's folder.
             return alone || (is_dir == 0 && event.mask & mask & USE != 0);
         }
         let (asked, first, second) = if event.mask & COMING != 0 {
@@ -278,7 +278,7 @@ impl Watch {
         };
         event.mask = is_dir | if asked & first != 0 { first } else { second };
         event.cookie = 0;
-        // What begins with a dot is a file that is just being made.
+        // A name that begins with a dot is a file that is just being written.
         asked != 0
             && CStr::from_bytes_until_nul(name).is_ok_and(|name| name.to_bytes().first() != Some(&b'.'))
     }
