@@ -1,6 +1,6 @@
 //! `vloopback watch`: a producer that runs only while somebody watches.
 
-use std::os::fd::{AsFd, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -98,6 +98,58 @@ impl Producer {
         self.signal(Signal::SIGTERM);
         Ok(())
     }
+
+    /// Ends the command if nobody has watched for as long as `grace`. Returns the command if it goes on, and how long it
+    /// may go on unwatched.
+    fn judge(
+        mut self,
+        is_watched: bool,
+        now: Instant,
+        grace: Duration,
+    ) -> io::Result<(Option<Self>, Option<Duration>)> {
+        if is_watched {
+            self.unwatched = None;
+            return Ok((Some(self), None));
+        }
+        let since = *self.unwatched.get_or_insert(now);
+        let left = grace.saturating_sub(now - since);
+        if left.is_zero() {
+            self.end()?;
+            return Ok((None, None));
+        }
+        Ok((Some(self), Some(left)))
+    }
+}
+
+/// What turns an error into a [`Failure`] at `what`.
+fn failed<E: Into<io::Error>>(what: &'static str) -> impl Fn(E) -> Failure {
+    move |error| Failure::system::<io::Error>(what)(error.into())
+}
+
+/// Blocks the signals that end a watch, or tell of its command, and opens a descriptor that reports them. Returns the
+/// former mask, too.
+fn take_signals() -> Result<(SigSet, SignalFd), Failure> {
+    let mut signals = SigSet::empty();
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD] {
+        signals.add(signal);
+    }
+    let before = SigSet::thread_get_mask().map_err(failed("signals"))?;
+    signals.thread_block().map_err(failed("signals"))?;
+    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+    let descriptor = SignalFd::with_flags(&signals, flags).map_err(failed("signals"))?;
+    Ok((before, descriptor))
+}
+
+/// Sleeps until one of these is readable, or so long.
+fn sleep(readable: [BorrowedFd<'_>; 2], wait: Option<Duration>) -> Result<(), Failure> {
+    let mut fds = readable.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    let timeout = wait.map_or(PollTimeout::NONE, |left| {
+        PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+    });
+    match poll(&mut fds, timeout) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(e) => Err(failed("poll")(e)),
+    }
 }
 
 /// `vloopback watch`.
@@ -112,16 +164,7 @@ pub fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
     let (pipe, _) = pipes::find(server.socket(), &args.pipe)?;
     let readers = readers_of(server.socket(), &pipe.input)?;
 
-    let mut signals = SigSet::empty();
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD] {
-        signals.add(signal);
-    }
-    let failed = |what: &'static str| Failure::system::<io::Error>(what);
-    let before = SigSet::thread_get_mask().map_err(|e| failed("signals")(e.into()))?;
-    signals.thread_block().map_err(|e| failed("signals")(e.into()))?;
-    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-    let told = SignalFd::with_flags(&signals, flags).map_err(|e| failed("signals")(e.into()))?;
-
+    let (before, signals) = take_signals()?;
     let mut command = Command::new(name);
     command.args(arguments).envs(run::environment(&library, server.socket(), &EraArgs::default()));
     // A group of its own: it ends with all that it has started, and not by what is meant for us.
@@ -141,43 +184,25 @@ pub fn watch(args: &WatchArgs) -> Result<ExitCode, Failure> {
             producer.map_or(Ok(()), Producer::end).map_err(failed("the command"))?;
             return Err(Failure::new(Gone { node: pipe.input }, ExitCode::NoServer));
         };
-        let mut wait: Option<Duration> = None;
+        let mut wait = None;
         producer = match producer {
             None if count != 0 && now >= not_before => Some(Producer::start(&mut command, name)?),
             None => {
                 wait = (count != 0).then(|| not_before - now);
                 None
             }
-            Some(mut running) if count != 0 => {
-                running.unwatched = None;
-                Some(running)
-            }
-            Some(mut running) => {
-                let since = *running.unwatched.get_or_insert(now);
-                let left = grace.saturating_sub(now - since);
-                if left.is_zero() {
-                    running.end().map_err(failed("the command"))?;
+            Some(running) => {
+                let (running, left) = running.judge(count != 0, now, grace).map_err(failed("the command"))?;
+                if running.is_none() {
                     eprintln!("vloopback: nobody watches any more: {} has ended", name.display());
-                    None
-                } else {
-                    wait = Some(left);
-                    Some(running)
                 }
+                wait = left;
+                running
             }
         };
-        let mut fds = [
-            PollFd::new(told.as_fd(), PollFlags::POLLIN),
-            PollFd::new(readers.changes.as_fd(), PollFlags::POLLIN),
-        ];
-        let timeout = wait.map_or(PollTimeout::NONE, |left| {
-            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
-        });
-        match poll(&mut fds, timeout) {
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(e) => return Err(failed("poll")(e.into())),
-        }
+        sleep([signals.as_fd(), readers.changes.as_fd()], wait)?;
         let mut stop = false;
-        while let Ok(Some(signal)) = told.read_signal() {
+        while let Ok(Some(signal)) = signals.read_signal() {
             stop |= signal.ssi_signo != Signal::SIGCHLD as u32;
         }
         if stop {

@@ -3,7 +3,7 @@
 //! An event is POLLPRI on a device, without POLLIN; no object that an unprivileged process can make does
 //! that. So a second, hidden descriptor stands for events, which the daemon makes ready with an urgent byte.
 //! It is fetched when a program asks for POLLPRI; poll and its kin are hooked and ask the event doorbell instead
-//! (`preload/poll.rs`). It belongs to the open file: every process that has the device gets the same one. It
+//! (`preload/companion.rs`). It belongs to the open file: every process that has the device gets the same one. It
 //! is close-on-exec; a new image fetches it anew.
 
 use core::ffi::c_int;

@@ -10,7 +10,9 @@
 //! | `fds` | `close` `__close` `close_range` `closefrom` `dup` `dup2` `__dup2` `dup3` `fcntl` `fcntl64` `__fcntl` |
 //! | `io` | `read` `__read` `__read_chk` `readv` `pread` `pread64` `__pread64` `__pread_chk` `__pread64_chk` `preadv` `preadv64` `preadv2` `preadv64v2` `write` `__write` `writev` `pwrite` `pwrite64` `__pwrite64` `pwritev` `pwritev64` `pwritev2` `pwritev64v2` `sendfile` `sendfile64` `splice` `copy_file_range` |
 //! | `device` | `ioctl` `mmap` `mmap64` `munmap` `mremap` |
-//! | `poll` | `poll` `__poll` `__poll_chk` `ppoll` `__ppoll_chk` `select` `__select` `pselect` `epoll_ctl`, for V4L2's events, zero-copy requests and devices that come and go |
+//! | `poll` | `poll` `__poll` `__poll_chk` `ppoll` `__ppoll_chk`, for V4L2's events, zero-copy requests and devices that come and go; see `companion` |
+//! | `select` | `select` `__select` `pselect`, for the same |
+//! | `epoll` | `epoll_ctl`, for the same |
 //! | `stat` | `stat` `stat64` `lstat` `lstat64` `fstat` `fstat64` `fstatat` `fstatat64` `__xstat` `__xstat64` `__lxstat` `__lxstat64` `__fxstat` `__fxstat64` `__fxstatat` `__fxstatat64` `statx` |
 //! | `statfs` | `statfs` `__statfs` `statfs64` `fstatfs` `fstatfs64` |
 //! | `names` | `access` `eaccess` `euidaccess` `faccessat` `readlink` `readlinkat` `__readlink_chk` `__readlinkat_chk` `realpath` `__realpath_chk` `canonicalize_file_name` `getxattr` `lgetxattr` `listxattr` `llistxattr` |
@@ -29,7 +31,8 @@
 //!
 //! | module | calls |
 //! |---|---|
-//! | `poll` | `__ppoll64` `__select64` `__pselect64` |
+//! | `poll` | `__ppoll64` |
+//! | `select` | `__select64` `__pselect64` |
 //! | `device` `fds` `stat` `scan` | `__ioctl_time64` `__fcntl_time64` `__stat64_time64` `__lstat64_time64` `__fstat64_time64` `__fstatat64_time64` `__glob64_time64` |
 //!
 //! The module `users` is about stat and readlink of /proc/PID/fd/N where that is a device of any process.
@@ -38,7 +41,7 @@
 //! # Not hooked, on purpose
 //! | calls | why |
 //! |---|---|
-//! | `epoll_wait` `epoll_pwait` `epoll_pwait2` | the descriptor's own readiness is the device's (driver/docs/clients.md, "Readiness"), and for events `epoll_ctl` has registered the event doorbell; see `poll` |
+//! | `epoll_wait` `epoll_pwait` `epoll_pwait2` | the descriptor's own readiness is the device's (driver/docs/clients.md, "Readiness"), and for events `epoll_ctl` has registered the event doorbell; see `companion` |
 //! | `recvmmsg` | no known program listens for devices by it |
 //! | `lseek` | a device has no position: the kernel object behind the descriptor says ESPIPE |
 //! | `telldir` `seekdir` | they know the real entries; see `dirs` |
@@ -54,8 +57,10 @@
 mod attribute;
 mod chdir;
 mod closing;
+mod companion;
 mod device;
 mod dirs;
+mod epoll;
 mod errno;
 mod fds;
 mod find;
@@ -76,6 +81,7 @@ mod release;
 mod remote;
 mod route;
 mod scan;
+mod select;
 mod signals;
 mod stat;
 mod statfs;
@@ -85,6 +91,7 @@ mod stream;
 mod system;
 mod types;
 mod users;
+mod wait_time;
 mod watches;
 
 /// The dynamic linker calls this before the program's own constructors. It looks up the C

@@ -1,7 +1,7 @@
 //! Sockets on which the kernel and udev report devices that come and go: they report the pipes' nodes, too.
 //!
 //! The socket stays the program's own, and reports real devices as before. No unprivileged process can send to it. So
-//! its companion says when nodes have changed (`runtime/monitor.rs`, `poll`), and the program receives those changes
+//! its companion says when nodes have changed (`runtime/monitor.rs`, `companion`), and the program receives those changes
 //! first: in the kernel's form (group 1), or in udev's (group 2). Without udev, in a container for example, libudev
 //! binds to no group at all, and then receives only these.
 

@@ -3,7 +3,7 @@
 //!
 //! Nobody without privileges can send to such a socket, so it stays what it is, and each has a *companion*: a
 //! hidden inotify descriptor that watches the nodes in the daemon's tree. poll and its kin ask it along with the
-//! socket (`preload/poll.rs`), and what a program receives from the socket comes from here first
+//! socket (`preload/companion.rs`), and what a program receives from the socket comes from here first
 //! (`preload/netlink.rs`). Nothing is sent and nothing is queued: what a listener has been told is compared with
 //! what the tree has now, so whatever the companion missed (a daemon that was killed and came again) is told, too,
 //! and nobody but who can change the tree can make a listener believe in a device.

@@ -4,7 +4,7 @@
 //! end the pusher's session, and would hide the daemon's death from it. So the pusher's process has a second, hidden
 //! descriptor, the *request doorbell*, whose other end, the *ringing end*, all clients have. What they send there
 //! raises SIGIO and makes the request doorbell readable; poll and its kin are hooked and ask it along with the pusher's
-//! descriptor (`preload/poll.rs`), read() takes from both. A ringing end is good for nothing else: they are datagram
+//! descriptor (`preload/companion.rs`), read() takes from both. A ringing end is good for nothing else: they are datagram
 //! sockets, of which neither hangs up the other. Whoever shuts the ringing end down, or connects it elsewhere, leaves
 //! the pusher as it is, and all its clients to the request notifier.
 //!
