@@ -132,6 +132,11 @@ impl Queue {
         unsafe { self.buffers[index as usize].at.cast::<u64>().read_volatile() }
     }
 
+    /// Where a buffer lies.
+    pub fn memory(&self, index: u32) -> *const u8 {
+        self.buffers[index as usize].at.cast()
+    }
+
     /// Fills a buffer, and its first eight bytes with the stamp.
     pub fn fill(&self, index: u32, stamp: u64) {
         let buffer = &self.buffers[index as usize];

@@ -3,6 +3,7 @@
 mod buffers;
 mod device;
 mod error;
+mod paced;
 mod roles;
 mod rows;
 mod shared;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use error::BenchError;
+use paced::{Scenario, Wait};
 use rows::{Row, RowName, Scale};
 
 /// Measures vloopback.
@@ -34,32 +36,136 @@ struct Args {
     #[arg(long)]
     strict: bool,
     #[command(subcommand)]
-    role: Option<Role>,
+    command: Option<Command>,
 }
 
-/// What this program is when it is started by itself: the ordinary processes that are measured.
+/// What else to measure, or what this program is when it is started by itself: the ordinary processes that are measured.
 #[derive(Clone, Debug, Subcommand)]
-enum Role {
+enum Command {
+    /// Frames at a pace, or flat out, to programs that wait as real programs do
+    Paced(PacedOptions),
+    /// Gives frames at a pace
+    #[command(name = "role-source", hide = true)]
+    Source(roles::PacedArgs),
+    /// Waits for frames in poll, select, epoll or VIDIOC_DQBUF
+    #[command(name = "role-sink", hide = true)]
+    Sink(roles::PacedArgs),
     /// Writes frames
     #[command(name = "role-pusher", hide = true)]
     Pusher(roles::RoleArgs),
     /// Takes frames
     #[command(name = "role-client", hide = true)]
     Client(roles::RoleArgs),
-    /// Makes calls that are none of ours, and opens devices
+    /// Answers forwarded ioctls
     #[command(name = "role-server", hide = true)]
     Server(roles::RoleArgs),
+    /// Makes calls that are none of ours, and opens devices
     #[command(name = "role-caller", hide = true)]
     Caller(roles::RoleArgs),
 }
 
+/// Which situations are measured. Without options, a list of usual ones.
+#[derive(Clone, Debug, clap::Args)]
+struct PacedOptions {
+    /// How clients wait; several times for several situations
+    #[arg(long, value_enum)]
+    wait: Vec<Wait>,
+    /// How many clients there are; several times for several situations
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    clients: Vec<u32>,
+    /// The frame's size in pixels of two bytes
+    #[arg(long, value_name = "WxH", value_parser = size)]
+    size: Option<(u32, u32)>,
+    /// Frames a second; 0: flat out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1000))]
+    fps: Option<u32>,
+    /// Clients read the first eight bytes of a frame only
+    #[arg(long)]
+    glance: bool,
+    /// Pin the pusher to the first processor, and the clients to the last
+    #[arg(long)]
+    pinned: bool,
+    /// How long each run takes
+    #[arg(long, value_name = "SECONDS", default_value_t = 3.0)]
+    seconds: f64,
+    /// Runs of each transport, which alternate
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+}
+
+fn size(text: &str) -> Result<(u32, u32), String> {
+    let parsed = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    parsed
+        .filter(|&(w, h)| (2..=8192).contains(&w) && (1..=8192).contains(&h) && w % 2 == 0)
+        .ok_or_else(|| format!("'{text}' is no size: write WIDTHxHEIGHT, as in 1280x720, with an even width"))
+}
+
+impl PacedOptions {
+    fn scenarios(&self, smoke: bool) -> Vec<Scenario> {
+        let is_usual = self.wait.is_empty()
+            && self.clients.is_empty()
+            && self.size.is_none()
+            && self.fps.is_none()
+            && !self.glance
+            && !self.pinned;
+        if is_usual && !smoke {
+            return Scenario::usual();
+        }
+        let (width, height) = self.size.unwrap_or((640, 480));
+        let waits = if self.wait.is_empty() { vec![Wait::Poll] } else { self.wait.clone() };
+        let counts = if self.clients.is_empty() { vec![1] } else { self.clients.clone() };
+        let mut all = Vec::new();
+        for &wait in &waits {
+            for &clients in &counts {
+                let (fps, reads, pinned) = (self.fps.unwrap_or(60), !self.glance, self.pinned);
+                all.push(Scenario { wait, clients, width, height, fps, reads, pinned });
+            }
+        }
+        all
+    }
+}
+
+/// Measures and prints the paced situations.
+fn measure_paced(args: &Args, options: &PacedOptions) -> Result<(), BenchError> {
+    let (rounds, seconds) = if args.smoke { (1, 0.2) } else { (options.rounds, options.seconds) };
+    let mut outcomes = Vec::new();
+    for scenario in options.scenarios(args.smoke) {
+        eprintln!("measuring {scenario}");
+        outcomes.push(paced::measure(scenario, rounds, seconds)?);
+    }
+    print!("{}", paced::Report(&outcomes));
+    let json = serde_json::json!({
+        "processors": stand::processors()?,
+        "kernel": stand::kernel(),
+        "rounds": rounds,
+        "seconds": seconds,
+        "outcomes": outcomes,
+    });
+    write_json(args, &json)
+}
+
+/// Writes the JSON where the user wants it.
+fn write_json(args: &Args, json: &serde_json::Value) -> Result<(), BenchError> {
+    match &args.json {
+        Some(path) => std::fs::write(path, format!("{json}\n"))
+            .map_err(|source| BenchError::system(format!("writing {}", path.display()), source)),
+        None => {
+            println!("{json}");
+            Ok(())
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
-    let result = match &args.role {
-        Some(Role::Pusher(role)) => roles::pusher::run(role).map(|()| true),
-        Some(Role::Client(role)) => roles::client::run(role).map(|()| true),
-        Some(Role::Server(role)) => roles::server::run(role).map(|()| true),
-        Some(Role::Caller(role)) => roles::caller::run(role).map(|()| true),
+    let result = match &args.command {
+        Some(Command::Pusher(role)) => roles::pusher::run(role).map(|()| true),
+        Some(Command::Client(role)) => roles::client::run(role).map(|()| true),
+        Some(Command::Server(role)) => roles::server::run(role).map(|()| true),
+        Some(Command::Caller(role)) => roles::caller::run(role).map(|()| true),
+        Some(Command::Source(role)) => paced::run_source(role).map(|()| true),
+        Some(Command::Sink(role)) => paced::run_sink(role).map(|()| true),
+        Some(Command::Paced(options)) => measure_paced(&args, options).map(|()| true),
         None => measure(&args),
     };
     match result {
@@ -94,10 +200,6 @@ fn measure(args: &Args) -> Result<bool, BenchError> {
         "processors": stand::processors()?,
         "rows": rows,
     });
-    match &args.json {
-        Some(path) => std::fs::write(path, format!("{json}\n"))
-            .map_err(|source| BenchError::system(format!("writing {}", path.display()), source))?,
-        None => println!("{json}"),
-    }
+    write_json(args, &json)?;
     Ok(whole && (!args.strict || rows.iter().all(|row| row.met)))
 }

@@ -24,6 +24,31 @@ pub fn pin(processor: usize) -> Result<(), BenchError> {
     sched_setaffinity(Pid::from_raw(0), &set).map_err(failed)
 }
 
+/// CPU time of this process, nanoseconds.
+pub fn own_cpu() -> u64 {
+    clock(libc::CLOCK_PROCESS_CPUTIME_ID).unwrap_or(0)
+}
+
+fn clock(id: libc::clockid_t) -> std::io::Result<u64> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is ours to be written.
+    match unsafe { libc::clock_gettime(id, &mut time) } {
+        0 => Ok(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+/// The kernel's release.
+pub fn kernel() -> String {
+    nix::sys::utsname::uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The machine's load of the last minute; 0 where it is not told.
+pub fn load() -> f64 {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|word| word.parse().ok()).unwrap_or(0.0)
+}
+
 /// Bytes of memory that this process has for itself: resident, but not shared as a ring is.
 pub fn own_memory() -> Result<u64, BenchError> {
     memory("/proc/self/status", &["RssAnon:", "RssFile:"])
@@ -158,19 +183,44 @@ impl Stand {
         memory(&format!("/proc/{}/status", self.server.id()), &["RssAnon:", "RssFile:"])
     }
 
+    /// CPU time of the server, nanoseconds.
+    pub fn server_cpu(&self) -> Result<u64, BenchError> {
+        let mut id = 0;
+        // SAFETY: `id` is ours to be written.
+        let error = unsafe { libc::clock_getcpuclockid(self.server.id() as i32, &mut id) };
+        let clock = if error == 0 { clock(id) } else { Err(std::io::Error::from_raw_os_error(error)) };
+        clock.map_err(|e| BenchError::system("the server's CPU time", e))
+    }
+
+    /// Starts a process of a paced run.
+    pub fn start_paced(&self, role: &PacedStart<'_>) -> Result<Process, BenchError> {
+        let mut command = own_program()?;
+        command
+            .arg(role.name)
+            .arg("--device")
+            .arg(role.device)
+            .args(["--shared", &role.shared.number().to_string()])
+            .arg("--fifos")
+            .arg(role.fifos)
+            .args(["--number", &role.number.to_string()])
+            .args(["--clients", &role.clients.to_string()])
+            .envs(self.environment.iter().map(|(name, value)| (name, value)));
+        if let Some(processor) = role.processor {
+            command.args(["--processor", &processor.to_string()]);
+        }
+        Process::start(role.name, command)
+    }
+
     /// Starts a process.
     pub fn start(&self, role: &RoleStart<'_>) -> Result<Process, BenchError> {
-        let own = std::env::current_exe().map_err(|e| BenchError::system("finding this program", e))?;
-        let mut command = Command::new(own);
+        let mut command = own_program()?;
         command
             .arg(role.name)
             .arg("--device")
             .arg(role.device)
             .args(["--processor", &role.processor.to_string()])
             .args(["--shared", &role.shared.number().to_string()])
-            .args(["--number", &role.number.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+            .args(["--number", &role.number.to_string()]);
         if let Some(pipe) = role.pipe {
             command.args(["--pipe", &pipe.to_string()]);
         }
@@ -182,12 +232,13 @@ impl Stand {
                 command.env(name, value);
             }
         }
-        let mut child =
-            command.spawn().map_err(|e| BenchError::system(format!("starting {}", role.name), e))?;
-        let input = child.stdin.take().expect("it is piped");
-        let output = BufReader::new(child.stdout.take().expect("it is piped"));
-        Ok(Process { name: role.name, child, input, output })
+        Process::start(role.name, command)
     }
+}
+
+/// This program, to be started in one of its roles.
+fn own_program() -> Result<Command, BenchError> {
+    std::env::current_exe().map(Command::new).map_err(|e| BenchError::system("finding this program", e))
 }
 
 impl Drop for Stand {
@@ -230,6 +281,25 @@ pub struct RoleStart<'a> {
     pub with_library: bool,
 }
 
+/// What a process of a paced run is started as.
+#[derive(Clone, Copy, Debug)]
+pub struct PacedStart<'a> {
+    /// `role-source` or `role-sink`.
+    pub name: &'static str,
+    /// The device that it uses.
+    pub device: &'a Path,
+    /// The processor that it is pinned to.
+    pub processor: Option<usize>,
+    /// What it shares with the others.
+    pub shared: &'a Shared,
+    /// The folder with the FIFOs.
+    pub fifos: &'a Path,
+    /// The client's number.
+    pub number: u32,
+    /// How many clients there are.
+    pub clients: u32,
+}
+
 /// A process that is measured; killed at the end.
 #[derive(Debug)]
 pub struct Process {
@@ -240,13 +310,34 @@ pub struct Process {
 }
 
 impl Process {
+    fn start(name: &'static str, mut command: Command) -> Result<Self, BenchError> {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|e| BenchError::system(format!("starting {name}"), e))?;
+        let input = child.stdin.take().expect("it is piped");
+        let output = BufReader::new(child.stdout.take().expect("it is piped"));
+        Ok(Self { name, child, input, output })
+    }
+
     /// Gives a command; the answer is numbers.
     pub fn ask(&mut self, question: &str) -> Result<Vec<u64>, BenchError> {
-        let mut answer = String::new();
+        // One that has died is found out by its answer.
+        let _ = self.tell(question);
+        self.hear(question)
+    }
+
+    /// Gives a command whose answer is taken later, by [`Process::hear`].
+    pub fn tell(&mut self, question: &str) -> Result<(), BenchError> {
         let sent = writeln!(self.input, "{question}").and_then(|()| self.input.flush());
-        if sent.is_ok() {
-            self.output.read_line(&mut answer).map_err(|e| BenchError::system(self.name, e))?;
-        }
+        sent.map_err(|e| BenchError::system(self.name, e))
+    }
+
+    /// The answer to a command that was given.
+    pub fn hear(&mut self, question: &str) -> Result<Vec<u64>, BenchError> {
+        let mut answer = String::new();
+        self.output.read_line(&mut answer).map_err(|e| BenchError::system(self.name, e))?;
         let answer = answer.trim_end();
         let numbers: Option<Vec<u64>> = answer.split(' ').map(|word| word.parse().ok()).collect();
         match numbers {

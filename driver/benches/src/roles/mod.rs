@@ -35,12 +35,43 @@ pub struct RoleArgs {
     pub v4l2: bool,
 }
 
+/// What the processes of a paced run are told at their start.
+#[derive(Clone, Debug, clap::Args)]
+pub struct PacedArgs {
+    /// The device
+    #[arg(long)]
+    pub device: PathBuf,
+    /// The processor to be pinned to
+    #[arg(long)]
+    pub processor: Option<usize>,
+    /// The inherited descriptor of the shared page
+    #[arg(long)]
+    pub shared: RawFd,
+    /// The folder with the FIFOs
+    #[arg(long)]
+    pub fifos: PathBuf,
+    /// The client's number
+    #[arg(long, default_value_t = 0)]
+    pub number: u32,
+    /// How many clients there are
+    #[arg(long, default_value_t = 1)]
+    pub clients: u32,
+}
+
 /// Answers one line for each line, until there are no more.
 fn serve(
     args: &RoleArgs,
+    answer: impl FnMut(&str, &[u64]) -> Result<String, BenchError>,
+) -> Result<(), BenchError> {
+    serve_lines(Some(args.processor), answer)
+}
+
+/// The same, pinned or not.
+pub fn serve_lines(
+    processor: Option<usize>,
     mut answer: impl FnMut(&str, &[u64]) -> Result<String, BenchError>,
 ) -> Result<(), BenchError> {
-    stand::pin(args.processor)?;
+    processor.map_or(Ok(()), stand::pin)?;
     let failed = |source| BenchError::system("standard input and output", source);
     for line in std::io::stdin().lock().lines() {
         let line = line.map_err(failed)?;
@@ -58,6 +89,6 @@ fn serve(
 }
 
 /// Numbers as a line.
-fn line(numbers: &[u64]) -> String {
+pub fn line(numbers: &[u64]) -> String {
     numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(" ")
 }
