@@ -238,7 +238,10 @@ impl Stand {
 
 /// This program, to be started in one of its roles.
 fn own_program() -> Result<Command, BenchError> {
-    std::env::current_exe().map(Command::new).map_err(|e| BenchError::system("finding this program", e))
+    let own = std::env::current_exe().map_err(|e| BenchError::system("finding this program", e))?;
+    let mut command = Command::new(own);
+    command.args(crate::own_words());
+    Ok(command)
 }
 
 impl Drop for Stand {

@@ -87,6 +87,13 @@ pub enum Command {
     SetCaps(SetCapsArgs),
     /// Print a pipe's format
     GetCaps(DeviceArgs),
+    /// Measure what the pipes cost on this machine; `vloopback bench --help` lists the rows
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// What `vloopback bench` takes
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        arguments: Vec<OsString>,
+    },
     /// The server that `run` starts; ends by itself some seconds after its last user
     #[command(hide = true)]
     ServeForRun(ServerArgs),

@@ -87,6 +87,9 @@ pub fn main_vloopback() -> ProcessExitCode {
         Command::GetFps(args) => ctl::get_fps(args),
         Command::SetCaps(args) => ctl::set_caps(args),
         Command::GetCaps(args) => ctl::get_caps(args),
+        Command::Bench { arguments } => {
+            return vloopback_benches::main(&["vloopback", "bench"], arguments.iter().cloned());
+        }
         Command::ServeForRun(args) => {
             start_logging();
             Ok(serve::serve_for_run(args))
