@@ -36,6 +36,11 @@ impl Coding {
         Self { matrix, full }
     }
 
+    /// The luma of black.
+    pub(crate) fn black(self) -> u8 {
+        self.spans().2 as u8
+    }
+
     /// The shares of red and blue in luma.
     fn shares(self) -> (f64, f64) {
         match self.matrix {

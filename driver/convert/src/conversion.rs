@@ -1,4 +1,4 @@
-//! From one picture to another of the same size.
+//! From one picture to another.
 
 use crate::colour::{Coding, FINE, ToRgb, ToYuv};
 use crate::picture::{Kind, Picture};
@@ -26,21 +26,63 @@ enum Colours {
     ToYuv(ToYuv),
 }
 
+/// What happens to a picture whose shape is not that of the frame that it is to fill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// It keeps its shape; what it leaves free, above and below or at both sides, is black.
+    Letterbox,
+    /// It fills the frame: its shape changes.
+    Stretch,
+}
+
+/// Where the picture is in its frame, in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    x: usize,
+    y: usize,
+    width: usize,
+    height: usize,
+}
+
+impl Place {
+    /// Of a picture of the size of `from` in a frame of the size of `to`.
+    fn new(from: &Picture, to: &Picture, fit: Fit) -> Self {
+        let (mut width, mut height) = (to.width, to.height);
+        if fit == Fit::Letterbox {
+            let (across, down) = to.sharing();
+            // Whole samples of colour, but never nothing, and all where it nearly is all.
+            let floor = |len: usize, step: usize, all: usize| {
+                if len >= all { all } else { (len / step * step).max(step).min(all) }
+            };
+            // Up to 2^32 pixels each: the products fit.
+            let (fw, fh) = (from.width as u64, from.height as u64);
+            let (tw, th) = (to.width as u64, to.height as u64);
+            if fw * th <= tw * fh {
+                width = floor(((fw * th + fh / 2) / fh) as usize, across, to.width);
+            } else {
+                height = floor(((fh * tw + fw / 2) / fw) as usize, down, to.height);
+            }
+            let (x, y) = ((to.width - width) / 2, (to.height - height) / 2);
+            return Self { x: x / across * across, y: y / down * down, width, height };
+        }
+        Self { x: 0, y: 0, width, height }
+    }
+}
+
 /// A conversion.
 #[derive(Clone, Copy, Debug)]
 pub struct Conversion {
     from: Picture,
     to: Picture,
+    place: Place,
+    black: u8,
     colours: Colours,
 }
 
 impl Conversion {
-    /// From one picture to the other. `coding` is that of the one that has luma. None: they are not of one size, or too
-    /// large for memory.
-    pub fn new(from: Picture, to: Picture, coding: Coding) -> Option<Self> {
-        if (from.width, from.height) != (to.width, to.height) {
-            return None;
-        }
+    /// From one picture to the other, which may have another size. `coding` is that of the one that has luma. None: one
+    /// of them is too large for memory.
+    pub fn new(from: Picture, to: Picture, coding: Coding, fit: Fit) -> Option<Self> {
         from.frame_len().and(to.frame_len())?;
         let is_rgb = |picture: &Picture| matches!(picture.kind, Kind::Rgb { .. });
         let colours = match (is_rgb(&from), is_rgb(&to)) {
@@ -48,7 +90,8 @@ impl Conversion {
             (true, false) => Colours::ToYuv(ToYuv::new(coding)),
             _ => Colours::Keep,
         };
-        Some(Self { from, to, colours })
+        let black = if is_rgb(&to) { 0 } else { coding.black() };
+        Some(Self { from, to, place: Place::new(&from, &to, fit), black, colours })
     }
 
     /// Bytes of the result.
@@ -56,9 +99,20 @@ impl Conversion {
         self.to.frame_len().unwrap_or(usize::MAX)
     }
 
-    /// Converts a frame. False: `frame` is too short, or `into` has no room; nothing was done.
-    pub fn run(&self, frame: &[u8], into: &mut [u8]) -> bool {
-        if self.from.frame_len().is_none_or(|len| frame.len() < len) || into.len() < self.result_len() {
+    /// Bytes of the caller's memory that [`Conversion::run`] needs besides: 0 where the size stays, and never more than
+    /// some lines of both pictures.
+    pub fn workspace_len(&self) -> usize {
+        let same = (self.from.width, self.from.height) == (self.place.width, self.place.height);
+        if same { 0 } else { 32 * (self.from.width + self.place.width) }
+    }
+
+    /// Converts a frame. What `workspace` holds before does not matter. False: `frame` is too short, or `into` or
+    /// `workspace` has no room; nothing was done.
+    pub fn run(&self, frame: &[u8], into: &mut [u8], workspace: &mut [u8]) -> bool {
+        if self.from.frame_len().is_none_or(|len| frame.len() < len)
+            || into.len() < self.result_len()
+            || workspace.len() < self.workspace_len()
+        {
             return false;
         }
         let mut block = Block {
@@ -68,28 +122,52 @@ impl Conversion {
             second: [[0; ACROSS]; DOWN],
             third: [[0; ACROSS]; DOWN],
         };
-        for y in (0..self.from.height).step_by(DOWN) {
-            for x in (0..self.from.width).step_by(ACROSS) {
-                block.width = ACROSS.min(self.from.width - x);
-                block.height = DOWN.min(self.from.height - y);
+        for y in (0..self.to.height).step_by(DOWN) {
+            for x in (0..self.to.width).step_by(ACROSS) {
+                block.width = ACROSS.min(self.to.width - x);
+                block.height = DOWN.min(self.to.height - y);
                 self.read(frame, x, y, &mut block);
                 self.recolour(&mut block);
+                self.blacken(x, y, &mut block);
                 self.write(&block, x, y, into);
             }
         }
         true
     }
 
-    fn read(&self, frame: &[u8], x: usize, y: usize, block: &mut Block) {
+    /// Makes what is beside the picture black.
+    fn blacken(&self, x: usize, y: usize, block: &mut Block) {
+        let Place { x: left, y: top, width, height } = self.place;
+        let colour = if matches!(self.to.kind, Kind::Rgb { .. }) { 0 } else { 128 * FINE };
         for row in 0..block.height {
             for column in 0..block.width {
-                let at = self.from.luma(x + column, y + row);
+                if !((left..left + width).contains(&(x + column)) && (top..top + height).contains(&(y + row)))
+                {
+                    block.first[row][column] = self.black;
+                    block.second[row][column] = colour;
+                    block.third[row][column] = colour;
+                }
+            }
+        }
+    }
+
+    fn read(&self, frame: &[u8], left: usize, top: usize, block: &mut Block) {
+        let place = self.place;
+        for row in 0..block.height {
+            for column in 0..block.width {
+                // The nearest pixel; beside the picture any.
+                let nearest = |at: usize, start: usize, len: usize, of: usize| {
+                    (at.saturating_sub(start) as u64 * of as u64 / len as u64).min(of as u64 - 1) as usize
+                };
+                let x = nearest(left + column, place.x, place.width, self.from.width);
+                let y = nearest(top + row, place.y, place.height, self.from.height);
+                let at = self.from.luma(x, y);
                 let (first, second, third) = match self.from.kind {
                     Kind::Rgb { at: [r, g, b], .. } => {
                         (frame[at + r], i32::from(frame[at + g]), i32::from(frame[at + b]))
                     }
                     _ => {
-                        let colour = self.from.colour(x + column, y + row);
+                        let colour = self.from.colour(x, y);
                         let (u, v) = colour.map_or((128, 128), |(u, v)| (frame[u], frame[v]));
                         (frame[at], i32::from(u) * FINE, i32::from(v) * FINE)
                     }

@@ -18,5 +18,5 @@ pub mod conversion;
 pub mod picture;
 
 pub use colour::Coding;
-pub use conversion::Conversion;
+pub use conversion::{Conversion, Fit};
 pub use picture::Picture;

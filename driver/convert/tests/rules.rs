@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use vloopback_abi::v4l2::{Fourcc, fourcc};
 use vloopback_convert::picture::{can, others};
-use vloopback_convert::{Coding, Conversion, Picture};
+use vloopback_convert::{Coding, Conversion, Fit, Picture};
 
 /// Lines without padding, as short as they can be.
 fn line(format: Fourcc, width: u32) -> u32 {
@@ -20,9 +20,10 @@ fn picture(format: Fourcc, (width, height): (u32, u32)) -> Picture {
 }
 
 fn convert(from: Fourcc, to: Fourcc, size: (u32, u32), coding: Coding, frame: &[u8]) -> Vec<u8> {
-    let conversion = Conversion::new(picture(from, size), picture(to, size), coding).expect("one size");
+    let conversion =
+        Conversion::new(picture(from, size), picture(to, size), coding, Fit::Stretch).expect("one size");
     let mut into = vec![0; conversion.result_len()];
-    assert!(conversion.run(frame, &mut into));
+    assert!(conversion.run(frame, &mut into, &mut []));
     into
 }
 
@@ -120,12 +121,12 @@ proptest! {
         let from = *k.get(&formats);
         let size = (width, height);
         let whole = frame(from, size, 7);
-        let conversion = Conversion::new(picture(from, size), picture(fourcc::YUYV, size), sd()).expect("one size");
+        let conversion = Conversion::new(picture(from, size), picture(fourcc::YUYV, size), sd(), Fit::Stretch).expect("one size");
         let mut into = vec![0xee; conversion.result_len()];
         let short = &whole[..whole.len().saturating_sub(missing)];
-        prop_assert!(!conversion.run(short, &mut into));
+        prop_assert!(!conversion.run(short, &mut into, &mut []));
         prop_assert!(into.iter().all(|byte| *byte == 0xee));
-        prop_assert!(conversion.run(&whole, &mut into));
+        prop_assert!(conversion.run(&whole, &mut into, &mut []));
     }
 }
 
