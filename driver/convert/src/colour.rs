@@ -36,6 +36,11 @@ impl Coding {
         Self { matrix, full }
     }
 
+    /// The luma of black.
+    pub(crate) fn black(self) -> u8 {
+        self.spans().2
+    }
+
     /// The shares of red and blue in luma.
     fn shares(self) -> (f64, f64) {
         match self.matrix {
@@ -46,33 +51,46 @@ impl Coding {
     }
 
     /// The span of luma, of colour differences, and the luma of black.
-    fn spans(self) -> (f64, f64, i32) {
+    fn spans(self) -> (f64, f64, u8) {
         if self.full { (255.0, 255.0, 0) } else { (219.0, 224.0, 16) }
     }
 }
 
-/// Binary digits behind the point.
-const POINT: u32 = 16;
-const HALF: i32 = 1 << (POINT - 1);
+/// Binary digits behind the point of what leads to red, green and blue: the largest factor, 2.2, fits 16 bits.
+const TO_RGB: u32 = 13;
+/// The same of what leads to luma and differences, whose factors are below 1.
+const TO_YUV: u32 = 15;
 
-fn fixed(value: f64) -> i32 {
-    let scaled = value * f64::from(1u32 << POINT);
-    (if scaled < 0.0 { scaled - 0.5 } else { scaled + 0.5 }) as i32
+fn fixed(value: f64, point: u32) -> i16 {
+    let scaled = value * f64::from(1u32 << point);
+    (if scaled < 0.0 { scaled - 0.5 } else { scaled + 0.5 }) as i16
 }
 
+#[inline(always)]
 fn clamp(value: i32) -> u8 {
     value.clamp(0, 255) as u8
 }
 
-/// From luma and differences to red, green and blue.
+/// What has to be done with the colours of a picture.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Colours {
+    /// Nothing: both pictures have luma, or both have none.
+    Keep,
+    /// From luma.
+    ToRgb(ToRgb),
+    /// To luma.
+    ToYuv(ToYuv),
+}
+
+/// From luma and differences to red, green and blue. Factors are 16 bits wide: processors multiply these fastest.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ToRgb {
-    black: i32,
-    luma: i32,
-    red_v: i32,
-    green_u: i32,
-    green_v: i32,
-    blue_u: i32,
+    black: i16,
+    luma: i16,
+    red_v: i16,
+    green_u: i16,
+    green_v: i16,
+    blue_u: i16,
 }
 
 impl ToRgb {
@@ -82,39 +100,43 @@ impl ToRgb {
         let (luma, colour, black) = coding.spans();
         let (v, u) = (2.0 * (1.0 - red) * 255.0 / colour, 2.0 * (1.0 - blue) * 255.0 / colour);
         Self {
-            black,
-            luma: fixed(255.0 / luma),
-            red_v: fixed(v),
-            green_u: fixed(-u * blue / green),
-            green_v: fixed(-v * red / green),
-            blue_u: fixed(u),
+            black: black.into(),
+            luma: fixed(255.0 / luma, TO_RGB),
+            red_v: fixed(v, TO_RGB),
+            green_u: fixed(-u * blue / green, TO_RGB),
+            green_v: fixed(-v * red / green, TO_RGB),
+            blue_u: fixed(u, TO_RGB),
         }
     }
 
-    #[inline]
-    pub(crate) fn pixel(&self, [y, u, v]: [u8; 3]) -> [u8; 3] {
-        let y = (i32::from(y) - self.black) * self.luma + HALF;
-        let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
-        [
-            clamp((y + v * self.red_v) >> POINT),
-            clamp((y + u * self.green_u + v * self.green_v) >> POINT),
-            clamp((y + u * self.blue_u) >> POINT),
-        ]
+    /// Converts as many pixels as all lines have.
+    #[inline(always)]
+    pub(crate) fn line(&self, [y, u, v]: [&[u8]; 3], [r, g, b]: [&mut [u8]; 3]) {
+        let from = y.iter().zip(u).zip(v);
+        for (((y, u), v), ((r, g), b)) in from.zip(r.iter_mut().zip(g).zip(b)) {
+            let (u, v) = (i16::from(*u) - 128, i16::from(*v) - 128);
+            let product = |one: i16, other: i16| i32::from(one) * i32::from(other);
+            let y = product(i16::from(*y) - self.black, self.luma) + (1 << (TO_RGB - 1));
+            *r = clamp((y + product(v, self.red_v)) >> TO_RGB);
+            *g = clamp((y + product(u, self.green_u) + product(v, self.green_v)) >> TO_RGB);
+            *b = clamp((y + product(u, self.blue_u)) >> TO_RGB);
+        }
     }
 }
 
-/// From red, green and blue to luma and differences. These are told with [`FINE`] times their value, so that an average
-/// is rounded once.
+/// From red, green and blue to luma and differences.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ToYuv {
-    black: i32,
-    y: [i32; 3],
-    u: [i32; 3],
-    v: [i32; 3],
+    black: u8,
+    y: [i16; 3],
+    u: [i16; 3],
+    v: [i16; 3],
 }
 
-/// See [`ToYuv`].
-pub(crate) const FINE: i32 = 1 << 8;
+#[inline(always)]
+fn dot([a, b, c]: [i16; 3], row: [i16; 3]) -> i32 {
+    i32::from(a) * i32::from(row[0]) + i32::from(b) * i32::from(row[1]) + i32::from(c) * i32::from(row[2])
+}
 
 impl ToYuv {
     pub(crate) fn new(coding: Coding) -> Self {
@@ -123,20 +145,36 @@ impl ToYuv {
         let (luma, colour, black) = coding.spans();
         let scale = luma / 255.0;
         let (u, v) = (colour / 255.0 / 2.0 / (1.0 - blue), colour / 255.0 / 2.0 / (1.0 - red));
+        let fixed = |value| fixed(value, TO_YUV);
+        // Of grey exactly nothing, whatever is rounded: green has what red and blue leave.
+        let differences = |one: f64, other: f64| (fixed(one), fixed(other));
+        let (u_red, u_blue) = differences(-red * u, (1.0 - blue) * u);
+        let (v_red, v_blue) = differences((1.0 - red) * v, -blue * v);
         Self {
             black,
             y: [fixed(red * scale), fixed(green * scale), fixed(blue * scale)],
-            u: [fixed(-red * u), fixed(-green * u), fixed((1.0 - blue) * u)],
-            v: [fixed((1.0 - red) * v), fixed(-green * v), fixed(-blue * v)],
+            u: [u_red, -u_red - u_blue, u_blue],
+            v: [v_red, -v_red - v_blue, v_blue],
         }
     }
 
-    #[inline]
-    pub(crate) fn pixel(&self, rgb: [u8; 3]) -> (u8, i32, i32) {
-        let sum = |row: &[i32; 3]| {
-            i32::from(rgb[0]) * row[0] + i32::from(rgb[1]) * row[1] + i32::from(rgb[2]) * row[2]
-        };
-        let fine = |row| (sum(row) >> (POINT - 8)) + 128 * FINE;
-        (clamp(((sum(&self.y) + HALF) >> POINT) + self.black), fine(&self.u), fine(&self.v))
+    /// The luma of as many pixels as all lines have.
+    #[inline(always)]
+    pub(crate) fn luma(&self, [r, g, b]: [&[u8]; 3], into: &mut [u8]) {
+        for (((r, g), b), y) in r.iter().zip(g).zip(b).zip(into) {
+            let sum = dot([(*r).into(), (*g).into(), (*b).into()], self.y);
+            *y = clamp(((sum + (1 << (TO_YUV - 1))) >> TO_YUV) + i32::from(self.black));
+        }
+    }
+
+    /// The colour differences of sums of `1 << count` pixels.
+    #[inline(always)]
+    pub(crate) fn differences(&self, [r, g, b]: [&[u16]; 3], count: u32, u: &mut [u8], v: &mut [u8]) {
+        let (half, point) = (1 << (TO_YUV + count - 1), TO_YUV + count);
+        for (((r, g), b), (u, v)) in r.iter().zip(g).zip(b).zip(u.iter_mut().zip(v)) {
+            let pixels = [*r as i16, *g as i16, *b as i16];
+            *u = clamp(((dot(pixels, self.u) + half) >> point) + 128);
+            *v = clamp(((dot(pixels, self.v) + half) >> point) + 128);
+        }
     }
 }

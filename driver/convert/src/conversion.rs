@@ -1,54 +1,46 @@
-//! From one picture to another of the same size.
+//! From one picture to another.
 
-use crate::colour::{Coding, FINE, ToRgb, ToYuv};
-use crate::picture::{Kind, Picture};
-
-/// Pixels that are worked on at once: few enough for the stack of a signal handler.
-const ACROSS: usize = 64;
-const DOWN: usize = 2;
-
-/// A part of a picture.
-struct Block {
-    width: usize,
-    height: usize,
-    /// Luma, or red.
-    first: [[u8; ACROSS]; DOWN],
-    /// Colour differences, [`FINE`] times their value; or green and blue.
-    second: [[i32; ACROSS]; DOWN],
-    third: [[i32; ACROSS]; DOWN],
-}
-
-/// What has to be done with the colours.
-#[derive(Clone, Copy, Debug)]
-enum Colours {
-    Keep,
-    ToRgb(ToRgb),
-    ToYuv(ToYuv),
-}
+use crate::colour::{Coding, Colours, ToRgb, ToYuv};
+use crate::fit::{Fit, Place};
+use crate::jpeg;
+use crate::lines::{ACROSS, Line};
+use crate::picture::{Canvas, Kind, Picture, View};
+use crate::read::NEUTRAL;
+use crate::resize::{Resize, Sizes};
+use crate::wide::{self, Work};
+use crate::write::{Band, Own, write};
 
 /// A conversion.
 #[derive(Clone, Copy, Debug)]
 pub struct Conversion {
     from: Picture,
     to: Picture,
+    fit: Fit,
+    place: Place,
     colours: Colours,
+    /// Luma of black.
+    black: u8,
+    /// Bytes of the workspace.
+    workspace: usize,
 }
 
 impl Conversion {
-    /// From one picture to the other. `coding` is that of the one that has luma. None: they are not of one size, or too
-    /// large for memory.
-    pub fn new(from: Picture, to: Picture, coding: Coding) -> Option<Self> {
-        if (from.width, from.height) != (to.width, to.height) {
+    /// From one picture to the other, which may have another size. `coding` is that of the one that has luma. None: the
+    /// other is of a format that frames cannot be made of, or one of them is too large for memory.
+    pub fn new(from: Picture, to: Picture, coding: Coding, fit: Fit) -> Option<Self> {
+        from.frame_len().and(to.frame_len())?;
+        if !to.to {
             return None;
         }
-        from.frame_len().and(to.frame_len())?;
-        let is_rgb = |picture: &Picture| matches!(picture.kind, Kind::Rgb { .. });
-        let colours = match (is_rgb(&from), is_rgb(&to)) {
+        let colours = match (from.kind.is_rgb(), to.kind.is_rgb()) {
             (false, true) => Colours::ToRgb(ToRgb::new(coding)),
             (true, false) => Colours::ToYuv(ToYuv::new(coding)),
             _ => Colours::Keep,
         };
-        Some(Self { from, to, colours })
+        let place = Place::new((from.width, from.height), &to, fit);
+        let sizes = Sizes::of_picture(&from, &to, place);
+        let workspace = if place.is_size((from.width, from.height)) { 0 } else { sizes.need()? };
+        Some(Self { from, to, fit, place, colours, black: coding.black(), workspace })
     }
 
     /// Bytes of the result.
@@ -56,110 +48,138 @@ impl Conversion {
         self.to.frame_len().unwrap_or(usize::MAX)
     }
 
-    /// Converts a frame. False: `frame` is too short, or `into` has no room; nothing was done.
-    pub fn run(&self, frame: &[u8], into: &mut [u8]) -> bool {
-        if self.from.frame_len().is_none_or(|len| frame.len() < len) || into.len() < self.result_len() {
+    /// Bytes of the caller's memory that [`Conversion::run`] needs besides: 0 where the size stays, else some lines of
+    /// both pictures: less than 100 bytes for each of their columns.
+    pub fn workspace_len(&self) -> usize {
+        self.workspace
+    }
+
+    /// Converts a frame. What `workspace` holds before does not matter. False: `frame` is too short, `into` or
+    /// `workspace` has no room, or the JPEG picture is damaged or none; then nothing was done.
+    ///
+    /// A JPEG picture may have another size than was said, up to twice as wide and high: it is scaled. To decode it
+    /// allocates; nothing else does.
+    pub fn run(&self, frame: &[u8], into: &mut [u8], workspace: &mut [u8]) -> bool {
+        if self.from.frame_len().is_none_or(|len| frame.len() < len)
+            || into.len() < self.result_len()
+            || workspace.len() < self.workspace
+        {
             return false;
         }
-        let mut block = Block {
-            width: 0,
-            height: 0,
-            first: [[0; ACROSS]; DOWN],
-            second: [[0; ACROSS]; DOWN],
-            third: [[0; ACROSS]; DOWN],
-        };
-        for y in (0..self.from.height).step_by(DOWN) {
-            for x in (0..self.from.width).step_by(ACROSS) {
-                block.width = ACROSS.min(self.from.width - x);
-                block.height = DOWN.min(self.from.height - y);
-                self.read(frame, x, y, &mut block);
-                self.recolour(&mut block);
-                self.write(&block, x, y, into);
-            }
+        if self.from.kind == Kind::Jpeg {
+            return self.run_jpeg(frame, into, workspace);
         }
+        self.draw(self.from.view(frame), into, workspace);
         true
     }
 
-    fn read(&self, frame: &[u8], x: usize, y: usize, block: &mut Block) {
-        for row in 0..block.height {
-            for column in 0..block.width {
-                let at = self.from.luma(x + column, y + row);
-                let (first, second, third) = match self.from.kind {
-                    Kind::Rgb { at: [r, g, b], .. } => {
-                        (frame[at + r], i32::from(frame[at + g]), i32::from(frame[at + b]))
-                    }
-                    _ => {
-                        let colour = self.from.colour(x + column, y + row);
-                        let (u, v) = colour.map_or((128, 128), |(u, v)| (frame[u], frame[v]));
-                        (frame[at], i32::from(u) * FINE, i32::from(v) * FINE)
-                    }
-                };
-                block.first[row][column] = first;
-                block.second[row][column] = second;
-                block.third[row][column] = third;
-            }
+    fn run_jpeg(&self, frame: &[u8], into: &mut [u8], workspace: &mut [u8]) -> bool {
+        let Some(image) = jpeg::decode(frame, (2 * self.from.width, 2 * self.from.height)) else {
+            return false;
+        };
+        let view = image.view();
+        let size = (view.width, view.height);
+        if size == (self.from.width, self.from.height) {
+            self.draw(view, into, workspace);
+            return true;
         }
+        let place = Place::new(size, &self.to, self.fit);
+        let Some(need) = Sizes::new(view.kind, size, self.to.kind, place).need() else { return false };
+        Self { place, ..*self }.draw(view, into, &mut vec![0; need]);
+        true
     }
 
-    fn recolour(&self, block: &mut Block) {
-        for row in 0..block.height {
-            for column in 0..block.width {
-                let first = block.first[row][column];
-                let (second, third) = (block.second[row][column], block.third[row][column]);
-                let (first, second, third) = match self.colours {
-                    Colours::Keep => return,
-                    Colours::ToRgb(matrix) => {
-                        let [r, g, b] = matrix.pixel([first, (second / FINE) as u8, (third / FINE) as u8]);
-                        (r, g.into(), b.into())
-                    }
-                    Colours::ToYuv(matrix) => matrix.pixel([first, second as u8, third as u8]),
-                };
-                block.first[row][column] = first;
-                block.second[row][column] = second;
-                block.third[row][column] = third;
-            }
-        }
+    /// Draws the picture. `into` and `workspace` are long enough.
+    fn draw(&self, view: View, into: &mut [u8], workspace: &mut [u8]) {
+        let canvas = self.to.canvas(into);
+        wide::run(Drawing { conversion: self, view, canvas, workspace });
     }
 
-    fn write(&self, block: &Block, x: usize, y: usize, into: &mut [u8]) {
-        if let Kind::Rgb { bytes, at: [r, g, b] } = self.to.kind {
-            for row in 0..block.height {
-                for column in 0..block.width {
-                    let at = self.to.luma(x + column, y + row);
-                    if bytes == 4 {
-                        into[at..at + 4].fill(255);
-                    }
-                    into[at + r] = block.first[row][column];
-                    into[at + g] = block.second[row][column] as u8;
-                    into[at + b] = block.third[row][column] as u8;
+    /// What is beside the picture is black.
+    #[inline(always)]
+    fn darken(&self, canvas: &mut Canvas, own: &mut Own) {
+        let Place { x, y, width, height } = self.place;
+        let (black, rest) =
+            if canvas.kind.is_rgb() { ([0; ACROSS], [0; ACROSS]) } else { ([self.black; ACROSS], NEUTRAL) };
+        let across = canvas.kind.sharing().0;
+        let (all, high) = (self.to.width, self.to.height);
+        let bars = [
+            (0, 0, all, y),
+            (0, y + height, all, high),
+            (0, y, x, y + height),
+            (x + width, y, all, y + height),
+        ];
+        for (left, top, right, bottom) in bars {
+            for y in (top..bottom).step_by(2) {
+                for x in (left..right).step_by(ACROSS) {
+                    let width = ACROSS.min(right - x);
+                    let rest = &rest[..width.div_ceil(across)];
+                    let band = Band {
+                        rows: 2.min(bottom - y),
+                        first: [&black[..width]; 2],
+                        rest: [[rest; 2]; 2],
+                        across,
+                        shared: true,
+                    };
+                    write(&band, &Colours::Keep, canvas, (x, y), own);
                 }
             }
-            return;
         }
-        for row in 0..block.height {
-            for column in 0..block.width {
-                into[self.to.luma(x + column, y + row)] = block.first[row][column];
-            }
-        }
-        let (across, down) = self.to.sharing();
-        for row in (0..block.height).step_by(down) {
-            for column in (0..block.width).step_by(across) {
-                let Some((u, v)) = self.to.colour(x + column, y + row) else { return };
-                into[u] = average(&block.second, (row, down, block.height), (column, across, block.width));
-                into[v] = average(&block.third, (row, down, block.height), (column, across, block.width));
+    }
+
+    /// The picture in its own size.
+    #[inline(always)]
+    fn copy(&self, view: &View, canvas: &mut Canvas, own: &mut Own) {
+        let mut lines: [Line; 6] = [[0; ACROSS]; 6];
+        let (across, down) = view.sharing();
+        for y in (0..view.height).step_by(2) {
+            let rows = 2.min(view.height - y);
+            let last = y + rows - 1;
+            for x in (0..view.width).step_by(ACROSS) {
+                let width = ACROSS.min(view.width - x);
+                let [a, b, c, d, e, f] = lines.each_mut().map(|line| &mut line[..width]);
+                let (first, rest) = if view.kind.is_rgb() {
+                    view.rgb(x, y, [&mut *a, &mut *c, &mut *d]);
+                    view.rgb(x, last, [&mut *b, &mut *e, &mut *f]);
+                    ([&*a, &*b], [[&*c, &*d], [&*e, &*f]])
+                } else {
+                    let first = [view.luma(x, y, width, a), view.luma(x, last, width, b)];
+                    let rest = if matches!(canvas.kind, Kind::Grey(_)) {
+                        [[&NEUTRAL[..]; 2]; 2]
+                    } else {
+                        let one = view.differences(x, y / down, width, [c, d]);
+                        [one, if down == 1 { view.differences(x, last, width, [e, f]) } else { one }]
+                    };
+                    (first, rest)
+                };
+                let band = Band { rows, first, rest, across, shared: down > 1 || rows == 1 };
+                let at = (self.place.x + x, self.place.y + y);
+                write(&band, &self.colours, canvas, at, own);
             }
         }
     }
 }
 
-/// The mean of the pixels that share a sample: so many from that one on, as far as there are.
-fn average(
-    samples: &[[i32; ACROSS]; DOWN],
-    (row, down, rows): (usize, usize, usize),
-    (column, across, columns): (usize, usize, usize),
-) -> u8 {
-    let (end, last) = ((row + down).min(rows), (column + across).min(columns));
-    let sum: i32 = samples[row..end].iter().map(|row| row[column..last].iter().sum::<i32>()).sum();
-    let count = ((end - row) * (last - column)) as i32;
-    ((sum + count * FINE / 2) / (count * FINE)).clamp(0, 255) as u8
+/// The drawing of a picture.
+struct Drawing<'a, 'w> {
+    conversion: &'a Conversion,
+    view: View<'a>,
+    canvas: Canvas<'w>,
+    workspace: &'w mut [u8],
+}
+
+impl Work for Drawing<'_, '_> {
+    #[inline(always)]
+    fn run(self) {
+        let Self { conversion, view, mut canvas, workspace } = self;
+        let mut own = Own::new();
+        conversion.darken(&mut canvas, &mut own);
+        let place = conversion.place;
+        if place.is_size((view.width, view.height)) {
+            conversion.copy(&view, &mut canvas, &mut own);
+        } else {
+            let resize = Resize { view, place, colours: conversion.colours };
+            resize.run(&mut canvas, workspace, &mut own);
+        }
+    }
 }

@@ -1,18 +1,13 @@
 //! What a conversion keeps, what it averages, and how near it comes to the exact formula.
 
 use proptest::prelude::*;
-use vloopback_abi::v4l2::{Fourcc, fourcc};
+use vloopback_abi::v4l2::{Fourcc, PixelFormat, fourcc};
 use vloopback_convert::picture::{can, others};
-use vloopback_convert::{Coding, Conversion, Picture};
+use vloopback_convert::{Coding, Conversion, Fit, Picture};
 
 /// Lines without padding, as short as they can be.
 fn line(format: Fourcc, width: u32) -> u32 {
-    match format {
-        fourcc::YUYV | fourcc::UYVY | fourcc::YVYU | fourcc::VYUY => width.div_ceil(2) * 4,
-        fourcc::RGB24 | fourcc::BGR24 => 3 * width,
-        fourcc::XBGR32 | fourcc::XRGB32 | fourcc::BGR32 | fourcc::RGB32 => 4 * width,
-        _ => width,
-    }
+    PixelFormat::of(format).and_then(|format| format.bytesperline(width)).expect("a line")
 }
 
 fn picture(format: Fourcc, (width, height): (u32, u32)) -> Picture {
@@ -20,9 +15,10 @@ fn picture(format: Fourcc, (width, height): (u32, u32)) -> Picture {
 }
 
 fn convert(from: Fourcc, to: Fourcc, size: (u32, u32), coding: Coding, frame: &[u8]) -> Vec<u8> {
-    let conversion = Conversion::new(picture(from, size), picture(to, size), coding).expect("one size");
+    let conversion =
+        Conversion::new(picture(from, size), picture(to, size), coding, Fit::Stretch).expect("one size");
     let mut into = vec![0; conversion.result_len()];
-    assert!(conversion.run(frame, &mut into));
+    assert!(conversion.run(frame, &mut into, &mut []));
     into
 }
 
@@ -120,12 +116,12 @@ proptest! {
         let from = *k.get(&formats);
         let size = (width, height);
         let whole = frame(from, size, 7);
-        let conversion = Conversion::new(picture(from, size), picture(fourcc::YUYV, size), sd()).expect("one size");
+        let conversion = Conversion::new(picture(from, size), picture(fourcc::YUYV, size), sd(), Fit::Stretch).expect("one size");
         let mut into = vec![0xee; conversion.result_len()];
         let short = &whole[..whole.len().saturating_sub(missing)];
-        prop_assert!(!conversion.run(short, &mut into));
+        prop_assert!(!conversion.run(short, &mut into, &mut []));
         prop_assert!(into.iter().all(|byte| *byte == 0xee));
-        prop_assert!(conversion.run(&whole, &mut into));
+        prop_assert!(conversion.run(&whole, &mut into, &mut []));
     }
 }
 
@@ -148,9 +144,14 @@ fn grey() {
 
 /// What cannot be converted is not offered.
 #[test]
-fn compressed_formats_are_not_offered() {
-    assert!(!can(fourcc::MJPEG, fourcc::YUYV) && others(fourcc::MJPEG).next().is_none());
-    assert!(can(fourcc::YUYV, fourcc::RGB24) && others(fourcc::YUYV).all(|to| to != fourcc::YUYV));
+fn only_what_can_be_made_is_offered() {
+    assert!(!can(fourcc::H264, fourcc::YUYV) && others(fourcc::H264).next().is_none());
+    for from in [fourcc::YUYV, fourcc::MJPEG, fourcc::SBGGR10P, fourcc::Y16, fourcc::P010] {
+        assert!(can(from, fourcc::RGB24) && others(from).all(|to| to != from && can(from, to)));
+    }
+    let jpeg = picture(fourcc::MJPEG, (4, 4));
+    assert!(!can(fourcc::YUYV, fourcc::MJPEG) && !can(fourcc::YUYV, fourcc::SBGGR8));
+    assert!(Conversion::new(picture(fourcc::YUYV, (4, 4)), jpeg, sd(), Fit::Stretch).is_none());
     assert_eq!(Picture::new(fourcc::YUYV, 0, 4, 99), None);
     assert_eq!(Picture::new(fourcc::YUYV, 4, 4, 7), None, "a line that is too short");
 }

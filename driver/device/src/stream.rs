@@ -281,7 +281,7 @@ impl<'a> Locked<'a> {
                 (core::slice::from_raw_parts(from, len), core::slice::from_raw_parts_mut(to, count))
             };
             // A frame that is too short is none: what there is of it would be another picture's rest.
-            Ok(if conversion.run(from, into) { count } else { 0 })
+            Ok(if conversion.run(from, into, &mut []) { count } else { 0 })
         };
         match self.row() {
             Some(row) => self.copy_held_by(row, usize::MAX, convert),

@@ -4,7 +4,7 @@
 use vloopback_abi::v4l2::Fourcc;
 use vloopback_abi::v4l2::pixel::{Colours, PixelFormat};
 use vloopback_convert::picture::can;
-use vloopback_convert::{Coding, Conversion, Picture};
+use vloopback_convert::{Coding, Conversion, Fit, Picture};
 use vloopback_ring::Pix;
 
 use crate::caller::Call;
@@ -35,13 +35,13 @@ pub(super) fn converted(pix: &Pix, to: Fourcc) -> Option<Pix> {
 
 /// From the pipe's frames to those of the open file's format. None: they are the same, or it cannot be done.
 pub(super) fn conversion(pipe: &Pix, own: &Pix) -> Option<Conversion> {
-    if own.same_frames(pipe) {
+    if own.same_frames(pipe) || (own.width, own.height) != (pipe.width, pipe.height) {
         return None;
     }
     let picture = |pix: &Pix| Picture::new(Fourcc(pix.fourcc), pix.width, pix.height, pix.bytesperline);
     let luma = if is_rgb(pipe.fourcc) { own } else { pipe };
     let coding = Coding::new(luma.colorspace, luma.colours & 0xff, luma.colours >> 8 & 0xff);
-    let made = Conversion::new(picture(pipe)?, picture(own)?, coding)?;
+    let made = Conversion::new(picture(pipe)?, picture(own)?, coding, Fit::Letterbox)?;
     (made.result_len() <= own.sizeimage as usize).then_some(made)
 }
 
