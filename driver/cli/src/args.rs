@@ -140,9 +140,13 @@ pub struct EraArgs {
     #[arg(long, value_name = "NAME", value_parser = ["vloopback", "v4l2loopback"])]
     pub identity: Option<String>,
 
-    /// Convert frames for a command that asks for another pixel format than the pusher's, of the same size
+    /// Give the command only the pixel format and the size that the pusher has
     #[arg(long)]
-    pub convert: bool,
+    pub no_convert: bool,
+    /// Offer the command sizes of other shapes than the pusher's, too: letterbox puts black bars beside the picture,
+    /// stretch fills the size
+    #[arg(long, value_name = "HOW", value_parser = ["letterbox", "stretch"], conflicts_with = "no_convert")]
+    pub fit: Option<String>,
 }
 
 /// The longest release that uname() can tell, in bytes.

@@ -8,7 +8,7 @@ pub const UNAME: &str = "VLOOPBACK_UNAME";
 pub const ERA: &str = "VLOOPBACK_ERA";
 /// `vloopback`: today's programs find vloopback's own names.
 pub const IDENTITY: &str = "VLOOPBACK_IDENTITY";
-/// `1`: frames are converted for who asks for another pixel format.
+/// `0`: a program gets no pixel format and no size but the pusher's. `letterbox`, `stretch`: it may have sizes of any shape.
 pub const CONVERT: &str = "VLOOPBACK_CONVERT";
 /// Where commands are looked for.
 pub const PATH: &str = "PATH";

@@ -113,6 +113,8 @@ pub struct Config {
     pub exclusive: bool,
     /// Whose open files may stream at once.
     pub share: Share,
+    /// Clients may have pixel formats and sizes that their pipe does not have.
+    pub convert: bool,
     /// Permission bits of the nodes.
     pub mode: u32,
     /// Group of the nodes, by number; None: group "video" for root's server, else the server's own.
@@ -163,6 +165,8 @@ pub struct PipeConfig {
     pub exclusive: Option<bool>,
     /// As [`Config::share`].
     pub share: Option<Share>,
+    /// As [`Config::convert`].
+    pub convert: Option<bool>,
 }
 
 impl Default for Config {
@@ -179,6 +183,7 @@ impl Default for Config {
             idle: None,
             exclusive: false,
             share: Share::Processes,
+            convert: true,
             mode: 0o660,
             group: None,
             answer_timeout: Duration::from_secs(10),
@@ -212,6 +217,7 @@ struct FileConfig {
     idle: Option<String>,
     exclusive: Option<bool>,
     share: Option<String>,
+    convert: Option<bool>,
     mode: Option<String>,
     group: Option<u32>,
     answer_timeout: Option<u32>,
@@ -246,15 +252,16 @@ struct FilePipe {
     timeout: Option<u32>,
     exclusive: Option<bool>,
     share: Option<String>,
+    convert: Option<bool>,
 }
 
 impl Config {
     /// Reads the options from `path` (TOML): keys pipes, spares, spare_timeout (seconds), num_buffers,
-    /// dev_offset, order, socket, profile, idle, exclusive (true or false), share ("processes", "all"), mode (octal, as "0660"), group (number),
+    /// dev_offset, order, socket, profile, idle, exclusive (true or false), share ("processes", "all"), convert (true or false), mode (octal, as "0660"), group (number),
     /// answer_timeout (seconds), timeout_image (file), timeout (milliseconds), identity ("v4l2loopback", "vloopback"),
     /// admin_group (number), state (file, where this one is); a table `[limits]` of what each user may
     /// take, with connections, open_devices and memory (MiB); and a table `[[pipe]]` for each
-    /// pipe from 0 on with its own label, input, output (numbers of nodes), timeout_image, timeout, exclusive or share. Relative paths of pictures start at this
+    /// pipe from 0 on with its own label, input, output (numbers of nodes), timeout_image, timeout, exclusive, share or convert. Relative paths of pictures start at this
     /// file's folder. Keys that are not in the file keep their values.
     ///
     /// # Errors
@@ -284,6 +291,7 @@ impl Config {
             file.spare_timeout.map_or(self.spare_timeout, |seconds| Duration::from_secs(seconds.into()));
         self.num_buffers = file.num_buffers.unwrap_or(self.num_buffers);
         self.exclusive = file.exclusive.unwrap_or(self.exclusive);
+        self.convert = file.convert.unwrap_or(self.convert);
         let share = |word: Option<String>| {
             word.map(|word| word.parse::<Share>()).transpose().map_err(|e| bad(format!("key share: {e}")))
         };
@@ -311,6 +319,7 @@ impl Config {
                     timeout: pipe.timeout.map(millis),
                     exclusive: pipe.exclusive,
                     share: share(pipe.share)?,
+                    convert: pipe.convert,
                 })
             };
             self.pipe = file.pipe.into_iter().map(own).collect::<Result<_, ServerError>>()?;
@@ -340,6 +349,11 @@ impl Config {
         let own = self.pipe.get(index as usize);
         let shared = own.and_then(|pipe| pipe.share) == Some(Share::All);
         own.and_then(|pipe| pipe.exclusive).unwrap_or(self.exclusive && !shared)
+    }
+
+    /// Whether clients may have formats and sizes that the pipe does not have.
+    pub(crate) fn converts_of(&self, index: u32) -> bool {
+        self.pipe.get(index as usize).and_then(|pipe| pipe.convert).unwrap_or(self.convert)
     }
 
     /// Whose open files of a pipe may stream at once.

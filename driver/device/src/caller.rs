@@ -3,12 +3,22 @@
 use core::ffi::c_int;
 use core::ops::Deref;
 
+use vloopback_convert::Fit;
 use vloopback_ioctl::{Abi, Fault, UserMemory};
 
 use crate::files::Files;
 use crate::open_file::OpenFile;
 use vloopback_sys as sys;
 use vloopback_sys::Result;
+
+/// How a caller's frames are converted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// How a picture is fitted into a size of another shape.
+    pub fit: Fit,
+    /// It may ask for sizes of another shape than the pipe's.
+    pub any_shape: bool,
+}
 
 /// How a caller has a device's memory mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,8 +68,8 @@ pub trait Caller: UserMemory {
     /// user asked for them.
     fn has_own_names(&self) -> bool;
 
-    /// Whether frames are converted where it asks for a pixel format that the pipe does not have.
-    fn converts(&self) -> bool;
+    /// Whether frames are converted where it asks for a pixel format or a size that the pipe does not have, and how.
+    fn converts(&self) -> Option<Wish>;
 
     /// Whether its calls wait: the descriptor has no O_NONBLOCK.
     fn may_wait(&self) -> bool;

@@ -58,15 +58,15 @@ impl Files {
         Ok(session)
     }
 
-    /// The name of its format that the program asked for on another descriptor of the node.
-    fn chosen_name(&self, info: &SessionInfo) -> u32 {
-        let mut name = 0;
+    /// The pixel format and the size that the program asked for on another descriptor of the node.
+    fn asked_elsewhere(&self, info: &SessionInfo) -> (u32, u32) {
+        let mut asked = (0, 0);
         self.each(|other| {
             if other.info().pipe == info.pipe && other.info().input == info.input {
-                name = other.pixel_name.load(Ordering::Relaxed);
+                asked = (other.pixel_name.load(Ordering::Relaxed), other.pixel_size.load(Ordering::Relaxed));
             }
         });
-        name
+        asked
     }
 
     /// The open file of this session, if the process has it already.
@@ -135,7 +135,7 @@ impl Files {
         pages: [c_int; 3],
     ) -> Result<&'static OpenFile> {
         let session = self.free_file()?;
-        session.begin(info, lifeline, pages, self.chosen_name(&info))?;
+        session.begin(info, lifeline, pages, self.asked_elsewhere(&info))?;
         Ok(session)
     }
 }

@@ -39,4 +39,5 @@ mod stream;
 mod v4l1;
 pub mod v4l2;
 mod wait;
+mod workspace;
 pub mod zero;

@@ -66,8 +66,10 @@ pub struct OpenFile {
     pub pusher_fd: AtomicI32,
     /// The kernel sends SIGIO for that descriptor.
     pub armed: AtomicBool,
-    /// The name that the program asked for of an RGB format that has two (V4L2 code), 0 for none.
+    /// The pixel format that the program asked for (V4L2 code) if it is not the pipe's own name; 0 for none.
     pub pixel_name: AtomicU32,
+    /// The size that the program asked for if it is not the pipe's own: width * 65536 + height; 0 for none.
+    pub pixel_size: AtomicU32,
     /// The zero-copy memory, by number, whose pusher was asked for its palettes through this open file.
     pub(crate) asked_palettes: AtomicU32,
     /// The descriptor that says in poll that a V4L2 event is pending. See `event_doorbell`.
@@ -122,7 +124,7 @@ impl OpenFile {
     }
 
     /// Becomes the open file that the server told of, with the descriptors of its page, its board and its claims page.
-    /// Its one user is the number to come. `name`: see `pixel_name`. The caller makes one open file at a time.
+    /// Its one user is the number to come. `asked`: see `pixel_name` and `pixel_size`. The caller makes one open file at a time.
     ///
     /// # Errors
     /// ENOMEM, EPROTO: a page cannot be mapped.
@@ -131,7 +133,7 @@ impl OpenFile {
         info: SessionInfo,
         lifeline: &'static Lifeline,
         pages: [c_int; 3],
-        name: u32,
+        asked: (u32, u32),
     ) -> Result<()> {
         let rw = libc::PROT_READ | libc::PROT_WRITE;
         let page = map_page::<SessionPage>(pages[0], rw)?;
@@ -150,7 +152,8 @@ impl OpenFile {
         self.claimed.store(false, Ordering::Release);
         self.pusher_fd.store(-1, Ordering::Release);
         self.armed.store(false, Ordering::Release);
-        self.pixel_name.store(name, Ordering::Release);
+        self.pixel_name.store(asked.0, Ordering::Release);
+        self.pixel_size.store(asked.1, Ordering::Release);
         self.asked_palettes.store(0, Ordering::Release);
         self.ringing_end_of.store(0, Ordering::Release);
         self.pace.forget();

@@ -6,6 +6,7 @@ use vloopback_ring::{Board, Log, MAX_SLOTS, PAGE_LEN};
 use vloopback_wire::{Reply, Request};
 
 use crate::part::Part;
+use crate::workspace::Workspace;
 use vloopback_link::connection;
 use vloopback_sys as sys;
 use vloopback_sys::{Errno, FdList, Result};
@@ -30,6 +31,8 @@ pub struct RingMap {
     old: usize,
     /// Memory of a frame that is read or written in parts.
     pub part: Part,
+    /// What conversions work in.
+    pub workspace: Workspace,
     /// The session whose ring it is.
     session: u32,
 }
@@ -158,6 +161,7 @@ impl RingMap {
     pub fn unmap_all(&mut self) {
         self.unmap_slots();
         self.part.forget();
+        self.workspace.forget();
         let log = core::mem::take(&mut self.log);
         for log in self.old_logs.iter_mut().map(core::mem::take).chain([log]).filter(|log| *log != 0) {
             // SAFETY: the session's last user is gone.

@@ -16,6 +16,7 @@ use crate::open_file::{self, OpenFile, is_patient, own};
 use crate::ring_map::RingMap;
 use crate::v4l2::lines::Lines;
 use crate::wait;
+use crate::workspace::Workspace;
 use crate::zero::{memory, want};
 use vloopback_link::connection;
 use vloopback_sys as sys;
@@ -273,6 +274,9 @@ impl<'a> Locked<'a> {
     /// # Safety
     /// [`Conversion::result_len`] bytes can be written at `to`.
     pub unsafe fn convert_oldest(&mut self, conversion: &Conversion, to: *mut u8) -> Result<Option<Taken>> {
+        // Taken out for the copy, which needs the ring; a page that is lost with an error is mapped anew.
+        let mut workspace = core::mem::replace(&mut self.ring.workspace, Workspace::NONE);
+        let work = workspace.memory(conversion.workspace_len())?;
         let convert = |from: *const u8, len: usize| {
             let count = conversion.result_len();
             // SAFETY: the slot has `len` bytes, and `to` the result's. A writer that changes the slot meanwhile spoils
@@ -281,12 +285,14 @@ impl<'a> Locked<'a> {
                 (core::slice::from_raw_parts(from, len), core::slice::from_raw_parts_mut(to, count))
             };
             // A frame that is too short is none: what there is of it would be another picture's rest.
-            Ok(if conversion.run(from, into, &mut []) { count } else { 0 })
+            Ok(if conversion.run(from, into, work) { count } else { 0 })
         };
-        match self.row() {
+        let taken = match self.row() {
             Some(row) => self.copy_held_by(row, usize::MAX, convert),
             None => self.copy_oldest_by(usize::MAX, convert),
-        }
+        };
+        self.ring.workspace = workspace;
+        taken
     }
 
     /// Copies the oldest frame that the client has not had by `copy`, with room for `room` bytes.

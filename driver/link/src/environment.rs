@@ -1,7 +1,7 @@
 //! What the environment says, read once when the process begins: where the server is, and the era.
 
 use core::ffi::{CStr, c_int};
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
 /// Text that was in the environment when the process began, in static memory.
 struct Text {
@@ -53,8 +53,21 @@ static RELEASE: Text = Text::new();
 static LEGACY: AtomicBool = AtomicBool::new(false);
 
 static OWN_NAMES: AtomicBool = AtomicBool::new(false);
-/// Frames are converted for it.
-static CONVERTS: AtomicBool = AtomicBool::new(false);
+/// See [`Conversion`].
+static CONVERSION: AtomicU8 = AtomicU8::new(Conversion::SameShape as u8);
+
+/// What a program gets that asks for a pixel format or a size that its pipe does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conversion {
+    /// The pipe's own.
+    Off,
+    /// The pixel format, and sizes of the same shape.
+    SameShape,
+    /// Sizes of any shape, with black bars beside the picture.
+    Letterbox,
+    /// Sizes of any shape; the picture fills them.
+    Stretch,
+}
 
 fn variable(name: &CStr) -> Option<&'static [u8]> {
     // SAFETY: getenv of a valid name; the constructor runs before the program can change its
@@ -84,8 +97,11 @@ pub fn configure_from_env() {
     if variable(c"VLOOPBACK_IDENTITY") == Some(b"vloopback") {
         OWN_NAMES.store(true, Ordering::Relaxed);
     }
-    if variable(c"VLOOPBACK_CONVERT") == Some(b"1") {
-        CONVERTS.store(true, Ordering::Relaxed);
+    match variable(c"VLOOPBACK_CONVERT") {
+        Some(b"0") => CONVERSION.store(Conversion::Off as u8, Ordering::Relaxed),
+        Some(b"letterbox") => CONVERSION.store(Conversion::Letterbox as u8, Ordering::Relaxed),
+        Some(b"stretch") => CONVERSION.store(Conversion::Stretch as u8, Ordering::Relaxed),
+        _ => {}
     }
     if variable(c"VLOOPBACK_ERA") == Some(b"legacy") || personality_is_uname26() {
         mark_legacy();
@@ -131,9 +147,10 @@ pub fn has_own_names() -> bool {
     OWN_NAMES.load(Ordering::Relaxed)
 }
 
-/// Whether the user wants frames converted for whoever asks for another pixel format than the pipe's.
-pub fn converts() -> bool {
-    CONVERTS.load(Ordering::Relaxed)
+/// What the user wants converted.
+pub fn conversion() -> Conversion {
+    let all = [Conversion::Off, Conversion::SameShape, Conversion::Letterbox, Conversion::Stretch];
+    all[usize::from(CONVERSION.load(Ordering::Relaxed)) % all.len()]
 }
 
 /// Whether the process is legacy.

@@ -6,10 +6,12 @@ use vloopback_ioctl::{Abi, Fault, UserMemory};
 
 use crate::open_files;
 use crate::own_memory::OwnMemory;
-use vloopback_device::caller::{Caller, Imported, Window};
+use vloopback_convert::Fit;
+use vloopback_device::caller::{Caller, Imported, Window, Wish};
 use vloopback_device::files::Files;
 use vloopback_device::open_file::{OpenFile, is_certain};
-use vloopback_link::{environment, table};
+use vloopback_link::environment::{self, Conversion};
+use vloopback_link::table;
 use vloopback_sys as sys;
 use vloopback_sys::Result;
 
@@ -51,8 +53,14 @@ impl Caller for Own {
         environment::is_legacy() || environment::has_own_names()
     }
 
-    fn converts(&self) -> bool {
-        environment::converts()
+    fn converts(&self) -> Option<Wish> {
+        let (fit, any_shape) = match environment::conversion() {
+            Conversion::Off => return None,
+            Conversion::SameShape => (Fit::Letterbox, false),
+            Conversion::Letterbox => (Fit::Letterbox, true),
+            Conversion::Stretch => (Fit::Stretch, true),
+        };
+        Some(Wish { fit, any_shape })
     }
 
     fn may_wait(&self) -> bool {

@@ -96,6 +96,7 @@ fn every_reply_comes_back_as_it_went() {
         v4l2: true,
         exclusive: true,
         shared: true,
+        converts: true,
         answer_timeout: 10_000,
     };
     for reply in [

@@ -106,6 +106,8 @@ pub struct SessionInfo {
     pub exclusive: bool,
     /// Of an output: several open files of one process may stream.
     pub shared: bool,
+    /// Of an output: clients may have formats and sizes that the pipe does not have.
+    pub converts: bool,
     /// Milliseconds that a zero-copy pusher has for an answer; 0 for ever.
     pub answer_timeout: u32,
 }
@@ -117,7 +119,10 @@ impl Said for SessionInfo {
             Idle::Wait => 1,
             Idle::Refuse => 2,
         };
-        let flags = u32::from(self.v4l2) | u32::from(self.exclusive) << 1 | u32::from(self.shared) << 2;
+        let flags = u32::from(self.v4l2)
+            | u32::from(self.exclusive) << 1
+            | u32::from(self.shared) << 2
+            | u32::from(self.converts) << 3;
         for number in [self.session, self.pipe, self.node, self.partner, u32::from(self.input), self.flags] {
             to.put(number);
         }
@@ -146,6 +151,7 @@ impl Said for SessionInfo {
             v4l2: has & 1 != 0,
             exclusive: has & 2 != 0,
             shared: has & 4 != 0,
+            converts: has & 8 != 0,
             answer_timeout,
         }
     }

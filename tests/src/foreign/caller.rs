@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
-use vloopback_device::caller::{Caller, Imported, Window};
+use vloopback_device::caller::{Caller, Imported, Window, Wish};
 use vloopback_device::checked_buffers;
 use vloopback_device::files::Files;
 use vloopback_device::open_file::OpenFile;
@@ -158,8 +158,8 @@ impl Caller for Foreign<'_> {
         self.process.is_legacy()
     }
 
-    fn converts(&self) -> bool {
-        false
+    fn converts(&self) -> Option<Wish> {
+        None
     }
 
     fn may_wait(&self) -> bool {

@@ -188,6 +188,7 @@ impl Engine {
             v4l2: !has_old_rules,
             exclusive: pipe.core.options().exclusive,
             shared: self.config.share_of(pipe.index) == Share::All,
+            converts: side == Side::Output && self.config.converts_of(pipe.index),
             answer_timeout: self.config.answer_timeout.as_millis().try_into().unwrap_or(u32::MAX),
             ..SessionInfo::default()
         }

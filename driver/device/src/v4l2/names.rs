@@ -13,45 +13,62 @@ use vloopback_ring::Pix;
 
 use crate::caller::Call;
 use crate::v4l2::bridge;
-use crate::v4l2::convert::{converted, converts};
+use crate::v4l2::convert::{converted, converts, sizes};
 use crate::v4l2::format::to_v4l2;
 use crate::zero::memory::is_zero;
+use vloopback_convert::picture::can;
 
-/// The program asked for this format: where the pipe's is the same under another name, it is told the
-/// name that it knows, on every descriptor of the output that the process has.
-pub(super) fn choose(call: &Call, asked: Fourcc) {
-    let named = other_name(asked).is_some() || converts(call);
-    let name = if named { asked.0 } else { 0 };
+/// Remembers what the program asked for, on every descriptor of the output that the process has: the format's second name,
+/// or a format or a size that the pipe does not have. `answer` is what it was told.
+pub(super) fn choose(call: &Call, asked: Fourcc, answer: &V4l2PixFormat) {
+    let pipe = call.board().format().pix;
+    let is_native = same_pixels(answer.fourcc(), Fourcc(pipe.fourcc));
+    let name = match other_name(asked) {
+        Some(_) => asked.0,
+        None if is_native || !converts(call) => 0,
+        None => answer.pixelformat,
+    };
+    let is_whole = (answer.width, answer.height) == (pipe.width, pipe.height);
+    let size = if is_whole || !converts(call) { 0 } else { answer.width << 16 | answer.height & 0xffff };
     let info = call.info();
     call.caller.files().each(|other| {
         if other.info().pipe == info.pipe && other.info().input == info.input {
             other.pixel_name.store(name, Ordering::Relaxed);
+            other.pixel_size.store(size, Ordering::Relaxed);
         }
     });
 }
 
 /// The pipe's format as the program asked for it: under the name that it knows, or converted.
 pub(crate) fn under_asked_name(call: &Call, pix: Pix) -> Pix {
-    let name = call.pixel_name.load(Ordering::Relaxed);
-    if same_pixels(Fourcc(name), Fourcc(pix.fourcc)) {
-        return Pix { fourcc: name, ..pix };
+    let (name, size) = (call.pixel_name.load(Ordering::Relaxed), call.pixel_size.load(Ordering::Relaxed));
+    let to = if name == 0 { pix.fourcc } else { name };
+    let (width, height) = if size == 0 { (pix.width, pix.height) } else { (size >> 16, size & 0xffff) };
+    shown_as(call, &pix, Fourcc(to), (width, height))
+}
+
+/// The pipe's format in this pixel format and size, as far as that can be.
+fn shown_as(call: &Call, pipe: &Pix, to: Fourcc, size: (u32, u32)) -> Pix {
+    let is_same = same_pixels(to, Fourcc(pipe.fourcc));
+    let named = if is_same { Pix { fourcc: to.0, ..*pipe } } else { *pipe };
+    if (is_same && size == (pipe.width, pipe.height)) || !converts(call) {
+        return named;
     }
-    Some(pix).filter(|_| converts(call)).and_then(|pix| converted(&pix, Fourcc(name))).unwrap_or(pix)
+    // What cannot be had in the one way may be had in the size alone.
+    converted(&named, to, size).or_else(|| converted(&named, Fourcc(named.fourcc), size)).unwrap_or(named)
 }
 
 /// `now` under the name that is asked for, if it has that one, too; or the pipe's format converted to what is asked for.
-pub(super) fn as_asked(call: &Call, now: V4l2PixFormat, asked: Fourcc) -> V4l2PixFormat {
-    if same_pixels(asked, now.fourcc()) {
-        return V4l2PixFormat { pixelformat: asked.0, ..now };
-    }
+pub(super) fn as_asked(call: &Call, now: V4l2PixFormat, asked: &V4l2PixFormat) -> V4l2PixFormat {
+    let named = V4l2PixFormat { pixelformat: asked.pixelformat, ..now };
     if !converts(call) || call.page().count.load(Ordering::Relaxed) != 0 {
-        return now;
+        return if same_pixels(asked.fourcc(), now.fourcc()) { named } else { now };
     }
     let pipe = call.board().format().pix;
-    if same_pixels(asked, Fourcc(pipe.fourcc)) {
-        return V4l2PixFormat { pixelformat: asked.0, ..to_v4l2(&pipe) };
-    }
-    converted(&pipe, asked).map_or(now, |pix| to_v4l2(&pix))
+    let to = if can(Fourcc(pipe.fourcc), asked.fourcc()) { asked.fourcc() } else { Fourcc(pipe.fourcc) };
+    let wanted = (asked.width, asked.height);
+    let size = sizes(call, to).find(|size| *size == wanted).unwrap_or((pipe.width, pipe.height));
+    to_v4l2(&shown_as(call, &pipe, asked.fourcc(), size))
 }
 
 /// The formats that the client's library makes of the pipe's, which has this one.

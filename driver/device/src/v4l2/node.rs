@@ -3,7 +3,6 @@
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::text;
-use vloopback_abi::v4l2::flags::V4L2_FMT_FLAG_EMULATED;
 use vloopback_abi::v4l2::pixel::{nearest_within, with_lines};
 use vloopback_abi::v4l2::{
     Fourcc, PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE,
@@ -121,8 +120,8 @@ impl Node<'_> {
     /// `near`, the nearest format that there is, with the lines that the program has asked for. Not where these are
     /// what is left of the format that it was told of before it asked for another one.
     fn with_lines(&self, near: V4l2PixFormat, asked: &V4l2PixFormat) -> V4l2PixFormat {
-        if convert::converts(self.call) {
-            // What is made for it has no padding.
+        if !self.is_input() && !Pix::from(&near).same_frames(&self.call.board().format().pix) {
+            // What is converted has no padding.
             return near;
         }
         let now = self.pix();
@@ -147,9 +146,13 @@ impl Node<'_> {
         let range = bridge::sizes(self.call);
         // A V4L1 pusher's other palettes have no odd sizes.
         let now = if self.is_bridged() { format.fit(pix.width, pix.height) } else { (pix.width, pix.height) };
+        let has_buffers = self.page().count.load(Ordering::Relaxed) != 0;
+        let is_fixed = has_buffers && !pix.same_frames(&self.call.board().format().pix);
+        let own_sizes = convert::sizes(self.call, format.fourcc);
         Ok((0..).map_while(move |index| match range {
             Some(range) => bridge::listed(range, now, |width, height| format.fit(width, height), index),
-            None => Some(now).filter(|_| index == 0),
+            None if is_fixed => Some(now).filter(|_| index == 0),
+            None => own_sizes.clone().nth(index as usize),
         }))
     }
 
@@ -188,10 +191,10 @@ impl Node<'_> {
         } else if self.is_bridged() {
             bridge::resolve(self.call, asked, false)
         } else {
-            let pipe = names::as_asked(self.call, to_v4l2(&self.pipe_pix()), asked.fourcc());
+            let pipe = names::as_asked(self.call, to_v4l2(&self.pipe_pix()), asked);
             return Ok(self.with_lines(pipe, asked));
         };
-        Ok(names::as_asked(self.call, near, asked.fourcc()))
+        Ok(names::as_asked(self.call, near, asked))
     }
 
     /// The nearest format that a pusher can set: within the pipe's sizes, or the one that is kept.
@@ -333,8 +336,8 @@ impl V4l2Device for Node<'_> {
             let native = names::listed(self.call, first).count();
             if let Some(beyond) = index.checked_sub(native) {
                 let format = names::emulated(self.call, first).nth(beyond).ok_or(Errno::EINVAL)?;
-                let told = format.fmtdesc(asked.index, asked.type_);
-                return Ok(V4l2Fmtdesc { flags: told.flags | V4L2_FMT_FLAG_EMULATED, ..told });
+                // Without V4L2_FMT_FLAG_EMULATED: "drivers must never set it", says v4l2-compliance, which takes us for one.
+                return Ok(format.fmtdesc(asked.index, asked.type_));
             }
             names::listed(self.call, first).nth(index)
         };
@@ -361,7 +364,7 @@ impl V4l2Device for Node<'_> {
             if bridged {
                 bridge::set_format(self.call, &asked.pix())?;
             }
-            names::choose(self.call, asked.pix().fourcc());
+            names::choose(self.call, asked.pix().fourcc(), &pix);
             pix = to_v4l2(&self.pipe_pix());
             if !bridged {
                 pix = self.with_lines(pix, &asked.pix());
