@@ -93,9 +93,8 @@ impl<'a> Drawing<'a, '_> {
         (own, lines): &mut (Own, [Line; 6]),
     ) {
         let grey = matches!(self.canvas.kind, Kind::Grey(_));
-        let black = [[self.black; ACROSS], NEUTRAL];
         let (band, colours) = match source {
-            Source::Black => (self.darkness(&black, width, rows), &Colours::Keep),
+            Source::Black => (self.darkness(width, rows, lines), &Colours::Keep),
             Source::Same => (same(&self.view, grey, from, (width, rows), lines), self.colours),
             Source::Resized(resize) => (resize.band(from.0, width, rows), self.colours),
         };
@@ -103,12 +102,13 @@ impl<'a> Drawing<'a, '_> {
     }
 
     #[inline(always)]
-    fn darkness<'b>(&self, [black, neutral]: &'b [Line; 2], width: usize, rows: usize) -> Band<'b> {
+    fn darkness<'b>(&self, width: usize, rows: usize, lines: &'b mut [Line; 6]) -> Band<'b> {
         const NOTHING: Line = [0; ACROSS];
         let across = self.canvas.kind.sharing().0;
         let rgb = self.canvas.kind.is_rgb();
-        let first = if rgb { &NOTHING[..width] } else { &black[..width] };
-        let rest = &(if rgb { &NOTHING } else { neutral })[..width.div_ceil(across)];
+        lines[0].fill(if rgb { 0 } else { self.black });
+        let first = &lines[0][..width];
+        let rest = &(if rgb { &NOTHING } else { &NEUTRAL })[..width.div_ceil(across)];
         Band { rows, first: [first; 2], rest: [[rest; 2]; 2], across, shared: true }
     }
 }

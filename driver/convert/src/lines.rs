@@ -3,7 +3,7 @@
 //! stays as it was there.
 
 /// Pixels that are worked on at once: few enough for the stack of a signal handler.
-pub(crate) const ACROSS: usize = 128;
+pub(crate) const ACROSS: usize = 256;
 
 /// Samples of a part of a line.
 pub(crate) type Line = [u8; ACROSS];

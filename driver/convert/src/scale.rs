@@ -4,12 +4,12 @@
 //! the picture grows, and two of the result's samples where it shrinks: the filter that swscale calls bilinear. A picture
 //! that shrinks to less than half has whole numbers of its samples averaged before. So four weights always do.
 
-use crate::lines::ACROSS;
-
 /// Samples that a weighted mean is made of.
 const TAPS: usize = 4;
 /// What weights add up to.
 const ONE: u16 = 128;
+/// Places of a line whose samples are fetched before they are weighted.
+const GATHERED: usize = 64;
 /// Bytes behind a line that may be read with it.
 const BEHIND: usize = TAPS - 1;
 
@@ -261,10 +261,10 @@ fn across(line: &[u8], table: &[u8], into: &mut [u8]) {
     let (one, weights) = weights.split_at(into.len());
     let (two, weights) = weights.split_at(into.len());
     let (three, four) = weights.split_at(into.len());
-    let parts = into.chunks_mut(ACROSS).zip(starts.chunks(4 * ACROSS));
+    let parts = into.chunks_mut(GATHERED).zip(starts.chunks(4 * GATHERED));
     let weights =
-        one.chunks(ACROSS).zip(two.chunks(ACROSS)).zip(three.chunks(ACROSS)).zip(four.chunks(ACROSS));
-    let mut gathered = [0_u32; ACROSS];
+        one.chunks(GATHERED).zip(two.chunks(GATHERED)).zip(three.chunks(GATHERED)).zip(four.chunks(GATHERED));
+    let mut gathered = [0_u32; GATHERED];
     for ((into, starts), (((one, two), three), four)) in parts.zip(weights) {
         for (samples, start) in gathered.iter_mut().zip(starts.chunks_exact(4)) {
             let start = u32::from_le_bytes([start[0], start[1], start[2], start[3]]) as usize;
