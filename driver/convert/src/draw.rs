@@ -21,7 +21,8 @@ pub(crate) struct Drawing<'a, 'w> {
     pub(crate) workspace: &'w mut [u8],
 }
 
-/// Where the samples of a rectangle come from.
+/// Where the samples of a rectangle come from. There is one at a time, and no memory to put it into.
+#[expect(clippy::large_enum_variant)]
 enum Source<'a, 'w> {
     Black,
     /// The picture in its own size.
