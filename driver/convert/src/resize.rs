@@ -5,7 +5,7 @@ use core::array::from_fn;
 use crate::fit::Place;
 use crate::picture::{Depth, Kind, Picture, View};
 use crate::read::NEUTRAL;
-use crate::scale::{Axis, Scaler, need, take};
+use crate::scale::{Axis, Lines, Scaler, need, take};
 use crate::write::Band;
 
 /// The directions of a picture's planes.
@@ -112,17 +112,17 @@ impl<'a, 'w> Resize<'a, 'w> {
             Planes::Pixels(scaler, lines) => {
                 for (row, line) in lines.iter_mut().enumerate().take(rows) {
                     let into = line.each_mut().map(|line| &mut **line);
-                    scaler.line(y + row, |row, into| view.rgb(0, row, into), into);
+                    scaler.line(y + row, &Pixels(view), into);
                 }
             }
             Planes::Apart(luma, lines, differences) => {
                 for (row, line) in lines.iter_mut().enumerate().take(rows) {
-                    luma.line(y + row, |row, [into]| copy_luma(view, row, into), [line]);
+                    luma.line(y + row, &Luma(view), [line]);
                 }
                 let Some((scaler, lines)) = differences else { return };
                 for (row, line) in lines.iter_mut().enumerate().take(of_colour) {
                     let into = line.each_mut().map(|line| &mut **line);
-                    scaler.line(y / self.down + row, |row, into| copy_differences(view, row, into), into);
+                    scaler.line(y / self.down + row, &Colour(view), into);
                 }
             }
         }
@@ -154,27 +154,47 @@ impl<'a, 'w> Resize<'a, 'w> {
     }
 }
 
-/// A line of luma.
-#[inline(always)]
-fn copy_luma(view: &View, row: usize, into: &mut [u8]) {
-    match view.kind {
-        Kind::Planes { .. } | Kind::Grey(Depth::Byte) => {
-            let len = into.len();
-            into.copy_from_slice(&view.line(0, row)[..len]);
-        }
-        _ => _ = view.luma(0, row, view.width, into),
+/// Red, green and blue of a picture.
+struct Pixels<'a>(&'a View<'a>);
+
+impl Lines<3> for Pixels<'_> {
+    #[inline(always)]
+    fn read(&self, row: usize, into: [&mut [u8]; 3]) {
+        self.0.rgb(0, row, into);
     }
 }
 
-/// A line of the differences.
-#[inline(always)]
-fn copy_differences(view: &View, row: usize, [u, v]: [&mut [u8]; 2]) {
-    match view.kind {
-        Kind::Planes { together: false, .. } => {
-            let len = u.len();
-            u.copy_from_slice(&view.line(1, row)[..len]);
-            v.copy_from_slice(&view.line(2, row)[..len]);
+/// Its luma.
+struct Luma<'a>(&'a View<'a>);
+
+impl Lines<1> for Luma<'_> {
+    #[inline(always)]
+    fn read(&self, row: usize, [into]: [&mut [u8]; 1]) {
+        let view = self.0;
+        match view.kind {
+            Kind::Planes { .. } | Kind::Grey(Depth::Byte) => {
+                let len = into.len();
+                into.copy_from_slice(&view.line(0, row)[..len]);
+            }
+            _ => _ = view.luma(0, row, view.width, into),
         }
-        _ => _ = view.differences(0, row, view.width, [u, v]),
+    }
+}
+
+/// Its colour differences.
+struct Colour<'a>(&'a View<'a>);
+
+impl Lines<2> for Colour<'_> {
+    #[inline(always)]
+    fn read(&self, row: usize, [u, v]: [&mut [u8]; 2]) {
+        let view = self.0;
+        match view.kind {
+            Kind::Planes { together: false, .. } => {
+                let len = u.len();
+                u.copy_from_slice(&view.line(1, row)[..len]);
+                v.copy_from_slice(&view.line(2, row)[..len]);
+            }
+            _ => _ = view.differences(0, row, view.width, [u, v]),
+        }
     }
 }
