@@ -56,9 +56,7 @@ impl Coding {
     }
 }
 
-/// Binary digits behind the point of what leads to red, green and blue: the largest factor, 2.2, fits 16 bits.
-const TO_RGB: u32 = 13;
-/// The same of what leads to luma and differences, whose factors are below 1.
+/// Binary digits behind the point of the factors that lead to luma and differences, which are below 1.
 const TO_YUV: u32 = 15;
 
 fn fixed(value: f64, point: u32) -> i16 {
@@ -82,7 +80,9 @@ pub(crate) enum Colours {
     ToYuv(ToYuv),
 }
 
-/// From luma and differences to red, green and blue. Factors are 16 bits wide: processors multiply these fastest.
+/// From luma and differences to red, green and blue. All is 16 bits wide: of these a processor works on most at once.
+/// Samples are multiplied by as much as keeps them within 16 bits, and of each product the upper half is taken; it has
+/// [`SUM`] binary digits behind the point.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ToRgb {
     black: i16,
@@ -93,19 +93,33 @@ pub(crate) struct ToRgb {
     blue_u: i16,
 }
 
+/// Binary digits behind the point of a sum.
+const SUM: u32 = 5;
+/// What luma and the differences are multiplied by before, in digits: both then have a sign and 15 bits.
+const LUMA: u32 = 7;
+const DIFFERENCE: u32 = 8;
+/// Half a level, and one more for what the halves of two products lose on average.
+const ROUND: i16 = (1 << (SUM - 1)) + 1;
+
+#[inline(always)]
+fn upper_half(one: i16, other: i16) -> i16 {
+    ((i32::from(one) * i32::from(other)) >> 16) as i16
+}
+
 impl ToRgb {
     pub(crate) fn new(coding: Coding) -> Self {
         let (red, blue) = coding.shares();
         let green = 1.0 - red - blue;
         let (luma, colour, black) = coding.spans();
         let (v, u) = (2.0 * (1.0 - red) * 255.0 / colour, 2.0 * (1.0 - blue) * 255.0 / colour);
+        let factor = |value: f64| fixed(value, 16 + SUM - DIFFERENCE);
         Self {
             black: black.into(),
-            luma: fixed(255.0 / luma, TO_RGB),
-            red_v: fixed(v, TO_RGB),
-            green_u: fixed(-u * blue / green, TO_RGB),
-            green_v: fixed(-v * red / green, TO_RGB),
-            blue_u: fixed(u, TO_RGB),
+            luma: fixed(255.0 / luma, 16 + SUM - LUMA),
+            red_v: factor(v),
+            green_u: factor(-u * blue / green),
+            green_v: factor(-v * red / green),
+            blue_u: factor(u),
         }
     }
 
@@ -114,12 +128,14 @@ impl ToRgb {
     pub(crate) fn line(&self, [y, u, v]: [&[u8]; 3], [r, g, b]: [&mut [u8]; 3]) {
         let from = y.iter().zip(u).zip(v);
         for (((y, u), v), ((r, g), b)) in from.zip(r.iter_mut().zip(g).zip(b)) {
-            let (u, v) = (i16::from(*u) - 128, i16::from(*v) - 128);
-            let product = |one: i16, other: i16| i32::from(one) * i32::from(other);
-            let y = product(i16::from(*y) - self.black, self.luma) + (1 << (TO_RGB - 1));
-            *r = clamp((y + product(v, self.red_v)) >> TO_RGB);
-            *g = clamp((y + product(u, self.green_u) + product(v, self.green_v)) >> TO_RGB);
-            *b = clamp((y + product(u, self.blue_u)) >> TO_RGB);
+            let difference = |sample: u8| (i16::from(sample) - 128) << DIFFERENCE;
+            let (u, v) = (difference(*u), difference(*v));
+            let y = upper_half((i16::from(*y) - self.black) << LUMA, self.luma) + ROUND;
+            // A sum that is more than 16 bits hold is far beyond 255 as it is.
+            let level = |sum: i16| (sum >> SUM).clamp(0, 255) as u8;
+            *r = level(y.saturating_add(upper_half(v, self.red_v)));
+            *g = level(y + upper_half(u, self.green_u) + upper_half(v, self.green_v));
+            *b = level(y.saturating_add(upper_half(u, self.blue_u)));
         }
     }
 }

@@ -1,14 +1,12 @@
 //! From one picture to another.
 
 use crate::colour::{Coding, Colours, ToRgb, ToYuv};
+use crate::draw::Drawing;
 use crate::fit::{Fit, Place};
 use crate::jpeg;
-use crate::lines::{ACROSS, Line};
-use crate::picture::{Canvas, Kind, Picture, View};
-use crate::read::NEUTRAL;
-use crate::resize::{Resize, Sizes};
-use crate::wide::{self, Work};
-use crate::write::{Band, Own, write};
+use crate::picture::{Kind, Picture, View};
+use crate::resize::Sizes;
+use crate::wide;
 
 /// A conversion.
 #[derive(Clone, Copy, Debug)]
@@ -91,95 +89,7 @@ impl Conversion {
 
     /// Draws the picture. `into` and `workspace` are long enough.
     fn draw(&self, view: View, into: &mut [u8], workspace: &mut [u8]) {
-        let canvas = self.to.canvas(into);
-        wide::run(Drawing { conversion: self, view, canvas, workspace });
-    }
-
-    /// What is beside the picture is black.
-    #[inline(always)]
-    fn darken(&self, canvas: &mut Canvas, own: &mut Own) {
-        let Place { x, y, width, height } = self.place;
-        let (black, rest) =
-            if canvas.kind.is_rgb() { ([0; ACROSS], [0; ACROSS]) } else { ([self.black; ACROSS], NEUTRAL) };
-        let across = canvas.kind.sharing().0;
-        let (all, high) = (self.to.width, self.to.height);
-        let bars = [
-            (0, 0, all, y),
-            (0, y + height, all, high),
-            (0, y, x, y + height),
-            (x + width, y, all, y + height),
-        ];
-        for (left, top, right, bottom) in bars {
-            for y in (top..bottom).step_by(2) {
-                for x in (left..right).step_by(ACROSS) {
-                    let width = ACROSS.min(right - x);
-                    let rest = &rest[..width.div_ceil(across)];
-                    let band = Band {
-                        rows: 2.min(bottom - y),
-                        first: [&black[..width]; 2],
-                        rest: [[rest; 2]; 2],
-                        across,
-                        shared: true,
-                    };
-                    write(&band, &Colours::Keep, canvas, (x, y), own);
-                }
-            }
-        }
-    }
-
-    /// The picture in its own size.
-    #[inline(always)]
-    fn copy(&self, view: &View, canvas: &mut Canvas, own: &mut Own) {
-        let mut lines: [Line; 6] = [[0; ACROSS]; 6];
-        let (across, down) = view.sharing();
-        for y in (0..view.height).step_by(2) {
-            let rows = 2.min(view.height - y);
-            let last = y + rows - 1;
-            for x in (0..view.width).step_by(ACROSS) {
-                let width = ACROSS.min(view.width - x);
-                let [a, b, c, d, e, f] = lines.each_mut().map(|line| &mut line[..width]);
-                let (first, rest) = if view.kind.is_rgb() {
-                    view.rgb(x, y, [&mut *a, &mut *c, &mut *d]);
-                    view.rgb(x, last, [&mut *b, &mut *e, &mut *f]);
-                    ([&*a, &*b], [[&*c, &*d], [&*e, &*f]])
-                } else {
-                    let first = [view.luma(x, y, width, a), view.luma(x, last, width, b)];
-                    let rest = if matches!(canvas.kind, Kind::Grey(_)) {
-                        [[&NEUTRAL[..]; 2]; 2]
-                    } else {
-                        let one = view.differences(x, y / down, width, [c, d]);
-                        [one, if down == 1 { view.differences(x, last, width, [e, f]) } else { one }]
-                    };
-                    (first, rest)
-                };
-                let band = Band { rows, first, rest, across, shared: down > 1 || rows == 1 };
-                let at = (self.place.x + x, self.place.y + y);
-                write(&band, &self.colours, canvas, at, own);
-            }
-        }
-    }
-}
-
-/// The drawing of a picture.
-struct Drawing<'a, 'w> {
-    conversion: &'a Conversion,
-    view: View<'a>,
-    canvas: Canvas<'w>,
-    workspace: &'w mut [u8],
-}
-
-impl Work for Drawing<'_, '_> {
-    #[inline(always)]
-    fn run(self) {
-        let Self { conversion, view, mut canvas, workspace } = self;
-        let mut own = Own::new();
-        conversion.darken(&mut canvas, &mut own);
-        let place = conversion.place;
-        if place.is_size((view.width, view.height)) {
-            conversion.copy(&view, &mut canvas, &mut own);
-        } else {
-            let resize = Resize { view, place, colours: conversion.colours };
-            resize.run(&mut canvas, workspace, &mut own);
-        }
+        let (canvas, black) = (self.to.canvas(into), self.black);
+        wide::run(Drawing { view, canvas, place: self.place, colours: &self.colours, black, workspace });
     }
 }

@@ -10,6 +10,7 @@
 //! | `lines` | loops over the samples of a line |
 //! | `read`, `write` | lines of a frame as separate samples, and back |
 //! | `scale`, `resize` | planes, and pictures, of another size |
+//! | `draw` | pictures into frames, part by part |
 //! | `wide` | the same code for processors with wider vectors; the only unsafe code |
 //! | [`conversion`] | from one picture to another |
 //!
@@ -20,6 +21,7 @@
 
 pub mod colour;
 pub mod conversion;
+mod draw;
 mod fit;
 mod jpeg;
 mod lines;

@@ -3,16 +3,21 @@
 //! stays as it was there.
 
 /// Pixels that are worked on at once: few enough for the stack of a signal handler.
-pub(crate) const ACROSS: usize = 128;
+pub(crate) const ACROSS: usize = 256;
 
 /// Samples of a part of a line.
 pub(crate) type Line = [u8; ACROSS];
 
-/// Of every group of `STEP` bytes the one at `AT`.
+/// Of every group of `STEP` bytes the one at `AT`. (Whole words are read where there are some: of single bytes with gaps
+/// between them the compiler leaves the last vector to a slow loop.)
 #[inline(always)]
 pub(crate) fn every<const STEP: usize, const AT: usize>(from: &[u8], into: &mut [u8]) {
     for (into, group) in into.iter_mut().zip(from.chunks_exact(STEP)) {
-        *into = group[AT];
+        *into = match *group {
+            [a, b] => (u16::from_le_bytes([a, b]) >> (8 * AT)) as u8,
+            [a, b, c, d] => (u32::from_le_bytes([a, b, c, d]) >> (8 * AT)) as u8,
+            _ => group[AT],
+        };
     }
 }
 
@@ -137,33 +142,47 @@ pub(crate) fn repeat<const N: usize>(from: &[u8], into: &mut [u8]) {
     }
 }
 
-/// The sums of `N` neighbours of both lines. Beyond the end the last one counts again.
+/// The sum of the last samples of both lines, if these are no whole group of `N`: the very last counts for those that are
+/// missing.
 #[inline(always)]
-fn sums<const N: usize>(one: &[u8], other: &[u8], mut each: impl FnMut(usize, u16)) {
-    let sum = |one: &[u8]| one.iter().map(|sample| u16::from(*sample)).sum::<u16>();
-    let (mut ones, mut others) = (one.chunks_exact(N), other.chunks_exact(N));
-    let mut at = 0;
-    for (one, other) in ones.by_ref().zip(others.by_ref()) {
-        each(at, sum(one) + sum(other));
-        at += 1;
-    }
-    let (one, other) = (ones.remainder(), others.remainder());
-    if let (Some(last), Some(last_other)) = (one.last(), other.last()) {
-        let more = (N - one.len()) as u16;
-        each(at, sum(one) + sum(other) + more * (u16::from(*last) + u16::from(*last_other)));
+fn rest<const N: usize>(one: &[u8], other: &[u8]) -> Option<(usize, u16)> {
+    let whole = one.len() / N;
+    let sum = |line: &[u8]| -> Option<u16> {
+        let last = line.get(whole * N..)?;
+        let more = (N - last.len()) as u16 * u16::from(*last.last()?);
+        Some(last.iter().map(|sample| u16::from(*sample)).sum::<u16>() + more)
+    };
+    Some((whole, sum(one)? + sum(other)?))
+}
+
+#[inline(always)]
+fn sum(group: &[u8]) -> u16 {
+    match *group {
+        [a] => a.into(),
+        [a, b] => u16::from(a) + u16::from(b),
+        _ => group.iter().map(|sample| u16::from(*sample)).sum(),
     }
 }
 
-/// The means, rounded, of `N` neighbours of both lines.
+/// The means, rounded, of `N` neighbours of both lines. Beyond the end the last one counts again.
 #[inline(always)]
 pub(crate) fn mean<const N: usize>(one: &[u8], other: &[u8], into: &mut [u8]) {
-    let into = &mut into[..one.len().div_ceil(N)];
-    sums::<N>(one, other, |at, sum| into[at] = ((sum + N as u16) / (2 * N as u16)) as u8);
+    let mean = |sum: u16| ((sum + N as u16) / (2 * N as u16)) as u8;
+    for ((one, other), into) in one.chunks_exact(N).zip(other.chunks_exact(N)).zip(&mut *into) {
+        *into = mean(sum(one) + sum(other));
+    }
+    if let Some((at, sum)) = rest::<N>(one, other) {
+        into[at] = mean(sum);
+    }
 }
 
-/// The sums of `N` neighbours of both lines.
+/// The sums of `N` neighbours of both lines, as [`mean`].
 #[inline(always)]
 pub(crate) fn total<const N: usize>(one: &[u8], other: &[u8], into: &mut [u16]) {
-    let into = &mut into[..one.len().div_ceil(N)];
-    sums::<N>(one, other, |at, sum| into[at] = sum);
+    for ((one, other), into) in one.chunks_exact(N).zip(other.chunks_exact(N)).zip(&mut *into) {
+        *into = sum(one) + sum(other);
+    }
+    if let Some((at, sum)) = rest::<N>(one, other) {
+        into[at] = sum;
+    }
 }

@@ -234,7 +234,7 @@ impl Picture {
         let (first, rest) = frame.split_at_mut(self.lens[0]);
         let (one, other) = rest.split_at_mut(self.lens[1]);
         let planes = if self.is_swapped() { [first, other, one] } else { [first, one, other] };
-        Canvas { kind: self.kind, strides: self.strides, planes }
+        Canvas { kind: self.kind, width: self.width, height: self.height, strides: self.strides, planes }
     }
 
     /// Whether the plane of V comes first.
@@ -265,6 +265,8 @@ impl<'a> View<'a> {
 /// A frame's planes, to write.
 pub(crate) struct Canvas<'a> {
     pub(crate) kind: Kind,
+    pub(crate) width: usize,
+    pub(crate) height: usize,
     strides: [usize; 3],
     planes: [&'a mut [u8]; 3],
 }

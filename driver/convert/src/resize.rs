@@ -1,12 +1,12 @@
 //! A picture into a place of another size: its planes are scaled, then written as those that stay are.
 
-use crate::colour::Colours;
+use core::array::from_fn;
+
 use crate::fit::Place;
-use crate::lines::ACROSS;
-use crate::picture::{Canvas, Depth, Kind, Picture, View};
+use crate::picture::{Depth, Kind, Picture, View};
 use crate::read::NEUTRAL;
-use crate::scale::{Axis, Scaler, need, take};
-use crate::write::{Band, Own, write};
+use crate::scale::{Axis, Lines, Scaler, need, take};
+use crate::write::Band;
 
 /// The directions of a picture's planes.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,7 @@ impl Sizes {
         Self::new(from.kind, (from.width, from.height), to.kind, place)
     }
 
-    /// Bytes of memory that [`Resize::run`] needs. None: more than an address has room for.
+    /// Bytes of memory that [`Resize`] needs. None: more than an address has room for.
     pub(crate) fn need(&self) -> Option<usize> {
         let [x, y] = &self.first;
         if self.rgb {
@@ -62,122 +62,139 @@ impl Sizes {
     }
 }
 
-/// What is to be done.
-pub(crate) struct Resize<'a> {
-    pub(crate) view: View<'a>,
-    pub(crate) place: Place,
-    pub(crate) colours: Colours,
+/// A picture on its way to another size, two lines at a time.
+pub(crate) struct Resize<'a, 'w> {
+    view: View<'a>,
+    planes: Planes<'w>,
+    across: usize,
+    down: usize,
+    /// Whether both lines share their colour.
+    shared: bool,
 }
 
-impl Resize<'_> {
-    /// Draws the picture. The workspace has [`Sizes::need`] bytes.
-    #[inline(always)]
-    pub(crate) fn run(&self, canvas: &mut Canvas, workspace: &mut [u8], own: &mut Own) {
-        let sizes = Sizes::new(self.view.kind, (self.view.width, self.view.height), canvas.kind, self.place);
-        if sizes.rgb {
-            self.pixels(&sizes, canvas, workspace, own);
-        } else {
-            self.planes(&sizes, canvas, workspace, own);
-        }
-    }
+enum Planes<'w> {
+    /// Red, green and blue, and two lines of them.
+    Pixels(Scaler<'w, 3>, [[&'w mut [u8]; 3]; 2]),
+    /// Luma, and the differences if there are any.
+    Apart(Scaler<'w, 1>, [&'w mut [u8]; 2], Option<Differences<'w>>),
+}
 
-    /// Of red, green and blue.
-    #[inline(always)]
-    fn pixels(&self, sizes: &Sizes, canvas: &mut Canvas, mut workspace: &mut [u8], own: &mut Own) {
+type Differences<'w> = (Scaler<'w, 2>, [[&'w mut [u8]; 2]; 2]);
+
+impl<'a, 'w> Resize<'a, 'w> {
+    /// To a place in a frame of another kind. The workspace has [`Sizes::need`] bytes.
+    pub(crate) fn new(view: View<'a>, place: Place, to: Kind, mut workspace: &'w mut [u8]) -> Self {
+        let sizes = Sizes::new(view.kind, (view.width, view.height), to, place);
         let rest = &mut workspace;
-        let width = self.place.width;
         let [x, y] = sizes.first;
-        let mut scaler = Scaler::<3>::new(x, y, rest);
-        let lines: [[&mut [u8]; 3]; 2] =
-            core::array::from_fn(|_| core::array::from_fn(|_| take(rest, width)));
-        let [mut one, mut other] = lines;
-        for y in (0..self.place.height).step_by(2) {
-            let rows = 2.min(self.place.height - y);
-            scaler.line(y, |row, into| self.view.rgb(0, row, into), one.each_mut().map(|line| &mut **line));
-            if rows == 2 {
-                scaler.line(
-                    y + 1,
-                    |row, into| self.view.rgb(0, row, into),
-                    other.each_mut().map(|line| &mut **line),
-                );
-            }
-            let second = if rows == 2 { &other } else { &one };
-            for x in (0..width).step_by(ACROSS) {
-                let part = x..(x + ACROSS).min(width);
-                let band = Band {
-                    rows,
-                    first: [&one[0][part.clone()], &second[0][part.clone()]],
-                    rest: [&one, second].map(|line| [&line[1][part.clone()], &line[2][part.clone()]]),
-                    across: 1,
-                    shared: rows == 1,
-                };
-                write(&band, &self.colours, canvas, (self.place.x + x, self.place.y + y), own);
-            }
-        }
+        let planes = if sizes.rgb {
+            let scaler = Scaler::new(x, y, rest);
+            Planes::Pixels(scaler, from_fn(|_| from_fn(|_| take(rest, x.to()))))
+        } else {
+            let luma = Scaler::new(x, y, rest);
+            let lines = from_fn(|_| take(rest, x.to()));
+            let differences = sizes.rest.map(|[x, y]| {
+                let scaler = Scaler::new(x, y, rest);
+                (scaler, from_fn(|_| from_fn(|_| take(rest, x.to()))))
+            });
+            Planes::Apart(luma, lines, differences)
+        };
+        Self { view, planes, across: sizes.across, down: sizes.down, shared: false }
     }
 
-    /// Of luma, and the differences apart.
+    /// Makes so many lines from `y` on, an even one.
     #[inline(always)]
-    fn planes(&self, sizes: &Sizes, canvas: &mut Canvas, mut workspace: &mut [u8], own: &mut Own) {
-        let rest = &mut workspace;
-        let (view, width, height) = (&self.view, self.place.width, self.place.height);
-        let mut luma = Scaler::<1>::new(sizes.first[0], sizes.first[1], rest);
-        let mut lines: [&mut [u8]; 2] = core::array::from_fn(|_| take(rest, width));
-        let mut colour = sizes.rest.map(|[x, y]| {
-            let scaler = Scaler::<2>::new(x, y, rest);
-            let lines: [[&mut [u8]; 2]; 2] =
-                core::array::from_fn(|_| core::array::from_fn(|_| take(rest, x.to())));
-            (scaler, lines)
-        });
-        let all = view.width;
-        for y in (0..height).step_by(2) {
-            let rows = 2.min(height - y);
-            for (row, line) in lines.iter_mut().enumerate().take(rows) {
-                luma.line(y + row, |row, [into]| copy_luma(view, row, all, into), [line]);
-            }
-            let of_colour = if sizes.down == 1 { rows } else { 1 };
-            if let Some((scaler, lines)) = &mut colour {
-                for (row, line) in lines.iter_mut().enumerate().take(of_colour) {
-                    let line = line.each_mut().map(|line| &mut **line);
-                    scaler.line(y / sizes.down + row, |row, into| copy_rest(view, row, all, into), line);
+    pub(crate) fn advance(&mut self, y: usize, rows: usize) {
+        let view = &self.view;
+        let of_colour = if self.down == 1 { rows } else { 1 };
+        self.shared = of_colour == 1;
+        match &mut self.planes {
+            Planes::Pixels(scaler, lines) => {
+                for (row, line) in lines.iter_mut().enumerate().take(rows) {
+                    let into = line.each_mut().map(|line| &mut **line);
+                    scaler.line(y + row, &Pixels(view), into);
                 }
             }
-            for x in (0..width).step_by(ACROSS) {
-                let part = x..(x + ACROSS).min(width);
-                let second = usize::from(rows == 2);
-                let shared = of_colour == 1;
-                let samples = x / sizes.across..part.end.div_ceil(sizes.across);
-                let rest = match &colour {
-                    Some((_, [one, other])) => [one, if shared { one } else { other }]
-                        .map(|line| [&line[0][samples.clone()], &line[1][samples.clone()]]),
-                    None => [[&NEUTRAL[..samples.len()]; 2]; 2],
-                };
-                let first = [&lines[0][part.clone()], &lines[second][part]];
-                let band = Band { rows, first, rest, across: sizes.across, shared };
-                write(&band, &self.colours, canvas, (self.place.x + x, self.place.y + y), own);
+            Planes::Apart(luma, lines, differences) => {
+                for (row, line) in lines.iter_mut().enumerate().take(rows) {
+                    luma.line(y + row, &Luma(view), [line]);
+                }
+                let Some((scaler, lines)) = differences else { return };
+                for (row, line) in lines.iter_mut().enumerate().take(of_colour) {
+                    let into = line.each_mut().map(|line| &mut **line);
+                    scaler.line(y / self.down + row, &Colour(view), into);
+                }
             }
         }
     }
-}
 
-/// A line of luma.
-#[inline(always)]
-fn copy_luma(view: &View, row: usize, width: usize, into: &mut [u8]) {
-    match view.kind {
-        Kind::Planes { .. } | Kind::Grey(Depth::Byte) => into.copy_from_slice(&view.line(0, row)[..width]),
-        _ => _ = view.luma(0, row, width, into),
+    /// A part of these lines.
+    #[inline(always)]
+    pub(crate) fn band(&self, x: usize, width: usize, rows: usize) -> Band<'_> {
+        let (last, part) = (rows - 1, x..x + width);
+        let (first, rest) = match &self.planes {
+            Planes::Pixels(_, lines) => {
+                let both = [&lines[0], &lines[last]];
+                (
+                    both.map(|line| &line[0][part.clone()]),
+                    both.map(|line| [1, 2].map(|k| &line[k][part.clone()])),
+                )
+            }
+            Planes::Apart(_, lines, differences) => {
+                let count = width.div_ceil(self.across);
+                let rest = match differences {
+                    Some((_, lines)) => [&lines[0], &lines[if self.shared { 0 } else { 1 }]]
+                        .map(|line| [0, 1].map(|colour| &line[colour][x / self.across..][..count])),
+                    None => [[&NEUTRAL[..count]; 2]; 2],
+                };
+                ([&lines[0][part.clone()], &lines[last][part]], rest)
+            }
+        };
+        Band { rows, first, rest, across: self.across, shared: self.shared }
     }
 }
 
-/// A line of the differences.
-#[inline(always)]
-fn copy_rest(view: &View, row: usize, width: usize, [u, v]: [&mut [u8]; 2]) {
-    match view.kind {
-        Kind::Planes { together: false, .. } => {
-            let len = u.len();
-            u.copy_from_slice(&view.line(1, row)[..len]);
-            v.copy_from_slice(&view.line(2, row)[..len]);
+/// Red, green and blue of a picture.
+struct Pixels<'a>(&'a View<'a>);
+
+impl Lines<3> for Pixels<'_> {
+    #[inline(always)]
+    fn read(&self, row: usize, into: [&mut [u8]; 3]) {
+        self.0.rgb(0, row, into);
+    }
+}
+
+/// Its luma.
+struct Luma<'a>(&'a View<'a>);
+
+impl Lines<1> for Luma<'_> {
+    #[inline(always)]
+    fn read(&self, row: usize, [into]: [&mut [u8]; 1]) {
+        let view = self.0;
+        match view.kind {
+            Kind::Planes { .. } | Kind::Grey(Depth::Byte) => {
+                let len = into.len();
+                into.copy_from_slice(&view.line(0, row)[..len]);
+            }
+            _ => _ = view.luma(0, row, view.width, into),
         }
-        _ => _ = view.differences(0, row, width, [u, v]),
+    }
+}
+
+/// Its colour differences.
+struct Colour<'a>(&'a View<'a>);
+
+impl Lines<2> for Colour<'_> {
+    #[inline(always)]
+    fn read(&self, row: usize, [u, v]: [&mut [u8]; 2]) {
+        let view = self.0;
+        match view.kind {
+            Kind::Planes { together: false, .. } => {
+                let len = u.len();
+                u.copy_from_slice(&view.line(1, row)[..len]);
+                v.copy_from_slice(&view.line(2, row)[..len]);
+            }
+            _ => _ = view.differences(0, row, view.width, [u, v]),
+        }
     }
 }

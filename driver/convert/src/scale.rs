@@ -4,12 +4,12 @@
 //! the picture grows, and two of the result's samples where it shrinks: the filter that swscale calls bilinear. A picture
 //! that shrinks to less than half has whole numbers of its samples averaged before. So four weights always do.
 
-use crate::lines::ACROSS;
-
 /// Samples that a weighted mean is made of.
 const TAPS: usize = 4;
 /// What weights add up to.
 const ONE: u16 = 128;
+/// Places of a line whose samples are fetched before they are weighted.
+const GATHERED: usize = 64;
 /// Bytes behind a line that may be read with it.
 const BEHIND: usize = TAPS - 1;
 
@@ -43,6 +43,7 @@ impl Axis {
     /// The first of the samples that one of the result is made of, and the weights of it and those behind it.
     fn taps(&self, at: usize) -> (usize, [u8; TAPS]) {
         let radius = if self.step > 1.0 { self.step } else { 1.0 };
+        let part = 1.0 / radius;
         let centre = (at as f64 + 0.5) * self.step - 0.5;
         // More than any distance from the edge, so that the number is cut off downwards.
         const FAR: f64 = 16.0;
@@ -50,11 +51,11 @@ impl Axis {
         let mut exact = [0.0; TAPS];
         for (k, exact) in exact.iter_mut().enumerate() {
             let distance = (first + k as i64) as f64 - centre;
-            let weight = 1.0 - (if distance < 0.0 { -distance } else { distance }) / radius;
+            let weight = 1.0 - (if distance < 0.0 { -distance } else { distance }) * part;
             *exact = if weight > 0.0 { weight } else { 0.0 };
         }
-        let sum: f64 = exact.iter().sum();
-        let mut whole = exact.map(|weight| (weight / sum * f64::from(ONE) + 0.5) as i32);
+        let scale = f64::from(ONE) / exact.iter().sum::<f64>();
+        let mut whole = exact.map(|weight| (weight * scale + 0.5) as i32);
         let rest = i32::from(ONE) - whole.iter().sum::<i32>();
         let largest = (0..TAPS).max_by_key(|k| whole[*k]).unwrap_or(0);
         whole[largest] += rest;
@@ -89,6 +90,13 @@ pub(crate) fn take<'w>(rest: &mut &'w mut [u8], len: usize) -> &'w mut [u8] {
     let (part, more) = core::mem::take(rest).split_at_mut(len);
     *rest = more;
     part
+}
+
+/// What is scaled: lines of `N` planes as they are. (A trait and not a closure: methods can be made part of what calls
+/// them, which [`crate::wide`] wants.)
+pub(crate) trait Lines<const N: usize> {
+    /// Reads a line of each.
+    fn read(&self, row: usize, into: [&mut [u8]; N]);
 }
 
 /// `N` planes of one shape on their way to another size.
@@ -137,18 +145,13 @@ impl<'w, const N: usize> Scaler<'w, N> {
         }
     }
 
-    /// Line `at` of the result. `read` gives a line of each plane as it is.
+    /// Line `at` of the result.
     #[inline(always)]
-    pub(crate) fn line(
-        &mut self,
-        at: usize,
-        mut read: impl FnMut(usize, [&mut [u8]; N]),
-        mut into: [&mut [u8]; N],
-    ) {
+    pub(crate) fn line(&mut self, at: usize, from: &impl Lines<N>, mut into: [&mut [u8]; N]) {
         let (start, weights) = self.y.taps(at);
         for row in start..(start + TAPS).min(self.y.len) {
             if weights[row - start] != 0 && self.held[row % TAPS] != row {
-                self.keep(row, &mut read);
+                self.keep(row, from);
                 self.held[row % TAPS] = row;
             }
         }
@@ -170,23 +173,23 @@ impl<'w, const N: usize> Scaler<'w, N> {
 
     /// Reads an averaged line into its place.
     #[inline(always)]
-    fn keep(&mut self, row: usize, read: &mut impl FnMut(usize, [&mut [u8]; N])) {
+    fn keep(&mut self, row: usize, from: &impl Lines<N>) {
         let (x, y) = (self.x, self.y);
         let stride = self.kept[0].len() / TAPS;
         let place = row % TAPS * stride;
         let plain = x.boxed == 1 && y.boxed == 1;
         if plain && !self.across_first {
-            read(row, self.kept.each_mut().map(|kept| &mut kept[place..][..x.len]));
+            from.read(row, self.kept.each_mut().map(|kept| &mut kept[place..][..x.len]));
             return;
         }
         if plain {
-            read(row, self.raw.each_mut().map(|raw| &mut raw[..x.from]));
+            from.read(row, self.raw.each_mut().map(|raw| &mut raw[..x.from]));
         } else {
             let rows = row * y.boxed..((row + 1) * y.boxed).min(y.from);
             let lines = rows.len();
             self.sums.iter_mut().for_each(|sums| sums.fill(0));
             for row in rows {
-                read(row, self.raw.each_mut().map(|raw| &mut raw[..x.from]));
+                from.read(row, self.raw.each_mut().map(|raw| &mut raw[..x.from]));
                 for (raw, sums) in self.raw.iter().zip(&mut self.sums) {
                     add(&raw[..x.from], x.boxed, sums);
                 }
@@ -261,22 +264,28 @@ fn across(line: &[u8], table: &[u8], into: &mut [u8]) {
     let (one, weights) = weights.split_at(into.len());
     let (two, weights) = weights.split_at(into.len());
     let (three, four) = weights.split_at(into.len());
-    let parts = into.chunks_mut(ACROSS).zip(starts.chunks(4 * ACROSS));
+    let parts = into.chunks_mut(GATHERED).zip(starts.chunks(4 * GATHERED));
     let weights =
-        one.chunks(ACROSS).zip(two.chunks(ACROSS)).zip(three.chunks(ACROSS)).zip(four.chunks(ACROSS));
-    let mut gathered = [0_u32; ACROSS];
+        one.chunks(GATHERED).zip(two.chunks(GATHERED)).zip(three.chunks(GATHERED)).zip(four.chunks(GATHERED));
+    let mut gathered = [0_u32; GATHERED];
     for ((into, starts), (((one, two), three), four)) in parts.zip(weights) {
-        for (samples, start) in gathered.iter_mut().zip(starts.chunks_exact(4)) {
-            let start = u32::from_le_bytes([start[0], start[1], start[2], start[3]]) as usize;
-            if let Some([a, b, c, d]) = line.get(start..start + TAPS) {
-                *samples = u32::from_le_bytes([*a, *b, *c, *d]);
-            }
-        }
+        gather(line, starts, &mut gathered);
         let weights = one.iter().zip(two).zip(three).zip(four);
         for ((into, samples), (((one, two), three), four)) in into.iter_mut().zip(&gathered).zip(weights) {
             let part = |shift: u32, weight: u8| (samples >> shift & 0xff) * u32::from(weight);
             let sum = part(0, *one) + part(8, *two) + part(16, *three) + part(24, *four);
             *into = ((sum + u32::from(ONE) / 2) / u32::from(ONE)) as u8;
+        }
+    }
+}
+
+/// Fetches the samples at each place. A function of its own: it has no vectors to be made of, and wants all registers.
+#[inline(never)]
+fn gather(line: &[u8], starts: &[u8], into: &mut [u32; GATHERED]) {
+    for (samples, start) in into.iter_mut().zip(starts.chunks_exact(4)) {
+        let start = u32::from_le_bytes([start[0], start[1], start[2], start[3]]) as usize;
+        if let Some([a, b, c, d]) = line.get(start..start + TAPS) {
+            *samples = u32::from_le_bytes([*a, *b, *c, *d]);
         }
     }
 }

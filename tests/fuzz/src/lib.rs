@@ -3,6 +3,7 @@
 //! The targets in `fuzz_targets/` hand their bytes over; the tests here do so with bytes that are
 //! known to matter, so that the properties are checked by a plain `cargo test` too.
 
+pub mod convert;
 pub mod ioctl_v4l1;
 pub mod ioctl_v4l2;
 pub mod paths;
@@ -45,6 +46,11 @@ mod tests {
     #[test]
     fn pixel() {
         inputs().for_each(|data| super::pixel::check(&data));
+    }
+
+    #[test]
+    fn convert() {
+        inputs().take(1000).for_each(|data| super::convert::check(&data));
     }
 
     #[test]

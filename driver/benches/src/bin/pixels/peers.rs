@@ -1,6 +1,6 @@
 //! The libraries that are compared with, loaded when the program runs: it builds without them.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_ulong, c_void};
 use std::mem::transmute_copy;
 use std::ptr;
 
@@ -146,7 +146,24 @@ impl Swscale {
     }
 }
 
-type Create = unsafe extern "C" fn(c_int) -> *mut c_void;
+/// `struct libv4l_dev_ops`: how the library calls a device. Only the ioctl is ever called here.
+#[repr(C)]
+struct DevOps {
+    init: usize,
+    close: usize,
+    ioctl: extern "C" fn(*mut c_void, c_int, c_ulong, *mut c_void) -> c_int,
+    rest: [usize; 16],
+}
+
+/// A device that can be asked what it is, and nothing else.
+extern "C" fn no_device(_: *mut c_void, _: c_int, request: c_ulong, _: *mut c_void) -> c_int {
+    const QUERYCAP: c_ulong = 0x8068_5600;
+    if request == QUERYCAP { 0 } else { -1 }
+}
+
+static NO_DEVICE: DevOps = DevOps { init: 0, close: 0, ioctl: no_device, rest: [0; 16] };
+
+type Create = unsafe extern "C" fn(c_int, *mut c_void, *const DevOps) -> *mut c_void;
 type Convert = unsafe extern "C" fn(
     *mut c_void,
     *const c_void,
@@ -166,17 +183,19 @@ pub struct V4lConvert {
 impl V4lConvert {
     pub fn load() -> Option<Self> {
         let library = Library::load(&["libv4lconvert.so.0"])?;
-        // SAFETY: the types are those of libv4lconvert.h. Of a descriptor that is none it asks nothing.
+        // SAFETY: the types are those of libv4lconvert.h and libv4l-plugin.h; the device stays for ever.
         unsafe {
-            let create: Create = library.function(c"v4lconvert_create")?;
-            let data = create(-1);
+            let create: Create = library.function(c"v4lconvert_create_with_dev_ops")?;
+            let data = create(-1, ptr::null_mut(), &NO_DEVICE);
             let convert = library.function(c"v4lconvert_convert")?;
             (!data.is_null()).then_some(Self { data, convert })
         }
     }
 
     pub fn way(&self, from: &V4l2PixFormat, to: &V4l2PixFormat) -> Option<Way<'_>> {
-        if (from.width, from.height) != (to.width, to.height) {
+        // To others it only copies, and says that all is well.
+        let makes = matches!(to.fourcc(), fourcc::RGB24 | fourcc::BGR24 | fourcc::YUV420 | fourcc::YVU420);
+        if (from.width, from.height) != (to.width, to.height) || !makes {
             return None;
         }
         // struct v4l2_format: a type, and the structure behind it on eight bytes.
