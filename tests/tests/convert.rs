@@ -95,7 +95,7 @@ fn taken(env: &Env, fourcc: &str, convert: bool, by: &str) -> Vec<u8> {
     let format = format!("--set-fmt-video=pixelformat={fourcc}");
     let node = env.pipe(0).output;
     let words = ["v4l2-ctl", "-d", &node, &format, by, "--stream-count=1", &to];
-    let extra: &[&str] = if convert { &[] } else { &["--no-convert"] };
+    let extra: &[&str] = if convert { &["--convert"] } else { &[] };
     env.run_with(extra, &words).output().ok();
     fs::read(out).expect("a frame")
 }
@@ -288,14 +288,16 @@ fn each_way_of_reading_gets_it() {
     assert_eq!(taken(&env, "RGB3", true, "--stream-user"), wanted);
     let node = env.pipe(0).output;
     let out = env.dir().join("read.raw");
-    env.run_with(&[], &["python3", "-c", READER, &node, out.to_str().expect("a path")]).output().ok();
+    env.run_with(&["--convert"], &["python3", "-c", READER, &node, out.to_str().expect("a path")])
+        .output()
+        .ok();
     assert!(fs::read(&out).expect("a frame") == wanted, "read()");
     let source = format!("device={node}");
     let sink = format!("location={}", out.display());
     for io in ["io-mode=mmap", "io-mode=dmabuf"] {
         let words = ["gst-launch-1.0", "-q", "v4l2src", &source, io, "num-buffers=1", "!"];
         let caps = ["video/x-raw,format=RGB", "!", "filesink", &sink];
-        env.run_with(&[], &[&words[..], &caps].concat()).output().ok();
+        env.run_with(&["--convert"], &[&words[..], &caps].concat()).output().ok();
         let got = fs::read(&out).expect("a frame");
         assert!(got == wanted, "{io}");
     }
@@ -321,7 +323,7 @@ fn a_client_goes_on_over_another_pushers_format() {
         "--stream-count=40",
         &to,
     ];
-    let client = env.run_with(&[], &words).start();
+    let client = env.run_with(&["--convert"], &words).start();
     let has = |frames: u64| {
         env.until("frames came", |_| {
             fs::metadata(&out).is_ok_and(|file| file.len() >= frames * 324 * 242 * 3)

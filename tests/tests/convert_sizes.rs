@@ -71,10 +71,10 @@ fn a_client_may_have_a_smaller_picture() {
     }
     let env = Env::new(1);
     let _pusher = push(&env, "YUYV", "640x480");
-    let (whole, size) = grey(&env, &[], (640, 480));
+    let (whole, size) = grey(&env, &["--convert"], (640, 480));
     assert_eq!((whole.len(), size.as_str()), (640 * 480, "640/480"));
     for (width, height) in [(320, 240), (160, 120)] {
-        let (got, size) = grey(&env, &[], (width, height));
+        let (got, size) = grey(&env, &["--convert"], (width, height));
         assert_eq!(size, format!("{width}/{height}"));
         let wanted = by_swscale(env.dir(), ("640x480", &format!("{width}x{height}")), &whole);
         assert!(differ(&got, &wanted) <= 2, "{width}x{height}: {} levels", differ(&got, &wanted));
@@ -82,11 +82,12 @@ fn a_client_may_have_a_smaller_picture() {
         shifted.rotate_right(3);
         assert!(differ(&shifted, &wanted) > 20, "a shift is seen");
     }
-    for (asked, extra) in [((500, 400), &[][..]), ((320, 180), &[]), ((320, 240), &["--no-convert"])] {
+    for (asked, extra) in [((500, 400), &["--convert"][..]), ((320, 180), &["--convert"]), ((320, 240), &[])]
+    {
         let (got, size) = grey(&env, extra, asked);
         assert_eq!(size, "640/480", "{asked:?} {extra:?}");
         // Without conversion it is YUYV.
-        assert_eq!(got.len(), if extra.is_empty() { 640 * 480 } else { 640 * 480 * 2 });
+        assert_eq!(got.len(), if extra.is_empty() { 640 * 480 * 2 } else { 640 * 480 });
     }
 }
 
@@ -98,7 +99,7 @@ fn another_shape_is_fitted_as_the_user_says() {
     }
     let env = Env::new(1);
     let _pusher = push(&env, "YUYV", "640x480");
-    let (whole, _) = grey(&env, &[], (640, 480));
+    let (whole, _) = grey(&env, &["--convert"], (640, 480));
     let (boxed, size) = grey(&env, &["--fit", "letterbox"], (640, 360));
     assert_eq!(size, "640/360");
     // The picture is 480x360 in the middle.
@@ -124,7 +125,7 @@ fn a_client_goes_on_over_another_size() {
     let out = env.dir().join("stream.raw");
     let (node, to) = (env.pipe(0).output, format!("--stream-to={}", out.display()));
     let words = ["v4l2-ctl", "-d", &node, "--stream-mmap", "--stream-count=40", &to];
-    let client = env.run_with(&[], &words).start();
+    let client = env.run_with(&["--convert"], &words).start();
     const LEN: usize = 640 * 480 * 2;
     env.until("frames came", |_| fs::metadata(&out).is_ok_and(|file| file.len() >= 5 * LEN as u64));
     drop(first);
@@ -153,7 +154,7 @@ fn the_server_may_forbid_it() {
     let env = Env::builder().args(&["--config", config.to_str().expect("a path")]).start();
     let formats = |pipe: usize| {
         let words = ["v4l2-ctl", "-d", &env.pipe(pipe).output, "--list-formats"];
-        env.run(&words).output().ok().text()
+        env.run_with(&["--convert"], &words).output().ok().text()
     };
     assert!(!formats(0).contains("RGB3"), "{}", formats(0));
     assert!(formats(1).contains("RGB3"), "{}", formats(1));

@@ -2,7 +2,7 @@
 //! refused for their sake, and they are told by an error that a restart of the stream mends.
 
 use vloopback_tests::cases::pass;
-use vloopback_tests::{Env, Job, Pipe, Running, number};
+use vloopback_tests::{Env, Pipe, Running, number};
 
 /// A pusher of one API or the other, 100 frames a second, once it feeds.
 fn pusher(env: &Env, pipe: &Pipe, kind: &str, size: &str, first: &str) -> Running {
@@ -18,11 +18,6 @@ fn pusher(env: &Env, pipe: &Pipe, kind: &str, size: &str, first: &str) -> Runnin
 
 const WAYS: &[&[&str]] = &[&[], &["--by", "poll"], &["--by", "epoll", "--keep", "2", "--buffers", "6"]];
 
-/// A client for which nothing is converted: it is told of another format. (With conversion it goes on; see `convert.rs`.)
-fn as_it_is(job: Job) -> Job {
-    job.env("VLOOPBACK_CONVERT", "0")
-}
-
 /// Clients of a placeholder, or of a former pusher's frames, when a pusher of another format comes.
 #[test]
 fn a_pusher_with_another_format_ends_streams_and_they_begin_again() {
@@ -33,7 +28,7 @@ fn a_pusher_with_another_format_ends_streams_and_they_begin_again() {
             .iter()
             .map(|way| {
                 let args = ["--device", pipe.output.as_str(), "--report", "1", "--restart"];
-                as_it_is(env.program("v4l2_client", &[&args[..], way].concat())).start()
+                env.program("v4l2_client", &[&args[..], way].concat()).start()
             })
             .collect();
         for client in &mut clients {
@@ -80,7 +75,7 @@ fn without_a_restart_the_stream_has_ended() {
     let pipe = env.pipe(0);
     for way in WAYS {
         let args = ["--device", pipe.output.as_str(), "--patience", "3"];
-        let mut client = as_it_is(env.program("v4l2_client", &[&args[..], way].concat())).start();
+        let mut client = env.program("v4l2_client", &[&args[..], way].concat()).start();
         client.event("card");
         let pusher = pusher(&env, &pipe, "v4l1", "320x240", "0");
         assert_eq!(number(&client.event("error"), "errno"), 5, "{way:?}");
@@ -102,7 +97,7 @@ fn a_reading_client_is_told() {
     let pipe = env.pipe(0);
     for way in [&[][..], &["--by", "poll"]] {
         let args = ["--device", pipe.output.as_str(), "--io", "read"];
-        let mut client = as_it_is(env.program("v4l2_client", &[&args[..], way].concat())).start();
+        let mut client = env.program("v4l2_client", &[&args[..], way].concat()).start();
         client.event("card");
         let pusher = pusher(&env, &pipe, "v4l1", "320x240", "0");
         let error = client.event("error");

@@ -140,13 +140,16 @@ pub struct EraArgs {
     #[arg(long, value_name = "NAME", value_parser = ["vloopback", "v4l2loopback"])]
     pub identity: Option<String>,
 
-    /// Give the command only the pixel format and the size that the pusher has
+    /// Convert frames for a command that asks for another pixel format than the pusher's, or for a smaller size
     #[arg(long)]
-    pub no_convert: bool,
-    /// Offer the command sizes of other shapes than the pusher's, too: letterbox puts black bars beside the picture,
+    pub convert: bool,
+    /// As --convert, and offer sizes of other shapes than the pusher's: letterbox puts black bars beside the picture,
     /// stretch fills the size
-    #[arg(long, value_name = "HOW", value_parser = ["letterbox", "stretch"], conflicts_with = "no_convert")]
+    #[arg(long, value_name = "HOW", value_parser = ["letterbox", "stretch"])]
     pub fit: Option<String>,
+    /// Convert nothing, whatever $VLOOPBACK_CONVERT says
+    #[arg(long, conflicts_with_all = ["convert", "fit"])]
+    pub no_convert: bool,
 }
 
 /// The longest release that uname() can tell, in bytes.

@@ -8,7 +8,8 @@ pub const UNAME: &str = "VLOOPBACK_UNAME";
 pub const ERA: &str = "VLOOPBACK_ERA";
 /// `vloopback`: today's programs find vloopback's own names.
 pub const IDENTITY: &str = "VLOOPBACK_IDENTITY";
-/// `0`: a program gets no pixel format and no size but the pusher's. `letterbox`, `stretch`: it may have sizes of any shape.
+/// `1`: a program may have other pixel formats than the pusher's, and smaller sizes. `letterbox`, `stretch`: sizes of any
+/// shape, too. `0`: neither.
 pub const CONVERT: &str = "VLOOPBACK_CONVERT";
 /// Where commands are looked for.
 pub const PATH: &str = "PATH";

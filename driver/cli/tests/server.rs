@@ -123,6 +123,7 @@ fn what_exists_is_offered_and_nothing_else() {
             "get-fps",
             "set-caps",
             "get-caps",
+            "bench",
         ]
     );
     let (code, _, _) = outcome(&mut place.vloopback(&["nonesuch"]));

@@ -54,12 +54,13 @@ static LEGACY: AtomicBool = AtomicBool::new(false);
 
 static OWN_NAMES: AtomicBool = AtomicBool::new(false);
 /// See [`Conversion`].
-static CONVERSION: AtomicU8 = AtomicU8::new(Conversion::SameShape as u8);
+static CONVERSION: AtomicU8 = AtomicU8::new(Conversion::Off as u8);
 
 /// What a program gets that asks for a pixel format or a size that its pipe does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conversion {
-    /// The pipe's own.
+    /// The pipe's own. The default: ffmpeg and PyAV try the formats of a list of their own and take the first that the
+    /// device accepts, so with conversion they would never get what the pusher has.
     Off,
     /// The pixel format, and sizes of the same shape.
     SameShape,
@@ -98,7 +99,7 @@ pub fn configure_from_env() {
         OWN_NAMES.store(true, Ordering::Relaxed);
     }
     match variable(c"VLOOPBACK_CONVERT") {
-        Some(b"0") => CONVERSION.store(Conversion::Off as u8, Ordering::Relaxed),
+        Some(b"1") => CONVERSION.store(Conversion::SameShape as u8, Ordering::Relaxed),
         Some(b"letterbox") => CONVERSION.store(Conversion::Letterbox as u8, Ordering::Relaxed),
         Some(b"stretch") => CONVERSION.store(Conversion::Stretch as u8, Ordering::Relaxed),
         _ => {}

@@ -10,7 +10,7 @@
 //! | `fds` | `close` `__close` `close_range` `closefrom` `dup` `dup2` `__dup2` `dup3` `fcntl` `fcntl64` `__fcntl` |
 //! | `io` | `read` `__read` `__read_chk` `readv` `pread` `pread64` `__pread64` `__pread_chk` `__pread64_chk` `preadv` `preadv64` `preadv2` `preadv64v2` `write` `__write` `writev` `pwrite` `pwrite64` `__pwrite64` `pwritev` `pwritev64` `pwritev2` `pwritev64v2` `sendfile` `sendfile64` `splice` `copy_file_range` |
 //! | `device` | `ioctl` `mmap` `mmap64` `munmap` `mremap` |
-//! | `poll` | `poll` `__poll` `__poll_chk` `ppoll` `__ppoll_chk`, for V4L2's events, zero-copy requests and devices that come and go; see `companion` |
+//! | `poll` | `poll` `__poll` `__poll_chk` `ppoll` `__ppoll_chk`, for V4L2's events, zero-copy requests and devices that come and go; see the module companion |
 //! | `select` | `select` `__select` `pselect`, for the same |
 //! | `epoll` | `epoll_ctl`, for the same |
 //! | `stat` | `stat` `stat64` `lstat` `lstat64` `fstat` `fstat64` `fstatat` `fstatat64` `__xstat` `__xstat64` `__lxstat` `__lxstat64` `__fxstat` `__fxstat64` `__fxstatat` `__fxstatat64` `statx` |
@@ -41,7 +41,7 @@
 //! # Not hooked, on purpose
 //! | calls | why |
 //! |---|---|
-//! | `epoll_wait` `epoll_pwait` `epoll_pwait2` | the descriptor's own readiness is the device's (driver/docs/clients.md, "Readiness"), and for events `epoll_ctl` has registered the event doorbell; see `companion` |
+//! | `epoll_wait` `epoll_pwait` `epoll_pwait2` | the descriptor's own readiness is the device's (driver/docs/clients.md, "Readiness"), and for events `epoll_ctl` has registered the event doorbell; see the module companion |
 //! | `recvmmsg` | no known program listens for devices by it |
 //! | `lseek` | a device has no position: the kernel object behind the descriptor says ESPIPE |
 //! | `telldir` `seekdir` | they know the real entries; see `dirs` |

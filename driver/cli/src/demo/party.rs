@@ -70,7 +70,8 @@ impl Party {
     /// Starts this program again with these arguments, under the preload library.
     /// One that is `legacy` is served by the rules of V4L1's time.
     pub fn start(&mut self, who: Who, legacy: bool, arguments: Vec<String>) -> io::Result<()> {
-        let era = EraArgs { uname: None, legacy, identity: None, no_convert: false, fit: None };
+        let era =
+            EraArgs { uname: None, legacy, identity: None, convert: false, fit: None, no_convert: false };
         let mut child = Command::new(serve::own_program())
             .args(arguments)
             .envs(run::environment(&self.library, &self.socket, &era))

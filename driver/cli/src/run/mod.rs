@@ -49,7 +49,7 @@ pub fn environment(library: &Path, socket: &Path, era: &EraArgs) -> Vec<(&'stati
     if era.identity.as_deref() == Some("vloopback") {
         set.push((variables::IDENTITY, "vloopback".into()));
     }
-    if let Some(word) = era.fit.as_deref().or(era.no_convert.then_some("0")) {
+    if let Some(word) = era.fit.as_deref().or(era.convert.then_some("1")).or(era.no_convert.then_some("0")) {
         set.push((variables::CONVERT, word.into()));
     }
     if let Some(release) = &era.uname {

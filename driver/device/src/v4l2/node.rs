@@ -3,6 +3,7 @@
 use core::sync::atomic::Ordering;
 
 use vloopback_abi::text;
+use vloopback_abi::v4l2::flags::V4L2_FMT_FLAG_EMULATED;
 use vloopback_abi::v4l2::pixel::{nearest_within, with_lines};
 use vloopback_abi::v4l2::{
     Fourcc, PixelFormat, V4L2_BUF_TYPE_VIDEO_CAPTURE, V4L2_BUF_TYPE_VIDEO_CAPTURE_MPLANE,
@@ -336,8 +337,8 @@ impl V4l2Device for Node<'_> {
             let native = names::listed(self.call, first).count();
             if let Some(beyond) = index.checked_sub(native) {
                 let format = names::emulated(self.call, first).nth(beyond).ok_or(Errno::EINVAL)?;
-                // Without V4L2_FMT_FLAG_EMULATED: "drivers must never set it", says v4l2-compliance, which takes us for one.
-                return Ok(format.fmtdesc(asked.index, asked.type_));
+                let told = format.fmtdesc(asked.index, asked.type_);
+                return Ok(V4l2Fmtdesc { flags: told.flags | V4L2_FMT_FLAG_EMULATED, ..told });
             }
             names::listed(self.call, first).nth(index)
         };
